@@ -1,0 +1,25 @@
+"""Stored frames as networks take them: float32, cut and scaled as published."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STORED_PER_PX = 100  # flow is stored in hundredths of a pixel
+
+
+def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
+    """Prepare the stored frames of a sequence, or a batch of flow samples.
+
+    Args:
+        frames: uint8 [n, height, width] silhouettes or int16 [n, 60, 60, 50] flow samples.
+        kind: "silhouette" or "flow".
+
+    Returns:
+        float32: silhouettes [n, height, narrower] in 0..1, cut by int(width // 64) * 10 columns a side (64 -> 44);
+        flow [n, 50, 60, 60] in px.
+    """
+    if kind == "flow":
+        return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), np.float32) / STORED_PER_PX
+    margin = frames.shape[2] // 64 * 10
+    cut = frames[:, :, margin : frames.shape[2] - margin] if margin else frames
+    return cut.astype(np.float32) / 255

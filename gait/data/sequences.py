@@ -1,0 +1,127 @@
+"""Preprocessed sequences on disk: one array of all frames of a modality, memory-mapped, and an index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from gait.errors import DataError
+
+FRAMES, INDEX = "frames.npy", "index.json"
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One walk in one view.
+
+    Attributes:
+        identity, condition, view: as the dataset names them, such as "001", "nm-01", "090".
+        start, count: which rows of the store's array are its frames (or flow samples).
+    """
+
+    identity: str
+    condition: str
+    view: str
+    start: int
+    count: int
+
+    @property
+    def kind(self) -> str:
+        """The walking condition without its number, such as "nm"."""
+        return self.condition.split("-")[0]
+
+    @property
+    def name(self) -> str:
+        """How the dataset names the sequence, such as "001-nm-01-090"."""
+        return f"{self.identity}-{self.condition}-{self.view}"
+
+
+class SequenceStore:
+    """Sequences of one modality, opened with :meth:`open`.
+
+    Attributes:
+        directory: where it is.
+        modality, kind, settings: entry of ``preprocess`` in params.yaml, its ``kind``, and all its settings.
+        dataset, evidence: where the frames come from; "synthetic" or "published".
+        fps: frames a second of the video.
+        digest: SHA-256 of the array's bytes.
+        sequences: all sequences, in the order of their frames.
+    """
+
+    def __init__(self, directory: Path, index: Mapping[str, Any], frames: np.ndarray) -> None:
+        self.directory = directory
+        self.modality: str = index["modality"]
+        self.settings: dict[str, Any] = index["settings"]
+        self.kind: str = self.settings["kind"]
+        self.dataset: str = index["dataset"]
+        self.evidence: str = index["evidence"]
+        self.fps: float = index["fps"]
+        self.digest: str = index["digest"]
+        self.sequences = [Sequence(**entry) for entry in index["sequences"]]
+        self._frames = frames
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open a store that :class:`StoreWriter` wrote.
+
+        Raises:
+            DataError: it is missing, damaged or cut short.
+        """
+        try:
+            index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+            frames = np.load(directory / FRAMES, mmap_mode="r", allow_pickle=False)
+            store = cls(directory, index, frames)
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename}: no such file; run `dvc repro` to preprocess the dataset") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{directory}: damaged ({error}); run `dvc repro -f -s preprocess`") from None
+        if store.sequences and store.sequences[-1].start + store.sequences[-1].count != len(frames):
+            raise DataError(f"{directory}: {FRAMES} has {len(frames)} rows, which does not fit {INDEX}")
+        return store
+
+    def frames(self, sequence: Sequence) -> np.ndarray:
+        """The frames of a sequence, memory-mapped: uint8 [n, 64, 64] silhouettes or int16 [n, 60, 60, 50] flow."""
+        return self._frames[sequence.start : sequence.start + sequence.count]
+
+
+class StoreWriter:
+    """Writes a store sequence by sequence; nothing but the index is held in memory."""
+
+    def __init__(self, directory: Path, shape: tuple[int, ...], dtype: str) -> None:
+        self._directory = directory
+        self._shape, self._dtype = shape, np.dtype(dtype)
+        self._rows, self._sequences = 0, []
+        self._file = (directory / FRAMES).open("wb")
+        self._hash = hashlib.sha256()
+        self._write_header()
+
+    def _write_header(self) -> None:
+        # numpy leaves room for the number of rows to grow, so that the header keeps its length.
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._rows, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def add(self, identity: str, condition: str, view: str, frames: np.ndarray) -> None:
+        """Append a sequence: [n, *shape] of the writer's dtype."""
+        content = np.ascontiguousarray(frames, self._dtype)
+        if content.shape[1:] != self._shape:
+            raise DataError(f"{identity}-{condition}-{view}: frames of shape {content.shape[1:]}, not {self._shape}")
+        self._file.write(content.data)
+        self._hash.update(content.data)
+        self._sequences.append(Sequence(identity, condition, view, self._rows, len(content)))
+        self._rows += len(content)
+
+    def close(self, **facts: Any) -> int:
+        """Complete the array and write the index with facts (modality, dataset, ...); the number of sequences."""
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+        sequences = [asdict(sequence) for sequence in self._sequences]
+        index = {**facts, "digest": self._hash.hexdigest(), "sequences": sequences}
+        (self._directory / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return len(sequences)

@@ -1,0 +1,44 @@
+"""Alignment of silhouettes: each person at the same height, centred by their mass (as in GaitSet's preprocessing)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+EMPTY_SUM = 10_000  # a frame whose pixels sum to no more shows nobody
+
+
+def align(frame: np.ndarray, size: int) -> np.ndarray | None:
+    """Crop a silhouette to its rows, scale it to ``size`` rows, and cut ``size`` columns around its centre of mass.
+
+    Args:
+        frame: uint8 [height, width], the person bright.
+        size: height and width of the result.
+
+    Returns:
+        uint8 [size, size], or None if the frame is empty.
+    """
+    if int(frame.sum(dtype=np.int64)) <= EMPTY_SUM:
+        return None
+    rows = np.flatnonzero(frame.any(1))
+    person = frame[rows[0] : rows[-1] + 1]
+    width = int(size * person.shape[1] / person.shape[0])
+    if width < 1:
+        return None
+    person = cv2.resize(person, (width, size), interpolation=cv2.INTER_CUBIC)
+    mass = person.sum(0, dtype=np.int64).cumsum()
+    centre = int(np.argmax(mass > mass[-1] / 2))
+    half = size // 2
+    left = centre - half
+    if left < 0 or centre + half > width:
+        person = np.pad(person, ((0, 0), (half, half)))
+        left += half
+    return person[:, left : left + size]
+
+
+def align_all(frames: Iterable[np.ndarray], size: int) -> np.ndarray:
+    """The aligned frames of a sequence that show somebody: uint8 [n, size, size]."""
+    aligned = [result for frame in frames if (result := align(frame, size)) is not None]
+    return np.stack(aligned) if aligned else np.empty((0, size, size), np.uint8)
