@@ -1,0 +1,20 @@
+"""The gait-energy image (Han and Bhanu, TPAMI 2006): the field's classical baseline, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gait.data.inputs import network_input
+from gait.data.sequences import SequenceStore
+
+
+def energy_image(frames: np.ndarray) -> np.ndarray:
+    """The mean of aligned silhouettes: uint8 [n, 64, 64] -> [64, 44] in 0..1."""
+    return network_input(frames, "silhouette").mean(0)
+
+
+def signatures(store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
+    """The energy image of each sequence as a signature of one part, [1, 64 * 44]."""
+    return {position: energy_image(store.frames(store.sequences[position])).reshape(1, -1) for position in positions}

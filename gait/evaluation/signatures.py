@@ -1,0 +1,36 @@
+"""From a stored sequence to the network's inputs, and from its outputs to the sequence's signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gait.data.inputs import network_input
+from gait.data.sequences import Sequence as GaitSequence
+from gait.data.sequences import SequenceStore
+
+
+def samples(store: SequenceStore, sequence: GaitSequence, shape: Sequence[int | str]) -> list[np.ndarray]:
+    """The inputs that together stand for a sequence, each with a batch axis of 1.
+
+    Args:
+        store: where the sequence is.
+        sequence: any length from one frame.
+        shape: the network's input shape with its batch axis, such as [1, "frames", 64, 44] (any number of frames:
+            one input), [1, 30, 64, 44] (windows of 30 frames; the last one is filled up from the start of the
+            sequence) or [1, 50, 60, 60] (flow: one input a stored sample).
+    """
+    prepared = network_input(store.frames(sequence), store.kind)
+    if store.kind == "flow":
+        return [sample[None] for sample in prepared]
+    frames = shape[1]
+    if isinstance(frames, str):
+        return [prepared[None]]
+    starts = range(0, len(prepared), frames)
+    return [prepared[None, np.arange(start, start + frames) % len(prepared)] for start in starts]
+
+
+def average(outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """The signature of a sequence: the mean of its samples' outputs, each [1, parts, channels] -> [parts, channels]."""
+    return np.concatenate(outputs).astype(np.float32).mean(0)

@@ -1,0 +1,33 @@
+"""Training losses of the PyTorch models."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def triplet(signatures: Tensor, identities: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Batch-all triplet loss of each part, averaged over the triplets that violate the margin (GaitSet, section 3.5).
+
+    Args:
+        signatures: [batch, parts, channels].
+        identities: [batch], whole numbers.
+        margin: of the hinge ``margin + d(anchor, positive) - d(anchor, negative)``, in units of distance.
+
+    Returns:
+        The loss, a scalar, and the share of triplets that violate the margin, without gradient. All pairs of one
+        identity count as positives, an anchor with itself included, as in the published implementation.
+    """
+    parts = signatures.float().transpose(0, 1)
+    squares = parts.square().sum(-1)
+    squared = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(1, 2)
+    # relu, not clamp: its gradient at 0 is 0, where that of the square root is infinite.
+    distances = torch.where(squared > 0, torch.relu(squared), 1).sqrt() * (squared > 0)
+    same = identities[:, None] == identities[None, :]
+    positives = distances[:, same].view(len(parts), -1)
+    anchors = torch.nonzero(same)[:, 0]
+    # [parts, pairs, batch]: every positive pair against all others of its anchor; those of the same identity drop out.
+    hinges = torch.relu(margin + positives[:, :, None] - distances[:, anchors]) * ~same[anchors]
+    violating = (hinges > 0).sum((1, 2))
+    loss = (hinges.sum((1, 2)) / violating.clamp(min=1)).mean()
+    return loss, (violating.sum() / (len(parts) * (~same[anchors]).sum())).detach()

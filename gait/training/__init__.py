@@ -1,0 +1,1 @@
+"""Training loops, one a framework: each readable in one page."""
