@@ -1,0 +1,136 @@
+"""ONNX files from PyTorch and Keras models: the signature as output, simplified, checked, and their size counted."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from compress.errors import CompressionError
+
+INPUT, OUTPUT = "input", "signature"
+
+
+def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int) -> None:
+    """Write a PyTorch model in evaluation mode as ONNX.
+
+    Args:
+        model: maps one tensor to one tensor.
+        path: the .onnx file to write.
+        shape: of the input; axes given by a name are dynamic, such as [1, "frames", 64, 44].
+        opset: ONNX operator set.
+
+    Raises:
+        CompressionError: the model cannot be written in that operator set.
+    """
+    import torch
+
+    # Tracing bakes in what it sees, so dynamic axes are traced at a size that no layer has by chance.
+    example = torch.rand([3 if isinstance(axis, str) else axis for axis in shape])
+    dynamic = {INPUT: {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor at every call
+            torch.onnx.export(
+                model, (example,), path, input_names=[INPUT], output_names=[OUTPUT], dynamic_axes=dynamic,
+                opset_version=opset, dynamo=False,
+            )  # fmt: skip
+    except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        raise CompressionError(f"the model cannot be exported with opset {opset}: {error}") from None
+    _simplify(path)
+
+
+def export_keras(model: Any, path: Path, shape: Sequence[int], opset: int) -> None:
+    """Write a Keras model (TensorFlow backend) as ONNX; the transposes of a channels-first input are folded away.
+
+    Args:
+        model: maps one input to one output.
+        path: the .onnx file to write.
+        shape: of the input, all axes fixed.
+        opset: ONNX operator set.
+
+    Raises:
+        CompressionError: the model cannot be written in that operator set.
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    for noisy in ("tf2onnx", "tensorflow"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT)])
+    def forward(inputs: Any) -> Any:
+        return tf.identity(model(inputs, training=False), name=OUTPUT)
+
+    try:
+        proto, _ = tf2onnx.convert.from_function(forward, forward.input_signature, opset=opset)
+    except (ValueError, NotImplementedError) as error:
+        raise CompressionError(f"the model cannot be exported with opset {opset}: {error}") from None
+    _rename(proto.graph.input[0].name, INPUT, proto)
+    _rename(proto.graph.output[0].name, OUTPUT, proto)
+    onnx.save(proto, path)
+    _simplify(path)
+
+
+def _rename(old: str, new: str, proto: onnx.ModelProto) -> None:
+    for node in proto.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in (*proto.graph.input, *proto.graph.output):
+        if value.name == old:
+            value.name = new
+
+
+def _simplify(path: Path) -> None:
+    import onnxslim
+
+    proto = onnxslim.slim(onnx.load(path))
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, path)
+
+
+def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of an ONNX file for each input, computed by ONNX Runtime on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return [session.run([OUTPUT], {INPUT: each})[0] for each in inputs]
+
+
+def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """Greatest absolute difference over all outputs, relative to the greatest absolute expected value."""
+    greatest = max(float(np.abs(one).max()) for one in expected)
+    return max(float(np.abs(one - other).max()) for one, other in zip(actual, expected, strict=True)) / max(greatest, 1e-30)
+
+
+def multiply_adds(path: Path, shape: Sequence[int]) -> int:
+    """Multiply-adds of one inference with an input of ``shape``: those of convolutions and matrix products."""
+    proto = onnx.load(path)
+    for axis, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        axis.dim_value = size
+    for value in proto.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    proto.graph.ClearField("value_info")
+    inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+    shapes = {tensor.name: list(tensor.dims) for tensor in inferred.graph.initializer}
+    for value in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
+        shapes[value.name] = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+    total = 0
+    for node in inferred.graph.node:
+        if node.op_type == "Conv":
+            kernel = shapes[node.input[1]]
+            total += int(np.prod(shapes[node.output[0]])) * int(np.prod(kernel[1:]))
+        elif node.op_type in ("MatMul", "Gemm"):
+            transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+            depth = shapes[node.input[0]][-2 if transposed else -1]
+            total += int(np.prod(shapes[node.output[0]])) * depth
+    if total <= 0:
+        raise CompressionError(f"{path}: the multiply-adds cannot be counted: the shapes of its layers are unknown")
+    return total

@@ -1,0 +1,140 @@
+"""Pruning Keras models by walking their graph: convolutions whose channels reach other layers along one path."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from compress.errors import CompressionError
+from compress.pruning.select import PruneSettings, Selection, filter_scores, select
+
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+READERS = (*CONVOLUTIONS, keras.layers.Dense)
+# Layers that keep every channel apart from the others.
+CHANNELWISE = (
+    keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D,
+    keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
+    keras.layers.GlobalMaxPooling2D, keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling3D, keras.layers.GlobalAveragePooling3D,
+    keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.Dropout,
+    keras.layers.BatchNormalization, keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Channels:
+    """One convolution's output channels and where they go.
+
+    Attributes:
+        conv: the convolution's name.
+        along: names of the layers on the way that keep channels apart.
+        reader: name of the layer that reads them.
+        repeats: how many inputs of the reader each channel becomes (pixels, where a flatten lies between).
+    """
+
+    conv: str
+    along: tuple[str, ...]
+    reader: str
+    repeats: int
+
+
+def channels(model: Any) -> list[Channels]:
+    """All prunable convolutions of a model, from input to output.
+
+    Raises:
+        CompressionError: channels branch, merge or pass a layer that mixes them in a way not understood here.
+    """
+    return [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
+
+
+def _follow(conv: Any) -> Channels:
+    if conv.data_format != "channels_last":
+        raise CompressionError(f"layer {conv.name}: only channels-last convolutions can be pruned")
+    along, repeats, layer = [], 1, conv
+    while True:
+        consumers = [node.operation for node in layer._outbound_nodes]
+        if len(consumers) != 1:
+            raise CompressionError(f"layer {layer.name}: its output goes to {len(consumers)} layers; expected one")
+        layer = consumers[0]
+        if isinstance(layer, READERS):
+            return Channels(conv.name, tuple(along), layer.name, repeats)
+        if isinstance(layer, keras.layers.Flatten):
+            repeats = int(np.prod(layer.input.shape[1:-1]))
+        elif not isinstance(layer, CHANNELWISE):
+            kind = type(layer).__name__
+            raise CompressionError(
+                f"layer {conv.name}: its channels pass {layer.name}, and a {kind} cannot be pruned through"
+            )
+        else:
+            along.append(layer.name)
+
+
+def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection]]:
+    """A narrower copy of a model with the weights of the filters that stay.
+
+    Returns:
+        The pruned model, and what was selected, by convolution.
+    """
+    groups = channels(model)
+    scores = {
+        group.conv: filter_scores(np.moveaxis(model.get_layer(group.conv).kernel.numpy(), -1, 0), settings.criterion)
+        for group in groups
+    }
+    selections = select(scores, settings)
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    for group in groups:
+        kept = selections[group.conv].kept
+        for name in (group.conv, *group.along):
+            # Kernel, bias and batch-norm statistics all have the filters on their last axis.
+            weights[name] = [np.take(array, kept, axis=-1) for array in weights[name]]
+        kernel, *rest = weights[group.reader]
+        # A flattened map is pixel by pixel, each with all channels.
+        inputs = np.concatenate([pixel * selections[group.conv].filters + kept for pixel in range(group.repeats)])
+        weights[group.reader] = [np.take(kernel, inputs, axis=-2), *rest]
+    pruned = _rebuilt(model, {name: len(selection.kept) for name, selection in selections.items()})
+    for layer in pruned.layers:
+        layer.set_weights(weights[layer.name])
+    return pruned, selections
+
+
+def _rebuilt(model: Any, filters: Mapping[str, int]) -> Any:
+    """The same graph with other filter counts and fresh weights."""
+    config = copy.deepcopy(model.get_config())
+    for layer in config["layers"]:
+        layer.pop("build_config", None)  # it holds the old shapes
+        if layer["config"]["name"] in filters:
+            layer["config"]["filters"] = filters[layer["config"]["name"]]
+    return type(model).from_config(config)
+
+
+def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], shape: tuple[int, ...]) -> float:
+    """Greatest difference between the pruned and the masked full model on random input, relative to max |output|.
+
+    Masked means: the outputs of all filters that were not kept are set to zero, after batch norm and activation.
+    What is compared is the input of the last layer: a classifier's probabilities would hide differences.
+    """
+    masks = {}
+    for group in channels(full):
+        mask = np.zeros(selections[group.conv].filters, np.float32)
+        mask[selections[group.conv].kept] = 1
+        masks |= {name: mask for name in (group.conv, *group.along)}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        output = layer(*args, **kwargs)
+        return output * masks[layer.name] if layer.name in masks else output
+
+    masked = keras.models.clone_model(full, call_function=call)
+    for layer in full.layers:
+        if layer.weights:  # an input layer's name may change
+            masked.get_layer(layer.name).set_weights(layer.get_weights())
+    inputs = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    last = full.layers[-1].name
+    expected, actual = (
+        keras.Model(model.input, model.get_layer(last).input).predict(inputs, verbose=0) for model in (masked, pruned)
+    )
+    return float(np.abs(actual - expected).max() / max(np.abs(expected).max(), 1e-30))

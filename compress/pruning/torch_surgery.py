@@ -1,0 +1,91 @@
+"""Pruning PyTorch models that declare which filters depend on each other.
+
+A prunable model has ``architecture`` (a dataclass with ``channels`` by unit and ``build()``) and ``filter_groups()``:
+groups with a ``name``, their ``units`` (modules whose output channels are tied; the kernel of unit ``u`` is
+``u.conv.weight``) and ``readers`` ((parameter, axis) pairs that read those channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compress.pruning.select import PruneSettings, Selection, filter_scores, select
+
+
+def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection]]:
+    """A narrower copy of a model with the weights of the filters that stay.
+
+    Returns:
+        The pruned model in evaluation mode, and what was selected, by group.
+    """
+    state = model.state_dict()
+    groups = model.filter_groups()
+    scores = {
+        group.name: np.mean(
+            [filter_scores(state[f"{unit}.conv.weight"].numpy(force=True), settings.criterion) for unit in group.units],
+            axis=0,
+        )
+        for group in groups
+    }
+    selections = select(scores, settings)
+    channels = dict(model.architecture.channels)
+    for group in groups:
+        selection = selections[group.name]
+        kept = torch.from_numpy(selection.kept)
+        for unit in group.units:
+            channels[unit] = len(kept)
+            for name, tensor in state.items():
+                if name.startswith(f"{unit}.") and tensor.ndim:
+                    state[name] = tensor.index_select(0, kept)
+        for name, axis in group.readers:
+            state[name] = state[name].index_select(axis, kept)
+    pruned = replace(model.architecture, channels=channels).build()
+    pruned.load_state_dict(state)
+    return pruned.eval(), selections
+
+
+def masked_outputs(model: Any, selections: Mapping[str, Selection], inputs: Tensor) -> Tensor:
+    """What the full model gives when the outputs of all filters that were not kept are set to zero.
+
+    The outputs are those of a whole unit, after its batch norm and activation.
+    """
+    with ExitStack() as hooks, torch.inference_mode():
+        for group in model.filter_groups():
+            selection = selections[group.name]
+            mask = torch.zeros(selection.filters, dtype=inputs.dtype)
+            mask[torch.from_numpy(selection.kept)] = 1
+            for unit in group.units:
+                handle = model.get_submodule(unit).register_forward_hook(_multiply_by(mask))
+                hooks.callback(handle.remove)
+        return model(inputs)
+
+
+def _multiply_by(mask: Tensor) -> Any:
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        return output * mask.view(1, -1, *[1] * (output.ndim - 2))
+
+    return hook
+
+
+def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], shape: tuple[int, ...]) -> float:
+    """Greatest difference between the pruned and the masked full model on random input, relative to max |output|.
+
+    Both are compared in float64, so that a difference is a wrong cut and not rounding.
+    """
+    inputs = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    dtypes = [next(model.parameters()).dtype for model in (full, pruned)]
+    try:
+        expected = masked_outputs(full.double(), selections, inputs)
+        with torch.inference_mode():
+            actual = pruned.double()(inputs)
+    finally:
+        full.to(dtypes[0])
+        pruned.to(dtypes[1])
+    return float((actual - expected).abs().max() / expected.abs().max().clamp(min=1e-30))

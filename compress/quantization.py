@@ -1,0 +1,68 @@
+"""INT8 ONNX files: quantise/dequantise nodes with ranges from calibration data."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from compress.errors import CompressionError
+from compress.export import INPUT
+
+METHODS = ("minmax", "entropy", "percentile")
+
+
+def to_int8(
+    source: Path, target: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool, activations: str
+) -> None:
+    """Quantise weights (symmetrically) and activations to 8 bits.
+
+    Args:
+        source: ONNX file in fp32.
+        target: the Q/DQ ONNX file to write.
+        calibration: network inputs from the training data.
+        method: how activation ranges follow from the values seen: "minmax", "entropy" or "percentile".
+        per_channel: one weight scale a filter instead of one a layer.
+        activations: "uint8", which CPUs multiply fastest, or "int8", symmetric about 0, which TensorRT takes.
+
+    Raises:
+        CompressionError: there is no calibration data, or the file cannot be quantised.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    inputs = list(calibration)
+    if not inputs:
+        raise CompressionError("int8 needs calibration data, and there is none: raise quantize.calibration_sequences")
+    logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger at every call
+    methods = dict(
+        zip(METHODS, (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile), strict=True)
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared = Path(scratch) / "prepared.onnx"
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            target,
+            _Reader(inputs),
+            quant_format=QuantFormat.QDQ,
+            per_channel=per_channel,
+            activation_type=QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=methods[method],
+            extra_options={"ActivationSymmetric": activations == "int8", "WeightSymmetric": True},
+        )
+
+
+class _Reader:
+    """Calibration inputs in the form that ONNX Runtime's quantiser asks for."""
+
+    def __init__(self, inputs: list[np.ndarray]) -> None:
+        self._inputs: Iterator[np.ndarray] = iter(inputs)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        following = next(self._inputs, None)
+        return None if following is None else {INPUT: following}
