@@ -1,0 +1,269 @@
+"""The one file that runs on a device: facts, build, run, benchmark and energy of an ONNX Runtime engine.
+
+It needs Python 3.8, numpy and onnxruntime, runs in a process of its own, takes its arguments by argv and answers with
+JSON on its standard output: the result, or ``{"error": "..."}`` with exit status 1.
+"""
+
+import argparse
+import gc
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+# Instruction sets that ONNX Runtime's kernels and graph layouts are chosen by.
+ISA_X86 = ["sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_bf16", "avx512_vnni"]
+ISA_X86 += ["avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
+ISA_ARM = ["asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2"]
+WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling median, and how far two may differ
+IDLE_S = 1.0
+
+
+def facts(root=Path("/")):
+    """What engines on this machine depend on; the same on every call, so nothing that moves (clocks, free memory)."""
+    import onnxruntime
+
+    cpu = _cpu(_text(root / "proc/cpuinfo"))
+    release = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)', _text(root / "etc/os-release"), re.MULTILINE))
+    return {
+        "arch": platform.machine(),
+        "board": _text(root / "proc/device-tree/model").strip("\0\n ") or None,
+        "cores": os.cpu_count(),
+        "cpu": cpu["name"] or platform.processor() or platform.machine(),
+        "cpu_id": cpu["id"],
+        "isa": cpu["isa"],
+        "os": " ".join([platform.system(), *(release[key] for key in ("ID", "VERSION_ID") if key in release)]),
+        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+        "runtime": "onnxruntime",
+        "runtime_version": onnxruntime.__version__,
+    }
+
+
+def _cpu(cpuinfo):
+    """Name, identification and instruction sets of the first core in the text of /proc/cpuinfo (x86 or ARM)."""
+    first = {}
+    for line in cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            first.setdefault(key.strip(), value.strip())
+    parts = "CPU implementer", "CPU part", "CPU variant", "vendor_id", "cpu family", "model", "stepping"
+    flags = set((first.get("flags") or first.get("Features") or "").split())
+    return {
+        "name": first.get("model name") or first.get("Hardware"),
+        "id": " ".join(first[part] for part in parts if part in first) or None,
+        "isa": [flag for flag in ISA_X86 + ISA_ARM if flag in flags],
+    }
+
+
+def _text(path):
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _options(threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = threads
+    options.log_severity_level = 3
+    return options
+
+
+def _session(engine, threads):
+    """An engine as it was built: the graph is already optimised for this processor and is not touched again."""
+    import onnxruntime
+
+    options = _options(threads)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(engine), options, providers=["CPUExecutionProvider"])
+
+
+def build(onnx, engine, threads):
+    """Optimise a network for this processor, memory layout included, and save it; returns the seconds it took."""
+    import onnxruntime
+
+    start = time.perf_counter()
+    options = _options(threads)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(engine)
+    onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+    return {"seconds": round(time.perf_counter() - start, 3)}
+
+
+def run(engine, threads, source, sink):
+    """Answer inputs one by one until there are no more.
+
+    An array on the wire is a line of JSON with its shape, then its float32 values, the last axis fastest.
+    """
+    session = _session(engine, threads)
+    name = session.get_inputs()[0].name
+    for line in iter(source.readline, b""):
+        shape = json.loads(line)["shape"]
+        values = np.frombuffer(source.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+        output = np.ascontiguousarray(session.run(None, {name: values})[0], np.float32)
+        sink.write(json.dumps({"shape": output.shape}).encode() + b"\n" + output.tobytes())
+        sink.flush()
+
+
+def benchmark(engine, example, threads, warmup_s, duration_s, queries):
+    """Time single queries, after a warm-up; all times in ms, inputs and outputs in this process's memory.
+
+    Returns:
+        ``samples_ms`` (one a query), ``warmup`` and the reference times before and after.
+    """
+    query = _query(engine, example, threads)
+    before = reference_ms()
+    warmup = warm_up(query, warmup_s)
+    samples = []
+    gc.disable()
+    end = time.perf_counter() + duration_s
+    while len(samples) < queries or time.perf_counter() < end:
+        samples.append(query())
+    gc.enable()
+    return {
+        "samples_ms": [round(sample, 5) for sample in samples],
+        "warmup": warmup,
+        "reference_ms_before": before,
+        "reference_ms_after": reference_ms(),
+    }
+
+
+def _query(engine, example, threads):
+    session = _session(engine, threads)
+    feed = {session.get_inputs()[0].name: np.load(str(example), allow_pickle=False)}
+
+    def query():
+        start = time.perf_counter()
+        session.run(None, feed)
+        return 1000 * (time.perf_counter() - start)
+
+    return query
+
+
+def warm_up(query, warmup_s):
+    """Run for at least ``warmup_s`` seconds and until the rolling median settles; give up after 5 times that + 10 s."""
+    start = time.perf_counter()
+    medians, window, opened = [], [], start
+    done, settled = 0, False
+    while True:
+        window.append(query())
+        done += 1
+        now = time.perf_counter()
+        if now - opened >= WINDOW_S and len(window) >= WINDOW_QUERIES:
+            medians.append(statistics.median(window))
+            window, opened = [], now
+            settled = len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) <= SETTLED
+        if now - start >= (warmup_s if settled else 5 * warmup_s + 10):
+            return {"seconds": round(now - start, 3), "queries": done, "settled": settled}
+
+
+def reference_ms():
+    """Median time of one fixed matrix product, in ms: the same work every time, so a change is the machine's."""
+    matrix = np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
+    times = []
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        matrix @ matrix
+        times.append(1000 * (time.perf_counter() - start))
+    # The first half lets the clock rise and the caches fill.
+    return round(statistics.median(times[len(times) // 2 :]), 5)
+
+
+def rapl(root=Path("/")):
+    """The processor packages' energy counters: ([(counter file, its range in uJ)], why there are none or None)."""
+    packages = []
+    for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
+        if zone.name.count(":") == 1 and _text(zone / "name").startswith("package"):
+            if not _text(zone / "energy_uj"):
+                return [], f"{zone}/energy_uj cannot be read by this user"
+            packages.append((zone / "energy_uj", int(_text(zone / "max_energy_range_uj") or 0)))
+    return packages, None if packages else "no RAPL energy counters under /sys/class/powercap"
+
+
+def spent_uj(before, after, packages):
+    """Energy between two readings; a counter that started again from 0 has passed its range once."""
+    return sum(
+        last - first if last >= first else last - first + limit
+        for first, last, (_, limit) in zip(before, after, packages)  # noqa: B905 - Python 3.8 has no strict
+    )
+
+
+def energy(engine, example, threads, duration_s, root=Path("/")):
+    """Energy of an inference in a run of its own: idle, work, idle; mJ, or a reason why there is no figure."""
+    packages, reason = rapl(root)
+    if reason:
+        return {"reason": reason}
+    query = _query(engine, example, threads)
+    query()
+    idle_before = _watts(packages, lambda: time.sleep(IDLE_S))[0]
+    done = []
+    watts, seconds = _watts(packages, lambda: done.extend(_for(duration_s, query)))
+    idle = (idle_before + _watts(packages, lambda: time.sleep(IDLE_S))[0]) / 2
+    return {
+        "gross_mj": round(1000 * watts * seconds / len(done), 4),
+        "idle_subtracted_mj": round(1000 * (watts - idle) * seconds / len(done), 4),
+        "idle_w": round(idle, 3),
+        "queries": len(done),
+        "scope": "processor packages (RAPL), without memory, disks and power supply",
+    }
+
+
+def _watts(packages, work):
+    readings, start = [int(_text(counter)) for counter, _ in packages], time.perf_counter()
+    work()
+    seconds = time.perf_counter() - start
+    return spent_uj(readings, [int(_text(counter)) for counter, _ in packages], packages) / 1e6 / seconds, seconds
+
+
+def _for(duration_s, query):
+    times, end = [], time.perf_counter() + duration_s
+    while not times or time.perf_counter() < end:
+        times.append(query())
+    return times
+
+
+def main(arguments):
+    # Libraries may print: only our answer goes to the real standard output.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy"])
+    parser.add_argument("--onnx", type=Path)
+    parser.add_argument("--engine", type=Path)
+    parser.add_argument("--example", type=Path, help="an .npy file with the input")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warmup-s", type=float, default=2.0)
+    parser.add_argument("--duration-s", type=float, default=10.0)
+    parser.add_argument("--queries", type=int, default=1)
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "facts":
+            answer = facts()
+        elif given.command == "build":
+            answer = build(given.onnx, given.engine, given.threads)
+        elif given.command == "run":
+            return run(given.engine, given.threads, sys.stdin.buffer, answers)
+        elif given.command == "benchmark":
+            answer = benchmark(given.engine, given.example, given.threads, given.warmup_s, given.duration_s, given.queries)
+        else:
+            answer = energy(given.engine, given.example, given.threads, given.duration_s)
+    except Exception as error:  # Whatever a runtime throws at a network is this network's result.
+        answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+        answers.flush()
+        sys.exit(1)
+    answers.write(json.dumps(answer).encode() + b"\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

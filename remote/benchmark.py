@@ -1,0 +1,188 @@
+"""From the times of single queries to a measurement that says how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+BOOTSTRAPS = 500
+P99_FROM = 1000  # fewer samples hold no 99th percentile worth the name
+MAX_DRIFT = 0.10
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """How to measure.
+
+    Attributes:
+        batch: inferences a query.
+        threads: threads of the runtime.
+        warmup_s: shortest warm-up of a repeat, in seconds.
+        duration_s: shortest timed part of a repeat, in seconds.
+        min_queries: least number of timed queries of all repeats together.
+        repeats: number of processes, one after the other.
+        max_cov: coefficient of variation above which a measurement counts as unstable.
+        session: number of the measuring session; a new one measures again.
+    """
+
+    batch: int
+    threads: int
+    warmup_s: float
+    duration_s: float
+    min_queries: int
+    repeats: int
+    max_cov: float
+    session: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A measurement of one engine.
+
+    Attributes:
+        latency_ms: of a query: p50, p90, p99 (None below 1000 samples), mean, min, max, cov (standard deviation by
+            mean), p50_low and p50_high (95 % bootstrap over repeats and samples), queries.
+        throughput_per_s: inferences a second, one query after the other.
+        invalid_reasons: why the times should not be used; empty if they can.
+        conditions: the machine's state before and after.
+        repeats: a summary of each process.
+        protocol: what was done.
+        energy: gross_mj and idle_subtracted_mj an inference with their scope, or None.
+        energy_reason: why there is no energy figure, or None.
+    """
+
+    latency_ms: Mapping[str, float | None]
+    throughput_per_s: float
+    invalid_reasons: Sequence[str]
+    conditions: Mapping[str, Any]
+    repeats: Sequence[Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+    energy: Mapping[str, Any] | None
+    energy_reason: str | None
+
+
+def latency(repeats: Sequence[Sequence[float]]) -> dict[str, float | None]:
+    """Statistics of query times in ms, one sequence of samples a repeat."""
+    pooled = np.concatenate([np.asarray(samples, np.float64) for samples in repeats])
+    low, high = median_interval(repeats)
+    return {
+        "p50": _round(np.percentile(pooled, 50)),
+        "p90": _round(np.percentile(pooled, 90)),
+        "p99": _round(np.percentile(pooled, 99)) if len(pooled) >= P99_FROM else None,
+        "mean": _round(pooled.mean()),
+        "min": _round(pooled.min()),
+        "max": _round(pooled.max()),
+        "cov": _round(pooled.std() / pooled.mean()),
+        "p50_low": _round(low),
+        "p50_high": _round(high),
+        "queries": len(pooled),
+    }
+
+
+def median_interval(repeats: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the pooled median: repeats are drawn with replacement, then samples within each.
+
+    Times of one process resemble each other more than those of two, so resampling the pool alone would be too sure.
+    """
+    rng = np.random.default_rng(seed)
+    samples = [np.asarray(repeat, np.float64) for repeat in repeats]
+    medians = [
+        np.median(
+            np.concatenate([rng.choice(samples[i], len(samples[i])) for i in rng.integers(0, len(samples), len(samples))])
+        )
+        for _ in range(BOOTSTRAPS)
+    ]
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def drift(repeats: Sequence[Mapping[str, Any]]) -> float:
+    """How much the slowest reference time of all repeats exceeds the fastest, as a share."""
+    times = [repeat[key] for repeat in repeats for key in ("reference_ms_before", "reference_ms_after")]
+    return max(times) / min(times) - 1
+
+
+def judge(statistics: Mapping[str, float | None], reference_drift: float, max_cov: float) -> list[str]:
+    """Why a measurement should not be used; empty if it can."""
+    reasons = []
+    if statistics["cov"] > max_cov:
+        reasons.append(f"unstable: coefficient of variation {statistics['cov']:.3g} is above {max_cov:g}")
+    if reference_drift > MAX_DRIFT:
+        reasons.append(
+            f"drift: the fixed reference computation varied by {100 * reference_drift:.0f} % during the measurement "
+            f"(limit {100 * MAX_DRIFT:.0f} %)"
+        )
+    return reasons
+
+
+def summary(repeat: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record keeps of a repeat: everything but the single times."""
+    samples = np.asarray(repeat["samples_ms"], np.float64)
+    return {
+        "p50": _round(np.median(samples)),
+        "mean": _round(samples.mean()),
+        "cov": _round(samples.std() / samples.mean()),
+        "queries": len(samples),
+        **{key: repeat[key] for key in ("warmup", "reference_ms_before", "reference_ms_after")},
+    }
+
+
+def timing(
+    repeats: Sequence[Mapping[str, Any]],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    energy: Mapping[str, Any],
+    settings: BenchmarkSettings,
+    protocol: Mapping[str, Any],
+) -> Timing:
+    """Put the answers of the agent together.
+
+    Args:
+        repeats: the agent's answers, one a process.
+        before: the machine's conditions before the first repeat.
+        after: those after the last.
+        energy: the agent's answer to the energy run.
+        settings: how it was measured.
+        protocol: what the runtime adds to the protocol.
+    """
+    statistics = latency([repeat["samples_ms"] for repeat in repeats])
+    reference_drift = drift(repeats)
+    return Timing(
+        latency_ms=statistics,
+        throughput_per_s=_round(1000 * settings.batch / statistics["mean"]),
+        invalid_reasons=judge(statistics, reference_drift, settings.max_cov),
+        conditions={
+            "load_before": before["load"],
+            "load_after": after["load"],
+            "free_memory_mb": before["free_memory_mb"],
+            "cpu_mhz_before": before["cpu_mhz"],
+            "cpu_mhz_after": after["cpu_mhz"],
+            "governor": before["governor"],
+            "temperature_c": after["temperature_c"],
+            "reference_ms_before": repeats[0]["reference_ms_before"],
+            "reference_ms_after": repeats[-1]["reference_ms_after"],
+            "reference_drift": _round(reference_drift),
+            "unreadable": {**before["unreadable"], **after["unreadable"]},
+        },
+        repeats=[summary(repeat) for repeat in repeats],
+        protocol={
+            "warmup_s": settings.warmup_s,
+            "duration_s": settings.duration_s,
+            "repeats": settings.repeats,
+            "min_queries": settings.min_queries,
+            "max_cov": settings.max_cov,
+            "batch": settings.batch,
+            "threads": settings.threads,
+            "session": settings.session,
+            **protocol,
+        },
+        energy=None if "reason" in energy else energy,
+        energy_reason=energy.get("reason"),
+    )
+
+
+def _round(value: float) -> float:
+    return round(float(value), 5)

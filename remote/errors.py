@@ -1,0 +1,13 @@
+"""What can go wrong with devices."""
+
+
+class DeviceError(RuntimeError):
+    """A device cannot do what was asked; the message names it and says what to do."""
+
+
+class EngineFailed(DeviceError):
+    """The runtime refused the network, or it broke while it ran: that is a result with its reason."""
+
+
+class StaleEngine(DeviceError):
+    """An engine is not the one that this device's runtime would build now; it has to be built again."""

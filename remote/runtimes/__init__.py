@@ -1,0 +1,63 @@
+"""What builds and runs engines on devices, one module a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from remote.benchmark import BenchmarkSettings, Timing
+from remote.connection import Local
+from remote.inventory import Device
+from remote.runtimes.onnxruntime import OnnxRuntime
+
+
+class Runtime(Protocol):
+    """What every runtime offers. An engine is a directory: the engine's file and build.json, which describes it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What engines on the device depend on: processor, system, runtime and its version; nothing that moves."""
+        ...
+
+    def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
+        """Build an engine into the existing directory ``out``.
+
+        Returns:
+            What build.json holds: ``status`` ("ok" or "failed") with ``reason``, ``key``, ``sha256``, ``seconds``,
+            ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an exception.
+        """
+        ...
+
+    def check(self, engine: Path, onnx: Path | None = None) -> dict[str, Any]:
+        """What build.json holds, once it is sure that the engine is the one that was built, here, of that network.
+
+        Raises:
+            StaleEngine: it is not.
+            EngineFailed: its build failed.
+        """
+        ...
+
+    def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
+        """The engine's first output for every input, in order, float32; inputs may differ in their frame axis.
+
+        Raises:
+            StaleEngine: as for check.
+            EngineFailed: the engine refuses an input or breaks.
+        """
+        ...
+
+    def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
+        """Measure the engine with ``example`` as the input of every query.
+
+        Raises:
+            StaleEngine: as for check.
+            EngineFailed: the engine refuses the input or breaks.
+        """
+        ...
+
+
+def runtime_for(device: Device) -> Runtime:
+    """The runtime of a device that the inventory accepted."""
+    return OnnxRuntime(Local())
