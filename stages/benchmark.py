@@ -1,0 +1,225 @@
+"""Measure an engine on its device: latency, energy, and the accuracy of this very engine.
+
+A failed build, or an engine that breaks, is a record too: ``status: failed`` with the reason.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gait.data.partitions import Partition
+from gait.data.sequences import SequenceStore
+from gait.evaluation import protocols, signatures
+from remote import facts, inventory
+from remote.benchmark import BenchmarkSettings, Timing
+from remote.errors import EngineFailed, StaleEngine
+from remote.runtimes import Runtime, runtime_for
+from stages import io, params
+from stages.inputs import add_options, open_data
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is measured, and where."""
+
+    model: str
+    percentile: int | float
+    precision: str
+    device: str
+
+    def stage(self, name: str) -> str:
+        """The address of a stage of this variant in dvc.yaml."""
+        return f"{name}@{self.device}-{self.model}-{self.percentile}-{self.precision}"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where everything is: devices.yaml, the device's facts, the engine, the network, and the data to measure with."""
+
+    devices: Path
+    facts: Path
+    engine: Path
+    quantized: Path
+    partition: Path
+    preprocessed: Path
+
+
+def benchmark(variant: Variant, where: Inputs, settings: params.Benchmark) -> dict[str, Any]:
+    """Measure a variant.
+
+    Returns:
+        The benchmark record.
+
+    Raises:
+        StageError: the engine has to be built again, or inputs do not belong together.
+        DeviceError: the device is no longer what its facts say.
+    """
+    start = time.monotonic()
+    device = inventory.find(where.devices, variant.device)
+    runtime = runtime_for(device)
+    now = runtime.facts()
+    facts.check(variant.device, facts.read(where.facts, variant.device), now)
+    signature = io.read_json(where.quantized / "signature.json")
+    partition, store = open_data(where.partition, where.preprocessed)
+    built = io.read_json(where.engine / "build.json")
+    record = {
+        "status": "ok",
+        "reason": None,
+        "variant": {**asdict(variant), "dataset": store.dataset},
+        "evidence": device.evidence,
+        "data": store.evidence,
+        "size": {
+            "onnx_bytes": (where.quantized / "model.onnx").stat().st_size,
+            "engine_bytes": built["bytes"],
+            "params": signature["params"],
+            "macs": signature["macs"],
+        },
+        "device": now,
+        "engine": {key: built[key] for key in ("key", "sha256", "runtime", "version")},
+        "signature": signature,
+        "protocol": asdict(protocol_of(settings)),
+    }
+    try:
+        runtime.check(where.engine, where.quantized / "model.onnx")
+        example = example_input(store, partition, signature, settings.batch)
+        record |= timing_part(runtime.benchmark(where.engine, example, protocol_of(settings)), signature, settings.batch)
+        record["accuracy"] = accuracy(runtime, where.engine, store, partition, signature, settings.threads)
+    except StaleEngine as error:
+        raise io.StageError(f"{error}; build it again: `dvc repro -f -s {variant.stage('build')}`") from None
+    except EngineFailed as error:
+        record |= without_figures("skipped" if built["status"] == "skipped" else "failed", str(error))
+    record["protocol"]["frames"] = signature["benchmark_shape"][1]
+    record["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record["seconds"] = round(time.monotonic() - start, 1)
+    return record
+
+
+def protocol_of(settings: params.Benchmark) -> BenchmarkSettings:
+    """The section ``benchmark`` of params.yaml in the words of remote."""
+    return BenchmarkSettings(**settings.model_dump())
+
+
+def example_input(store: SequenceStore, partition: Partition, signature: dict[str, Any], batch: int) -> np.ndarray:
+    """Real test inputs of the shape that latency is measured at, from probe sequences drawn at random.
+
+    The same ones for every variant of a model: a runtime may be faster on an easier input.
+    """
+    shape = signature["benchmark_shape"]
+    drawn = random.Random(0).choices(sorted(partition.probe), k=batch)
+    stacked = np.concatenate([signatures.samples(store, store.sequences[position], shape)[0] for position in drawn])
+    if list(stacked.shape[1:]) != list(shape[1:]):
+        raise io.StageError(f"benchmark_shape {shape} of the network does not fit the data's inputs {stacked.shape}")
+    return stacked
+
+
+def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[str, Any]:
+    """What the record keeps of a measurement."""
+    energy = timing.energy
+    per_inference_ms = timing.latency_ms["p50"] / batch
+    return {
+        "valid": not timing.invalid_reasons,
+        "invalid_reasons": list(timing.invalid_reasons),
+        "latency_ms": dict(timing.latency_ms),
+        "throughput_per_s": timing.throughput_per_s,
+        "ms_per_video_second": round(per_inference_ms * signature["inferences_per_video_second"], 5),
+        "energy_mj_per_inference": energy["gross_mj"] if energy else None,
+        "energy": dict(energy) if energy else None,
+        "energy_reason": timing.energy_reason,
+        "conditions": dict(timing.conditions),
+        "protocol": dict(timing.protocol),
+        "repeats": list(timing.repeats),
+    }
+
+
+def without_figures(status: str, reason: str) -> dict[str, Any]:
+    """What takes the place of a measurement that there is not."""
+    absent = (
+        "latency_ms",
+        "throughput_per_s",
+        "ms_per_video_second",
+        "energy_mj_per_inference",
+        "energy",
+        "conditions",
+    )
+    return {
+        "status": status,
+        "reason": reason,
+        "valid": False,
+        "invalid_reasons": [f"{status}: {reason}"],
+        **dict.fromkeys(absent),
+        "energy_reason": f"{status}: {reason}",
+        "accuracy": None,
+        "repeats": [],
+    }
+
+
+def accuracy(
+    runtime: Runtime, engine: Path, store: SequenceStore, partition: Partition, signature: dict[str, Any], threads: int
+) -> dict[str, Any]:
+    """Rank-1 of the engine itself on the gallery and probe sequences.
+
+    Raises:
+        EngineFailed: the engine's signatures have another shape than declared or are not finite.
+    """
+    positions = sorted({*partition.gallery, *partition.probe})
+    owners: list[int] = []
+
+    def inputs() -> Iterator[np.ndarray]:
+        for position in io.progress(positions, len(positions), "accuracy of the engine, sequences"):
+            for sample in signatures.samples(store, store.sequences[position], signature["input"]["shape"]):
+                owners.append(position)
+                yield sample
+
+    outputs = runtime.run(engine, inputs(), threads)
+    of: dict[int, list[np.ndarray]] = {position: [] for position in positions}
+    for position, output in zip(owners, outputs, strict=True):
+        if list(output.shape) != list(signature["output"]["shape"]) or not np.isfinite(output).all():
+            raise EngineFailed(
+                f"the engine's signature {list(output.shape)} is not finite or not {signature['output']['shape']}"
+            )
+        of[position].append(output)
+    averaged = {position: signatures.average(found) for position, found in of.items()}
+    result = protocols.evaluate(averaged, store.sequences, partition.gallery, partition.probe)
+    return {**{key: round(value, 4) for key, value in result.items()}, "source": "engine"}
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--device", required=True, help="an entry of devices.yaml")
+    parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
+    parser.add_argument("--facts", type=Path, required=True, help="the device's facts, from the stage probe")
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
+    parser.add_argument("--precision", required=True, help="precision of the network")
+    parser.add_argument("--engine", type=Path, required=True, help="directory with the engine, from the stage build")
+    parser.add_argument("--quantized", type=Path, required=True, help="directory with model.onnx and signature.json")
+    add_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the record to write")
+    given, settings = io.parse(parser)
+    variant = Variant(given.model, given.percentile, given.precision, given.device)
+    where = Inputs(given.devices, given.facts, given.engine, given.quantized, given.partition, given.preprocessed)
+    record = benchmark(variant, where, settings.benchmark)
+    io.write_json(given.out, record)
+    print(f"{given.out}: {in_words(record)}")
+
+
+def in_words(record: dict[str, Any]) -> str:
+    """A record in one line."""
+    if record["status"] != "ok":
+        return f"{record['status']}: {record['reason']}"
+    latency = record["latency_ms"]
+    line = f"rank-1 {record['accuracy']['rank1_mean']:.1f} %, {latency['p50']:.3g} ms ({latency['p50_low']:.3g} to "
+    line += f"{latency['p50_high']:.3g}), {record['ms_per_video_second']:.3g} ms a second of video"
+    return line if record["valid"] else f"{line}; NOT VALID: {'; '.join(record['invalid_reasons'])}"
+
+
+if __name__ == "__main__":
+    io.run(main)

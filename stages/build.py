@@ -1,0 +1,60 @@
+"""Build a network's engine on a device.
+
+A network that the device's runtime refuses is a result: build.json then says ``status: failed`` and why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remote import facts, inventory
+from remote.runtimes import runtime_for
+from stages import io, params
+
+
+def build(
+    device: str, devices: Path, recorded: Path, precision: str, quantized: Path, out: Path, settings: params.Params
+) -> None:
+    """Build the engine of ``quantized``/model.onnx into the directory ``out``.
+
+    Args:
+        device: an entry of devices.yaml.
+        devices: devices.yaml.
+        recorded: the device's facts file, which must still hold.
+        precision: precision of the network.
+        quantized: directory with the network.
+        out: directory to write: the engine, build.json and metrics.json.
+        settings: params.yaml.
+    """
+    runtime = runtime_for(inventory.find(devices, device))
+    facts.check(device, facts.read(recorded, device), runtime.facts())
+    onnx = quantized / "model.onnx"
+    if not onnx.exists():
+        raise io.StageError(f"{onnx}: no such file; run `dvc repro` to make it")
+    with io.new_directory(out) as partial:
+        built = runtime.build(onnx, partial, precision, settings.threads.build)
+        measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
+        numbers = {key: value for key, value in measured.items() if value is not None}
+        io.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})
+    if built["status"] == "ok":
+        print(f"{out}: {built['bytes'] / 1e6:.2f} MB in {built['seconds']:.1f} s")
+    else:
+        print(f"{out}: {built['status']}: {built['reason']}")
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--device", required=True, help="an entry of devices.yaml")
+    parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
+    parser.add_argument("--facts", type=Path, required=True, help="the device's facts, from the stage probe")
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
+    parser.add_argument("--precision", required=True, help="precision of the network")
+    parser.add_argument("--quantized", type=Path, required=True, help="directory with model.onnx")
+    parser.add_argument("--out", type=Path, required=True, help="directory to write")
+    given, settings = io.parse(parser)
+    build(given.device, given.devices, given.facts, given.precision, given.quantized, given.out, settings)
+
+
+if __name__ == "__main__":
+    io.run(main)

@@ -1,0 +1,69 @@
+"""Write a model as ONNX with the signature as output, and check it against the framework on real sequences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from compress import export as onnx_export
+from compress.errors import CompressionError
+from gait.evaluation.signatures import samples
+from stages import inputs, io
+from stages.frameworks import framework
+
+TOLERANCE = 1e-4  # of the greatest signature value
+SEQUENCES = 16
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
+    parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
+    parser.add_argument("--finetuned", type=Path, required=True, help="the model (results/finetune/<model>/p<percentile>)")
+    inputs.add_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write: model.onnx, signature.json, metrics.json")
+    options, settings = io.parse(parser)
+    entry = inputs.entry_of(settings, options.model)
+    partition, store = inputs.open_data(options.partition, options.preprocessed)
+    library = framework(entry.framework)
+    library.use_threads(settings.threads.export)
+    model = library.load(options.finetuned)
+    shape = library.input_shape(entry, settings.export.dynamic_frames)
+    timed = library.benchmark_shape(entry)
+    with io.new_directory(options.out) as out:
+        onnx = out / "model.onnx"
+        write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
+        write(library.network(model), onnx, shape, settings.export.opset)
+        spread = np.linspace(0, len(partition.gallery) - 1, min(SEQUENCES, len(partition.gallery))).astype(int)
+        chosen = [store.sequences[partition.gallery[place]] for place in spread]
+        real = [sample for sequence in chosen for sample in samples(store, sequence, shape)]
+        expected = library.outputs(model, real)
+        error = onnx_export.relative_error(onnx_export.run(onnx, real), expected)
+        if not error <= TOLERANCE:
+            raise CompressionError(f"{options.model}: the ONNX file differs from the model by {error:.2g} of its output")
+        metrics = {
+            "params": library.parameters(model),
+            "macs": onnx_export.multiply_adds(onnx, timed),
+            "onnx_bytes": onnx.stat().st_size,
+            "parity_error": error,
+        }
+        signature = {
+            "model": options.model,
+            "modality": entry.modality,
+            "framework": entry.framework,
+            "input": {"name": onnx_export.INPUT, "shape": shape},
+            "output": {"name": onnx_export.OUTPUT, "shape": list(expected[0].shape)},
+            "benchmark_shape": timed,
+            "inferences_per_video_second": library.inferences_per_video_second(entry, store),
+            "opset": settings.export.opset,
+            "params": metrics["params"],
+            "macs": metrics["macs"],
+        }
+        io.write_json(out / "signature.json", signature)
+        io.write_json(out / "metrics.json", metrics)
+    print(f"{options.model}: {metrics['macs'] / 1e6:.1f} M multiply-adds; equal to the model within {error:.1g}")
+
+
+if __name__ == "__main__":
+    io.run(main)

@@ -1,0 +1,84 @@
+"""Keras models behind the protocol of :mod:`stages.frameworks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gait.data.sequences import SequenceStore
+from gait.evaluation import signatures
+from gait.models import keras_model
+from gait.training import keras_loop
+from stages.params import KerasFinetune, KerasModel
+
+SHAPE = (50, 60, 60)
+save, load = keras_model.save, keras_model.load
+
+
+def use_threads(count: int) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+
+
+def build(name: str, entry: KerasModel, classes: int) -> Any:
+    keras.utils.set_random_seed(entry.seed)
+    return keras_model.build(name, entry.architecture, entry.width, classes)
+
+
+def fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel) -> list[dict[str, float]]:
+    return _fit(model, store, train, entry, lr=entry.optimizer.lr, **dict(entry.schedule))
+
+
+def finetune(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, settings: KerasFinetune
+) -> list[dict[str, float]]:
+    return _fit(model, store, train, entry, **{**dict(entry.schedule), **dict(settings)})
+
+
+def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, **schedule: Any) -> Any:
+    training = keras_loop.KerasTraining(
+        **schedule, momentum=entry.optimizer.momentum, batch=entry.batch, augment=entry.augment, seed=entry.seed
+    )
+    return keras_loop.fit(model, store, train, training)
+
+
+def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
+    inputs = [signatures.samples(store, store.sequences[position], (1, *SHAPE)) for position in positions]
+    together = np.concatenate([sample for samples in inputs for sample in samples])
+    found = keras_model.signature_model(model).predict(together, batch_size=64, verbose=0)
+    ends = np.cumsum([len(samples) for samples in inputs])[:-1]
+    return {position: signatures.average([part]) for position, part in zip(positions, np.split(found, ends), strict=True)}
+
+
+def input_shape(entry: KerasModel, dynamic_frames: bool) -> list[int | str]:
+    return [1, *SHAPE]
+
+
+def benchmark_shape(entry: KerasModel) -> list[int]:
+    return [1, *SHAPE]
+
+
+def inferences_per_video_second(entry: KerasModel, store: SequenceStore) -> float:
+    return store.fps / store.settings["stride"]
+
+
+def network(model: Any) -> Any:
+    return keras_model.signature_model(model)
+
+
+def outputs(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    network = keras_model.signature_model(model)
+    return [np.asarray(network(each, training=False)) for each in inputs]
+
+
+def parameters(model: Any) -> int:
+    return keras_model.signature_model(model).count_params()

@@ -1,0 +1,396 @@
+"""params.yaml: its meaning, its limits and how to read it.
+
+The classes below are the one declaration of what may stand in params.yaml; the JSON schema for editors
+(workflow/schemas/params.schema.json) is written from them by ``python -m stages.params --schema``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, StringConstraints, Tag, ValidationError, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+
+class ParamsError(Exception):
+    """params.yaml is wrong; each line of the message names a key, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, told as a whole when one is broken."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def __str__(self) -> str:
+        bounds = [(self.ge, "at least"), (self.gt, "more than"), (self.le, "at most"), (self.lt, "less than")]
+        return "must be " + " and ".join(f"{words} {bound:g}" for bound, words in bounds if bound is not None)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        keys = {"minimum": self.ge, "exclusiveMinimum": self.gt, "maximum": self.le, "exclusiveMaximum": self.lt}
+        return {**handler(schema), **{key: bound for key, bound in keys.items() if bound is not None}}
+
+    def _check(self, value: float) -> float:
+        within = (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+        if not within:
+            raise PydanticCustomError("range", "{text}", {"text": str(self)})
+        return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+View = Annotated[str, StringConstraints(pattern=r"^(000|018|036|054|072|090|108|126|144|162|180)$")]
+Positive = Annotated[int, Range(ge=1)]
+Natural = Annotated[int, Range(ge=0)]
+Rate = Annotated[float, Range(gt=0)]
+Share = Annotated[float, Range(ge=0, le=1)]
+Percentile = Annotated[int | float, Range(ge=0, lt=100)]
+Seed = Annotated[int, Range(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                close = difflib.get_close_matches(str(key), cls.model_fields, 1)
+                hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_key", "{text}", {"text": f"unknown key; {hint}", "key": str(key)})
+        return data
+
+
+class Prune(Section):
+    percentiles: list[Percentile]
+    criterion: Literal["l1", "mean-l1"]
+    scope: Literal["layer", "global"]
+    round_to: Positive
+    keep_min: Positive
+
+
+class Walkers(Section):
+    layout: Literal["walkers"]
+    subjects: Annotated[int, Range(ge=2, le=999)]
+    train_subjects: Positive
+    views: list[View]
+    nm: Annotated[int, Range(ge=5, le=99)]  # four enrol, so that at least one remains as a probe
+    bg: Annotated[int, Range(ge=0, le=99)]
+    cl: Annotated[int, Range(ge=0, le=99)]
+    frames: Annotated[int, Range(ge=2, le=1000)]
+    difficulty: Share
+    seed: Seed
+
+
+class CasiaB(Section):
+    layout: Literal["casia-b"]
+    path: str
+    train_subjects: Positive
+
+
+Dataset = Annotated[Walkers | CasiaB, Discriminator("layout")]
+
+
+class Silhouettes(Section):
+    kind: Literal["silhouette"]
+    size: Annotated[int, Range(ge=16, le=512)]
+
+
+class Flow(Section):
+    kind: Literal["flow"]
+    method: Literal["dis", "farneback"]
+    frames: Annotated[int, Range(ge=1, le=250)]
+    stride: Positive
+
+
+Preprocessing = Annotated[Silhouettes | Flow, Discriminator("kind")]
+
+
+class Triplet(Section):
+    margin: Rate
+
+
+class Sampling(Section):
+    identities: Annotated[int, Range(ge=2)]
+    sequences: Annotated[int, Range(ge=2)]
+    frames: Positive
+
+
+class TorchOptimizer(Section):
+    name: Literal["adam", "sgd"]
+    lr: Rate
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Range(ge=0)] = 0.0
+
+
+class TorchSchedule(Section):
+    iterations: Positive
+    milestones: list[Positive]
+    gamma: Annotated[float, Range(gt=0, le=1)]
+
+
+class TorchModel(Section):
+    framework: Literal["torch"]
+    modality: Name
+    architecture: dict[str, Any]
+    width: Annotated[float, Range(gt=0, le=8)]
+    frames: Positive
+    loss: Triplet
+    sampling: Sampling
+    optimizer: TorchOptimizer
+    schedule: TorchSchedule
+    mixed_precision: bool
+    seed: Seed
+
+
+class KerasOptimizer(Section):
+    lr: Rate
+    momentum: Annotated[float, Range(ge=0, lt=1)]
+
+
+class KerasSchedule(Section):
+    epochs: Positive
+    plateau_factor: Annotated[float, Range(gt=0, lt=1)]
+    plateau_patience: Positive
+    min_lr: Rate
+    stop_patience: Positive
+    extra_epochs: Natural
+    extra_lr: Rate
+
+
+class KerasModel(Section):
+    framework: Literal["keras"]
+    modality: Name
+    architecture: dict[str, Any]
+    width: Annotated[float, Range(gt=0, le=8)]
+    batch: Positive
+    optimizer: KerasOptimizer
+    schedule: KerasSchedule
+    augment: bool
+    seed: Seed
+
+
+Model = Annotated[TorchModel | KerasModel, Discriminator("framework")]
+
+
+class TorchFinetune(Section):
+    iterations: Positive
+    milestones: list[Positive]
+    lr: Rate
+
+
+class KerasFinetune(Section):
+    epochs: Positive
+    lr: Rate
+
+
+def _finetune_kind(value: Any) -> str:
+    return "keras" if (isinstance(value, dict) and "epochs" in value) or isinstance(value, KerasFinetune) else "torch"
+
+
+Finetune = Annotated[
+    Annotated[TorchFinetune, Tag("torch")] | Annotated[KerasFinetune, Tag("keras")], Discriminator(_finetune_kind)
+]
+
+
+class Export(Section):
+    opset: Annotated[int, Range(ge=13, le=20)]
+    dynamic_frames: bool
+
+
+class Quantize(Section):
+    calibration_sequences: Positive
+    method: Literal["minmax", "entropy", "percentile"]
+    activations: Literal["uint8", "int8"]
+    per_channel: bool
+
+
+class Benchmark(Section):
+    session: Natural
+    batch: Positive
+    threads: Positive
+    warmup_s: Annotated[float, Range(ge=0)]
+    duration_s: Rate
+    min_queries: Positive
+    repeats: Positive
+    max_cov: Rate
+
+
+class Threads(Section):
+    dataset: Positive
+    preprocess: Positive
+    train: Positive
+    finetune: Positive
+    export: Positive
+    quantize: Positive
+    build: Positive
+
+
+class MLflow(Section):
+    tracking_uri: str
+    experiment: str
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    dataset: Name
+    modalities: list[Name]
+    models: list[ModelName]
+    devices: list[Name]
+    precisions: list[Literal["fp32", "int8"]]
+    prune: Prune
+    datasets: dict[Name, Dataset]
+    preprocess: dict[Name, Preprocessing]
+    model: dict[ModelName, Model]
+    finetune: dict[ModelName, Finetune]
+    export: Export
+    quantize: Quantize
+    benchmark: Benchmark
+    threads: Threads
+    mlflow: MLflow
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Read and check a params file.
+
+    Raises:
+        ParamsError: with one line a fault, such as
+            ``params.yaml: prune.percentiles[2] = 140: must be at least 0 and less than 100``.
+    """
+    path = Path(path)
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the repository's root or pass --params") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections")
+    try:
+        params = Params.model_validate(data)
+    except ValidationError as error:
+        # Where a value may be of two types, the last one's complaint is enough.
+        told = dict(_told(item, data) for item in error.errors())
+        raise ParamsError("\n".join(f"{path}: {key}{words}" for key, words in told.items())) from None
+    if faults := list(_faults(params)):
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
+    return params
+
+
+def _faults(params: Params) -> Any:
+    """What is wrong between sections; each fault as ``key = value: what is allowed``."""
+    lists = {
+        "modalities": params.modalities,
+        "models": params.models,
+        "devices": params.devices,
+        "precisions": params.precisions,
+        "prune.percentiles": params.prune.percentiles,
+    }
+    for key, values in lists.items():
+        if not values:
+            yield f"{key} = []: must not be empty"
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                yield f"{key}[{index}] = {value}: is listed twice"
+    if params.dataset not in params.datasets:
+        yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
+    for index, modality in enumerate(params.modalities):
+        if modality not in params.preprocess:
+            yield f"modalities[{index}] = {modality}: {_one_of(modality, params.preprocess, 'preprocess')}"
+    for name, dataset in params.datasets.items():
+        if isinstance(dataset, Walkers) and dataset.train_subjects >= dataset.subjects:
+            yield f"datasets.{name}.train_subjects = {dataset.train_subjects}: must be less than subjects"
+    for index, name in enumerate(params.models):
+        if name not in params.model:
+            yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"
+            continue
+        model, kind = params.model[name], KerasFinetune
+        if model.modality not in params.modalities:
+            yield f"models[{index}] = {name}: needs modality {model.modality}; add it to modalities"
+        if isinstance(model, TorchModel):
+            kind = TorchFinetune
+        if name not in params.finetune:
+            yield f"finetune.{name}: is missing; models[{index}] needs it"
+        elif not isinstance(params.finetune[name], kind):
+            yield f"finetune.{name}: a {model.framework} model takes {', '.join(kind.model_fields)}"
+
+
+def _one_of(value: str, known: Sequence[str] | dict[str, Any], section: str) -> str:
+    close = difflib.get_close_matches(value, known, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"no such entry under {section} (there: {', '.join(known)}){hint}"
+
+
+_WORDS = {
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; put it in quotes",
+    "list_type": "must be a list, such as [a, b]",
+    "dict_type": "must be a section with keys",
+    "model_type": "must be a section with keys",
+    "model_attributes_type": "must be a section with keys",
+}
+
+
+def _told(error: Any, data: Any) -> tuple[str, str]:
+    """One of pydantic's errors as ``key.path[2]`` and `` = value: what is allowed``."""
+    keys, value = "", data
+    location = [*error["loc"], *([error["ctx"]["key"]] if error["type"] == "unknown_key" else [])]
+    for key in location:
+        if isinstance(value, dict) and key in value:
+            value, keys = value[key], f"{keys}.{key}" if keys else str(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value, keys = value[key], f"{keys}[{key}]"
+        elif error["type"] == "missing" and key == location[-1]:
+            keys = f"{keys}.{key}" if keys else str(key)
+        # Anything else is pydantic's own note of which alternative of a union it tried.
+    words = _WORDS.get(error["type"]) or re.sub("^(Input|String) should", "must", error["msg"])
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag = error["ctx"]["discriminator"].strip("'")
+        keys, value = f"{keys}.{tag}", value.get(tag, "nothing") if isinstance(value, dict) else value
+        words = f"must be one of {error['ctx'].get('expected_tags', 'the known ones')}"
+    shown = f" = {value}" if error["type"] != "missing" and not isinstance(value, dict) else ""
+    return keys, f"{shown}: {words}"
+
+
+def schema() -> str:
+    """The JSON schema of params.yaml, as text, for editors."""
+    return json.dumps(Params.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--schema"]:
+        print(schema(), end="")
+    else:
+        try:
+            load(*sys.argv[1:2])
+        except ParamsError as error:
+            sys.exit(f"error: {error}")
+        print("params.yaml is valid")

@@ -1,0 +1,32 @@
+"""Look at a device and remember what engines on it depend on: processor, system, runtime and its version.
+
+Runs once a device; a device that changes is refused later, with the command that looks at it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remote import facts, inventory
+from remote.runtimes import runtime_for
+from stages import io
+
+
+def probe(device: str, devices: Path, out: Path) -> None:
+    """Write the facts of a device of devices.yaml to a JSON file."""
+    found = runtime_for(inventory.find(devices, device)).facts()
+    facts.write(out, found)
+    print(f"{device}: {found['cpu']}, {found['cores']} cores, {found['runtime']} {found['runtime_version']}")
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--device", required=True, help="an entry of devices.yaml")
+    parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="the facts file to write")
+    given, _ = io.parse(parser)
+    probe(given.device, given.devices, given.out)
+
+
+if __name__ == "__main__":
+    io.run(main)

@@ -1,0 +1,1 @@
+"""What the stages report and track make of benchmark records."""

@@ -1,0 +1,202 @@
+"""An MLflow tracking server or SQLite file, as far as we use it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from stages.io import StageError
+from stages.reporting.runs import Run
+
+PAGE = 1000
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """What is known of a run that is already there."""
+
+    run_id: str
+    content_key: str
+    complete: bool
+    superseded: bool
+    speedup: float | None
+    optimal: bool
+
+
+class TrackingServer:
+    """An experiment on a tracking server; call :meth:`open` first."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self.uri, self.experiment = uri, experiment
+
+    @contextmanager
+    def errors_in_one_line(self) -> Iterator[None]:
+        """Turn what MLflow raises into a StageError of one line."""
+        _quiet()
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, RequestException, SQLAlchemyError) as error:
+            text = " ".join(str(error).split()).replace(self.uri, without_credentials(self.uri))
+            raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
+
+    def open(self) -> None:
+        """Connect, and make the experiment if it is not there."""
+        _check_reachable(self.uri)
+        if self.uri.startswith(SQLITE):
+            _create_database(Path(self.uri.removeprefix(SQLITE)))
+        self._client = _client(self.uri)
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is None:
+            self._id = self._client.create_experiment(self.experiment, artifact_location=self._artifacts())
+            return
+        if found.lifecycle_stage != "active":
+            raise StageError(
+                f"MLflow at {without_credentials(self.uri)}: experiment {self.experiment} was deleted; restore it "
+                f"(`mlflow experiments restore --experiment-id {found.experiment_id}`) or change mlflow.experiment"
+            )
+        self._id = found.experiment_id
+
+    def _artifacts(self) -> str | None:
+        """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
+        if not self.uri.startswith(SQLITE):
+            return None
+        database = Path(self.uri.removeprefix(SQLITE)).absolute()
+        return (database.parent / "mlartifacts" / self.experiment).as_uri()
+
+    def runs(self) -> dict[str, list[LoggedRun]]:
+        """The runs of ours that are there, by variant, newest first."""
+        found: dict[str, list[LoggedRun]] = {}
+        token = None
+        while True:
+            page = self._client.search_runs([self._id], max_results=PAGE, page_token=token)
+            for run in page:
+                tags = run.data.tags
+                if "variant" in tags and "content_key" in tags:
+                    known = LoggedRun(
+                        run.info.run_id,
+                        tags["content_key"],
+                        run.info.status in ("FINISHED", "FAILED"),
+                        tags.get("superseded") == "true",
+                        run.data.metrics.get("speedup"),
+                        tags.get("pareto_optimal") == "true",
+                    )
+                    found.setdefault(tags["variant"], []).append(known)
+            token = page.token
+            if not token:
+                return found
+
+    def log(self, run: Run, commit: str | None) -> str:
+        """Log a run whole; it counts as running until everything is there. Returns its id."""
+        from mlflow.entities import Metric, Param
+
+        metrics = run.metrics if run.speedup is None else {**run.metrics, "speedup": run.speedup}
+        tags = {
+            **run.tags,
+            "variant": run.variant,
+            "content_key": run.content_key,
+            "superseded": "false",
+            "pareto_optimal": str(run.optimal).lower(),
+            **({"mlflow.source.git.commit": commit} if commit else {}),
+        }
+        created = self._client.create_run(self._id, start_time=run.start_ms, tags=tags, run_name=run.name)
+        run_id = created.info.run_id
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, run.end_ms, 0) for key, value in metrics.items()],
+            params=[Param(key, value) for key, value in run.params.items()],
+            synchronous=True,
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in run.artifacts.items():
+                (Path(scratch) / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            self._client.log_artifacts(run_id, scratch)
+        self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
+        return run_id
+
+    def compare_anew(self, run: Run, logged: LoggedRun) -> None:
+        """Bring what follows from other variants' records up to date in a run that is there."""
+        if run.speedup is not None and run.speedup != logged.speedup:
+            self._client.log_metric(logged.run_id, "speedup", run.speedup)
+        if run.optimal != logged.optimal:
+            self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
+
+    def supersede(self, run_id: str, superseded: bool) -> None:
+        """Mark a run as out of date, or as up to date again."""
+        self._client.set_tag(run_id, "superseded", str(superseded).lower())
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to MLflow's bin."""
+        self._client.delete_run(run_id)
+
+
+def without_credentials(uri: str) -> str:
+    """An address that can be shown: without user, password and query, which may hold a token."""
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _client(uri: str) -> Any:
+    _quiet()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _quiet() -> None:
+    """No telemetry, no minutes of silent retries, and no word about every database migration."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _check_reachable(uri: str) -> None:
+    """Fail at once where MLflow would try again for minutes."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        raise StageError(
+            f"MLflow at {without_credentials(uri)} cannot be reached ({error}); start it, or change "
+            "MLFLOW_TRACKING_URI or mlflow.tracking_uri in params.yaml"
+        ) from None
+
+
+def _create_database(path: Path) -> None:
+    """Make an SQLite database under another name and move it to its place once its tables are complete.
+
+    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        _client(f"{SQLITE}{partial}").search_experiments()
+        if not path.exists():
+            partial.replace(path)
+    finally:
+        for left in path.parent.glob(f"{partial.name}*"):
+            left.unlink()

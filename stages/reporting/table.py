@@ -1,0 +1,121 @@
+"""The variants as text for a terminal, as CSV and as flat metrics."""
+
+from __future__ import annotations
+
+import csv
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.reporting import words
+from stages.reporting.records import Row, by_device
+
+WIDTH = 110
+COLUMNS = {
+    "model": ("model",),
+    "percentile": ("percentile",),
+    "precision": ("precision",),
+    "device": ("device",),
+    "status": ("status",),
+    "valid": ("valid",),
+    "reasons": (),
+    "pareto_optimal": (),
+    "dataset": ("variant", "dataset"),
+    "data": ("data",),
+    "evidence": ("evidence",),
+    **{f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in ("mean", "mean_low", "mean_high", "nm", "bg", "cl")},
+    "probes": ("accuracy", "probes"),
+    **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
+    "latency_cov": ("latency_ms", "cov"),
+    "throughput_per_s": ("throughput_per_s",),
+    "ms_per_video_second": ("ms_per_video_second",),
+    "energy_mj_per_inference": ("energy_mj_per_inference",),
+    "speedup": (),
+    "engine_bytes": ("size", "engine_bytes"),
+    "onnx_bytes": ("size", "onnx_bytes"),
+    "params": ("size", "params"),
+    "macs": ("size", "macs"),
+    "measured_at": ("measured_at",),
+}
+
+
+def text(rows: Sequence[Row]) -> str:
+    """All variants, at most 110 columns wide; Pareto-optimal ones are marked with an asterisk."""
+    lines = []
+    for device, own in by_device(rows).items():
+        dataset = next((row.get("variant", "dataset") for row in own if row.get("variant")), "")
+        head = f"{device}: {dataset} ({words.data(own)}), {words.place(own)}, {words.runtime(own)}"
+        lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(own), ""]
+    lines += [
+        f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {words.DASH} unknown.",
+        "p50: median ms of a query. ms/video s: computing time a second of video. Speed-up: of p50 against p0 fp32.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _grid(rows: Sequence[Row]) -> list[str]:
+    head = ("", "variant", "mean", "[95 %]", "NM", "BG", "CL", "p50 ms", "ms/video s", "speed-up", "MB", "status")
+    cells = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    left = {0, 1, 11}
+    lines = []
+    for position, line in enumerate(cells):
+        parts = [cell.ljust(w) if c in left else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        lines.append("  ".join(parts).rstrip())
+        if position:
+            indent = " " * (widths[0] + 4)
+            for reason in rows[position - 1].reasons:
+                lines += textwrap.wrap(reason, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        "*" if row.optimal else " ",
+        textwrap.shorten(row.name, 28, placeholder="..."),
+        words.percent(row.get("accuracy", "rank1_mean")),
+        f"[{words.interval(row.get('accuracy', 'rank1_mean_low'), row.get('accuracy', 'rank1_mean_high'), 'percent')}]",
+        *(words.percent(row.get("accuracy", f"rank1_{kind}")) for kind in ("nm", "bg", "cl")),
+        words.significant(row.get("latency_ms", "p50")),
+        words.significant(row.get("ms_per_video_second")),
+        words.times(row.speedup),
+        words.mega(row.get("size", "engine_bytes")),
+        "" if row.verdict in ("Pareto-optimal", "valid") else row.verdict,
+    )
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """One line a variant, one column a figure, empty where unknown."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            own = {
+                "model": row.model,
+                "percentile": row.percentile,
+                "precision": row.precision,
+                "device": row.device,
+                "status": row.status,
+                "valid": row.valid,
+                "reasons": "; ".join(row.reasons),
+                "pareto_optimal": row.optimal,
+                "speedup": row.speedup,
+            }
+            writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in COLUMNS.items()])
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, float]:
+    """How many variants came out how, and the best figures of the valid ones."""
+    valid = [row for row in rows if row.valid and row.plotted]
+    result: dict[str, float] = {
+        "variants": len(rows),
+        **{status: sum(row.status == status for row in rows) for status in ("ok", "failed", "skipped", "missing")},
+        "invalid": sum(row.status == "ok" and not row.valid for row in rows),
+        "pareto_optimal": sum(row.optimal for row in rows),
+    }
+    if valid:
+        result["best_rank1_mean"] = max(row.get("accuracy", "rank1_mean") for row in valid)
+        result["least_ms_per_video_second"] = min(row.get("ms_per_video_second") for row in valid)
+        if speedups := [row.speedup for row in valid if row.speedup]:
+            result["best_speedup"] = max(speedups)
+    return result

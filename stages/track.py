@@ -1,0 +1,86 @@
+"""Bring MLflow in step with the benchmark records: one run a variant, none twice.
+
+The environment variable MLFLOW_TRACKING_URI goes before mlflow.tracking_uri of params.yaml. A variant measured anew
+gets a new run, and its old one the tag ``superseded``; runs of variants that params.yaml no longer lists stay as they
+are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from stages import io, params
+from stages.reporting import records
+from stages.reporting.runs import Run, described
+from stages.reporting.server import TrackingServer, without_credentials
+
+
+def track(directory: Path, receipt: Path, settings: params.Params) -> dict[str, Any]:
+    """Log the variants that params.yaml lists and write the receipt.
+
+    Returns:
+        The receipt: the tracking address without credentials, the experiment, and content key and run of each variant.
+
+    Raises:
+        StageError: there are no records, or the tracking server cannot be reached.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or settings.mlflow.tracking_uri
+    runs = [described(row, settings) for row in records.load(directory, settings) if row.status != "missing"]
+    server = TrackingServer(uri, settings.mlflow.experiment)
+    with server.errors_in_one_line():
+        server.open()
+        logged = _in_step(server, runs)
+    result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
+    io.write_json(receipt, result)
+    return result
+
+
+def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
+    """Log what is not logged yet, and mark what is out of date."""
+    known = server.runs()
+    commit = _commit()
+    logged = {}
+    for run in io.progress(runs, len(runs), "tracked variants"):
+        earlier = known.get(run.variant, [])
+        same = next((old for old in earlier if old.content_key == run.content_key and old.complete), None)
+        if same:
+            run_id = same.run_id
+            server.compare_anew(run, same)
+            if same.superseded:
+                server.supersede(run_id, False)
+        else:
+            run_id = server.log(run, commit)
+        for old in earlier:
+            if old.run_id == run_id:
+                continue
+            if not old.complete:
+                server.delete(old.run_id)  # what an interrupted session left behind
+            elif not old.superseded:
+                server.supersede(old.run_id, True)
+        logged[run.variant] = {"content_key": run.content_key, "run_id": run_id}
+    return logged
+
+
+def _commit() -> str | None:
+    """The commit that is checked out, if this is a git repository with one."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "--verify", "-q", "HEAD"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--records", type=Path, required=True, help="directory of benchmark records")
+    parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
+    given, settings = io.parse(parser)
+    result = track(given.records, given.receipt, settings)
+    print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
+
+
+if __name__ == "__main__":
+    io.run(main)
