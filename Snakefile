@@ -1,0 +1,109 @@
+# The DAG of dvc.yaml, run in parallel or on a cluster: `snakemake --cores 8 all`.
+# Every stage of dvc.yaml becomes one rule; each job lets DVC run that stage if, and only if, its content is out of date.
+import re
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+from dvc_stages import Pipeline, WorkflowError, read_yaml
+
+sys.path.insert(0, workflow.basedir)
+from remote import inventory
+from remote.errors import DeviceError
+from stages.params import ParamsError
+from stages.params import load as load_params
+
+try:
+    load_params("params.yaml")  # complains with the key and what is allowed
+    params = read_yaml("params.yaml")
+    pipeline = Pipeline.read("dvc.yaml", params)
+    stale = pipeline.stale if workflow.is_main_process else set()
+    local = {
+        name
+        for name, device in inventory.load("remote/devices.yaml").items()
+        if device.transport == "local"
+    }
+except (ParamsError, DeviceError, WorkflowError) as error:
+    sys.exit(f"error: {error}")
+
+# Newer than any output, and its content is never the same: a job that reads it runs.
+marker = Path(".snakemake/out-of-date")
+if workflow.is_main_process:
+    marker.parent.mkdir(exist_ok=True)
+    marker.write_text(str(time.time_ns()))
+
+
+def resource_of(device):
+    return "device_" + re.sub(r"\W", "_", device)
+
+
+# A device does one job at a time, whatever the number of cores here.
+for device in params["devices"]:
+    workflow.global_resources.setdefault(resource_of(device), 1)
+
+
+def inputs(name):
+    def of(wildcards):
+        deps = pipeline.deps(name, wildcards)
+        if pipeline.stages[name].address(wildcards) in stale:
+            return [*deps, str(marker)]
+        return [ancient(dep) for dep in deps]
+
+    return of
+
+
+def threads_of(name):
+    def of(wildcards):
+        # Nothing else may run while this machine itself is being measured.
+        if name == "benchmark" and wildcards.device in local:
+            return workflow.cores
+        return params["threads"].get(name, 1)
+
+    return of
+
+
+def devices_of(stage):
+    if "device" not in stage.axes:
+        return {}
+    return {
+        resource_of(device): lambda wildcards, device=device: int(
+            wildcards.device == device
+        )
+        for device in params["devices"]
+    }
+
+
+wildcard_constraints:
+    # Names may hold dots and dashes, numbers may be fractions; none holds a slash.
+    device=r"[^/]+",
+    model=r"[a-z][a-z0-9_]*",
+    modality=r"[^/]+",
+    percentile=r"[0-9.]+",
+    precision=r"[a-z0-9]+",
+
+
+rule all:
+    input:
+        pipeline.targets(),
+
+
+for stage in pipeline.stages.values():
+
+    rule:
+        name:
+            stage.name
+        input:
+            inputs(stage.name),
+        output:
+            [out if Path(out).suffix else directory(out) for out in stage.outs],
+        log:
+            stage.log(),
+        threads: threads_of(stage.name)
+        resources:
+            **devices_of(stage),
+        params:
+            address=lambda wildcards, stage=stage: stage.address(wildcards),
+        shell:
+            "dvc --wait-for-lock repro --single-item {params.address:q} > {log:q} 2>&1"
+            " || {{ tail -n 25 {log:q} >&2; exit 1; }}"

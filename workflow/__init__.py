@@ -1,0 +1,1 @@
+"""The DAG of dvc.yaml for Snakemake, and checks of its declarations."""

@@ -1,0 +1,168 @@
+"""The stages of dvc.yaml as Snakemake needs them: one rule a stage, one job an item of its matrix.
+
+dvc.yaml is the only declaration of the DAG. DVC decides by content what is out of date and restores what it has computed
+before; Snakemake decides what runs when and where.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+Item = Mapping[str, Any]
+
+
+class WorkflowError(Exception):
+    """dvc.yaml uses something that cannot be turned into a rule, or DVC cannot say what is out of date."""
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read YAML 1.2, as DVC does; other readers take 1e-4 for text and ``no`` for false."""
+    return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+
+
+def _lookup(params: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = params
+    for key in dotted.split("."):
+        try:
+            value = value[key]
+        except (KeyError, TypeError):
+            raise WorkflowError(f"dvc.yaml: ${{{dotted}}} is not in params.yaml") from None
+    return value
+
+
+def _template(text: str, params: Mapping[str, Any]) -> str:
+    """DVC's ``${item.x}`` as Snakemake's ``{x}``, with the values of params.yaml put in for all else."""
+
+    def replaced(match: re.Match[str]) -> str:
+        inner = match[1].strip()
+        return f"{{{inner.removeprefix('item.')}}}" if inner.startswith("item.") else str(_lookup(params, inner))
+
+    return re.sub(r"\$\{(.*?)\}", replaced, text)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml.
+
+    Attributes:
+        name: as in dvc.yaml.
+        axes: the values of each axis of its matrix; empty for a stage without one.
+        deps, outs: paths with ``{axis}`` in them.
+    """
+
+    name: str
+    axes: Mapping[str, list[Any]]
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+
+    @classmethod
+    def read(cls, name: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
+        """A stage from its section of dvc.yaml.
+
+        Raises:
+            WorkflowError: it uses ``foreach``, or names a parameter that is not there.
+        """
+        if "foreach" in spec:
+            raise WorkflowError(f"dvc.yaml: {name} uses foreach; write it as a matrix")
+        axes = {
+            axis: _lookup(params, values[2:-1]) if isinstance(values, str) else values
+            for axis, values in spec.get("matrix", {}).items()
+        }
+
+        def paths(*sections: str) -> tuple[str, ...]:
+            entries = [entry for section in sections for entry in spec.get(section, [])]
+            return tuple(_template(entry if isinstance(entry, str) else next(iter(entry)), params) for entry in entries)
+
+        return cls(name, axes, paths("deps"), paths("outs", "metrics", "plots"))
+
+    def items(self) -> list[dict[str, Any]]:
+        """The items of the matrix, as DVC lists them; one empty item without a matrix."""
+        return [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
+
+    def address(self, item: Item) -> str:
+        """The stage's name on DVC's command line, such as ``prune@gaitset-30``."""
+        return f"{self.name}@{'-'.join(str(item[axis]) for axis in self.axes)}" if self.axes else self.name
+
+    def log(self) -> str:
+        """The path of a job's log, with ``{axis}`` in it."""
+        return f"logs/{'-'.join([self.name, *(f'{{{axis}}}' for axis in self.axes)])}.log"
+
+
+@dataclass
+class Pipeline:
+    """All stages, and which of their jobs are out of date.
+
+    Attributes:
+        stages: by name, in dvc.yaml's order, which need not be the running order.
+    """
+
+    stages: dict[str, Stage]
+    _producers: dict[str, str] = field(init=False)
+
+    @classmethod
+    def read(cls, dvc_yaml: Path | str, params: Mapping[str, Any]) -> Pipeline:
+        """The pipeline that a dvc.yaml declares, for the parameters given."""
+        specs = read_yaml(dvc_yaml)["stages"]
+        return cls({name: Stage.read(name, spec, params) for name, spec in specs.items()})
+
+    def __post_init__(self) -> None:
+        self._producers = {
+            out.format(**item): stage.address(item)
+            for stage in self.stages.values()
+            for item in stage.items()
+            for out in stage.outs
+        }
+
+    def targets(self) -> list[str]:
+        """Every output of every job."""
+        return list(self._producers)
+
+    def deps(self, name: str, item: Item) -> Iterator[str]:
+        """What a job reads; a folder that holds other jobs' outputs stands for all of these."""
+        for dep in self.stages[name].deps:
+            path = dep.format(**item)
+            yield from [out for out in self._producers if out.startswith(f"{path}/")] or [path]
+
+    @cached_property
+    def stale(self) -> set[str]:
+        """Addresses of the jobs that DVC calls out of date, and of all jobs downstream of them.
+
+        DVC is asked once.
+
+        Raises:
+            WorkflowError: DVC cannot say, for instance because dvc.yaml is wrong.
+        """
+        readers: dict[str, list[str]] = {}
+        for stage in self.stages.values():
+            for item in stage.items():
+                for dep in self.deps(stage.name, item):
+                    if dep in self._producers:
+                        readers.setdefault(self._producers[dep], []).append(stage.address(item))
+        reached: set[str] = set()
+        waiting = list(_dvc_status())
+        while waiting:
+            address = waiting.pop()
+            if address not in reached:
+                reached.add(address)
+                waiting += readers.get(address, [])
+        return reached
+
+
+def _dvc_status() -> list[str]:
+    """Stages that DVC finds changed, by their own command, dependencies, parameters or outputs."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode:
+        raise WorkflowError(f"dvc status failed:\n{asked.stderr.strip()}")
+    return list(json.loads(asked.stdout or "{}"))
