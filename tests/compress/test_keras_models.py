@@ -1,0 +1,100 @@
+"""Pruning, exporting and quantising Keras models; TensorFlow starts slowly, so these share one process and module."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compress import export, quantization
+from compress.errors import CompressionError
+from compress.pruning.select import PruneSettings
+
+keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
+import keras  # noqa: E402
+
+from gait.models import cnn2d, keras_model  # noqa: E402
+
+PUBLISHED = {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.4}
+SETTINGS = PruneSettings(30, "mean-l1", "layer", 4, 4)
+
+
+@pytest.fixture(scope="module")
+def dense():
+    keras.utils.set_random_seed(0)
+    model = cnn2d.build(PUBLISHED, 0.125, 5)
+    for layer in model.layers:  # biases that are not zero, so that losing one shows
+        layer.set_weights(
+            [array + 0.01 * np.random.default_rng(0).normal(size=array.shape) for array in layer.get_weights()]
+        )
+    return model
+
+
+def test_the_published_2d_cnn_has_the_published_size() -> None:
+    model = cnn2d.build(PUBLISHED, 1, 150)
+    assert model.count_params() == 6_982_774
+    assert keras_model.signature_model(model).output.shape == (None, 1, 1024)
+
+
+@pytest.mark.parametrize("percentile", [0, 30, 60, 90])
+def test_the_pruned_network_equals_the_masked_one(dense, percentile: float) -> None:
+    pruned, selections = keras_surgery.prune(dense, replace(SETTINGS, percentile=percentile))
+    assert keras_surgery.proof_error(dense, pruned, selections, (2, 50, 60, 60)) < 1e-5
+
+
+def test_the_proof_finds_a_wrong_cut(dense) -> None:
+    pruned, selections = keras_surgery.prune(dense, SETTINGS)
+    wrong = replace(selections["conv2"], kept=np.arange(len(selections["conv2"].kept)))
+    assert keras_surgery.proof_error(dense, pruned, {**selections, "conv2": wrong}, (2, 50, 60, 60)) > 1e-3
+
+
+def test_channels_are_followed_through_batch_norm_and_a_flattened_map() -> None:
+    inputs = keras.Input((8, 8, 2))
+    maps = keras.layers.Conv2D(12, 3, name="first")(inputs)
+    maps = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(maps))
+    maps = keras.layers.Conv2D(8, 3, activation="relu", name="second")(maps)
+    features = keras.layers.Dense(6)(keras.layers.Flatten()(maps))
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(features))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([np.random.default_rng(0).uniform(0.5, 2, 12) for _ in range(4)])
+    pruned, selections = keras_surgery.prune(model, replace(SETTINGS, percentile=50))
+    assert len(selections["first"].kept) < 12
+    assert keras_surgery.proof_error(model, pruned, selections, (2, 8, 8, 2)) < 1e-5
+
+
+def test_channels_that_branch_are_refused() -> None:
+    inputs = keras.Input((8, 8, 2))
+    maps = keras.layers.Conv2D(8, 3, padding="same", name="fork")(inputs)
+    merged = keras.layers.Add()([maps, keras.layers.Conv2D(8, 3, padding="same")(maps)])
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(merged)))
+    with pytest.raises(CompressionError, match="fork"):
+        keras_surgery.prune(model, SETTINGS)
+
+
+def test_a_model_is_the_same_after_saving_and_loading(dense, tmp_path) -> None:
+    keras_model.save(dense, tmp_path)
+    samples = np.random.default_rng(0).normal(size=(2, 50, 60, 60)).astype(np.float32)
+    loaded = keras_model.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(samples, verbose=0), dense.predict(samples, verbose=0))
+
+
+def test_the_onnx_file_gives_the_models_signatures_without_transposes(dense, tmp_path) -> None:
+    import onnx
+
+    network, path = keras_model.signature_model(dense), tmp_path / "model.onnx"
+    export.export_keras(network, path, [1, 50, 60, 60], 17)
+    samples = [np.random.default_rng(n).normal(size=(1, 50, 60, 60)).astype(np.float32) for n in range(3)]
+    expected = [np.asarray(network(sample)) for sample in samples]
+    assert export.relative_error(export.run(path, samples), expected) < 1e-4
+    assert "Transpose" not in {node.op_type for node in onnx.load(path).graph.node}
+
+    quantised = tmp_path / "int8.onnx"
+    quantization.to_int8(path, quantised, samples, "minmax", True, "uint8")
+    assert export.relative_error(export.run(quantised, samples), expected) < 0.2
+    assert quantised.stat().st_size < 0.4 * path.stat().st_size
+
+
+def test_multiply_adds_of_the_published_network_are_about_one_billion(tmp_path) -> None:
+    path = tmp_path / "model.onnx"
+    export.export_keras(keras_model.signature_model(cnn2d.build(PUBLISHED, 1, 150)), path, [1, 50, 60, 60], 17)
+    assert export.multiply_adds(path, [1, 50, 60, 60]) == pytest.approx(1.02e9, rel=0.01)

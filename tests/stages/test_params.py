@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from stages import params
+
+TEXT = Path("params.yaml").read_text(encoding="utf-8")
+
+
+def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    """What is said about params.yaml after some edits, without the path in front."""
+    text = TEXT
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        params.load(path)
+    except params.ParamsError as error:
+        return [line.removeprefix(f"{path}: ") for line in str(error).splitlines()]
+    return []
+
+
+def test_the_params_file_of_this_repository_is_valid() -> None:
+    assert params.load("params.yaml").prune.percentiles
+
+
+def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
+    assert params.load("params.yaml").model["gaitset"].optimizer.lr == 1e-3  # PyYAML would read text
+    assert faults(tmp_path, ("augment: true", "augment: no")) == ["model.cnn2d.augment = no: must be true or false"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[0, 30, 60]", "[0, 30, 140]", "prune.percentiles[2] = 140: must be at least 0 and less than 100"),
+        ("[0, 30, 60]", "[0, thirty]", "prune.percentiles[1] = thirty: must be a number"),
+        ("[0, 30, 60]", "[0, 30, 30]", "prune.percentiles[2] = 30: is listed twice"),
+        ("[0, 30, 60]", "[]", "prune.percentiles = []: must not be empty"),
+        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'l1' or 'mean-l1'"),
+        ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
+        ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
+        ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
+        ("kind: flow", "kind: flo", "preprocess.flow.kind = flo: must be one of 'silhouette', 'flow'"),
+        ("dataset: walkers", "dataset: walker", "dataset = walker: no such entry under datasets"),
+        ("[cnn2d, gaitset]", "[cnn2d, gaitsett]", "models[1] = gaitsett: no such entry under model"),
+        ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
+        ("[silhouette, flow]", "[silhouette]", "models[0] = cnn2d: needs modality flow; add it to modalities"),
+        (
+            "train_subjects: 24",
+            "train_subjects: 40",
+            "datasets.walkers.train_subjects = 40: must be less than subjects",
+        ),
+        ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
+        ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
+        (
+            "  cnn2d: {epochs: 1, lr: 1e-3}",
+            "  cnn2d: {lr: 1e-3, iterations: 1, milestones: []}",
+            "finetune.cnn2d: a keras",
+        ),
+    ],
+)
+def test_each_fault_is_told_with_its_key_value_and_what_is_allowed(tmp_path: Path, old: str, new: str, said: str) -> None:
+    told = faults(tmp_path, (old, new))
+    assert len(told) == 1
+    assert told[0].startswith(said)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    assert len(faults(tmp_path, ("[0, 30, 60]", "[-1]"), ("scope: layer", "scope: all"), ("session: 1", "session: -1"))) == 3
+
+
+@pytest.mark.parametrize(("text", "said"), [("a: [", "not valid YAML"), ("3", "must be a mapping")])
+def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(params.ParamsError, match=said):
+        params.load(path)
+    with pytest.raises(params.ParamsError, match="no such file"):
+        params.load(tmp_path / "other.yaml")
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    stored = Path("workflow/schemas/params.schema.json").read_text(encoding="utf-8")
+    assert stored == params.schema(), "run `python -m stages.params --schema > workflow/schemas/params.schema.json`"

@@ -1,0 +1,77 @@
+"""The whole DAG on walkers at toy scale, by the commands that users type."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.toy import copy_repository, run, toy_params
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """A repository in which `snakemake all` has run."""
+    where = copy_repository(tmp_path_factory.mktemp("end-to-end"))
+    params = where / "params.yaml"
+    params.write_text(toy_params(params.read_text(encoding="utf-8")), encoding="utf-8")
+    run(["snakemake", "--cores", "2", "all"], where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def records(done: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(done.glob("results/benchmark/local/*/*.json"))]
+
+
+def test_every_variant_has_a_measured_record(records: list[dict]) -> None:
+    variants = {(r["variant"]["model"], r["variant"]["percentile"], r["variant"]["precision"]) for r in records}
+    assert variants == {(model, 50, precision) for model in ("cnn2d", "gaitset") for precision in ("fp32", "int8")}
+    for record in records:
+        assert record["status"] == "ok", record["reason"]
+        assert record["evidence"] == "host"
+        assert record["data"] == "synthetic"
+        assert record["latency_ms"]["p50"] > 0
+        assert record["accuracy"]["source"] == "engine"
+        assert 0 <= record["accuracy"]["rank1_mean"] <= 100
+
+
+def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, records: list[dict]) -> None:
+    for record in records:
+        if record["variant"]["precision"] == "fp32":
+            model = record["variant"]["model"]
+            metrics = json.loads((done / f"results/finetune/{model}/p50/metrics.json").read_text())
+            for kind in ("nm", "bg", "cl"):
+                assert record["accuracy"][f"rank1_{kind}"] == pytest.approx(metrics[f"rank1_{kind}"])
+
+
+def test_pruning_made_the_models_smaller(done: Path) -> None:
+    for model in ("cnn2d", "gaitset"):
+        metrics = json.loads((done / f"results/prune/{model}/p50/metrics.json").read_text())
+        assert metrics["filters"] < metrics["filters_before"]
+        assert metrics["params"] < metrics["params_before"]
+
+
+def test_the_report_and_mlflow_hold_every_variant(done: Path, records: list[dict]) -> None:
+    page = (done / "results/report/index.html").read_text(encoding="utf-8")
+    assert "synthetic" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    table = (done / "results/report/pareto.txt").read_text(encoding="utf-8")
+    assert table.count("gaitset") >= 2
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{done}/mlflow.db")
+    experiment = client.get_experiment_by_name("gaitpress")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == len(records)
+    assert all("rank1_mean" in run.data.metrics for run in runs)
+
+
+def test_afterwards_both_engines_have_nothing_to_do(done: Path) -> None:
+    assert "Nothing to be done" in run(["snakemake", "--cores", "2", "all"], done)
+    assert json.loads(run(["dvc", "status", "--json"], done)) == {}
+    assert "Running stage" not in run(["dvc", "repro"], done)
+
+
+def test_a_run_leaves_nothing_for_git_but_the_lock_file(done: Path) -> None:
+    changed = {line[3:] for line in run(["git", "status", "--porcelain"], done).splitlines()}
+    assert changed == {"params.yaml", "dvc.lock"}
