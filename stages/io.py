@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from compress.errors import CompressionError
 from gait.errors import DataError
@@ -40,8 +42,15 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def number(text: str) -> int | float:
-    """A number as it stands in params.yaml: 30 stays whole, so that it names the same folder everywhere."""
-    return int(text) if text.isdecimal() else float(text)
+    """A number as it stands in params.yaml: 30 stays whole, so that it names the same folder everywhere.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    value = int(text) if text.isdecimal() else float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def parse(described: argparse.ArgumentParser) -> tuple[argparse.Namespace, Params]:
@@ -50,40 +59,70 @@ def parse(described: argparse.ArgumentParser) -> tuple[argparse.Namespace, Param
     Names in braces in a path stand for the option of that name, and ``{dataset}`` for params.yaml's dataset: with
     ``--model gaitset``, ``results/train/{model}`` is results/train/gaitset. So dvc.yaml puts no name of params.yaml into a
     shell command by itself.
+
+    Raises:
+        StageError: a name in braces is that of no option.
     """
     options = described.parse_args()
     settings = params.load(options.params)
-    names = {"dataset": settings.dataset, **vars(options)}
-    for key, value in vars(options).items():
-        if isinstance(value, Path):
-            text = re.sub(r"\{(\w+)\}", lambda found: str(names.get(found[1], found[0])), str(value))
-            setattr(options, key, Path(text))
+    paths = {key: value for key, value in vars(options).items() if isinstance(value, Path)}
+    # A path stands for nothing itself: {dataset} is the dataset's name also where --dataset is its folder.
+    names = {**{key: value for key, value in vars(options).items() if key not in paths}, "dataset": settings.dataset}
+    for key, path in paths.items():
+        for name in re.findall(r"\{(\w+)\}", str(path)):
+            if names.get(name) is None:
+                known = ", ".join(f"{{{known}}}" for known, value in names.items() if value is not None)
+                raise StageError(f"--{key.replace('_', '-')} {path}: nothing is called {{{name}}}; known here: {known}")
+        setattr(options, key, Path(re.sub(r"\{(\w+)\}", lambda found: str(names[found[1]]), str(path))))
     return options, settings
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage as a program: expected errors end it with one line, anything else is reported as a bug."""
+    # A scheduler ends a job by this signal; outputs begun must go as they do on Ctrl-C.
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         main()
     except EXPECTED as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; nothing was written")
+    except MemoryError as error:
+        sys.exit(f"error: out of memory ({error})" if str(error) else "error: out of memory")
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
 
 
+def _terminated(*_: Any) -> NoReturn:
+    raise SystemExit("error: terminated; nothing was written")
+
+
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, which appears as ``path`` (replacing what was there) only if the block succeeds."""
-    partial = _partial(path)
+    """A directory to fill, which appears as ``path`` (replacing what was there) only if the block succeeds.
+
+    Raises:
+        StageError: there is something else than a directory; nothing is lost and no work is done.
+    """
+    if path.is_symlink():
+        path = path.resolve()  # such as a folder kept on a larger disk: the link stays
+    if path.exists() and not path.is_dir():
+        raise StageError(f"{path}: is in the way of the directory to write; move it aside")
+    partial, former = _partial(path), _partial(path, "former")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed and had this one's number
     partial.mkdir()
     try:
         yield partial
         if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
+            path.rename(former)
+        try:
+            partial.rename(path)
+        except BaseException:
+            if former.exists():
+                former.rename(path)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -99,11 +138,11 @@ def new_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _partial(path: Path) -> Path:
+def _partial(path: Path, what: str = "partial") -> Path:
+    """A hidden name beside ``path`` that no other process uses."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     # The suffix stays last: savers such as Keras choose a format by it.
-    return partial.with_suffix(path.suffix) if path.suffix else partial
+    return path.with_name(f".{path.stem}.{what}-{os.getpid()}{path.suffix}")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -139,10 +139,13 @@ class Sampling(Section):
     frames: Positive
 
 
-class TorchOptimizer(Section):
+class KerasOptimizer(Section):
     name: Literal["adam", "sgd"]
     lr: Rate
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+
+
+class TorchOptimizer(KerasOptimizer):
     weight_decay: Annotated[float, Range(ge=0)] = 0.0
 
 
@@ -164,11 +167,6 @@ class TorchModel(Section):
     schedule: TorchSchedule
     mixed_precision: bool
     seed: Seed
-
-
-class KerasOptimizer(Section):
-    lr: Rate
-    momentum: Annotated[float, Range(ge=0, lt=1)]
 
 
 class KerasSchedule(Section):

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import copy_repository, run, toy_params
+from tests.toy import copy_repository, make_small, run
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Path:
     """A repository in which `snakemake all` has run."""
     where = copy_repository(tmp_path_factory.mktemp("end-to-end"))
-    params = where / "params.yaml"
-    params.write_text(toy_params(params.read_text(encoding="utf-8")), encoding="utf-8")
+    make_small(where / "params.yaml")
     run(["snakemake", "--cores", "2", "all"], where)
     return where
 

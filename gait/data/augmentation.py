@@ -25,7 +25,7 @@ def augmented_flow(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Returns:
         int16 [60, 60, 50].
     """
-    changed = sample
+    changed = np.array(sample)
     if rng.random() < 0.75:
         changed = _moved(sample, rng.choice(SHIFTS_PX, 2), rng.uniform(*ZOOM))
         if rng.random() < 0.5:

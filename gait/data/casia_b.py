@@ -7,6 +7,7 @@ a picture is ignored, so that no path in an archive reaches the file system.
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import tarfile
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
 import cv2
 import numpy as np
@@ -21,10 +23,15 @@ import numpy as np
 from gait.errors import DataError
 
 SILHOUETTES, VIDEOS = "GaitDatasetB-silh", "DatasetB-video"
-LARGEST_PICTURE = 4 * 2**20  # bytes; a real one has about a thousand
-_MEMBER = re.compile(r"(?:\./)?(\d{3})/((?:nm|bg|cl)-\d\d)/(\d{3})/\1-\2-\3-(\d+)\.png")
+# Real pictures have about a thousand bytes and 320 x 240 px, real archives some 20 MB. Much more is no silhouette, and what
+# claims to be larger must not fill the memory.
+LARGEST_PICTURE = 4 * 2**20
+MOST_PIXELS = 2**24
+LARGEST_ARCHIVE = 2**30
+_FOLDER = re.compile(r"(?:\./)?([0-9]{3})/((?:nm|bg|cl)-[0-9]{2})/([0-9]{3})/?")
+_MEMBER = re.compile(_FOLDER.pattern.removesuffix("?") + r"\1-\2-\3-([0-9]{1,9})\.png")
 PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]  # the fastest
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass
@@ -53,7 +60,7 @@ class Clip:
         decoded = {}
         for number, data in sorted(self.pictures.items()):
             frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if _intact(data) else None
-            if frame is None:
+            if frame is None or not frame.size:
                 self.faults.append(f"{self.name}-{number:03d}.png is not a readable PNG file")
             else:
                 decoded[number] = frame
@@ -61,8 +68,14 @@ class Clip:
 
 
 def _intact(png: bytes) -> bool:
-    """Whether all chunks of a PNG file have the right checksum; decoders show what they can of a broken one."""
-    if not (png.startswith(_PNG_START) and png.endswith(_PNG_END)):
+    """Whether all chunks of a PNG file have the right checksum and it is of a sane size.
+
+    Decoders show what they can of a broken one, and fail on what is too large for them.
+    """
+    if not png.startswith(_PNG_START):
+        return False
+    width, height = (int.from_bytes(png[first : first + 4], "big") for first in (16, 20))
+    if width * height > MOST_PIXELS:
         return False
     at = len(_PNG_START)
     while at + 12 <= len(png):
@@ -70,8 +83,10 @@ def _intact(png: bytes) -> bool:
         end = at + 8 + length
         if end + 4 > len(png) or zlib.crc32(png[at + 4 : end]) != int.from_bytes(png[end : end + 4], "big"):
             return False
+        if png[at + 4 : at + 8] == b"IEND":
+            return True
         at = end + 4
-    return at == len(png)
+    return False
 
 
 def subjects(silhouettes: Path) -> list[str]:
@@ -82,54 +97,96 @@ def subjects(silhouettes: Path) -> list[str]:
     """
     if not silhouettes.is_dir():
         raise DataError(f"{silhouettes}: no such folder")
-    found = {path.name[:3] for path in silhouettes.iterdir() if re.fullmatch(r"\d{3}(\.tar\.gz)?", path.name)}
+    found = {
+        path.name[:3]
+        for path in silhouettes.iterdir()
+        if (re.fullmatch(r"[0-9]{3}\.tar\.gz", path.name) and path.is_file())
+        or (re.fullmatch(r"[0-9]{3}", path.name) and path.is_dir())
+    }
     if not found:
         raise DataError(f"{silhouettes}: holds no 001.tar.gz ... and no folder 001 ...")
     return sorted(found)
 
 
 def clips(silhouettes: Path, subject: str) -> tuple[list[Clip], list[str]]:
-    """All walks of a subject, ordered by condition and view, and what is wrong with their archive.
+    """All walks of a subject, ordered by condition and view, and what is wrong with their archive or folder.
 
-    A damaged archive gives what comes before the damage.
+    A damaged archive gives what comes before the damage. A walk whose folder is there but empty has no pictures. Where there
+    are both an archive and a folder, the archive counts.
     """
     found: dict[tuple[str, str], Clip] = {}
     faults: list[str] = []
     archive = silhouettes / f"{subject}.tar.gz"
-    pictures = _from_archive(archive, faults) if archive.is_file() else _from_folder(silhouettes, subject)
-    for path, data in pictures:
-        match = _MEMBER.fullmatch(path)
+    entries = _from_archive(archive, faults) if archive.is_file() else _from_folder(silhouettes, subject, faults)
+    for path, data in entries:
+        match = (_FOLDER if data is None else _MEMBER).fullmatch(path)
         if match and match[1] == subject:
-            _, condition, view, number = match.groups()
-            found.setdefault((condition, view), Clip(subject, condition, view)).pictures[int(number)] = data
-    for condition, view in _empty_folders(silhouettes, subject):
-        found.setdefault((condition, view), Clip(subject, condition, view))
+            clip = found.setdefault((match[2], match[3]), Clip(subject, match[2], match[3]))
+            if data is not None:
+                clip.pictures[int(match[4])] = data
     return [found[key] for key in sorted(found)], faults
 
 
-def _from_archive(archive: Path, faults: list[str]) -> Iterator[tuple[str, bytes]]:
+class _Unpacked:
+    """A gzip file as a stream of bounded length, which knows where its last byte other than 0 was."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed = packed
+        self._at = self.content_end = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._packed.read(size)
+        if content := data.rstrip(b"\0"):
+            self.content_end = self._at + len(content)
+        self._at += len(data)
+        if self._at > LARGEST_ARCHIVE:
+            raise _too_large()
+        return data
+
+
+def _too_large() -> tarfile.ReadError:
+    return tarfile.ReadError(f"more than {LARGEST_ARCHIVE >> 20} MiB when unpacked")
+
+
+def _from_archive(archive: Path, faults: list[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Names and contents of pictures, and names of folders with None."""
     try:
-        with tarfile.open(archive, "r|gz") as stream:
-            for member in stream:
-                if member.isreg() and member.size <= LARGEST_PICTURE and _MEMBER.fullmatch(member.name):
-                    content = stream.extractfile(member)
-                    if content is not None:
-                        yield member.name, content.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        with gzip.open(archive) as packed:
+            unpacked = _Unpacked(packed)
+            with tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r|") as stream:
+                for member in stream:
+                    if stream.offset > LARGEST_ARCHIVE:  # tarfile would look for the next entry there, block by block
+                        raise _too_large()
+                    if member.isdir():
+                        yield member.name, None
+                    elif member.isreg() and _MEMBER.fullmatch(member.name):
+                        if member.size > LARGEST_PICTURE:
+                            faults.append(f"{archive}: {member.name} is too large for a silhouette ({member.size} bytes)")
+                        elif (content := stream.extractfile(member)) is not None:
+                            yield member.name, content.read()
+                # tarfile takes a broken entry for the end, and never sees gzip's checksum.
+                while unpacked.read(2**20):
+                    pass
+                if unpacked.content_end > stream.offset:
+                    raise tarfile.ReadError("a broken entry")
+    except (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, zlib.error) as error:
         faults.append(f"{archive}: damaged, read up to the damage ({error})")
 
 
-def _from_folder(silhouettes: Path, subject: str) -> Iterator[tuple[str, bytes]]:
+def _from_folder(silhouettes: Path, subject: str, faults: list[str]) -> Iterator[tuple[str, bytes | None]]:
+    """The same as of an archive."""
+    for path in sorted((silhouettes / subject).glob("*/*/")):
+        yield path.relative_to(silhouettes).as_posix(), None
     for path in sorted((silhouettes / subject).glob("*/*/*.png")):
-        if path.stat().st_size <= LARGEST_PICTURE:
-            yield path.relative_to(silhouettes).as_posix(), path.read_bytes()
-
-
-def _empty_folders(silhouettes: Path, subject: str) -> Iterator[tuple[str, str]]:
-    """Walks whose folder is there but has no picture."""
-    for path in (silhouettes / subject).glob("*/*"):
-        if path.is_dir() and re.fullmatch(r"(nm|bg|cl)-\d\d/\d{3}", f"{path.parent.name}/{path.name}"):
-            yield path.parent.name, path.name
+        name = path.relative_to(silhouettes).as_posix()
+        if not _MEMBER.fullmatch(name):
+            continue
+        if not path.is_file():
+            faults.append(f"{path}: not a readable file")
+        elif path.stat().st_size > LARGEST_PICTURE:
+            faults.append(f"{path}: too large for a silhouette ({path.stat().st_size} bytes)")
+        else:
+            yield name, path.read_bytes()
 
 
 def read_video(path: Path) -> tuple[list[np.ndarray], str | None]:
@@ -159,8 +216,6 @@ def write_archive(path: Path, walks: Iterable[tuple[str, str, str, Sequence[np.n
         path: the .tar.gz file to write.
         walks: identity, condition, view and frames (uint8 [height, width]) of each.
     """
-    import gzip
-
     # gzip and tar would note the time; a data set that is made again must be the same file.
     with (
         path.open("wb") as raw,
@@ -185,7 +240,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
         DataError: this OpenCV has no such encoder, or the file cannot be written.
     """
     height, width = frames[0].shape
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), fps, (width, height), isColor=False)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), fps, (width, height), isColor=False)
     if not writer.isOpened():
         raise DataError(f"{path}: cannot be written as an MPEG-4 video")
     for frame in frames:

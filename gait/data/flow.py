@@ -32,14 +32,19 @@ def dense_flow(frames: Sequence[np.ndarray], method: str) -> list[np.ndarray]:
         method: "dis" (Kroeger et al., ECCV 2016) or "farneback" (Farneback, SCIA 2003).
     """
     if method == "dis":
-        estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         flows = (estimator.calc(before, after, None) for before, after in pairwise(frames))
     else:
         flows = (
             cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 3, 15, 3, 5, 1.2, 0) for before, after in pairwise(frames)
         )
-    limits = np.iinfo(np.int16)
-    return [np.clip(np.rint(flow * STORED_PER_PX), limits.min, limits.max).astype(np.int16) for flow in flows]
+    most = np.iinfo(np.int16).max  # on both sides, so that a mirror image can change the sign
+    return [np.clip(np.rint(flow * STORED_PER_PX), -most, most).astype(np.int16) for flow in flows]
+
+
+def no_samples(length: int) -> np.ndarray:
+    """Samples of ``length`` flow frames, but none: int16 [0, 60, 60, 2 * length]."""
+    return np.empty((0, SIDE, SIDE, 2 * length), np.int16)
 
 
 def samples(
@@ -58,7 +63,7 @@ def samples(
         int16 [n, 60, 60, 2 * length], channel 2k = x, 2k + 1 = y; samples whose middle frame has no box are left out.
     """
     if len(frames) <= length:
-        return np.empty((0, SIDE, SIDE, 2 * length), np.int16)
+        return no_samples(length)
     resized = [cv2.resize(flow, RESIZED, interpolation=cv2.INTER_LINEAR) for flow in dense_flow(frames, method)]
     video_width = frames[0].shape[1]
     found = []
@@ -73,4 +78,4 @@ def samples(
         first, last = max(left, 0), min(left + SIDE, RESIZED[0])
         sample[:, first - left : last - left] = stacked[:, first:last]
         found.append(sample)
-    return np.stack(found) if found else np.empty((0, SIDE, SIDE, 2 * length), np.int16)
+    return np.stack(found) if found else no_samples(length)

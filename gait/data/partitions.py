@@ -44,31 +44,40 @@ class Partition:
             DataError: the file is missing or is no partition.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            partition = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; run `dvc repro` to make it") from None
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a partition ({error})") from None
+        for part in ("train", "gallery", "probe"):
+            positions = getattr(partition, part)
+            if not isinstance(positions, list) or not all(type(position) is int and position >= 0 for position in positions):
+                raise DataError(f"{path}: not a partition ({part} must be a list of positions)")
+        return partition
 
     def to_json(self) -> dict[str, object]:
         """The partition as JSON's types."""
         return asdict(self)
 
 
-def casia_b(sequences: Sequence[GaitSequence], train_identities: int) -> dict[str, list[int]]:
+def casia_b(
+    sequences: Sequence[GaitSequence], train_identities: int, identities: Sequence[str] | None = None
+) -> dict[str, list[int]]:
     """CASIA-B's partition: the first identities train; of the others, nm-01 to nm-04 are the gallery.
 
     Args:
         sequences: all sequences of a store.
         train_identities: how many train (74 of CASIA-B's 124).
+        identities: all people of the dataset; by default those with sequences. A training identity without usable sequences
+            (005 in some copies) leaves 73 to train, and moves nobody from the test side.
 
     Raises:
-        DataError: too few identities, or no gallery or probe sequence for the rest.
+        DataError: too few identities, or no training, gallery or probe sequence.
     """
-    identities = sorted({sequence.identity for sequence in sequences})
+    identities = sorted(identities or {sequence.identity for sequence in sequences})
     if len(identities) <= train_identities:
         raise DataError(
-            f"{len(identities)} identities in the dataset, of which {train_identities} are to train: none is left"
+            f"train_subjects = {train_identities}: the dataset has {len(identities)} identities, so none is left to test"
         )
     training = set(identities[:train_identities])
     chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
@@ -77,13 +86,18 @@ def casia_b(sequences: Sequence[GaitSequence], train_identities: int) -> dict[st
             chosen["train"].append(position)
         else:
             chosen["gallery" if sequence.condition in GALLERY else "probe"].append(position)
-    for part, positions in chosen.items():
-        if not positions:
-            raise DataError(f"the dataset leaves no {part} sequences (gallery: {', '.join(GALLERY)} of the test identities)")
+    enrolled = ", ".join(GALLERY)
+    for part, why in (
+        ("train", f"the first {train_identities} identities have no usable walk"),
+        ("gallery", f"the other identities have no usable walk among {enrolled}"),
+        ("probe", f"the other identities have no usable walk besides {enrolled}"),
+    ):
+        if not chosen[part]:
+            raise DataError(f"no {part} sequences: {why}")
     return chosen
 
 
 def partition_for(model: str, store: SequenceStore, train_identities: int) -> Partition:
     """The partition of a store for one model."""
-    chosen = casia_b(store.sequences, train_identities)
+    chosen = casia_b(store.sequences, train_identities, store.identities)
     return Partition(model, store.modality, store.digest, store.dataset, store.evidence, **chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -39,7 +40,7 @@ class Prepared:
     Attributes:
         sequences: (identity, condition, view, frames) of each usable walk.
         skipped: walks that gave nothing, and why.
-        faults: frames or files that could not be read, or walks with few frames, though others could be used.
+        faults: frames or files that could not be read, or walks with few frames, though the rest could be used.
     """
 
     sequences: list[tuple[str, str, str, np.ndarray]] = field(default_factory=list)
@@ -69,13 +70,19 @@ def prepare(job: Job) -> Prepared:
 
 
 def _flow_samples(clip: casia_b.Clip, frames: dict[int, np.ndarray], job: Job) -> tuple[np.ndarray, str]:
-    video, fault = casia_b.read_video(job.videos / f"{clip.name}.avi")
-    if fault:
-        clip.faults.append(fault)
-    boxes = [flow.person_box(frames[number]) if number in frames else None for number in range(1, len(video) + 1)]
+    path = job.videos / f"{clip.name}.avi"
     length, stride = job.settings["frames"], job.settings["stride"]
+    video, fault = casia_b.read_video(path)
+    if video and any(frame.shape != video[0].shape for frame in frames.values()):
+        # The person's place in a silhouette would be another one in the video.
+        return flow.no_samples(length), f"{path}: its frames and the silhouettes differ in size"
+    boxes = [flow.person_box(frames[number]) if number in frames else None for number in range(1, len(video) + 1)]
     rows = flow.samples(video, boxes, job.settings["method"], length, stride)
-    return rows, fault or f"{len(video)} frames with a person give no sample of {length} flow frames"
+    if fault and len(rows):
+        clip.faults.append(fault)
+    if len(video) <= length:
+        return rows, fault or f"{path}: {len(video)} frames are too few for a sample of {length} flow frames"
+    return rows, "no silhouette shows the person in the middle of a sample"
 
 
 def prepare_all(jobs: list[Job], processes: int) -> Iterator[Prepared]:
@@ -83,5 +90,6 @@ def prepare_all(jobs: list[Job], processes: int) -> Iterator[Prepared]:
     if processes == 1:
         yield from map(prepare, jobs)
         return
-    with get_context("spawn").Pool(processes) as pool:
+    # Ctrl-C reaches all processes of a terminal; the main one alone answers, and ends the others.
+    with get_context("spawn").Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.imap(prepare, jobs)

@@ -14,6 +14,9 @@ import numpy as np
 from gait.errors import DataError
 
 FRAMES, INDEX = "frames.npy", "index.json"
+DTYPES = {"silhouette": np.dtype(np.uint8), "flow": np.dtype(np.int16)}
+UNCOUNTED = ("skipped", "faults")  # no model sees these, and they hold paths
+REMEDY = "run `dvc repro -f -s preprocess`"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class SequenceStore:
         modality, kind, settings: entry of ``preprocess`` in params.yaml, its ``kind``, and all its settings.
         dataset, evidence: where the frames come from; "synthetic" or "published".
         fps: frames a second of the video.
-        digest: SHA-256 of the array's bytes.
+        digest: SHA-256 of the array and of all facts but ``skipped`` and ``faults``: what a model's results depend on.
+        identities: all people of the dataset, also those none of whose walks could be used.
         sequences: all sequences, in the order of their frames.
     """
 
@@ -64,6 +68,7 @@ class SequenceStore:
         self.fps: float = index["fps"]
         self.digest: str = index["digest"]
         self.sequences = [Sequence(**entry) for entry in index["sequences"]]
+        self.identities: list[str] = index.get("identities") or sorted({sequence.identity for sequence in self.sequences})
         self._frames = frames
 
     @classmethod
@@ -75,19 +80,46 @@ class SequenceStore:
         """
         try:
             index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
-            frames = np.load(directory / FRAMES, mmap_mode="r", allow_pickle=False)
+            frames = _mapped(directory / FRAMES)
             store = cls(directory, index, frames)
+            _check(store, frames)
         except FileNotFoundError as error:
             raise DataError(f"{error.filename}: no such file; run `dvc repro` to preprocess the dataset") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{directory}: damaged ({error}); run `dvc repro -f -s preprocess`") from None
-        if store.sequences and store.sequences[-1].start + store.sequences[-1].count != len(frames):
-            raise DataError(f"{directory}: {FRAMES} has {len(frames)} rows, which does not fit {INDEX}")
+        except KeyError as error:
+            raise DataError(f"{directory}: damaged ({INDEX} has no {error.args[0]}); {REMEDY}") from None
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{directory}: damaged ({error}); {REMEDY}") from None
         return store
 
     def frames(self, sequence: Sequence) -> np.ndarray:
         """The frames of a sequence, memory-mapped: uint8 [n, 64, 64] silhouettes or int16 [n, 60, 60, 50] flow."""
         return self._frames[sequence.start : sequence.start + sequence.count]
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array of a .npy file, mapped into memory; never a pickle."""
+    frames = np.lib.format.open_memmap(path, mode="r")
+    expected, size = frames.offset + frames.nbytes, path.stat().st_size
+    if size != expected:
+        raise ValueError(f"{path.name} has {size} bytes, not {expected}")
+    return frames
+
+
+def _check(store: SequenceStore, frames: np.ndarray) -> None:
+    """Whether the sequences cover the array, each row once.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if frames.dtype != DTYPES.get(store.kind, np.dtype(object)):
+        raise ValueError(f"{FRAMES} holds {frames.dtype}, which is no {store.kind}")
+    end = 0
+    for sequence in store.sequences:
+        if sequence.start != end or not isinstance(sequence.count, int) or sequence.count < 1:
+            raise ValueError(f"{INDEX}: rows {sequence.start} + {sequence.count} of {sequence.name} do not follow row {end}")
+        end += sequence.count
+    if end != len(frames):
+        raise ValueError(f"{FRAMES} has {len(frames)} rows and {INDEX} {end}")
 
 
 class StoreWriter:
@@ -96,7 +128,8 @@ class StoreWriter:
     def __init__(self, directory: Path, shape: tuple[int, ...], dtype: str) -> None:
         self._directory = directory
         self._shape, self._dtype = shape, np.dtype(dtype)
-        self._rows, self._sequences = 0, []
+        self._rows = 0
+        self._sequences: list[Sequence] = []
         self._file = (directory / FRAMES).open("wb")
         self._hash = hashlib.sha256()
         self._write_header()
@@ -107,10 +140,15 @@ class StoreWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def add(self, identity: str, condition: str, view: str, frames: np.ndarray) -> None:
-        """Append a sequence: [n, *shape] of the writer's dtype."""
-        content = np.ascontiguousarray(frames, self._dtype)
-        if content.shape[1:] != self._shape:
-            raise DataError(f"{identity}-{condition}-{view}: frames of shape {content.shape[1:]}, not {self._shape}")
+        """Append a sequence: at least one frame, [n, *shape] of the writer's dtype.
+
+        Raises:
+            DataError: the frames are of another shape or type, or there is none.
+        """
+        content = np.ascontiguousarray(frames)
+        if content.shape[1:] != self._shape or content.dtype != self._dtype or not len(content):
+            found, wanted = f"{content.dtype} {content.shape}", f"{self._dtype} (n, {', '.join(map(str, self._shape))})"
+            raise DataError(f"{identity}-{condition}-{view}: frames are {found}, not {wanted}")
         self._file.write(content.data)
         self._hash.update(content.data)
         self._sequences.append(Sequence(identity, condition, view, self._rows, len(content)))
@@ -122,6 +160,11 @@ class StoreWriter:
         self._write_header()
         self._file.close()
         sequences = [asdict(sequence) for sequence in self._sequences]
-        index = {**facts, "digest": self._hash.hexdigest(), "sequences": sequences}
+        index = {**facts, "sequences": sequences}
+        # Names and frame rate count too: with other ones, the same frames give other results.
+        what = {key: value for key, value in index.items() if key not in UNCOUNTED}
+        what["array"] = [self._dtype.str, *self._shape]
+        self._hash.update(json.dumps(what, sort_keys=True).encode())
+        index["digest"] = self._hash.hexdigest()
         (self._directory / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return len(sequences)

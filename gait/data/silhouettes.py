@@ -18,7 +18,7 @@ def align(frame: np.ndarray, size: int) -> np.ndarray | None:
         size: height and width of the result.
 
     Returns:
-        uint8 [size, size], or None if the frame is empty.
+        uint8 [size, size], or None if the frame shows nobody.
     """
     if int(frame.sum(dtype=np.int64)) <= EMPTY_SUM:
         return None
@@ -29,10 +29,12 @@ def align(frame: np.ndarray, size: int) -> np.ndarray | None:
         return None
     person = cv2.resize(person, (width, size), interpolation=cv2.INTER_CUBIC)
     mass = person.sum(0, dtype=np.int64).cumsum()
+    if not mass[-1]:  # lines so thin that scaling lost them
+        return None
     centre = int(np.argmax(mass > mass[-1] / 2))
     half = size // 2
     left = centre - half
-    if left < 0 or centre + half > width:
+    if left < 0 or left + size > width:
         person = np.pad(person, ((0, 0), (half, half)))
         left += half
     return person[:, left : left + size]

@@ -24,6 +24,7 @@ class KerasTraining:
 
     Attributes:
         epochs: at most this many, on the training part alone.
+        optimizer: "sgd" (as published) or "adam"; ``momentum`` is that of sgd.
         plateau_factor, plateau_patience, min_lr: the learning rate is multiplied by the factor after that many epochs
             without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
@@ -32,6 +33,7 @@ class KerasTraining:
 
     epochs: int
     lr: float
+    optimizer: str
     momentum: float
     plateau_factor: float
     plateau_patience: int
@@ -116,11 +118,17 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
     return [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
 
 
+def _optimizer(training: KerasTraining, lr: float) -> Any:
+    if training.optimizer == "adam":
+        return keras.optimizers.Adam(lr)
+    return keras.optimizers.SGD(lr, training.momentum)
+
+
 def _run(
     model: Any, training: KerasTraining, lr: float, epochs: int, batches: FlowBatches, validation: FlowBatches | None
 ) -> list[dict[str, float]]:
     model.compile(
-        optimizer=keras.optimizers.SGD(lr, training.momentum),
+        optimizer=_optimizer(training, lr),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )

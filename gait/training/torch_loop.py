@@ -102,20 +102,3 @@ def _optimizer(model: TorchModel, training: TorchTraining) -> torch.optim.Optimi
 def _draw(store: SequenceStore, position: int, frames: int, rng: np.random.Generator) -> np.ndarray:
     stored = store.frames(store.sequences[position])
     return network_input(stored[sampling.unordered_frames(len(stored), frames, rng)], store.kind)
-
-
-@torch.inference_mode()
-def embed(
-    model: TorchModel, inputs: dict[int, list[np.ndarray]], average: Callable[[Sequence[np.ndarray]], np.ndarray]
-) -> dict[int, np.ndarray]:
-    """Signatures [parts, channels] of sequences, each given by its samples, in float32.
-
-    Args:
-        model: the network in evaluation mode.
-        inputs: samples [1, frames, height, width] of each sequence, by position.
-        average: makes a sequence's signature of its samples' outputs.
-    """
-    return {
-        position: average([model(torch.from_numpy(sample)).numpy() for sample in samples])
-        for position, samples in inputs.items()
-    }

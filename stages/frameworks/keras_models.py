@@ -46,7 +46,12 @@ def finetune(
 
 def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, **schedule: Any) -> Any:
     training = keras_loop.KerasTraining(
-        **schedule, momentum=entry.optimizer.momentum, batch=entry.batch, augment=entry.augment, seed=entry.seed
+        **schedule,
+        optimizer=entry.optimizer.name,
+        momentum=entry.optimizer.momentum,
+        batch=entry.batch,
+        augment=entry.augment,
+        seed=entry.seed,
     )
     return keras_loop.fit(model, store, train, training)
 

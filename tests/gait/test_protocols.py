@@ -49,7 +49,7 @@ def test_rank1_equals_a_naive_reading_of_the_protocol() -> None:
     sequences, gallery, probe = walks(4)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 5, 8))
-    signatures = {n: centres[int(s.identity)] + 0.8 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
+    signatures = {n: centres[int(s.identity)] + 2.5 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
     found = protocols.evaluate(signatures, sequences, gallery, probe)
     for kind in ("nm", "bg", "cl"):
         assert found[f"rank1_{kind}"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind))

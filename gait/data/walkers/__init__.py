@@ -63,6 +63,8 @@ class Walkers:
             key = [self.seed, subject, KINDS.index(kind), int(number)]
             walk = np.random.default_rng(key)
             gait = motion.walk_gait(habit, walk, self.difficulty)
+            if kind == "cl":
+                gait = motion.hindered(gait, walk)
             moving = motion.skeleton(shape.limbs, gait, self.frames, FPS, walk.uniform(), body.arm_swing(shape, kind))
             surface = body.tubes(shape, moving, kind)
             # Nobody walks exactly along the line on the floor.

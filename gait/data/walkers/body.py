@@ -15,6 +15,7 @@ from gait.data.walkers.motion import Limbs, Skeleton
 POINTS = 12  # of a ring
 _CIRCLE = 2 * np.pi * np.arange(POINTS) / POINTS
 BAGS = ("backpack", "shoulder bag", "hand bag")
+WIDEST_STEP_M = 0.16  # as far as a coat's skirt gives way to either leg
 HAIR = ("short", "short", "bun", "long")
 
 
@@ -29,7 +30,8 @@ class Shape:
         hair: one of HAIR.
         trousers: looseness of the trouser legs, 1 = tight.
         bag, bag_side, bag_size: what is carried in the bg condition, on which side, relative size.
-        coat, hem, bulk: in the cl condition: width of the coat, where it ends (0 = hips, 1 = knees), thickness of sleeves.
+        coat, hem, bulk: in the cl condition: width of the coat, where it ends (0 = hips, 1 = knees, 2 = ankles), thickness
+            of the sleeves.
         greys: brightness of skin, hair, top, trousers, shoes, coat, bag in video, 0..255.
     """
 
@@ -81,9 +83,9 @@ def person_shape(rng: np.random.Generator) -> Shape:
         bag=str(rng.choice(BAGS)),
         bag_side=str(rng.choice(["left", "right"])),
         bag_size=rng.uniform(0.8, 1.2),
-        coat=rng.uniform(1.12, 1.35),
-        hem=rng.uniform(0.1, 0.95),
-        bulk=rng.uniform(1.2, 1.5),
+        coat=rng.uniform(1.15, 1.5),
+        hem=rng.uniform(0.4, 1.5),
+        bulk=rng.uniform(1.25, 1.7),
         greys={
             "skin": rng.uniform(150, 200),
             "hair": rng.uniform(15, 90),
@@ -246,9 +248,9 @@ def _arm(shape: Shape, skeleton: Skeleton, side: str, coated: bool) -> list[Tube
     shoulder, elbow, wrist, hand = (points[f"{joint}_{side}"] for joint in ("shoulder", "elbow", "wrist", "hand"))
     upper = _limb(
         [shoulder + 0.10 * (shoulder - elbow), shoulder, _between(shoulder, elbow, 0.5), elbow],
-        [(0.022 * thick, 0.010 * thick), (0.058 * thick, 0.048 * thick), (0.050 * thick, 0.045 * thick), (0.042 * thick, 0.040 * thick)],
+        [(thick * deep, thick * wide) for deep, wide in ((0.022, 0.010), (0.058, 0.048), (0.050, 0.045), (0.042, 0.040))],
         sleeve,
-    )  # fmt: skip
+    )
     lower = _limb(
         [elbow, _between(elbow, wrist, 0.35), wrist],
         [(0.042 * thick, 0.040 * thick), (0.043 * thick, 0.040 * thick), (0.030 * thick, 0.028 * thick)],
@@ -261,16 +263,22 @@ def _arm(shape: Shape, skeleton: Skeleton, side: str, coated: bool) -> list[Tube
 def _coat(shape: Shape, skeleton: Skeleton) -> list[Tube]:
     levels = [level for level in _trunk_levels(shape) if level[0] >= 0.05]
     body = _trunk_tube(shape, skeleton, levels[:-1], "coat", shape.coat)
-    # The skirt of the coat hangs around both thighs, down to its hem.
-    points, rings = skeleton.points, []
+    # The skirt of the coat hangs around both legs, down to its hem.
+    rings = []
     forward, left = skeleton.pelvis[:, :, 0], skeleton.pelvis[:, :, 1]
-    for share in np.linspace(-0.1, max(0.15, shape.hem), 4):
-        legs = [_between(points[f"hip_{side}"], points[f"knee_{side}"], share) for side in ("left", "right")]
+    for level in np.linspace(-0.1, shape.hem, 5):
+        legs = [_along_leg(skeleton, side, level) for side in ("left", "right")]
         apart = np.abs(((legs[0] - legs[1]) * forward).sum(1, keepdims=True)) / 2
-        deep = (0.105 * shape.girth + 0.8 * apart) * shape.coat
+        deep = (0.105 * shape.girth + np.minimum(0.8 * apart, WIDEST_STEP_M)) * shape.coat
         wide = (shape.limbs.hips / 2 + 0.080 * shape.girth) * shape.coat
         rings.append(_ring((legs[0] + legs[1]) / 2, deep * forward, wide * left))
     return [body, Tube(np.stack(rings, 1), "coat")]
+
+
+def _along_leg(skeleton: Skeleton, side: str, level: float) -> np.ndarray:
+    """A point [frames, 3] of the leg's axis: level 0 is the hip, 1 the knee, 2 the ankle."""
+    hip, knee, ankle = (skeleton.points[f"{joint}_{side}"] for joint in ("hip", "knee", "ankle"))
+    return _between(hip, knee, level) if level <= 1 else _between(knee, ankle, level - 1)
 
 
 def _bag(shape: Shape, skeleton: Skeleton) -> Tube:
@@ -297,5 +305,5 @@ def arm_swing(shape: Shape, kind: str) -> dict[str, float]:
     if kind == "bg" and shape.bag != "backpack":
         swing[shape.bag_side] = 0.25 if shape.bag == "hand bag" else 0.5
     if kind == "cl":
-        swing = {side: 0.8 for side in swing}
+        swing = {side: 0.65 for side in swing}
     return swing

@@ -71,7 +71,7 @@ class Gait:
 
 def person_gait(rng: np.random.Generator) -> Gait:
     """The habitual gait of a new person."""
-    swings = {"hip": 0.10, "knee": 0.09, "ankle": 0.15, "shoulder": 0.40, "elbow": 0.35}
+    swings = {"hip": 0.12, "knee": 0.11, "ankle": 0.20, "shoulder": 0.45, "elbow": 0.40}
     series = {}
     for joint in JOINTS:
         series[joint] = MEAN_SERIES[joint].copy()
@@ -81,7 +81,7 @@ def person_gait(rng: np.random.Generator) -> Gait:
         series[joint][1:] += own @ [1, 1j]
     return Gait(
         series=series,
-        stride_hz=rng.normal(0.95, 0.06),
+        stride_hz=rng.normal(0.95, 0.07),
         lean=np.radians(rng.normal(3, 3)),
         pelvis_turn=np.radians(abs(rng.normal(5, 2))),
         pelvis_drop=np.radians(abs(rng.normal(3.5, 1.2))),
@@ -101,19 +101,28 @@ def walk_gait(person: Gait, rng: np.random.Generator, difficulty: float) -> Gait
     for joint, habitual in person.series.items():
         spread = 0.12 if joint in ("shoulder", "elbow") else 0.035
         varied = habitual.copy()
-        varied[0] += np.radians(rng.normal(0, 3 * difficulty))
-        varied[1:] *= max(0.2, rng.normal(1, 2 * spread * difficulty))
-        varied[1:] += (rng.normal(0, 0.012 * difficulty, (ORDER, 2)) / np.arange(1, ORDER + 1)[:, None]) @ [1, 1j]
+        varied[0] += np.radians(rng.normal(0, 2 * difficulty))
+        varied[1:] *= max(0.2, rng.normal(1, 1.3 * spread * difficulty))
+        varied[1:] += (rng.normal(0, 0.008 * difficulty, (ORDER, 2)) / np.arange(1, ORDER + 1)[:, None]) @ [1, 1j]
         series[joint] = varied
     return replace(
         person,
         series=series,
-        stride_hz=person.stride_hz * rng.normal(1, 0.07 * difficulty),
+        stride_hz=person.stride_hz * rng.normal(1, 0.05 * difficulty),
         lean=person.lean + np.radians(rng.normal(0, 3 * difficulty)),
         head_tilt=person.head_tilt + np.radians(rng.normal(0, 6 * difficulty)),
-        arm_spread=person.arm_spread * max(0.2, rng.normal(1, 0.4 * difficulty)),
+        arm_spread=person.arm_spread * max(0.2, rng.normal(1, 0.3 * difficulty)),
         sway=person.sway * max(0.2, rng.normal(1, 0.3 * difficulty)),
     )
+
+
+def hindered(gait: Gait, rng: np.random.Generator) -> Gait:
+    """A walk in a coat: its weight and its skirt shorten and slow the step."""
+    freedom = {"hip": rng.uniform(0.82, 0.97), "knee": rng.uniform(0.85, 1.0)}
+    series = {joint: curve.copy() for joint, curve in gait.series.items()}
+    for joint, share in freedom.items():
+        series[joint][1:] *= share
+    return replace(gait, series=series, stride_hz=gait.stride_hz * rng.uniform(0.92, 1.0))
 
 
 def angle(series: np.ndarray, phase: np.ndarray) -> np.ndarray:

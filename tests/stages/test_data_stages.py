@@ -1,0 +1,343 @@
+"""The stages dataset, preprocess and partition, by the commands of dvc.yaml."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from gait.data import casia_b
+from gait.data.sequences import SequenceStore
+
+ROOT = Path(__file__).parents[2]
+WALKERS = {"subjects": 3, "train_subjects": 1, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
+
+
+def settings(where: Path, datasets: dict[str, Any] | None = None, **top: Any) -> Path:
+    """params.yaml of this repository with small walkers and short flow samples."""
+    data = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data["dataset"] = "walkers"
+    data["datasets"]["walkers"].update(WALKERS)
+    data["datasets"].update(datasets or {})
+    data["preprocess"]["flow"].update(frames=4, stride=2)
+    data["threads"].update(dataset=1, preprocess=1)
+    data.update(top)
+    path = where / "params.yaml"
+    YAML().dump(data, path)
+    return path
+
+
+def stage(name: str, params: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{name}", "--params", str(params), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def succeeds(name: str, params: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    done = stage(name, params, **options)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def fails(name: str, params: Path, **options: object) -> str:
+    """The one line that a stage ends with."""
+    done = stage(name, params, **options)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("flow: ") and not line.startswith("silh")]
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the three stages ran, with the paths of dvc.yaml."""
+    where = tmp_path_factory.mktemp("made")
+    params = settings(where)
+    succeeds("dataset", params, out=where / "raw/{dataset}")
+    for modality in ("silhouette", "flow"):
+        succeeds("preprocess", params, modality=modality, dataset=where / "raw/{dataset}", out=where / "pre/{modality}")
+    for model in ("gaitset", "cnn2d"):
+        succeeds("partition", params, model=model, preprocessed=where / "pre", out=where / "partition/{model}.json")
+    return where
+
+
+def test_walkers_are_written_in_casia_bs_form(made: Path) -> None:
+    raw = made / "raw/walkers"
+    manifest = json.loads((raw / "manifest.json").read_text())
+    assert manifest == {
+        "dataset": "walkers",
+        "evidence": "synthetic",
+        "fps": 25,
+        "layout": "casia-b",
+        "silhouettes": "GaitDatasetB-silh",
+        "videos": "DatasetB-video",
+    }
+    assert casia_b.subjects(raw / manifest["silhouettes"]) == ["001", "002", "003"]
+    clips, faults = casia_b.clips(raw / manifest["silhouettes"], "002")
+    assert faults == []
+    conditions = ["cl-01", *(f"nm-0{number}" for number in range(1, 6))]
+    assert [clip.name for clip in clips] == [f"002-{kind}-{view}" for kind in conditions for view in ("072", "090")]
+    for clip in clips:
+        assert list(clip.silhouettes()) == list(range(1, 8))
+        frames, fault = casia_b.read_video(raw / manifest["videos"] / f"{clip.name}.avi")
+        assert (len(frames), fault) == (7, None)
+    assert len(list((raw / manifest["videos"]).iterdir())) == 3 * 6 * 2
+
+
+def test_a_person_is_the_same_bytes_however_many_there_are(made: Path, tmp_path: Path) -> None:
+    params = settings(tmp_path, threads={**YAML(typ="safe").load(made / "params.yaml")["threads"], "dataset": 2})
+    text = params.read_text().replace("subjects: 3", "subjects: 2", 1)
+    params.write_text(text)
+    succeeds("dataset", params, out=tmp_path / "walkers")
+    written = [path for path in (tmp_path / "walkers").rglob("*") if path.is_file() and path.name != "manifest.json"]
+    assert len(written) == 2 * (1 + 6 * 2)
+    for path in written:
+        assert path.read_bytes() == (made / "raw" / path.relative_to(tmp_path)).read_bytes(), path.name
+
+
+def test_preprocessing_gives_all_sequences_of_both_modalities(made: Path) -> None:
+    shapes = {"silhouette": (7, 64, 64), "flow": (2, 60, 60, 8)}
+    for modality, shape in shapes.items():
+        store = SequenceStore.open(made / "pre" / modality)
+        assert (store.modality, store.dataset, store.evidence, store.fps) == (modality, "walkers", "synthetic", 25)
+        assert len(store.sequences) == 3 * 6 * 2
+        assert {store.frames(sequence).shape for sequence in store.sequences} == {shape}
+        metrics = json.loads((made / "pre" / modality / "metrics.json").read_text())
+        rows = 36 * shape[0]
+        assert metrics == {"sequences": 36, "frames": rows, "skipped": 0, "faults": 0, "identities": 3}
+    assert sorted(os.listdir(made / "pre")) == ["flow", "silhouette"]
+
+
+def test_several_processes_give_the_same_store(made: Path, tmp_path: Path) -> None:
+    threads = YAML(typ="safe").load(made / "params.yaml")["threads"]
+    params = settings(tmp_path, threads={**threads, "preprocess": 2})
+    succeeds("preprocess", params, modality="silhouette", dataset=made / "raw/walkers", out=tmp_path / "out")
+    for file in ("frames.npy", "index.json", "metrics.json"):
+        assert (tmp_path / "out" / file).read_bytes() == (made / "pre/silhouette" / file).read_bytes()
+
+
+def test_each_models_partition_names_the_content_of_its_own_modality(made: Path) -> None:
+    for model, modality in (("gaitset", "silhouette"), ("cnn2d", "flow")):
+        partition = json.loads((made / f"partition/{model}.json").read_text())
+        store = SequenceStore.open(made / "pre" / modality)
+        assert (partition["model"], partition["modality"], partition["digest"]) == (model, modality, store.digest)
+        who = {part: {store.sequences[at].identity for at in partition[part]} for part in ("train", "gallery", "probe")}
+        assert who == {"train": {"001"}, "gallery": {"002", "003"}, "probe": {"002", "003"}}
+        assert {store.sequences[at].condition for at in partition["probe"]} == {"nm-05", "cl-01"}
+
+
+def person(at: int) -> np.ndarray:
+    frame = np.zeros((60, 80), np.uint8)
+    frame[8:52, at - 6 : at + 6] = 255
+    return frame
+
+
+def on_disk(root: Path, subjects: int = 3) -> Path:
+    """A dataset of a user's, with an archive a person and no videos."""
+    folder = root / casia_b.SILHOUETTES
+    folder.mkdir(parents=True)
+    for subject in range(1, subjects + 1):
+        walks = [(f"{subject:03d}", f"nm-0{walk}", view, [person(30 + step) for step in range(6)])
+                 for walk in range(1, 6) for view in ("000", "090")]  # fmt: skip
+        casia_b.write_archive(folder / f"{subject:03d}.tar.gz", walks)
+    return root
+
+
+def own(path: Path) -> dict[str, Any]:
+    return {"mine": {"layout": "casia-b", "path": str(path), "train_subjects": 1}}
+
+
+def test_a_dataset_on_disk_is_listed_and_not_copied(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "CASIA-B")
+    params = settings(tmp_path, own(root), dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw/{dataset}")
+    assert os.listdir(tmp_path / "raw/mine") == ["manifest.json"]
+    first = json.loads((tmp_path / "raw/mine/manifest.json").read_text())
+    assert first["evidence"] == "published"
+    assert list(first["files"]) == [f"GaitDatasetB-silh/00{subject}.tar.gz" for subject in (1, 2, 3)]
+    (root / "GaitDatasetB-silh/002.tar.gz").write_bytes(b"changed")
+    succeeds("dataset", params, out=tmp_path / "raw/{dataset}")
+    second = json.loads((tmp_path / "raw/mine/manifest.json").read_text())
+    changed = [name for name in first["files"] if first["files"][name] != second["files"][name]]
+    assert changed == ["GaitDatasetB-silh/002.tar.gz"]
+
+
+def test_what_cannot_be_read_is_counted_listed_and_told(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "CASIA-B", subjects=4)
+    silhouettes = root / casia_b.SILHOUETTES
+    cut = silhouettes / "002.tar.gz"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    (silhouettes / "003.tar.gz").unlink()
+    for walk, number in (("nm-01", 1), ("nm-01", 2), ("nm-05", 1)):
+        path = silhouettes / f"003/{walk}/090/003-{walk}-090-{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), person(30))
+    path.write_bytes(b"no picture")
+    params = settings(tmp_path, own(root), dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    done = succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "out")
+    index = json.loads((tmp_path / "out/index.json").read_text())
+    assert index["skipped"] == [{"sequence": "003-nm-05-090", "reason": "no frame shows a person"}]
+    faults = "\n".join(index["faults"])
+    assert f"{cut}: damaged" in faults
+    assert "003-nm-05-090-001.png is not a readable PNG file" in faults
+    assert "003-nm-01-090: only 2 frames show a person" in faults
+    assert all(f"warning: {fault}" in done.stderr for fault in index["faults"])
+    assert "warning: 003-nm-05-090 skipped: no frame shows a person" in done.stderr
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert (metrics["skipped"], metrics["faults"], metrics["identities"]) == (1, len(index["faults"]), 4)
+    assert metrics["sequences"] == len(index["sequences"])
+    assert f"{metrics['sequences']} sequences" in done.stdout
+
+
+def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partition(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "CASIA-B", subjects=4)
+    (root / casia_b.SILHOUETTES / "002.tar.gz").write_bytes(b"")
+    entry = own(root)
+    entry["mine"]["train_subjects"] = 2
+    params = settings(tmp_path, entry, dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre/silhouette")
+    succeeds("partition", params, model="gaitset", preprocessed=tmp_path / "pre", out=tmp_path / "gaitset.json")
+    store = SequenceStore.open(tmp_path / "pre/silhouette")
+    partition = json.loads((tmp_path / "gaitset.json").read_text())
+    assert {store.sequences[at].identity for at in partition["train"]} == {"001"}
+    assert {store.sequences[at].identity for at in partition["gallery"]} == {"003", "004"}
+
+
+def test_dataset_errors_are_one_line_and_leave_the_former_manifest(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    out.mkdir()
+    (out / "manifest.json").write_text("old")
+    nowhere = tmp_path / "nowhere"
+    line = fails("dataset", settings(tmp_path, own(nowhere), dataset="mine"), out=out)
+    assert line == f"{nowhere}: no such folder; set datasets.mine.path in params.yaml"
+    nowhere.mkdir()
+    line = fails("dataset", settings(tmp_path, own(nowhere), dataset="mine"), out=out)
+    assert line == f"{nowhere}/GaitDatasetB-silh: no such folder"
+    unknown = {"mine": {"layout": "casia-c", "path": ".", "train_subjects": 1}}
+    line = fails("dataset", settings(tmp_path, unknown, dataset="mine"), out=out)
+    assert "datasets.mine.layout = casia-c: must be one of" in line
+    assert (out / "manifest.json").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["nowhere", "params.yaml", "raw"]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A folder with params.yaml, raw/ and an earlier out/."""
+    silhouettes = on_disk(tmp_path / "raw", 1)
+    manifest = {"dataset": "mine", "evidence": "published", "fps": 25, "layout": "casia-b", "videos": "DatasetB-video"}
+    (silhouettes / "manifest.json").write_text(json.dumps({**manifest, "silhouettes": casia_b.SILHOUETTES}))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/index.json").write_text("old")
+    settings(tmp_path)
+    return tmp_path
+
+
+def edit_manifest(where: Path, **changes: Any) -> None:
+    path = where / "raw/manifest.json"
+    manifest = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in manifest.items() if value is not None}))
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def blacken(where: Path) -> None:
+    folder = where / "raw" / casia_b.SILHOUETTES
+    empty(folder)
+    casia_b.write_archive(folder / "001.tar.gz", [("001", "nm-01", "090", [np.zeros((60, 80), np.uint8)])])
+
+
+PREPROCESS_FAILURES: dict[str, tuple[Any, str, str]] = {
+    "unknown modality": (lambda at: None, "depth", "unknown modality depth; params.yaml has these under preprocess: silhou"),
+    "no dataset": (lambda at: shutil.rmtree(at / "raw"), "silhouette", "{raw}/manifest.json: no such file; run `dvc repro`"),
+    "no manifest": (lambda at: (at / "raw/manifest.json").unlink(), "silhouette", "{raw}/manifest.json: no such file"),
+    "broken manifest": (
+        lambda at: (at / "raw/manifest.json").write_text("{"),
+        "silhouette",
+        "{raw}/manifest.json: not valid JSON",
+    ),
+    "a list": (
+        lambda at: (at / "raw/manifest.json").write_text("[]"),
+        "silhouette",
+        "{raw}/manifest.json: must be a mapping",
+    ),
+    "incomplete": (lambda at: edit_manifest(at, fps=None), "silhouette", "{raw}/manifest.json: must be a mapping with"),
+    "unknown layout": (
+        lambda at: edit_manifest(at, layout="oumvlp"),
+        "silhouette",
+        "{raw}/manifest.json: unknown layout oumvlp; known: casia-b",
+    ),
+    "folder gone": (
+        lambda at: shutil.rmtree(at / "raw/GaitDatasetB-silh"),
+        "silhouette",
+        "{raw}/GaitDatasetB-silh: no such folder",
+    ),
+    "folder empty": (
+        lambda at: empty(at / "raw/GaitDatasetB-silh"),
+        "silhouette",
+        "{raw}/GaitDatasetB-silh: holds no 001.tar.gz",
+    ),
+    "no videos": (lambda at: None, "flow", "{raw}/DatasetB-video: no such folder; optical flow needs the dataset's videos"),
+    "empty videos": (
+        lambda at: (at / "raw/DatasetB-video").mkdir(),
+        "flow",
+        "{raw}: no sequence can be used; the first because: {raw}/DatasetB-video/001-nm-01-000.avi: no such file",
+    ),
+    "nobody": (blacken, "silhouette", "{raw}: no sequence can be used; the first because: no frame shows a person"),
+    "all damaged": (
+        lambda at: (at / "raw/GaitDatasetB-silh/001.tar.gz").write_bytes(b"x"),
+        "silhouette",
+        "{raw}: no sequence can be used; the first because: {raw}/GaitDatasetB-silh/001.tar.gz: damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", PREPROCESS_FAILURES)
+def test_preprocess_errors_are_one_line_and_leave_the_former_output(small: Path, which: str) -> None:
+    break_it, modality, said = PREPROCESS_FAILURES[which]
+    break_it(small)
+    before = set(os.listdir(small))
+    line = fails("preprocess", small / "params.yaml", modality=modality, dataset=small / "raw", out=small / "out")
+    assert line.startswith(said.replace("{raw}", str(small / "raw")))
+    assert set(os.listdir(small)) == before, "nothing half-written remains"
+    assert os.listdir(small / "out") == ["index.json"]
+    assert (small / "out/index.json").read_text() == "old"
+
+
+def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp_path: Path) -> None:
+    params, out = settings(tmp_path), tmp_path / "gaitset.json"
+    out.write_text("old")
+    assert fails("partition", params, model="gaitnet", preprocessed=made / "pre", out=out).startswith(
+        "unknown model gaitnet;"
+    )
+    line = fails("partition", params, model="gaitset", preprocessed=tmp_path, out=out)
+    assert line == f"{tmp_path}/silhouette/index.json: no such file; run `dvc repro` to preprocess the dataset"
+    params = settings(tmp_path, {"walkers": {"layout": "casia-b", "path": "x", "train_subjects": 3}})
+    line = fails("partition", params, model="gaitset", preprocessed=made / "pre", out=out)
+    assert line == "train_subjects = 3: the dataset has 3 identities, so none is left to test"
+    shutil.copytree(made / "pre/silhouette", tmp_path / "pre/silhouette")
+    (tmp_path / "pre/silhouette/frames.npy").write_bytes(b"")
+    line = fails("partition", settings(tmp_path), model="gaitset", preprocessed=tmp_path / "pre", out=out)
+    assert line.startswith(f"{tmp_path}/pre/silhouette: damaged (")
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["gaitset.json", "params.yaml", "pre"]

@@ -1,0 +1,146 @@
+"""`dvc repro` and `snakemake` on one DAG: they agree, compute what changed, and compute nothing twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.toy import commit, run
+from tests.workflow.toy_pipeline import Toy
+from workflow.dvc_stages import read_yaml
+
+FAN_IN = {"report", "track"}
+
+
+@pytest.fixture(scope="module")
+def made_by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A repository in which `dvc repro` has run all."""
+    toy = Toy.make(tmp_path_factory.mktemp("by-dvc"))
+    assert toy.dvc("repro")
+    return toy
+
+
+@pytest.fixture
+def toy(made_by_dvc: Toy, tmp_path: Path) -> Toy:
+    return made_by_dvc.copy(tmp_path)
+
+
+def branch(model: str, percentile: int) -> set[str]:
+    return {
+        *(f"{stage}@{model}-{percentile}" for stage in ("prune", "finetune", "export")),
+        f"quantize@{model}-{percentile}-fp32",
+        *(f"{stage}@local-{model}-{percentile}-fp32" for stage in ("build", "benchmark")),
+    }
+
+
+def test_snakemake_finds_nothing_to_do_after_dvc(toy: Toy) -> None:
+    toy.agree()
+
+
+def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: Toy, tmp_path: Path) -> None:
+    other = Toy.make(tmp_path)
+    ran = other.snakemake()
+    assert {"dataset", "train@gaitset", "report", "track"} <= ran
+    assert other.results() == made_by_dvc.results()
+    assert read_yaml(other.where / "dvc.lock") == read_yaml(made_by_dvc.where / "dvc.lock")
+    other.agree()
+
+
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(toy: Toy, engine: str) -> None:
+    reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
+    before = toy.results()
+    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 45, 60]")
+    assert reproduce() == branch("gaitset", 45) | branch("cnn2d", 45) | FAN_IN
+    toy.agree()
+    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 60]")
+    assert reproduce() <= FAN_IN
+    after = toy.results()
+    assert {path: after[path] for path in before if not path.startswith("results/re")} == {
+        path: text for path, text in before.items() if not path.startswith("results/re")
+    }
+    toy.agree()
+
+
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(toy: Toy, engine: str) -> None:
+    reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
+    before = toy.results()
+    toy.edit(r"lr: 1e-3, weight_decay", "lr: 2e-3, weight_decay")
+    ran = reproduce()
+    assert "train@gaitset" in ran
+    assert not any("cnn2d" in address for address in ran)
+    assert toy.results() != before
+    toy.edit(r"lr: 2e-3, weight_decay", "lr: 1e-3, weight_decay")
+    assert reproduce() <= {"track"}
+    assert toy.results() == before
+    toy.agree()
+
+
+def test_the_optical_flow_is_no_business_of_a_silhouette_model(toy: Toy) -> None:
+    toy.edit(r"method: dis", "method: farneback")
+    ran = toy.snakemake()
+    assert {"preprocess@flow", "train@cnn2d"} <= ran
+    # The toy's partition is a digest of all it reads; the real one names the content of its own modality alone.
+    assert "preprocess@silhouette" not in ran
+
+
+@pytest.mark.parametrize("again", ["dvc", "snakemake"])
+def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str) -> None:
+    toy.edit(r"seed: 1\n  cnn2d", "seed: 2\n  cnn2d")
+    failing = toy.where / "fail" / "finetune@gaitset-60"
+    failing.parent.mkdir()
+    failing.touch()
+    told = toy.fails(["snakemake", "--cores", "2", "all"])
+    assert "finetune@gaitset-60 was told to fail" in told
+    # Branches that do not need it went on.
+    assert "benchmark@local-gaitset-0-fp32" in (toy.where / "ran.txt").read_text()
+    failing.unlink()
+    ran = toy.snakemake() if again == "snakemake" else toy.dvc("repro")
+    assert "benchmark@local-gaitset-60-fp32" in ran
+    assert "train@gaitset" not in ran
+    toy.agree()
+
+
+def test_a_clone_that_pulls_computes_nothing(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> None:
+    remote = tmp_path_factory.mktemp("remote")
+    run(["dvc", "remote", "add", "-d", "store", str(remote)], toy.where)
+    run(["dvc", "push", "-q"], toy.where)
+    commit(toy.where, "results")
+    clone = tmp_path_factory.mktemp("clone")
+    run(["git", "clone", "-q", str(toy.where), str(clone)], toy.where)
+    fresh = Toy(clone)
+    run(["dvc", "pull", "-q", "--allow-missing"], clone)
+    assert fresh.snakemake() == {"probe@local", "track"}
+    assert fresh.results() == toy.results()
+    fresh.agree()
+
+
+def test_lost_and_changed_outputs_are_restored(toy: Toy) -> None:
+    before = toy.results()
+    shutil.rmtree(toy.where / ".snakemake", ignore_errors=True)
+    shutil.rmtree(toy.where / "results/train")
+    (toy.where / "results/prune/gaitset/p60/content").write_text("tampered")
+    assert toy.snakemake() <= {"track"}
+    assert toy.results() == before
+    toy.agree()
+
+
+def test_an_edited_stage_reruns_with_what_follows_from_it(toy: Toy) -> None:
+    with (toy.where / "stages/export.py").open("a") as module:
+        module.write("# changed\n")
+    ran = toy.snakemake()
+    assert {"export@gaitset-0", "quantize@gaitset-0-fp32", "report"} <= ran
+    assert not any(address.startswith(("train", "prune", "finetune")) for address in ran)
+    toy.agree()
+
+
+def test_wrong_parameters_are_told_before_anything_runs(toy: Toy) -> None:
+    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 140]")
+    told = toy.fails(["snakemake", "--cores", "2", "all"])
+    assert "params.yaml: prune.percentiles[1] = 140: must be at least 0 and less than 100" in told
+    assert "Traceback" not in told
+    assert json.loads((toy.where / ".dvc/tmp/rwlock").read_text() or "{}") == {}

@@ -1,0 +1,114 @@
+"""This repository's own DAG, with stages that take milliseconds: same axes, dependencies, parameters and outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.toy import ROOT, commit, environment, run
+
+CODE = ("stages", "gait", "compress", "remote")
+
+
+def _path(entry: Any) -> str:
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+def toy_dvc_yaml() -> str:
+    """dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency."""
+    yaml = YAML()
+    yaml.width = 1000
+    dvc = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    for name, spec in dvc["stages"].items():
+        is_code = [_path(dep).partition("/")[0] in CODE and _path(dep).endswith((".py", "s")) for dep in spec["deps"]]
+        data = [dep for dep, code in zip(spec["deps"], is_code, strict=True) if not code]
+        spec["deps"] = [*data, f"stages/{name}.py"]
+        axes = "-".join(f"${{item.{axis}}}" for axis in spec.get("matrix", {}))
+        address = f"{name}@{axes}" if axes else name
+        outs = " ".join(_path(out) for out in spec["outs"])
+        spec["cmd"] = f"python toystage.py {address} --outs {outs} --deps {' '.join(map(_path, spec['deps']))}"
+        if spec.get("params"):
+            spec["cmd"] += f" --params {' '.join(spec['params'])}"
+    text = StringIO()
+    yaml.dump(dvc, text)
+    return text.getvalue()
+
+
+class Toy:
+    """A repository with the toy pipeline."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+
+    @classmethod
+    def make(cls, where: Path) -> Toy:
+        for name in ("Snakefile", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, where / name)
+        for name in ("workflow", *CODE):
+            shutil.copytree(ROOT / name, where / name, ignore=shutil.ignore_patterns("__pycache__", "facts"))
+        shutil.copy2(ROOT / "tests/workflow/toystage.py", where)
+        (where / "dvc.yaml").write_text(toy_dvc_yaml(), encoding="utf-8")
+        with (where / ".gitignore").open("a") as ignored:
+            ignored.write("/ran.txt\n/fail/\n")
+        toy = cls(where)
+        toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 60]")
+        toy.edit(r"precisions: \[.*?\]", "precisions: [fp32]")
+        run(["git", "init", "-q"], where)
+        commit(where, "start")
+        return toy
+
+    def copy(self, where: Path) -> Toy:
+        shutil.copytree(self.where, where, symlinks=True, dirs_exist_ok=True)
+        return Toy(where)
+
+    def edit(self, pattern: str, text: str) -> None:
+        """Change params.yaml."""
+        file = self.where / "params.yaml"
+        changed, found = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
+        assert found, f"params.yaml has no {pattern}"
+        file.write_text(changed, encoding="utf-8")
+
+    def dvc(self, *arguments: str) -> set[str]:
+        """Run dvc; returns the addresses of the stages that ran."""
+        return self._ran(["dvc", *arguments])
+
+    def snakemake(self, cores: int = 2) -> set[str]:
+        """Run snakemake; returns the addresses of the stages that ran."""
+        return self._ran(["snakemake", "--cores", str(cores), "all"])
+
+    def fails(self, command: list[str]) -> str:
+        """Run a command that must fail; returns what it printed."""
+        done = subprocess.run(
+            command, cwd=self.where, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert done.returncode, f"{command} did not fail\n{done.stdout}"
+        return done.stdout
+
+    def _ran(self, command: list[str]) -> set[str]:
+        log = self.where / "ran.txt"
+        before = log.read_text().splitlines() if log.exists() else []
+        run(command, self.where)
+        return set((log.read_text().splitlines() if log.exists() else [])[len(before) :])
+
+    def agree(self) -> None:
+        """Both engines say that there is nothing to do, and doing it does nothing."""
+        assert json.loads(run(["dvc", "status", "--json"], self.where) or "{}") == {}
+        assert self.dvc("repro") == set()
+        assert "Nothing to be done" in run(["snakemake", "--cores", "2", "all"], self.where)
+
+    def results(self) -> dict[str, str]:
+        """Every output's content by path."""
+        files = [file for top in ("data", "results", "remote/facts") for file in (self.where / top).rglob("*")]
+        return {
+            str(file.relative_to(self.where)): file.read_text()
+            for file in files
+            if file.is_file() and file.name != ".snakemake_timestamp" and file.suffix != ".py"
+        }

@@ -1,0 +1,129 @@
+"""Compare the code that each stage of dvc.yaml lists under ``deps`` with the code that it imports.
+
+Content is what makes DVC run a stage again, and code is content: a stage must list every module of ours that it runs, and
+none that it does not. A listed folder stands for all modules in it.
+
+    python -m workflow.code_deps
+
+prints what is missing or superfluous and ends with status 1 if anything is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow.dvc_stages import read_yaml
+
+PACKAGES = ("compress", "gait", "remote", "stages")
+MODEL = "gait/models/${item.model}.py"
+# What no import statement shows: modules imported by name, files run as programs, templates read.
+BY_NAME = {
+    "stages/frameworks/__init__.py": ("stages/frameworks/torch_models.py", "stages/frameworks/keras_models.py"),
+    "stages/frameworks/torch_models.py": (MODEL,),
+    "gait/models/keras_model.py": (MODEL,),
+    "gait/models/torch_model.py": (MODEL,),
+    "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
+    "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
+    "stages/reporting/page.py": ("stages/reporting/page.html",),
+}
+# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages. A change here must not
+# cost anybody a week of training.
+PLUMBING = ("stages/io.py", "stages/params.py", "compress/errors.py", "gait/errors.py", "remote/errors.py")
+
+
+def imported(path: Path, root: Path) -> set[str]:
+    """Our files that a module imports by itself, anywhere in it, as paths relative to ``root``."""
+    if path.suffix != ".py":
+        return set()
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {file for name in names for file in _files(name, root)} | set(BY_NAME.get(str(path.relative_to(root)), ()))
+
+
+def _files(name: str, root: Path) -> Iterator[str]:
+    """The file of a module of ours and those of the packages around it, as far as they hold any code."""
+    parts = name.split(".")
+    if parts[0] not in PACKAGES:
+        return
+    for depth in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:depth])
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file() and _has_code(file):
+                yield str(file.relative_to(root))
+
+
+def _has_code(file: Path) -> bool:
+    """Whether there is more than a docstring."""
+    return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
+
+
+def closure(entry: str, models: Iterable[str], root: Path) -> set[str]:
+    """All files that a module runs, plumbing left out.
+
+    Args:
+        entry: path of the module, relative to ``root``.
+        models: what may stand for ``${item.model}``.
+        root: the repository.
+    """
+    found: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in PLUMBING:
+            continue
+        found.add(name)
+        concrete = [MODEL.replace("${item.model}", model) for model in models] if name == MODEL else [name]
+        for file in concrete:
+            waiting += imported(root / file, root)
+    return found
+
+
+def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> Iterator[str]:
+    """What is wrong with the lists, a line each.
+
+    Args:
+        dvc_yaml: the content of dvc.yaml.
+        models: the models of params.yaml.
+        root: the repository.
+    """
+    models = list(models)
+    for stage, spec in dvc_yaml["stages"].items():
+        module = re.search(r"python -m (\S+)", spec["cmd"])
+        if module is None:
+            yield f"{stage}: its cmd runs no module of ours"
+            continue
+        needed = closure(module[1].replace(".", "/") + ".py", models, root)
+        listed = [dep for dep in spec.get("deps", []) if isinstance(dep, str) and _is_code(dep)]
+        for name in sorted(needed):
+            if not any(_covers(dep, name) for dep in listed):
+                yield f"{stage}: deps lack {name}"
+        for dep in listed:
+            if not any(_covers(dep, name) for name in needed):
+                yield f"{stage}: {dep} is under deps but never used"
+
+
+def _is_code(dep: str) -> bool:
+    return dep.partition("/")[0] in PACKAGES and not dep.endswith((".yaml", ".json"))
+
+
+def _covers(dep: str, name: str) -> bool:
+    return name == dep or name.startswith(f"{dep}/")
+
+
+def main() -> None:
+    found = list(faults(read_yaml("dvc.yaml"), read_yaml("params.yaml")["model"], Path.cwd()))
+    print("\n".join(found) or "dvc.yaml: every stage lists the code that it runs")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
