@@ -14,7 +14,12 @@ from ruamel.yaml import YAML
 
 def contents(path: Path) -> list[str]:
     if path.is_dir():
-        return [text for entry in sorted(path.rglob("*")) if entry.is_file() and entry.name != ".snakemake_timestamp" for text in (str(entry), *contents(entry))]
+        return [
+            text
+            for entry in sorted(path.rglob("*"))
+            if entry.is_file() and entry.name != ".snakemake_timestamp"
+            for text in (str(entry), *contents(entry))
+        ]
     return [hashlib.sha256(path.read_bytes()).hexdigest()]
 
 
