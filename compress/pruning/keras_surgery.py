@@ -55,7 +55,8 @@ def channels(model: Any) -> list[Channels]:
 def _follow(conv: Any) -> Channels:
     if conv.data_format != "channels_last":
         raise CompressionError(f"layer {conv.name}: only channels-last convolutions can be pruned")
-    along, repeats, layer = [], 1, conv
+    along: list[str] = []
+    repeats, layer = 1, conv
     while True:
         consumers = [node.operation for node in layer._outbound_nodes]
         if len(consumers) != 1:
@@ -118,7 +119,7 @@ def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], sha
     Masked means: the outputs of all filters that were not kept are set to zero, after batch norm and activation.
     What is compared is the input of the last layer: a classifier's probabilities would hide differences.
     """
-    masks = {}
+    masks: dict[str, np.ndarray] = {}
     for group in channels(full):
         mask = np.zeros(selections[group.conv].filters, np.float32)
         mask[selections[group.conv].kept] = 1

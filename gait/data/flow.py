@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,12 +32,14 @@ def dense_flow(frames: Sequence[np.ndarray], method: str) -> list[np.ndarray]:
         frames: at least two, of one size.
         method: "dis" (Kroeger et al., ECCV 2016) or "farneback" (Farneback, SCIA 2003).
     """
+    # OpenCV makes the array of the result where there is none, but its type stubs do not know.
+    new: Any = None
     if method == "dis":
         estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        flows = (estimator.calc(before, after, None) for before, after in pairwise(frames))
+        flows = (estimator.calc(before, after, new) for before, after in pairwise(frames))
     else:
         flows = (
-            cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 3, 15, 3, 5, 1.2, 0) for before, after in pairwise(frames)
+            cv2.calcOpticalFlowFarneback(before, after, new, 0.5, 3, 15, 3, 5, 1.2, 0) for before, after in pairwise(frames)
         )
     most = np.iinfo(np.int16).max  # on both sides, so that a mirror image can change the sign
     return [np.clip(np.rint(flow * STORED_PER_PX), -most, most).astype(np.int16) for flow in flows]

@@ -78,18 +78,28 @@ class Rank1:
 
     def interval(self, seed: int = 0) -> dict[str, float]:
         """95 % bootstrap intervals over probe identities: ``<metric>_low`` and ``<metric>_high`` for all of summary."""
-        rng = np.random.default_rng(seed)
-        people = np.unique(self.identities)
-        own = {person: np.flatnonzero(self.identities == person) for person in people}
-        draws = [
-            self.summary(np.concatenate([own[person] for person in rng.choice(people, len(people))]))
-            for _ in range(BOOTSTRAPS)
-        ]
-        result = {}
+        draws = self._draws(seed)
+        result: dict[str, float] = {}
         for metric in self.summary():
             low, high = np.percentile([draw[metric] for draw in draws if metric in draw], [2.5, 97.5])
             result |= {f"{metric}_low": float(low), f"{metric}_high": float(high)}
         return result
+
+    def gap(self, metric: str, other: str, seed: int = 0) -> tuple[float, float]:
+        """95 % bootstrap interval of the difference between two metrics of the same people, in percentage points."""
+        draws = self._draws(seed)
+        low, high = np.percentile([draw[metric] - draw[other] for draw in draws], [2.5, 97.5])
+        return float(low), float(high)
+
+    def _draws(self, seed: int) -> list[dict[str, float]]:
+        """The summary of as many people, drawn with replacement, again and again."""
+        rng = np.random.default_rng(seed)
+        people = np.unique(self.identities)
+        own = {person: np.flatnonzero(self.identities == person) for person in people}
+        return [
+            self.summary(np.concatenate([own[person] for person in rng.choice(people, len(people))]))
+            for _ in range(BOOTSTRAPS)
+        ]
 
 
 def casia_b(
@@ -111,10 +121,8 @@ def casia_b(
     """
     if not gallery or not probe:
         raise DataError("nothing to evaluate: the test identities have no gallery or no probe sequences")
-    gallery, probe = np.asarray(gallery), np.asarray(probe)
-    stacked = {name: np.stack([signatures[position] for position in which]) for name, which in
-               (("gallery", gallery), ("probe", probe))}  # fmt: skip
-    between = distances(normalised(stacked["probe"]), normalised(stacked["gallery"]))
+    probes, enrolments = (np.stack([signatures[position] for position in which]) for which in (probe, gallery))
+    between = distances(normalised(probes), normalised(enrolments))
     enrolled_views = np.array([sequences[position].view for position in gallery])
     enrolled = np.array([sequences[position].identity for position in gallery])
     views = np.array([sequences[position].view for position in probe])

@@ -169,7 +169,9 @@ def _trunk_levels(shape: Shape) -> list[tuple[float, float, float, float, float]
     ]
 
 
-def _trunk_tube(shape: Shape, skeleton: Skeleton, levels: list[tuple[float, ...]], material: str, loose: float = 1) -> Tube:
+def _trunk_tube(
+    shape: Shape, skeleton: Skeleton, levels: Sequence[tuple[float, ...]], material: str, loose: float = 1
+) -> Tube:
     pelvis = skeleton.points["pelvis"]
     rings = []
     for height, ahead, deep, wide, share in levels:
@@ -201,14 +203,13 @@ def _head(shape: Shape, skeleton: Skeleton) -> list[Tube]:
     cap = [(z * size, x - 0.018, 0.96 * deep * size + 0.006, 0.82 * deep * size + 0.008) for z, x, deep in outline[2:]]
     parts.append(_stack(points["skull"], skeleton.head, [*cap, (1.01 * size, -0.012, 0.2 * size, 0.18 * size)], "hair"))
     if shape.hair == "bun":
-        levels = [(0.45, 0.02), (0.55, 0.20), (0.70, 0.22), (0.82, 0.03)]
-        parts.append(
-            _stack(points["skull"], skeleton.head, [(z * size, -0.5 * size, r * size, r * size) for z, r in levels], "hair")
-        )
+        knot = [(0.45, 0.02), (0.55, 0.20), (0.70, 0.22), (0.82, 0.03)]
+        levels = [(z * size, -0.5 * size, r * size, r * size) for z, r in knot]
+        parts.append(_stack(points["skull"], skeleton.head, levels, "hair"))
     if shape.hair == "long":
-        levels = [(-0.45, 0.10, 0.30), (-0.1, 0.16, 0.36), (0.3, 0.22, 0.38), (0.7, 0.2, 0.34)]
-        stack = [(z * size, -0.22 * size, deep * size, wide * size) for z, deep, wide in levels]
-        parts.append(_stack(points["skull"], skeleton.head, stack, "hair"))
+        fall = [(-0.45, 0.10, 0.30), (-0.1, 0.16, 0.36), (0.3, 0.22, 0.38), (0.7, 0.2, 0.34)]
+        levels = [(z * size, -0.22 * size, deep * size, wide * size) for z, deep, wide in fall]
+        parts.append(_stack(points["skull"], skeleton.head, levels, "hair"))
     return parts
 
 

@@ -9,6 +9,7 @@ Axes: x forward, y to the person's left, z up, in metres; angles in radians, fle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +27,7 @@ MEAN_CURVES = {
 }
 
 
-def _series(points: list[tuple[float, float]]) -> np.ndarray:
+def _series(points: Sequence[tuple[float, float]]) -> np.ndarray:
     """Complex Fourier coefficients [ORDER + 1] of the smooth periodic curve through some points, in radians."""
     phases, angles = np.array([*points, (points[0][0] + 100, points[0][1])]).T
     curve = CubicSpline(phases / 100, np.radians(angles), bc_type="periodic")

@@ -1,0 +1,68 @@
+"""How hard the synthetic walkers are: rank-1 of the dense models beside the gait-energy image, which learns nothing.
+
+It reads what the pipeline made: run `snakemake --cores 2 results/train/gaitset results/train/cnn2d`, or all, before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from gait.evaluation import gei, protocols
+from stages import params
+from stages.frameworks import framework
+from stages.inputs import open_data
+
+
+def row(name: str, found: protocols.Rank1) -> dict[str, Any]:
+    """Rank-1 in % by condition, and by how much nm is above cl: 95 % bootstrap interval over people."""
+    low, high = found.gap("rank1_nm", "rank1_cl")
+    figures = {key: round(value, 1) for key, value in found.summary().items()}
+    return {"name": name, **figures, "nm_minus_cl": [round(low, 1), round(high, 1)]}
+
+
+def dense(root: Path, model: str, entry: Any) -> protocols.Rank1:
+    """A trained model on the test people."""
+    partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
+    library = framework(entry.framework)
+    trained = library.load(root / "results/train" / model)
+    signatures = library.embed(trained, store, [*partition.gallery, *partition.probe])
+    return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe)
+
+
+def energy_images(root: Path, model: str) -> protocols.Rank1:
+    """The nearest gait-energy image, on the sequences on which a silhouette model is tested."""
+    partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
+    images = gei.signatures(store, [*partition.gallery, *partition.probe])
+    return protocols.casia_b(images, store.sequences, partition.gallery, partition.probe)
+
+
+def measure(root: Path) -> dict[str, Any]:
+    """All rows, and the ratio of each model's mean rank-1 to that of the energy images."""
+    settings = params.load(root / "params.yaml")
+    silhouettes = next(
+        name for name in settings.models if settings.preprocess[settings.model[name].modality].kind == "silhouette"
+    )
+    baseline = row("gait-energy image", energy_images(root, silhouettes))
+    rows = [row(name, dense(root, name, settings.model[name])) for name in settings.models]
+    ratios = {each["name"]: round(each["rank1_mean"] / baseline["rank1_mean"], 2) for each in rows}
+    return {"benchmark": "walkers", "rows": [baseline, *rows], "ratio_to_gait_energy_image": ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print only the JSON object")
+    options = parser.parse_args()
+    result = measure(Path())
+    if not options.json:
+        for each in result["rows"]:
+            figures = "  ".join(f"{key.removeprefix('rank1_')} {each[key]:5.1f}" for key in each if key.startswith("rank1"))
+            low, high = each["nm_minus_cl"]
+            print(f"{each['name']:18} {figures}   nm above cl by {low:.1f} to {high:.1f}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
