@@ -45,10 +45,9 @@ for device in params["devices"]:
 
 def inputs(name):
     def of(wildcards):
-        deps = pipeline.deps(name, wildcards)
-        if pipeline.stages[name].address(wildcards) in stale:
-            return [*deps, str(marker)]
-        return [ancient(dep) for dep in deps]
+        files = [*pipeline.deps(name, wildcards), str(marker)]
+        out_of_date = pipeline.stages[name].address(wildcards) in stale
+        return files if out_of_date else [ancient(file) for file in files]
 
     return of
 

@@ -129,10 +129,13 @@ class Pipeline:
         return list(self._producers)
 
     def deps(self, name: str, item: Item) -> Iterator[str]:
-        """What a job reads; a folder that holds other jobs' outputs stands for all of these."""
+        """The outputs of other jobs that a job reads; a folder stands for all outputs in it.
+
+        Files that no job makes, such as code, are left to DVC.
+        """
         for dep in self.stages[name].deps:
             path = dep.format(**item)
-            yield from [out for out in self._producers if out.startswith(f"{path}/")] or [path]
+            yield from [out for out in self._producers if out == path or out.startswith(f"{path}/")]
 
     @cached_property
     def stale(self) -> set[str]:
@@ -147,8 +150,7 @@ class Pipeline:
         for stage in self.stages.values():
             for item in stage.items():
                 for dep in self.deps(stage.name, item):
-                    if dep in self._producers:
-                        readers.setdefault(self._producers[dep], []).append(stage.address(item))
+                    readers.setdefault(self._producers[dep], []).append(stage.address(item))
         reached: set[str] = set()
         waiting = list(_dvc_status())
         while waiting:
