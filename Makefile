@@ -1,6 +1,6 @@
 # make demo: from nothing to the Pareto table.  make test: the tests.  Both set up .venv by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench setup
+.PHONY: help demo test test-slow test-all lint bench setup
 SHELL := /bin/sh
 
 VENV := .venv
@@ -27,8 +27,10 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 test: $(STAMP) ## the tests, under ten minutes on two cores
 	python -m pytest -m "not slow"
 
-test-all: $(STAMP) ## the slow tests too
-	python -m pytest
+test-slow: $(STAMP) ## the tests that take minutes each: the demo's own models, more of the two engines
+	python -m pytest -m slow
+
+test-all: test test-slow ## all tests
 
 lint: $(STAMP) ## style and types
 	ruff format --check .

@@ -1,8 +1,11 @@
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from stages import params
+from workflow.dvc_stages import read_yaml
 
 TEXT = Path("params.yaml").read_text(encoding="utf-8")
 
@@ -28,7 +31,7 @@ def test_the_params_file_of_this_repository_is_valid() -> None:
 
 def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
     assert params.load("params.yaml").model["gaitset"].optimizer.lr == 1e-3  # PyYAML would read text
-    assert faults(tmp_path, ("augment: true", "augment: no")) == ["model.cnn2d.augment = no: must be true or false"]
+    assert faults(tmp_path, ("augment: false", "augment: no")) == ["model.cnn2d.augment = no: must be true or false"]
 
 
 @pytest.mark.parametrize(
@@ -48,15 +51,15 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
         ("[silhouette, flow]", "[silhouette]", "models[0] = cnn2d: needs modality flow; add it to modalities"),
         (
-            "train_subjects: 24",
-            "train_subjects: 40",
-            "datasets.walkers.train_subjects = 40: must be less than subjects",
+            "    subjects: ",
+            "    subjects: 5 # ",
+            "datasets.walkers.train_subjects = 42: must be less than subjects",
         ),
-        ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
+        ('["054"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (
-            "  cnn2d: {epochs: 1, lr: 1e-3}",
-            "  cnn2d: {lr: 1e-3, iterations: 1, milestones: []}",
+            "  cnn2d: {epochs: 1, ",
+            "  cnn2d: {iterations: 1, milestones: [], ",
             "finetune.cnn2d: a keras",
         ),
     ],
@@ -84,3 +87,12 @@ def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str
 def test_the_schema_for_editors_is_up_to_date() -> None:
     stored = Path("workflow/schemas/params.schema.json").read_text(encoding="utf-8")
     assert stored == params.schema(), "run `python -m stages.params --schema > workflow/schemas/params.schema.json`"
+
+
+def test_the_schema_accepts_the_params_file_and_refuses_what_the_loader_refuses() -> None:
+    schema = json.loads(params.schema())
+    content = read_yaml("params.yaml")
+    jsonschema.validate(content, schema)
+    content["prune"]["percentiles"] = [0, 140]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)

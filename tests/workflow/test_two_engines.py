@@ -12,6 +12,7 @@ from tests.toy import commit, run
 from tests.workflow.toy_pipeline import Toy
 from workflow.dvc_stages import read_yaml
 
+BOTH = [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"]
 FAN_IN = {"report", "track"}
 FAN_IN_FOLDERS = ("results/report", "results/track")
 
@@ -50,7 +51,7 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: 
     other.agree()
 
 
-@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+@pytest.mark.parametrize("engine", BOTH)
 def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(toy: Toy, engine: str) -> None:
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
@@ -64,7 +65,7 @@ def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_
     toy.agree()
 
 
-@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+@pytest.mark.parametrize("engine", BOTH)
 def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(toy: Toy, engine: str) -> None:
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
@@ -79,15 +80,15 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
     toy.agree()
 
 
-def test_the_optical_flow_is_no_business_of_a_silhouette_model(toy: Toy) -> None:
+@pytest.mark.slow
+def test_new_optical_flow_does_not_prepare_silhouettes_again(toy: Toy) -> None:
     toy.edit(r"method: dis", "method: farneback")
     ran = toy.snakemake()
     assert {"preprocess@flow", "train@cnn2d"} <= ran
-    # The toy's partition is a digest of all it reads; the real one names the content of its own modality alone.
     assert "preprocess@silhouette" not in ran
 
 
-@pytest.mark.parametrize("again", ["dvc", "snakemake"])
+@pytest.mark.parametrize("again", BOTH)
 def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str) -> None:
     toy.edit(r"seed: 1\n  cnn2d", "seed: 2\n  cnn2d")
     failing = toy.where / "fail" / "finetune@gaitset-60"
@@ -118,6 +119,7 @@ def test_a_clone_that_pulls_computes_nothing(toy: Toy, tmp_path_factory: pytest.
     fresh.agree()
 
 
+@pytest.mark.slow
 def test_lost_and_changed_outputs_are_restored(toy: Toy) -> None:
     before = toy.results()
     shutil.rmtree(toy.where / ".snakemake", ignore_errors=True)
@@ -128,6 +130,7 @@ def test_lost_and_changed_outputs_are_restored(toy: Toy) -> None:
     toy.agree()
 
 
+@pytest.mark.slow
 def test_an_edited_stage_reruns_with_what_follows_from_it(toy: Toy) -> None:
     with (toy.where / "stages/export.py").open("a") as module:
         module.write("# changed\n")

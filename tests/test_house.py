@@ -1,0 +1,95 @@
+"""What holds for the code as a whole: who may import whom, what each stage lists, what starts quickly."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.toy import ROOT
+from workflow import code_deps
+from workflow.dvc_stages import read_yaml
+
+LIBRARIES = ("gait", "compress", "remote")
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "def main()" in path.read_text(encoding="utf-8"))
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def top_level_names(path: Path) -> Iterator[str]:
+    """The first part of each module that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: write imports in full"
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_the_libraries_know_neither_each_other_nor_the_stages(package: str) -> None:
+    forbidden = {*LIBRARIES, "stages", "workflow", "benchmarks", "tests"} - {package}
+    for path in modules(package):
+        assert not forbidden & set(top_level_names(path)), path
+
+
+def test_no_product_code_imports_tests_or_benchmarks() -> None:
+    for package in (*LIBRARIES, "stages", "workflow"):
+        for path in modules(package):
+            assert not {"tests", "benchmarks"} & set(top_level_names(path)), path
+
+
+def test_the_devices_side_needs_no_framework() -> None:
+    for path in modules("remote"):
+        assert not {"torch", "tensorflow", "keras", "mlflow"} & set(top_level_names(path)), path
+
+
+def test_nothing_reads_pickles() -> None:
+    for package in (*LIBRARIES, "stages", "workflow"):
+        for path in modules(package):
+            assert not {"pickle", "cloudpickle", "joblib", "dill"} & set(top_level_names(path)), path
+
+
+def test_every_stage_lists_the_code_that_it_runs() -> None:
+    models = read_yaml(ROOT / "params.yaml")["model"]
+    assert list(code_deps.faults(read_yaml(ROOT / "dvc.yaml"), models, ROOT)) == []
+
+
+def test_a_missing_and_a_superfluous_entry_are_found() -> None:
+    dvc = read_yaml(ROOT / "dvc.yaml")
+    dvc["stages"]["export"]["deps"].remove("compress/export.py")
+    dvc["stages"]["report"]["deps"].append("gait/losses.py")
+    assert list(code_deps.faults(dvc, ["gaitset", "cnn2d"], ROOT)) == [
+        "export: deps lack compress/export.py",
+        "report: gait/losses.py is under deps but never used",
+    ]
+
+
+def test_modules_imported_by_name_are_declared() -> None:
+    for package in code_deps.PACKAGES:
+        for path in modules(package):
+            if "import_module(" in path.read_text(encoding="utf-8"):
+                assert str(path.relative_to(ROOT)) in code_deps.BY_NAME, path
+
+
+def test_every_stage_of_the_dag_is_a_module_and_the_other_way_round() -> None:
+    assert set(read_yaml(ROOT / "dvc.yaml")["stages"]) == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_is_there_without_waiting_for_a_framework(stage: str) -> None:
+    code = (
+        f"import sys, runpy; sys.argv = ['{stage}', '--help']\n"
+        f"try: runpy.run_module('stages.{stage}', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print('LOADED', sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--params" in done.stdout
+    assert done.stdout.splitlines()[-1] == "LOADED []"

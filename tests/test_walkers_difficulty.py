@@ -1,0 +1,35 @@
+"""The demo's own models on the demo's own data: neither too easy nor too hard, and better than no learning at all."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import walkers
+from tests.toy import copy_repository, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    where = copy_repository(tmp_path_factory.mktemp("demo"))
+    run(["snakemake", "--cores", "2", "results/train/gaitset", "results/train/cnn2d"], Path(where))
+    return {row["name"]: row for row in walkers.measure(where)["rows"]}
+
+
+@pytest.mark.parametrize("model", ["gaitset", "cnn2d"])
+def test_a_dense_model_is_between_60_and_95_percent(rows: dict[str, dict], model: str) -> None:
+    assert 60 <= rows[model]["rank1_mean"] <= 95
+
+
+@pytest.mark.parametrize("model", ["gaitset", "cnn2d"])
+def test_a_dense_model_is_above_the_gait_energy_image(rows: dict[str, dict], model: str) -> None:
+    baseline = rows["gait-energy image"]
+    for condition in ("nm", "bg", "cl", "mean"):
+        assert rows[model][f"rank1_{condition}"] > baseline[f"rank1_{condition}"]
+
+
+@pytest.mark.parametrize("name", ["gaitset", "cnn2d", "gait-energy image"])
+def test_a_coat_hinders_recognition_beyond_the_bootstrap_interval(rows: dict[str, dict], name: str) -> None:
+    low, high = rows[name]["nm_minus_cl"]
+    assert 0 < low < high
