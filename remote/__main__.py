@@ -1,4 +1,4 @@
-"""The command line for devices: ``python -m remote list`` and ``python -m remote probe NAME``."""
+"""The command line for devices: ``python -m remote list``, ``add NAME`` and ``probe NAME``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from remote import facts, inventory
 from remote.errors import DeviceError
+from remote.inventory import Device
 from remote.runtimes import runtime_for
 
 
@@ -22,11 +23,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--facts", type=Path, default=Path("remote/facts"), help="default: %(default)s")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="show the devices and what is known of them")
+    add = commands.add_parser("add", help="add a device to devices.yaml")
+    add.add_argument("name", metavar="NAME", help="how params.yaml will call it: small letters, digits, - and _")
+    add.add_argument("--transport", default=Device.transport, choices=inventory.TRANSPORTS, help="default: %(default)s")
+    add.add_argument("--runtime", default=Device.runtime, choices=inventory.RUNTIMES, help="default: %(default)s")
     probe = commands.add_parser("probe", help="look at a device again and remember what it is")
     probe.add_argument("name", metavar="NAME", help="an entry of devices.yaml")
     options = parser.parse_args(arguments)
     if options.command == "list":
         show(options.devices, options.facts)
+    elif options.command == "add":
+        inventory.add(options.devices, Device(options.name, options.transport, options.runtime))
+        print(f"{options.devices}: added {options.name}; list it under `devices` in params.yaml to run its branch")
     else:
         refresh(options.devices, options.facts, options.name)
 

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,27 @@ def find(path: Path | str, name: str) -> Device:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise DeviceError(f"{path}: no device {name} (there: {', '.join(devices)}){hint}")
     return devices[name]
+
+
+def add(path: Path | str, device: Device) -> None:
+    """Append a device to devices.yaml; what stands there stays as it is.
+
+    Raises:
+        DeviceError: the file is wrong, has an entry of this name, or the new entry is not allowed.
+    """
+    path = Path(path)
+    if device.name in load(path):
+        raise DeviceError(f"{path}: there is a device {device.name} already")
+    entry = {"transport": device.transport, "runtime": device.runtime, "options": dict(device.options)}
+    if faults := _faults(device.name, entry):
+        raise DeviceError("\n".join(f"{path}: {fault}" for fault in faults))
+    written = StringIO()
+    yaml = YAML()
+    yaml.dump({device.name: entry}, written)
+    before = path.read_text(encoding="utf-8")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(f"{before.rstrip()}\n\n{written.getvalue()}", encoding="utf-8")
+    partial.replace(path)
 
 
 def _faults(name: Any, entry: Any) -> list[str]:

@@ -80,6 +80,19 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
     toy.agree()
 
 
+def test_a_new_device_runs_its_own_branch_alone(toy: Toy) -> None:
+    before = toy.results()
+    run(["python", "-m", "remote", "add", "other"], toy.where)
+    assert toy.dvc("repro") == set()
+    toy.edit(r"devices: \[local\]", "devices: [local, other]")
+    ran = toy.snakemake()
+    assert {"probe@other", "build@other-gaitset-0-fp32", "benchmark@other-cnn2d-60-fp32"} <= ran
+    assert {address for address in ran if "other" not in address} == FAN_IN
+    after = toy.results()
+    assert all(after[path] == text for path, text in before.items() if not path.startswith(FAN_IN_FOLDERS))
+    toy.agree()
+
+
 @pytest.mark.slow
 def test_new_optical_flow_does_not_prepare_silhouettes_again(toy: Toy) -> None:
     toy.edit(r"method: dis", "method: farneback")

@@ -21,6 +21,13 @@ def _path(entry: Any) -> str:
     return entry if isinstance(entry, str) else next(iter(entry))
 
 
+def _keys(entry: Any) -> list[str]:
+    """An entry under ``params`` as file:key."""
+    if isinstance(entry, str):
+        return [f"params.yaml:{entry}"]
+    return [f"{file}:{key}" for file, keys in entry.items() for key in keys]
+
+
 def toy_dvc_yaml() -> str:
     """dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency."""
     yaml = YAML()
@@ -35,7 +42,7 @@ def toy_dvc_yaml() -> str:
         outs = " ".join(_path(out) for out in spec["outs"])
         spec["cmd"] = f"python toystage.py {address} --outs {outs} --deps {' '.join(map(_path, spec['deps']))}"
         if spec.get("params"):
-            spec["cmd"] += f" --params {' '.join(spec['params'])}"
+            spec["cmd"] += f" --params {' '.join(key for entry in spec['params'] for key in _keys(entry))}"
     text = StringIO()
     yaml.dump(dvc, text)
     return text.getvalue()
@@ -69,11 +76,11 @@ class Toy:
         shutil.copytree(self.where, where, symlinks=True, dirs_exist_ok=True)
         return Toy(where)
 
-    def edit(self, pattern: str, text: str) -> None:
-        """Change params.yaml."""
-        file = self.where / "params.yaml"
+    def edit(self, pattern: str, text: str, name: str = "params.yaml") -> None:
+        """Change a file."""
+        file = self.where / name
         changed, found = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
-        assert found, f"params.yaml has no {pattern}"
+        assert found, f"{name} has no {pattern}"
         file.write_text(changed, encoding="utf-8")
 
     def dvc(self, *arguments: str) -> set[str]:

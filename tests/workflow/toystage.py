@@ -34,10 +34,10 @@ def main() -> None:
         ran.write(f"{options.address}\n")
     if Path("fail", options.address).exists():
         sys.exit(f"error: {options.address} was told to fail")
-    params = YAML(typ="safe", pure=True).load(Path("params.yaml"))
     values = []
-    for dotted in options.params:
-        value = params
+    for named in options.params:
+        file, _, dotted = named.partition(":")
+        value = YAML(typ="safe", pure=True).load(Path(file))
         for key in dotted.split("."):
             value = value[key]
         values.append(value)
