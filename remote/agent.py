@@ -47,7 +47,7 @@ def facts(root=Path("/")):
 
 def _cpu(cpuinfo):
     """Name, identification and instruction sets of the first core in the text of /proc/cpuinfo (x86 or ARM)."""
-    first = {}
+    first: dict = {}
     for line in cpuinfo.splitlines():
         key, colon, value = line.partition(":")
         if colon:
@@ -123,7 +123,7 @@ def benchmark(engine, example, threads, warmup_s, duration_s, queries):
     query = _query(engine, example, threads)
     before = reference_ms()
     warmup = warm_up(query, warmup_s)
-    samples = []
+    samples: list = []
     gc.disable()
     end = time.perf_counter() + duration_s
     while len(samples) < queries or time.perf_counter() < end:
@@ -226,7 +226,8 @@ def _watts(packages, work):
 
 
 def _for(duration_s, query):
-    times, end = [], time.perf_counter() + duration_s
+    times: list = []
+    end = time.perf_counter() + duration_s
     while not times or time.perf_counter() < end:
         times.append(query())
     return times

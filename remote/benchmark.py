@@ -54,7 +54,7 @@ class Timing:
         energy_reason: why there is no energy figure, or None.
     """
 
-    latency_ms: Mapping[str, float | None]
+    latency_ms: Mapping[str, Any]
     throughput_per_s: float
     invalid_reasons: Sequence[str]
     conditions: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Timing:
     energy_reason: str | None
 
 
-def latency(repeats: Sequence[Sequence[float]]) -> dict[str, float | None]:
+def latency(repeats: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Statistics of query times in ms, one sequence of samples a repeat."""
     pooled = np.concatenate([np.asarray(samples, np.float64) for samples in repeats])
     low, high = median_interval(repeats)
@@ -105,7 +105,7 @@ def drift(repeats: Sequence[Mapping[str, Any]]) -> float:
     return max(times) / min(times) - 1
 
 
-def judge(statistics: Mapping[str, float | None], reference_drift: float, max_cov: float) -> list[str]:
+def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float) -> list[str]:
     """Why a measurement should not be used; empty if it can."""
     reasons = []
     if statistics["cov"] > max_cov:

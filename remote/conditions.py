@@ -40,7 +40,7 @@ def _load(root):
 
 def _free_memory(root):
     text = (root / "proc/meminfo").read_text()
-    return int(re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE).group(1)) // 1024
+    return int(re.findall(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)[0]) // 1024
 
 
 def _clock(root):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -52,9 +52,11 @@ class Local:
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+            assert agent.stdin is not None
+            assert agent.stdout is not None
             try:
                 for values in inputs:
-                    outputs.append(_exchange(agent, np.ascontiguousarray(values, np.float32)))
+                    outputs.append(_exchange(agent.stdin, agent.stdout, np.ascontiguousarray(values, np.float32)))
                 agent.stdin.close()
                 head = agent.stdout.readline()
                 if agent.wait() or head:
@@ -80,18 +82,18 @@ class _Ended(Exception):
         self.line = line
 
 
-def _exchange(agent: subprocess.Popen, values: np.ndarray) -> np.ndarray:
+def _exchange(sink: IO[bytes], source: IO[bytes], values: np.ndarray) -> np.ndarray:
     try:
-        agent.stdin.write(json.dumps({"shape": values.shape}).encode() + b"\n")
-        agent.stdin.write(values.tobytes())
-        agent.stdin.flush()
+        sink.write(json.dumps({"shape": values.shape}).encode() + b"\n")
+        sink.write(values.tobytes())
+        sink.flush()
     except BrokenPipeError:
-        raise _Ended(agent.stdout.readline()) from None
-    line = agent.stdout.readline()
+        raise _Ended(source.readline()) from None
+    line = source.readline()
     shape = _answer(line).get("shape")
     if shape is None:
         raise _Ended(line)
-    return np.frombuffer(agent.stdout.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+    return np.frombuffer(source.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
 
 
 def _quietly_close(pipe: Any) -> None:

@@ -118,8 +118,8 @@ def _faults(name: Any, entry: Any) -> list[str]:
     if not isinstance(options, dict):
         return [*faults, f"{name}.options = {options}: must be a section, such as {{}}"]
     runtime = entry.get("runtime", Device.runtime)
-    allowed = OPTIONS.get(runtime) if isinstance(runtime, str) else None
-    for key in options if allowed is not None else ():
-        if key not in allowed:
-            faults.append(f"{name}.options.{key}: unknown key; {runtime} takes {', '.join(allowed) or 'no options'}")
+    if isinstance(runtime, str) and runtime in OPTIONS:
+        takes = ", ".join(OPTIONS[runtime]) or "no options"
+        unknown = [key for key in options if key not in OPTIONS[runtime]]
+        faults += [f"{name}.options.{key}: unknown key; {runtime} takes {takes}" for key in unknown]
     return faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
@@ -32,7 +33,7 @@ def open_data(partition: Path, preprocessed: Path) -> tuple[Partition, SequenceS
     return chosen, store
 
 
-def entry_of(params: Params, model: str) -> object:
+def entry_of(params: Params, model: str) -> Any:
     """A model's entry in params.yaml.
 
     Raises:

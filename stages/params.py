@@ -301,7 +301,7 @@ def load(path: Path | str = "params.yaml") -> Params:
 
 def _faults(params: Params) -> Any:
     """What is wrong between sections; each fault as ``key = value: what is allowed``."""
-    lists = {
+    lists: dict[str, Sequence[Any]] = {
         "modalities": params.modalities,
         "models": params.models,
         "devices": params.devices,
@@ -326,11 +326,10 @@ def _faults(params: Params) -> Any:
         if name not in params.model:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"
             continue
-        model, kind = params.model[name], KerasFinetune
+        model = params.model[name]
+        kind = TorchFinetune if isinstance(model, TorchModel) else KerasFinetune
         if model.modality not in params.modalities:
             yield f"models[{index}] = {name}: needs modality {model.modality}; add it to modalities"
-        if isinstance(model, TorchModel):
-            kind = TorchFinetune
         if name not in params.finetune:
             yield f"finetune.{name}: is missing; models[{index}] needs it"
         elif not isinstance(params.finetune[name], kind):

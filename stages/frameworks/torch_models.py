@@ -56,7 +56,7 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: TorchMod
 
 
 def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
-    shape = [1, "frames", HEIGHT, WIDTH]
+    shape: list[int | str] = [1, "frames", HEIGHT, WIDTH]
     found = {}
     for position in progress(positions, len(positions), "embedding"):
         inputs = signatures.samples(store, store.sequences[position], shape)

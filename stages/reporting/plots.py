@@ -20,7 +20,7 @@ T = TypeVar("T")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = {"fp32": "o", "fp16": "^", "int8": "s"}
 LOG_FROM = 6  # a wider range than this is shown on a logarithmic axis
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,

@@ -16,7 +16,7 @@ def data(rows: Sequence[Row]) -> str:
 
 def place(rows: Sequence[Row]) -> str:
     """What the times were measured on, and what it is not, of the rows of one device."""
-    found = {}
+    found: dict[str, None] = {}
     for row in rows:
         if row.get("device"):
             cpu, cores = row.get("device", "cpu"), row.get("device", "cores")
@@ -33,7 +33,7 @@ def place(rows: Sequence[Row]) -> str:
 
 def runtime(rows: Sequence[Row]) -> str:
     """What ran the networks, such as "onnxruntime 1.32.0, 1 thread, batch 1"."""
-    found = {}
+    found: dict[str, None] = {}
     for row in rows:
         if row.get("device") and row.get("protocol"):
             threads, batch = row.get("protocol", "threads"), row.get("protocol", "batch")

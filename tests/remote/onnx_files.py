@@ -1,0 +1,27 @@
+"""Small real networks for ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def weights(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((4, 3)).astype(np.float32)
+
+
+def linear(path: Path, seed: int = 0, op: str = "MatMul") -> Path:
+    """A network x [n, 4] -> y [n, 3] = x @ weights(seed); ``op`` may name an operator that no runtime knows."""
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", "w"], ["y"])],
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(weights(seed), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path

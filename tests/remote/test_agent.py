@@ -1,0 +1,113 @@
+"""The file that runs on a device, as the process that it is there."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remote import agent
+from tests.remote.onnx_files import linear
+
+AGENT, CONDITIONS = Path(agent.__file__), Path(agent.__file__).with_name("conditions.py")
+ALLOWED = {AGENT: {"numpy", "onnxruntime"}, CONDITIONS: set()}
+
+
+@pytest.mark.parametrize("script", [AGENT, CONDITIONS], ids=lambda path: path.name)
+def test_it_is_written_in_python_3_8_and_stands_alone(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 8))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in imports if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names) | ALLOWED[script]
+
+
+def test_facts_are_the_same_every_time_and_hold_nothing_that_moves() -> None:
+    known = agent.facts()
+    assert known == agent.facts()
+    assert known["runtime"] == "onnxruntime"
+    assert known["cores"] >= 1
+    json.dumps(known)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name", "isa"),
+    [
+        ("processor : 0\nmodel name\t: A CPU @ 2 GHz\nflags\t\t: fpu avx2 avx512_vnni\n\nprocessor : 1\n", "A CPU @ 2 GHz",
+         ["avx2", "avx512_vnni"]),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd07\n", None,
+         ["asimd", "asimddp"]),
+        ("", None, []),
+    ],
+)  # fmt: skip
+def test_processors_of_both_families_are_known_by_their_cpuinfo(cpuinfo: str, name: str | None, isa: list[str]) -> None:
+    found = agent._cpu(cpuinfo)
+    assert (found["name"], found["isa"]) == (name, isa)
+
+
+def test_the_board_is_told_by_the_device_tree(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
+    assert agent.facts(tmp_path)["board"] == "NVIDIA Jetson Nano Developer Kit"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["build", "--onnx", "no.onnx", "--engine", "e"], ["benchmark", "--engine", "no.onnx", "--example", "no.npy"]],
+)
+def test_a_failure_is_an_answer_with_exit_status_1(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, AGENT, *arguments], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 1
+    assert "no.onnx" in json.loads(done.stdout)["error"]
+
+
+def test_an_unknown_command_is_refused() -> None:
+    done = subprocess.run([sys.executable, AGENT, "format-disk"], capture_output=True, text=True)
+    assert done.returncode
+    assert "invalid choice" in done.stderr
+
+
+def test_a_benchmark_times_at_least_the_queries_and_the_seconds_asked_for(tmp_path: Path) -> None:
+    engine = linear(tmp_path / "engine.onnx")
+    np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
+    few = agent.benchmark(engine, tmp_path / "example.npy", 1, 0.0, 0.2, 1)
+    assert sum(few["samples_ms"]) / 1000 <= 0.2 + max(few["samples_ms"])
+    assert len(few["samples_ms"]) > 1
+    many = agent.benchmark(engine, tmp_path / "example.npy", 1, 0.0, 0.0, 500)
+    assert len(many["samples_ms"]) == 500
+    assert min(many["samples_ms"]) > 0
+    assert many["reference_ms_before"] > 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=3),
+    st.integers(10**6 + 1, 10**7),
+)
+def test_energy_counters_that_start_again_lose_nothing(counters: list[tuple[int, int]], limit: int) -> None:
+    before = [start for start, _ in counters]
+    after = [(start + spent) % limit for start, spent in counters]
+    assert agent.spent_uj(before, after, [("", limit)] * len(counters)) == sum(spent for _, spent in counters)
+
+
+def test_no_energy_counter_is_a_reason_and_not_a_zero(tmp_path: Path) -> None:
+    assert agent.energy("engine", "example", 1, 1, tmp_path) == {
+        "reason": "no RAPL energy counters under /sys/class/powercap"
+    }
+
+
+def test_energy_is_read_from_the_package_counters(tmp_path: Path) -> None:
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    for name, text in (("name", "package-0\n"), ("energy_uj", "1000000\n"), ("max_energy_range_uj", "262143328850\n")):
+        (zone / name).write_text(text)
+    engine = linear(tmp_path / "engine.onnx")
+    np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
+    found = agent.energy(engine, tmp_path / "example.npy", 1, 0.05, tmp_path)
+    assert found["gross_mj"] == 0  # a counter that stands still
+    assert found["queries"] >= 1
+    assert "RAPL" in found["scope"]

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remote import benchmark
+
+TIMES = st.lists(st.lists(st.floats(0.01, 1e3), min_size=2, max_size=40), min_size=1, max_size=4)
+
+
+@given(TIMES)
+def test_the_statistics_are_those_of_all_queries_together(repeats: list[list[float]]) -> None:
+    found = benchmark.latency(repeats)
+    pooled = sorted(sample for repeat in repeats for sample in repeat)
+    middle = (pooled[(len(pooled) - 1) // 2] + pooled[len(pooled) // 2]) / 2
+    mean = sum(pooled) / len(pooled)
+    spread = (sum((sample - mean) ** 2 for sample in pooled) / len(pooled)) ** 0.5
+    assert found["queries"] == len(pooled)
+    for name, value in (("p50", middle), ("mean", mean), ("cov", spread / mean), ("min", pooled[0]), ("max", pooled[-1])):
+        assert found[name] == pytest.approx(value, abs=1e-4)
+    assert found["min"] <= found["p50"] <= found["p90"] <= found["max"]
+    assert found["min"] <= found["p50_low"] <= found["p50_high"] <= found["max"]
+    assert found["p99"] is None
+
+
+def test_the_99th_percentile_needs_a_thousand_queries() -> None:
+    assert benchmark.latency([list(range(1, 1001))])["p99"] == pytest.approx(990, abs=1)
+    assert benchmark.latency([list(range(1, 1000))])["p99"] is None
+
+
+def test_processes_that_differ_widen_the_interval_of_the_median() -> None:
+    rng = np.random.default_rng(0)
+    same = [rng.normal(10, 0.1, 200) for _ in range(3)]
+    different = [rng.normal(centre, 0.1, 200) for centre in (9, 10, 11)]
+    widths = [np.diff(benchmark.median_interval(repeats))[0] for repeats in (same, different)]
+    assert widths[1] > 10 * widths[0]
+
+
+def test_times_that_scatter_and_a_machine_that_changes_its_speed_are_told() -> None:
+    assert benchmark.judge({"cov": 0.19}, 0.09, 0.2) == []
+    [unstable] = benchmark.judge({"cov": 0.21}, 0.09, 0.2)
+    assert "coefficient of variation 0.21 is above 0.2" in unstable
+    [drifted] = benchmark.judge({"cov": 0.19}, 0.11, 0.2)
+    assert "varied by 11 %" in drifted
+    assert len(benchmark.judge({"cov": 1}, 1, 0.2)) == 2
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=4))
+def test_drift_is_the_slowest_reference_over_the_fastest(times: list[tuple[float, float]]) -> None:
+    repeats = [{"reference_ms_before": first, "reference_ms_after": last} for first, last in times]
+    every = [time for pair in times for time in pair]
+    assert benchmark.drift(repeats) == pytest.approx(max(every) / min(every) - 1)
+    assert benchmark.drift(repeats) >= 0

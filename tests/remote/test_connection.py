@@ -1,0 +1,109 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remote import connection
+from remote.connection import Local
+from remote.errors import DeviceError, EngineFailed
+from tests.remote.onnx_files import linear, weights
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs a script of the test's own where the agent's would run."""
+    monkeypatch.setattr(connection, "HERE", tmp_path)
+
+    def call(text: str, *arguments: str) -> dict:
+        (tmp_path / "script.py").write_text(text)
+        return Local().call("script.py", arguments)
+
+    return call
+
+
+def test_the_conditions_of_this_machine_are_answered() -> None:
+    found = Local().call("conditions.py")
+    assert {"load", "free_memory_mb", "cpu_mhz", "governor", "temperature_c", "unreadable"} == set(found)
+
+
+def test_arguments_arrive_as_they_are(script) -> None:
+    hostile = ["a b", "$(touch x)", "; exit 1", "\n", "--", "'\""]
+    assert script("import json, sys; print(json.dumps({'got': sys.argv[1:]}))", *hostile) == {"got": hostile}
+
+
+def test_threads_bound_every_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HERE", tmp_path)
+    (tmp_path / "script.py").write_text("import json, os; print(json.dumps(dict(os.environ)))")
+    assert Local().call("script.py", threads=3)["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('print(\'{"error": "too\\\\nbad"}\')', "too\nbad"),
+        ("import sys; sys.exit('first\\nlast words')", "ended with status 1: last words"),
+        ("import sys; sys.exit(3)", "ended with status 3: it said nothing"),
+        (f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", "memory ran out"),
+        (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", "ended with status -11"),
+    ],
+)
+def test_what_breaks_is_told(script, text: str, said: str) -> None:
+    with pytest.raises(EngineFailed) as told:
+        script(text)
+    assert said in str(told.value)
+
+
+def test_being_ended_from_outside_is_no_result_of_the_engine(script) -> None:
+    with pytest.raises(DeviceError, match="ended from outside") as told:
+        script(f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})")
+    assert not isinstance(told.value, EngineFailed)
+
+
+def test_inputs_of_different_lengths_stream_through_an_engine(tmp_path: Path) -> None:
+    engine = linear(tmp_path / "engine.onnx")
+    rng = np.random.default_rng(1)
+    inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 5, 2)]
+    outputs = Local().stream(["run", "--engine", str(engine)], 1, iter(inputs))
+    for given, found in zip(inputs, outputs, strict=True):
+        np.testing.assert_allclose(found, given @ weights(), rtol=1e-5, atol=1e-6)
+
+
+def test_an_input_that_the_engine_refuses_ends_the_process(tmp_path: Path) -> None:
+    engine = linear(tmp_path / "engine.onnx")
+    before = children()
+    with pytest.raises(EngineFailed, match="x"):
+        Local().stream(["run", "--engine", str(engine)], 1, [np.ones((1, 4)), np.ones((1, 5))])
+    assert children() == before
+
+
+def test_an_engine_that_cannot_be_loaded_is_told_whatever_is_still_to_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "engine.onnx").write_bytes(b"junk")
+    with pytest.raises(EngineFailed):
+        Local().stream(["run", "--engine", str(tmp_path / "engine.onnx")], 1, (np.ones((999, 4)) for _ in range(99)))
+
+
+def test_a_fault_in_the_inputs_ends_the_process(tmp_path: Path) -> None:
+    def inputs():
+        yield np.ones((1, 4))
+        raise OSError("disk gone")
+
+    before = children()
+    with pytest.raises(OSError, match="disk gone"):
+        Local().stream(["run", "--engine", str(linear(tmp_path / "engine.onnx"))], 1, inputs())
+    assert children() == before
+
+
+def children() -> set[str]:
+    """Processes that this one started and that are not gone."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    if not listed.exists():
+        pytest.skip("this system does not list a process's children")
+    return set(listed.read_text().split())
+
+
+@pytest.mark.parametrize("output", [b"", b"junk", b"[1]", b"\xff\xfe", json.dumps("text").encode()])
+def test_an_answer_that_is_no_mapping_is_none(output: bytes) -> None:
+    assert connection._answer(output) == {}

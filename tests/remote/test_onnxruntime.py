@@ -1,0 +1,107 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from remote.benchmark import BenchmarkSettings
+from remote.connection import Local
+from remote.errors import EngineFailed, StaleEngine
+from remote.runtimes.onnxruntime import OnnxRuntime
+from tests.remote.onnx_files import linear
+
+SETTINGS = BenchmarkSettings(
+    batch=2, threads=1, warmup_s=0.0, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1
+)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> OnnxRuntime:
+    return OnnxRuntime(Local())
+
+
+@pytest.fixture
+def built(tmp_path: Path, runtime: OnnxRuntime) -> tuple[Path, Path]:
+    """A network and the directory with its engine."""
+    onnx, engine = linear(tmp_path / "model.onnx"), tmp_path / "engine"
+    engine.mkdir()
+    assert runtime.build(onnx, engine, "fp32", 1)["status"] == "ok"
+    return onnx, engine
+
+
+def test_an_engine_gives_what_the_network_gives(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+    onnx, engine = built
+    session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
+    inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
+    for given, found in zip(inputs, runtime.run(engine, inputs, 1), strict=True):
+        np.testing.assert_allclose(found, session.run(None, {"x": given})[0], rtol=1e-5, atol=1e-6)
+
+
+def test_building_again_gives_the_same_key(runtime: OnnxRuntime, built: tuple[Path, Path], tmp_path: Path) -> None:
+    onnx, engine = built
+    again = tmp_path / "again"
+    again.mkdir()
+    key = runtime.build(onnx, again, "fp32", 1)["key"]
+    assert key == json.loads((engine / "build.json").read_text())["key"]
+    other = tmp_path / "other"
+    other.mkdir()
+    assert runtime.build(linear(tmp_path / "other.onnx", seed=1), other, "fp32", 1)["key"] != key
+
+
+@pytest.mark.parametrize("fault", ["unknown operator", "truncated"])
+def test_a_network_that_is_refused_is_a_result_with_a_reason(tmp_path: Path, runtime: OnnxRuntime, fault: str) -> None:
+    onnx = linear(tmp_path / "model.onnx", op="Teleport" if fault == "unknown operator" else "MatMul")
+    if fault == "truncated":
+        onnx.write_bytes(onnx.read_bytes()[:40])
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    described = runtime.build(onnx, engine, "fp32", 1)
+    assert described["status"] == "failed"
+    assert described["reason"]
+    assert str(tmp_path) not in described["reason"]
+    assert [entry.name for entry in engine.iterdir()] == ["build.json"]
+    with pytest.raises(EngineFailed) as told:
+        runtime.check(engine, onnx)
+    assert str(told.value) == described["reason"]
+
+
+def spoil(what: str, onnx: Path, engine: Path) -> None:
+    described = json.loads((engine / "build.json").read_text())
+    if what == "engine":
+        linear(engine / "engine.onnx", seed=5)
+    elif what == "engine gone":
+        (engine / "engine.onnx").unlink()
+    elif what == "network":
+        linear(onnx, seed=5)
+    elif what == "build.json gone":
+        (engine / "build.json").unlink()
+    elif what == "build.json damaged":
+        (engine / "build.json").write_text("{")
+    elif what == "build.json edited":
+        (engine / "build.json").write_text(json.dumps({**described, "onnx_sha256": "0"}))
+
+
+@pytest.mark.parametrize(
+    "what", ["engine", "engine gone", "network", "build.json gone", "build.json damaged", "build.json edited"]
+)
+def test_only_the_engine_that_was_built_is_let_through(runtime: OnnxRuntime, built: tuple[Path, Path], what: str) -> None:
+    onnx, engine = built
+    runtime.check(engine, onnx)
+    spoil(what, onnx, engine)
+    with pytest.raises(StaleEngine):
+        runtime.check(engine, onnx)
+
+
+def test_a_measurement_holds_what_was_asked_for(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+    timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
+    assert len(timing.repeats) == 2
+    assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30
+    assert timing.latency_ms["min"] <= timing.latency_ms["p50"] <= timing.latency_ms["p90"] <= timing.latency_ms["max"]
+    assert timing.throughput_per_s == pytest.approx(1000 * 2 / timing.latency_ms["mean"], rel=1e-3)
+    assert (timing.energy is None) == (timing.energy_reason is not None)
+
+
+def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+    with pytest.raises(EngineFailed):
+        runtime.benchmark(built[1], np.ones((2, 9), np.float32), SETTINGS)
