@@ -56,7 +56,7 @@ class TrackingServer:
     def open(self) -> None:
         """Connect, and make the experiment if it is not there."""
         _check_reachable(self.uri)
-        if self.uri.startswith(SQLITE):
+        if self.uri.startswith(SQLITE) and "?" not in self.uri:  # with options, it is MLflow's own business
             _create_database(Path(self.uri.removeprefix(SQLITE)))
         self._client = _client(self.uri)
         found = self._client.get_experiment_by_name(self.experiment)
@@ -74,7 +74,7 @@ class TrackingServer:
         """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
         if not self.uri.startswith(SQLITE):
             return None
-        database = Path(self.uri.removeprefix(SQLITE)).absolute()
+        database = Path(self.uri.removeprefix(SQLITE).partition("?")[0]).absolute()
         return (database.parent / "mlartifacts" / self.experiment).as_uri()
 
     def runs(self) -> dict[str, list[LoggedRun]]:
@@ -147,7 +147,7 @@ def without_credentials(uri: str) -> str:
     """An address that can be shown: without user, password and query, which may hold a token."""
     parts = urlsplit(uri)
     if not parts.netloc:
-        return uri
+        return uri.partition("?")[0]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

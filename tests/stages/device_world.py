@@ -1,0 +1,131 @@
+"""A finished pipeline up to `quantize`, small and real: a store, a partition and networks that ONNX Runtime runs.
+
+The network of GaitSet's place is the gait-energy image, weighted: signature[row, column] = weight * mean over frames.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from ruamel.yaml import YAML
+
+from gait.data.partitions import partition_for
+from gait.data.sequences import SequenceStore, StoreWriter
+from stages import io, params
+from stages.benchmark import Inputs, Variant, benchmark
+from stages.build import build
+from stages.probe import probe
+from tests.toy import ROOT
+
+CONDITIONS = ("nm-01", "nm-02", "nm-03", "nm-04", "nm-05", "bg-01", "cl-01")
+SHAPE = (64, 44)
+
+
+class World:
+    """Folders as dvc.yaml has them, below ``where``."""
+
+    def __init__(self, where: Path, percentiles: tuple[float, ...] = (0, 50)) -> None:
+        self.where = where
+        self.devices = where / "devices.yaml"
+        self.devices.write_text("local: {transport: local}\n")
+        self.facts = where / "facts/local.json"
+        self.records = where / "results/benchmark"
+        self.params = where / "params.yaml"
+        self.write_params({"models": ["gaitset"], "percentiles": list(percentiles), "precisions": ["fp32"]})
+        self._write_store()
+        for percentile in percentiles:
+            self.write_network(percentile)
+        probe("local", self.devices, self.facts)
+
+    def write_params(self, edits: dict[str, Any]) -> params.Params:
+        """params.yaml of this repository with quick measurements and some edits at the top level or of percentiles."""
+        source = self.params if self.params.exists() else ROOT / "params.yaml"
+        data = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
+        data["benchmark"].update(warmup_s=0.0, duration_s=0.02, min_queries=20, repeats=2, max_cov=1e6)
+        edits = dict(edits)
+        if "percentiles" in edits:
+            data["prune"]["percentiles"] = edits.pop("percentiles")
+        data.update(edits)
+        YAML().dump(data, self.params)
+        return self.settings
+
+    @property
+    def settings(self) -> params.Params:
+        return params.load(self.params)
+
+    def _write_store(self) -> None:
+        rng = np.random.default_rng(0)
+        directory = self.where / "preprocessed/silhouette"
+        directory.mkdir(parents=True)
+        store = StoreWriter(directory, (64, 64), "uint8")
+        for person in range(5):
+            own = rng.integers(0, 256, (64, 64))
+            for condition in CONDITIONS:
+                for view in ("072", "090"):
+                    noise = rng.integers(-40, 40, (6, 64, 64))
+                    store.add(f"{person:03d}", condition, view, np.clip(own + noise, 0, 255).astype(np.uint8))
+        settings = {"kind": "silhouette", "size": 64}
+        store.close(modality="silhouette", settings=settings, dataset="walkers", evidence="synthetic", fps=25, skipped=[])
+        (self.where / "partition").mkdir()
+        partition = partition_for("gaitset", SequenceStore.open(directory), 2)
+        io.write_json(self.where / "partition/gaitset.json", partition.to_json())
+
+    def quantized(self, percentile: float = 0) -> Path:
+        return self.where / f"results/quantize/gaitset/p{percentile}-fp32"
+
+    def engine(self, percentile: float = 0) -> Path:
+        return self.where / f"results/build/local/gaitset/p{percentile}-fp32"
+
+    def record(self, percentile: float = 0) -> Path:
+        return self.records / f"local/gaitset/p{percentile}-fp32.json"
+
+    def write_network(self, percentile: float = 0, weights: np.ndarray | None = None, op: str = "Mul") -> None:
+        """A network in place of a trained one."""
+        directory = self.quantized(percentile)
+        directory.mkdir(parents=True, exist_ok=True)
+        weights = np.ones(SHAPE, np.float32) if weights is None else weights.astype(np.float32)
+        graph = helper.make_graph(
+            [
+                helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1], keepdims=0),
+                helper.make_node(op, ["mean", "weights"], ["signature"]),
+            ],
+            "energy_image",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, "frames", *SHAPE])],
+            [helper.make_tensor_value_info("signature", TensorProto.FLOAT, [1, *weights.shape])],
+            [numpy_helper.from_array(weights, "weights")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, directory / "model.onnx")
+        signature = {
+            "input": {"name": "input", "shape": [1, "frames", *SHAPE]},
+            "output": {"name": "signature", "shape": [1, *SHAPE]},
+            "benchmark_shape": [1, 4, *SHAPE],
+            "inferences_per_video_second": 25 / 4,
+            "params": 64 * 44,
+            "macs": 64 * 44,
+        }
+        io.write_json(directory / "signature.json", signature)
+
+    def build(self, percentile: float = 0) -> dict[str, Any]:
+        """Run the stage build; returns build.json."""
+        build("local", self.devices, self.facts, "fp32", self.quantized(percentile), self.engine(percentile), self.settings)
+        return json.loads((self.engine(percentile) / "build.json").read_text())
+
+    def benchmark(self, percentile: float = 0) -> dict[str, Any]:
+        """Run the stage benchmark; returns the record."""
+        inputs = Inputs(
+            self.devices,
+            self.facts,
+            self.engine(percentile),
+            self.quantized(percentile),
+            self.where / "partition/gaitset.json",
+            self.where / "preprocessed",
+        )
+        record = benchmark(Variant("gaitset", percentile, "fp32", "local"), inputs, self.settings.benchmark)
+        io.write_json(self.record(percentile), record)
+        return record

@@ -1,0 +1,164 @@
+"""The stages probe, build and benchmark on this computer, with real engines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remote import facts
+from remote.errors import DeviceError
+from stages import io
+from stages.reporting import runs, table
+from tests.stages.device_world import SHAPE, World
+from tests.toy import ROOT
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world with one engine that was built and measured; only to be read."""
+    world = World(tmp_path_factory.mktemp("world"), (0,))
+    assert world.build()["status"] == "ok"
+    world.benchmark()
+    return world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world of the test's own, up to the build."""
+    world = World(tmp_path, (0,))
+    world.build()
+    return world
+
+
+def typed(world: World, name: str, *more: object) -> subprocess.CompletedProcess[str]:
+    """A stage as dvc.yaml types it."""
+    words = ["--params", world.params, "--device", "local", "--devices", world.devices, *more]
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{name}", *map(str, words)], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def variant(world: World) -> list[object]:
+    return ["--facts", world.facts, "--model", "gaitset", "--percentile", "0", "--precision", "fp32"]
+
+
+def data(world: World) -> list[object]:
+    return ["--partition", world.where / "partition/{model}.json", "--preprocessed", world.where / "preprocessed"]
+
+
+def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished: World) -> None:
+    record = json.loads(finished.record().read_text())
+    assert (record["status"], record["evidence"], record["data"]) == ("ok", "host", "synthetic")
+    assert record["variant"] == {
+        "model": "gaitset", "percentile": 0, "precision": "fp32", "device": "local", "dataset": "walkers"
+    }  # fmt: skip
+    absent = {"latency_p99_ms": "too few queries", "energy_mj_per_inference": record["energy_reason"]}
+    nested = {name: keys for name, keys in table.COLUMNS.items() if len(keys) > 1}
+    for name, keys in {**runs.METRICS, **nested}.items():
+        value = record
+        for key in keys:
+            value = value[key]
+        assert value is not None or absent[name]
+    assert record["latency_ms"]["queries"] >= 20
+    assert record["ms_per_video_second"] == pytest.approx(record["latency_ms"]["p50"] * 25 / 4, rel=1e-3)
+    assert len(record["repeats"]) == 2
+
+
+def test_the_accuracy_is_that_of_the_engine_itself(finished: World, world: World) -> None:
+    assert json.loads(finished.record().read_text())["accuracy"]["rank1_mean"] == 100
+    # A network that sees one pixel only knows less.
+    weights = np.zeros(SHAPE, np.float32)
+    weights[32, 22] = 1
+    world.write_network(weights=weights)
+    world.build()
+    assert world.benchmark()["accuracy"]["rank1_mean"] < 100
+
+
+def test_all_three_run_from_the_command_line(finished: World, tmp_path: Path) -> None:
+    probed = typed(finished, "probe", "--out", tmp_path / "facts/{device}.json")
+    assert probed.returncode == 0, probed.stderr
+    assert facts.read(tmp_path / "facts/local.json", "local") == facts.read(finished.facts, "local")
+    quantized = finished.where / "results/quantize/{model}/p{percentile}-{precision}"
+    built = typed(finished, "build", *variant(finished), "--quantized", quantized, "--out", tmp_path / "engine")
+    assert built.returncode == 0, built.stderr
+    assert sorted(path.name for path in (tmp_path / "engine").iterdir()) == ["build.json", "engine.onnx", "metrics.json"]
+    record = tmp_path / "{device}/{model}/p{percentile}-{precision}.json"
+    more = ["--quantized", quantized, "--engine", tmp_path / "engine", *data(finished), "--out", record]
+    measured = typed(finished, "benchmark", *variant(finished), *more)
+    assert measured.returncode == 0, measured.stderr
+    assert "rank-1 100.0 %" in measured.stdout
+    assert (tmp_path / "local/gaitset/p0-fp32.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("facts", "python -m remote probe local"),
+        ("no facts", "dvc repro -f -s probe@local"),
+        ("engine", "build it again: `dvc repro -f -s build@local-gaitset-0-fp32`"),
+        ("network", "build it again: `dvc repro -f -s build@local-gaitset-0-fp32`"),
+        ("no engine", "no such file"),
+        ("store", "dvc repro partition@gaitset"),
+        ("device", "no device local"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_remedy(world: World, change: str, said: str) -> None:
+    if change == "facts":
+        facts.write(world.facts, {**facts.read(world.facts, "local"), "runtime_version": "0.1"})
+    elif change == "no facts":
+        world.facts.unlink()
+    elif change == "engine":
+        (world.engine() / "engine.onnx").write_bytes(b"another")
+    elif change == "network":
+        world.write_network(weights=2 * np.ones(SHAPE))
+    elif change == "no engine":
+        (world.engine() / "build.json").unlink()
+    elif change == "store":
+        index = world.where / "preprocessed/silhouette/index.json"
+        index.write_text(json.dumps({**json.loads(index.read_text()), "digest": "other"}))
+    elif change == "device":
+        world.devices.write_text("nano: {transport: local}\n")
+    with pytest.raises((DeviceError, io.StageError)) as told:
+        world.benchmark()
+    assert said in str(told.value)
+    assert not world.record().exists()
+
+
+def test_a_network_that_the_runtime_refuses_is_a_failed_record(world: World) -> None:
+    world.write_network(op="Teleport")
+    assert world.build()["status"] == "failed"
+    record = world.benchmark()
+    assert (record["status"], record["valid"], record["latency_ms"], record["accuracy"]) == ("failed", False, None, None)
+    assert "Teleport" in record["reason"]
+    assert record["measured_at"]
+
+
+@pytest.mark.parametrize("fault", ["not finite", "another shape"])
+def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: World, fault: str) -> None:
+    world.write_network(weights=np.full(SHAPE, np.nan) if fault == "not finite" else np.ones((1, 44)))
+    if fault == "another shape":
+        signature = json.loads((world.quantized() / "signature.json").read_text())
+        signature["output"]["shape"] = [1, 62, 256]
+        io.write_json(world.quantized() / "signature.json", signature)
+    world.build()
+    record = world.benchmark()
+    assert record["status"] == "failed"
+    assert "signature" in record["reason"]
+
+
+@pytest.mark.parametrize("stage", ["build", "benchmark"])
+def test_a_missing_input_is_one_line_and_leaves_nothing_behind(world: World, tmp_path: Path, stage: str) -> None:
+    gone = tmp_path / "gone"
+    more = ["--quantized", gone, "--out", tmp_path / "new/out"]
+    if stage == "benchmark":
+        more += ["--engine", world.engine(), *data(world)]
+    done = typed(world, stage, *variant(world), *more)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {gone}")
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "new").rglob("*")) == []

@@ -1,0 +1,163 @@
+"""The report of real records, and of records that somebody tampered with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages import io
+from stages.report import report
+from stages.reporting import records
+from stages.reporting.pareto import front
+from tests.stages.device_world import World
+from tests.toy import ROOT
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two variants, both measured."""
+    world = World(tmp_path_factory.mktemp("world"))
+    for percentile in (0, 50):
+        world.build(percentile)
+        world.benchmark(percentile)
+    return world
+
+
+@pytest.fixture
+def world(measured: World, tmp_path: Path) -> World:
+    """A copy whose records may be changed."""
+    shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
+    copy = object.__new__(World)
+    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", tmp_path / "params.yaml"
+    return copy
+
+
+def edit(world: World, percentile: float, **values: Any) -> None:
+    io.write_json(world.record(percentile), {**json.loads(world.record(percentile).read_text()), **values})
+
+
+def write(world: World) -> Path:
+    out = world.where / "results/report"
+    report(world.records, out, world.settings)
+    return out
+
+
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+
+
+@given(POINTS)
+def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[int, int]]) -> None:
+    def beaten(one: tuple[int, int]) -> bool:
+        return any(cost <= one[0] and gain >= one[1] and (cost, gain) != one for cost, gain in points)
+
+    found = front(points)
+    assert sorted(found) == [position for position, point in enumerate(points) if not beaten(point)]
+    assert [points[position][0] for position in found] == sorted(points[position][0] for position in found)
+
+
+def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> None:
+    out = write(world)
+    names = {"index.html", "pareto.png", "pareto.txt", "variants.csv", "metrics.json"}
+    assert {path.name for path in out.iterdir()} == names
+    assert (out / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["variants"], metrics["ok"], metrics["missing"]) == (2, 2, 0)
+    rows = list(csv.DictReader((out / "variants.csv").open()))
+    assert [(row["model"], row["percentile"]) for row in rows] == [("gaitset", "0"), ("gaitset", "50")]
+    for row in rows:
+        record = json.loads(world.record(int(row["percentile"])).read_text())
+        assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
+        assert float(row["rank1_mean"]) == record["accuracy"]["rank1_mean"]
+
+
+def test_data_and_evidence_are_told_everywhere(world: World) -> None:
+    out = write(world)
+    for name in ("index.html", "pareto.txt"):
+        text = " ".join((out / name).read_text(encoding="utf-8").split())
+        assert "synthetic data" in text
+        assert "not on a board" in text
+    assert all(row["data"] == "synthetic" for row in csv.DictReader((out / "variants.csv").open()))
+
+
+def test_the_table_is_aligned_and_fits_a_terminal(world: World) -> None:
+    text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 110
+    lines = [line for line in text.splitlines() if "gaitset p" in line]
+    head = next(line for line in text.splitlines() if "p50 ms" in line)
+    for column in ("NM", "BG", "CL", "p50 ms", "ms/video s"):
+        end = head.index(column) + len(column)
+        assert all(line[end - 1] != " " and line[end : end + 1] in ("", " ") for line in lines)
+
+
+def test_a_failed_variant_is_listed_with_its_reason_and_on_no_front(world: World) -> None:
+    absent = {"latency_ms": None, "accuracy": None, "ms_per_video_second": None, "valid": False}
+    edit(world, 0, status="failed", reason="no kernel for Teleport", invalid_reasons=["x"], **absent)
+    out = write(world)
+    assert "no kernel for Teleport" in (out / "index.html").read_text(encoding="utf-8")
+    assert "no kernel for Teleport" in (out / "pareto.txt").read_text(encoding="utf-8")
+    rows = {row["percentile"]: row for row in csv.DictReader((out / "variants.csv").open())}
+    assert (rows["0"]["pareto_optimal"], rows["50"]["pareto_optimal"]) == ("False", "True")
+    assert rows["50"]["speedup"] == ""
+
+
+def test_invalid_times_are_on_no_front_whatever_they_are(world: World) -> None:
+    edit(world, 50, valid=False, invalid_reasons=["unstable"], ms_per_video_second=1e-9)
+    rows = {row.percentile: row for row in records.load(world.records, world.settings)}
+    assert (rows[0].optimal, rows[50].optimal, rows[50].verdict) == (True, False, "invalid")
+
+
+def test_speed_ups_are_those_of_the_median_against_unpruned_fp32(world: World) -> None:
+    for percentile, p50 in ((0, 6.0), (50, 2.0)):
+        edit(world, percentile, latency_ms={**json.loads(world.record(percentile).read_text())["latency_ms"], "p50": p50})
+    assert {row.percentile: row.speedup for row in records.load(world.records, world.settings)} == {0: 1.0, 50: 3.0}
+
+
+def test_hostile_text_in_a_record_stays_text(world: World) -> None:
+    hostile = "<script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>"
+    edit(world, 0, valid=False, invalid_reasons=[hostile])
+    device = {**json.loads(world.record(50).read_text())["device"], "cpu": hostile, "runtime_version": hostile}
+    edit(world, 50, device=device)
+    page = (write(world) / "index.html").read_text(encoding="utf-8")
+    assert "alert(1)" in page
+    assert not re.search(r"<script>alert|<img src=http", page)
+
+
+def test_a_variant_without_a_record_is_told_and_leftovers_are_not(world: World) -> None:
+    shutil.copy(world.record(0), world.records / "local/gaitset/p99-fp32.json")
+    (world.records / "local/gaitset/p98-fp32.json").write_text("junk")
+    world.record(50).unlink()
+    text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
+    assert "`dvc repro benchmark@local-gaitset-50-fp32`" in text
+    assert "p99" not in text
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"status": "ok"}', None])
+def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(world: World, content: str | None) -> None:
+    out = write(world)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    if content is None:
+        shutil.copy(world.record(0), world.record(50))  # the record of another variant
+    else:
+        world.record(50).write_text(content)
+    command = [sys.executable, "-m", "stages.report", "--params", world.params, "--records", world.records, "--out", out]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {world.record(50)}")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_no_record_at_all_is_told(world: World) -> None:
+    shutil.rmtree(world.records)
+    with pytest.raises(io.StageError, match="holds no record"):
+        write(world)

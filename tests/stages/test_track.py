@@ -1,0 +1,172 @@
+"""Records in a real MLflow database."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages import io
+from stages.track import track
+from tests.stages.device_world import World
+from tests.toy import ROOT, environment
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two variants, measured, and an empty MLflow database, which takes seconds to make."""
+    world = World(tmp_path_factory.mktemp("world"))
+    for percentile in (0, 50):
+        world.build(percentile)
+        world.benchmark(percentile)
+    from stages.reporting.server import TrackingServer
+
+    TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
+    return world
+
+
+@pytest.fixture
+def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    copy = object.__new__(World)
+    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", tmp_path / "params.yaml"
+    copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
+    return copy
+
+
+def tracked(world: World) -> dict[str, Any]:
+    return track(world.records, world.where / "receipt.json", world.settings)
+
+
+def client(world: World) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{world.where}/mlflow.db")
+
+
+def runs(world: World) -> list[Any]:
+    mlflow = client(world)
+    return list(mlflow.search_runs([mlflow.get_experiment_by_name("gait").experiment_id]))
+
+
+def edit(world: World, percentile: float, **values: Any) -> None:
+    io.write_json(world.record(percentile), {**json.loads(world.record(percentile).read_text()), **values})
+
+
+def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: World) -> None:
+    receipt = tracked(world)
+    found = {run.data.tags["variant"]: run for run in runs(world)}
+    assert set(found) == set(receipt["variants"]) == {f"walkers/local/gaitset/p{p}-fp32" for p in (0, 50)}
+    run, record = found["walkers/local/gaitset/p50-fp32"], json.loads(world.record(50).read_text())
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "gaitset p50 fp32 @ local"
+    assert run.data.params["percentile"] == "50"
+    assert run.data.params["width"] == str(world.settings.model["gaitset"].width)
+    assert run.data.metrics["latency_p50_ms"] == record["latency_ms"]["p50"]
+    assert run.data.metrics["rank1_mean"] == record["accuracy"]["rank1_mean"]
+    assert (run.data.tags["data"], run.data.tags["evidence"]) == ("synthetic", "host")
+    saved = json.loads(Path(client(world).download_artifacts(run.info.run_id, "record.json")).read_text())
+    assert saved == record
+
+
+def test_tracking_twice_makes_no_duplicates(world: World) -> None:
+    first = tracked(world)
+    assert tracked(world) == first
+    assert len(runs(world)) == 2
+
+
+def test_a_variant_measured_anew_gets_a_new_run_and_setting_it_back_revives_the_old_one(world: World) -> None:
+    first = tracked(world)["variants"]
+    old = json.loads(world.record(50).read_text())
+    edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
+    second = tracked(world)["variants"]
+    changed = "walkers/local/gaitset/p50-fp32"
+    assert {name for name in first if first[name] != second[name]} == {changed}
+    superseded = {run.info.run_id: run.data.tags["superseded"] for run in runs(world)}
+    assert superseded[first[changed]["run_id"]] == "true"
+    assert superseded[second[changed]["run_id"]] == "false"
+    io.write_json(world.record(50), old)
+    assert tracked(world)["variants"] == first
+    superseded = {run.info.run_id: run.data.tags["superseded"] for run in runs(world)}
+    assert superseded[first[changed]["run_id"]] == "false"
+    assert superseded[second[changed]["run_id"]] == "true"
+
+
+def test_nothing_that_the_user_made_is_lost(world: World) -> None:
+    receipt = tracked(world)
+    mlflow = client(world)
+    experiment = mlflow.get_experiment_by_name("gait").experiment_id
+    own = mlflow.create_run(experiment, run_name="my own")
+    run_id = receipt["variants"]["walkers/local/gaitset/p0-fp32"]["run_id"]
+    mlflow.set_tag(run_id, "note", "the good one")
+    edit(world, 0, measured_at="2031-01-01T00:00:00+00:00")
+    tracked(world)
+    assert mlflow.get_run(own.info.run_id).info.lifecycle_stage == "active"
+    assert mlflow.get_run(run_id).data.tags["note"] == "the good one"
+
+
+def test_runs_of_variants_that_are_no_longer_listed_stay(world: World) -> None:
+    tracked(world)
+    world.write_params({"percentiles": [0]})
+    assert set(tracked(world)["variants"]) == {"walkers/local/gaitset/p0-fp32"}
+    assert len(runs(world)) == 2
+
+
+def test_what_an_interrupted_session_left_is_logged_again(world: World) -> None:
+    receipt = tracked(world)
+    run_id = receipt["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
+    client(world).update_run(run_id, status="RUNNING")
+    again = tracked(world)["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
+    assert again != run_id
+    assert {run.info.run_id for run in runs(world) if run.data.tags["percentile"] == "50"} == {again}
+
+
+def test_a_failed_variant_is_a_failed_run_with_its_reason(world: World) -> None:
+    edit(world, 50, status="failed", reason="no kernel", valid=False, latency_ms=None, accuracy=None)
+    tracked(world)
+    [run] = [run for run in runs(world) if run.data.tags["percentile"] == "50"]
+    assert (run.info.status, run.data.tags["status"], run.data.tags["reason"]) == ("FAILED", "failed", "no kernel")
+    assert "rank1_mean" not in run.data.metrics
+
+
+def test_the_environment_variable_goes_before_the_params(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{world.where}/other.db")
+    assert tracked(world)["tracking_uri"].endswith("other.db")
+    assert (world.where / "other.db").is_file()
+    assert not list(world.where.glob(".*.db*"))
+
+
+def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world: World) -> None:
+    uri = "http://me:secret@127.0.0.1:9/mlflow?token=secret"
+    receipt = world.where / "receipt.json"
+    command = ["stages.track", "--params", world.params, "--records", world.records, "--receipt", receipt]
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=ROOT,
+        env={**environment(), "MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: MLflow at http://127.0.0.1:9/mlflow cannot be reached")
+    assert "secret" not in done.stdout + done.stderr
+    assert not receipt.exists()
+    assert time.monotonic() - started < 60
+
+
+def test_the_receipt_of_a_database_with_a_password_does_not_hold_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.reporting.server import without_credentials
+
+    assert without_credentials("postgresql://me:secret@db.example:5432/mlflow") == "postgresql://db.example:5432/mlflow"
+    assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{world.where}/mlflow.db?timeout=20&token=secret")
+    tracked(world)
+    assert "secret" not in (world.where / "receipt.json").read_text()
