@@ -41,7 +41,7 @@ def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, records: l
             model = record["variant"]["model"]
             metrics = json.loads((done / f"results/finetune/{model}/p50/metrics.json").read_text())
             for kind in ("nm", "bg", "cl"):
-                assert record["accuracy"][f"rank1_{kind}"] == pytest.approx(metrics[f"rank1_{kind}"])
+                assert record["accuracy"][f"rank1_{kind}"] == pytest.approx(metrics[f"rank1_{kind}"], abs=1e-3)
 
 
 def test_pruning_made_the_models_smaller(done: Path) -> None:
