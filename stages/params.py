@@ -188,6 +188,7 @@ class KerasModel(Section):
     optimizer: KerasOptimizer
     schedule: KerasSchedule
     augment: bool
+    mixed_precision: bool
     seed: Seed
 
 

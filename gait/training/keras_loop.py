@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class KerasTraining:
             without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
         extra_epochs, extra_lr: then on training and validation part together.
+        mixed_precision: compute in bfloat16 where that is safe; weights and class probabilities stay float32.
     """
 
     epochs: int
@@ -43,6 +45,7 @@ class KerasTraining:
     extra_lr: float
     batch: int
     augment: bool
+    mixed_precision: bool
     seed: int
 
 
@@ -105,17 +108,26 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
     def batches(positions: list[int], augment: bool) -> FlowBatches:
         return FlowBatches(store, positions, classes, training.batch, augment, training.seed)
 
-    rows = _run(
-        model,
-        training,
-        training.lr,
-        training.epochs,
-        batches(shuffled[held_out:], training.augment),
-        batches(shuffled[:held_out], False),
-    )
-    if training.extra_epochs:
-        rows += _run(model, training, training.extra_lr, training.extra_epochs, batches(shuffled, training.augment), None)
+    with _computing_in("mixed_bfloat16" if training.mixed_precision else "float32", model):
+        learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
+        rows = _run(model, training, training.lr, training.epochs, learning, validation)
+        if training.extra_epochs:
+            everything = batches(shuffled, training.augment)
+            rows += _run(model, training, training.extra_lr, training.extra_epochs, everything, None)
     return [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
+
+
+@contextmanager
+def _computing_in(policy: str, model: Any) -> Iterator[None]:
+    """Let all layers but the class probabilities compute in another type for a while; weights stay float32."""
+    before = [layer.dtype_policy for layer in model.layers]
+    try:
+        for layer in model.layers[:-1]:
+            layer.dtype_policy = keras.DTypePolicy(policy)
+        yield
+    finally:
+        for layer, original in zip(model.layers, before, strict=True):
+            layer.dtype_policy = original
 
 
 def _optimizer(training: KerasTraining, lr: float) -> Any:

@@ -63,7 +63,7 @@ def fit(
         The history: for each iteration its number, loss, share of violating triplets, and learning rate.
 
     Raises:
-        DataError: the loss is no longer finite.
+        DataError: the loss or a signature is no longer finite.
     """
     torch.manual_seed(training.seed)
     rng = np.random.default_rng(training.seed)
@@ -81,8 +81,9 @@ def fit(
         with torch.autocast("cpu", torch.bfloat16, enabled=training.mixed_precision):
             signatures = model(torch.from_numpy(frames))
         loss, violating = losses.triplet(signatures, identities, training.margin)
-        if not torch.isfinite(loss):
-            raise DataError(f"training diverged: the loss of iteration {iteration} is {loss.item()}; try a lower lr")
+        # Signatures that are not numbers violate no margin, so the loss alone would not tell.
+        if not (torch.isfinite(loss) and torch.isfinite(signatures).all()):
+            raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

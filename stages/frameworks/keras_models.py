@@ -41,7 +41,7 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasMode
 def finetune(
     model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, settings: KerasFinetune
 ) -> list[dict[str, float]]:
-    return _fit(model, store, train, entry, **{**dict(entry.schedule), **dict(settings)})
+    return _fit(model, store, train, entry, **{**dict(entry.schedule), **dict(settings), "extra_epochs": 0})
 
 
 def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, **schedule: Any) -> Any:
@@ -51,6 +51,7 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasMod
         momentum=entry.optimizer.momentum,
         batch=entry.batch,
         augment=entry.augment,
+        mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )
     return keras_loop.fit(model, store, train, training)
