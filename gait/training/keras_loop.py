@@ -15,6 +15,7 @@ from gait.data.augmentation import augmented_flow
 from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
+from gait.training.precision import bfloat16_is_native
 
 VALIDATION_SHARE = 10  # one sequence in ten
 
@@ -30,7 +31,7 @@ class KerasTraining:
             without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
         extra_epochs, extra_lr: then on training and validation part together.
-        mixed_precision: compute in bfloat16 where that is safe; weights and class probabilities stay float32.
+        mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and class probabilities stay float32.
     """
 
     epochs: int
@@ -108,7 +109,8 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
     def batches(positions: list[int], augment: bool) -> FlowBatches:
         return FlowBatches(store, positions, classes, training.batch, augment, training.seed)
 
-    with _computing_in("mixed_bfloat16" if training.mixed_precision else "float32", model):
+    in_bfloat16 = training.mixed_precision and bfloat16_is_native()
+    with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
         learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
         rows = _run(model, training, training.lr, training.epochs, learning, validation)
         if training.extra_epochs:

@@ -15,6 +15,7 @@ from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 from gait.models.torch_model import TorchModel
+from gait.training.precision import bfloat16_is_native
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TorchTraining:
         iterations: optimizer steps.
         milestones: iterations at which the learning rate is multiplied by ``gamma``.
         identities, sequences, frames: P, K and the frames a sequence of each batch.
-        mixed_precision: compute in bfloat16 where that is safe; weights and loss stay in float32.
+        mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and loss stay in float32.
     """
 
     iterations: int
@@ -72,13 +73,14 @@ def fit(
     names = [store.sequences[position].identity for position in train]
     batches = sampling.identity_batches(names, training.identities, training.sequences, rng)
     numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    in_bfloat16 = training.mixed_precision and bfloat16_is_native()
     history = []
     model.train()
     for iteration in progress(range(1, training.iterations + 1)):
         batch = next(batches)
         frames = np.stack([_draw(store, train[position], training.frames, rng) for position in batch])
         identities = torch.tensor([numbers[names[position]] for position in batch])
-        with torch.autocast("cpu", torch.bfloat16, enabled=training.mixed_precision):
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
             signatures = model(torch.from_numpy(frames))
         loss, violating = losses.triplet(signatures, identities, training.margin)
         # Signatures that are not numbers violate no margin, so the loss alone would not tell.
