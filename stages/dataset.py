@@ -1,16 +1,28 @@
-"""Make the dataset that params.yaml chooses: generate `walkers`, or take stock of a dataset on disk without copying it."""
+"""Make the dataset that params.yaml chooses: generate `walkers`, or take stock of a dataset on disk without copying it.
+
+Taking stock again, after the files changed, is `dvc repro -f -s dataset`; it reads only what is new or changed.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from gait.data import casia_b
+from gait.data.readers import Reader, casia_b, open_dataset
 from gait.data.walkers import FPS, Walkers
 from stages import io, params
+
+SAVE_EVERY_S = 20.0
 
 
 def main() -> None:
@@ -22,8 +34,9 @@ def main() -> None:
         if isinstance(entry, params.Walkers):
             facts = _generate(entry, out, settings.threads.dataset)
         else:
-            facts = _take_stock(entry, settings.dataset)
-        io.write_json(out / "manifest.json", {"dataset": settings.dataset, "layout": "casia-b", "fps": FPS, **facts})
+            memory = options.out.with_name(f".{options.out.name}.known.json")
+            facts = _take_stock(entry, settings.dataset, memory, settings.threads.dataset)
+        io.write_json(out / "manifest.json", {"dataset": settings.dataset, **facts})
 
 
 def _generate(entry: params.Walkers, out: Path, processes: int) -> dict[str, Any]:
@@ -35,7 +48,7 @@ def _generate(entry: params.Walkers, out: Path, processes: int) -> dict[str, Any
         work = pool.imap_unordered(partial(_write_subject, what, out), range(1, entry.subjects + 1))
         for _ in io.progress(work, entry.subjects, "walkers: subjects"):
             pass
-    return {"evidence": "synthetic", "silhouettes": casia_b.SILHOUETTES, "videos": casia_b.VIDEOS}
+    return {"layout": "casia-b", "fps": FPS, "evidence": "synthetic", "split": {}}
 
 
 def _write_subject(what: Walkers, out: Path, subject: int) -> None:
@@ -48,21 +61,86 @@ def _write_subject(what: Walkers, out: Path, subject: int) -> None:
     casia_b.write_archive(out / casia_b.SILHOUETTES / f"{subject:03d}.tar.gz", walks())
 
 
-def _take_stock(entry: params.CasiaB, name: str) -> dict[str, Any]:
-    """List the user's files with their size and content, so that a change reruns what depends on them."""
-    root = Path(entry.path).absolute()
+def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, threads: int) -> dict[str, Any]:
+    """List the user's files, a line a unit, so that a change reruns what depends on them. Nothing says where they are.
+
+    Args:
+        entry: the dataset's entry in params.yaml.
+        name: of the entry.
+        memory: file that remembers the contents of files by their sizes and times, so that each is read once.
+        threads: how many files to read at a time.
+    """
+    root = Path(entry.path)
     if not root.is_dir():
-        raise io.StageError(f"{root}: no such folder; set datasets.{name}.path in params.yaml")
-    folders = [root / folder for folder in (casia_b.SILHOUETTES, casia_b.VIDEOS) if (root / folder).is_dir()]
-    casia_b.subjects(root / casia_b.SILHOUETTES)
-    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
-    files = {}
-    for path in io.progress(paths, len(paths), f"{name}: files"):
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        files[path.relative_to(root).as_posix()] = {"size": path.stat().st_size, "sha256": digest}
-    silhouettes, videos = str(root / casia_b.SILHOUETTES), str(root / casia_b.VIDEOS)
-    return {"evidence": "published", "silhouettes": silhouettes, "videos": videos, "files": files}
+        raise io.StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
+    reader = open_dataset(entry.layout, root)
+    reader.identities()  # complains about a folder that holds nobody
+    units = reader.units()
+    known = _known(memory)
+    found, changed, to_read = {}, [], 0
+    for unit in io.progress(units, len(units), f"{name}: looking at files"):
+        files = reader.files(unit)
+        seen, size = _seen(files, root)
+        found[unit] = {"files": len(files), "bytes": size, "seen": seen}
+        if known.get(unit, {}).get("seen") != seen:
+            changed.append(unit)
+            to_read += size
+    total = sum(entry["bytes"] for entry in found.values())
+    print(f"{name}: {total / 1e9:.2f} GB in {len(units)} units, {to_read / 1e9:.2f} GB of them to read", file=sys.stderr)
+    saved = time.monotonic()
+    for unit, digest in io.progress(_digests(reader, root, changed, threads), len(changed), f"{name}: reading files"):
+        known[unit] = {"seen": found[unit]["seen"], "sha256": digest}
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            io.write_json(memory, known)
+            saved = time.monotonic()
+    io.write_json(memory, {unit: known[unit] for unit in units})
+    listed = {
+        unit: {"files": facts["files"], "bytes": facts["bytes"], "sha256": known[unit]["sha256"]}
+        for unit, facts in found.items()
+    }
+    fps = entry.fps if isinstance(entry, params.Own) else reader.fps
+    evidence = "published" if isinstance(entry, params.Published) else "own"
+    return {"layout": entry.layout, "fps": fps, "evidence": evidence, "split": reader.split(), "units": listed}
+
+
+def _known(memory: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _seen(files: list[Path], root: Path) -> tuple[str, int]:
+    """What tells without reading whether any of these files changed, and the size of all."""
+    digest, total = hashlib.sha256(), 0
+    for file in files:
+        status = os.stat(file)
+        total += status.st_size
+        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest(), total
+
+
+def _digests(reader: Reader, root: Path, units: list[str], threads: int) -> Iterator[tuple[str, str]]:
+    """SHA-256 over names and contents of each unit's files, in order."""
+
+    def digest(unit: str) -> str:
+        whole = hashlib.sha256()
+        for file in reader.files(unit):
+            with file.open("rb") as content:
+                whole.update(f"{file.relative_to(root)}\0".encode())
+                whole.update(hashlib.file_digest(content, "sha256").digest())
+        return whole.hexdigest()
+
+    waiting: deque[tuple[str, Future[str]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for unit in units:
+            waiting.append((unit, pool.submit(digest, unit)))
+            if len(waiting) > 4 * threads:
+                first, done = waiting.popleft()
+                yield first, done.result()
+        for unit, done in waiting:
+            yield unit, done.result()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import math
 import os
@@ -86,7 +87,7 @@ def run(main: Callable[[], None]) -> None:
     except EXPECTED as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("error: interrupted; nothing was written")
+        sys.exit("error: interrupted; no output was written")
     except MemoryError as error:
         sys.exit(f"error: out of memory ({error})" if str(error) else "error: out of memory")
     except Exception as error:
@@ -95,7 +96,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _terminated(*_: Any) -> NoReturn:
-    raise SystemExit("error: terminated; nothing was written")
+    raise SystemExit("error: terminated; no output was written")
 
 
 @contextmanager
@@ -125,6 +126,45 @@ def new_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def resumed_directory(path: Path, key: str) -> Iterator[Path]:
+    """Like :func:`new_directory`, but what a block that failed or was killed has written is there for the next one.
+
+    Args:
+        path: the directory to make.
+        key: stands for all inputs of the work; what was begun with another key is thrown away.
+
+    Raises:
+        StageError: another process is at the same work. One that the block raises says that its inputs do not fit, so that
+            nothing is kept.
+    """
+    begun = path.with_name(f".{path.name}.begun")
+    begun.mkdir(parents=True, exist_ok=True)
+    lock, holding = os.open(begun, os.O_RDONLY), False
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            holding = True
+        except BlockingIOError:
+            raise StageError(f"{path}: another process is making it") from None
+        noted = begun / "key"
+        if not noted.exists() or noted.read_text(encoding="utf-8") != key:
+            for old in begun.iterdir():
+                old.unlink()
+            noted.write_text(key, encoding="utf-8")
+        yield begun
+        noted.unlink()
+        with new_directory(path) as partial:
+            partial.rmdir()
+            begun.rename(partial)
+    except StageError:
+        if holding:
+            shutil.rmtree(begun)
+        raise
+    finally:
+        os.close(lock)
 
 
 @contextmanager

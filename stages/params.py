@@ -92,10 +92,35 @@ class Prune(Section):
     keep_min: Positive
 
 
+class FirstTrain(Section):
+    """CASIA-B's protocol: the first identities train; of the others nm-01 to nm-04 enrol, identical views are excluded.
+
+    ``without``: training identities to leave out, such as 005 of CASIA-B, whose archive is damaged in some copies."""
+
+    protocol: Literal["casia-b"]
+    train_subjects: Positive
+    without: list[Name] = []
+
+
+class AsPublished(Section):
+    protocol: Literal["oumvlp", "tum-gaid"]
+
+
+class OwnRules(Section):
+    """The first identities train; of the others the conditions under ``gallery`` enrol, all other walks are probes."""
+
+    protocol: Literal["own"]
+    train_subjects: Positive
+    gallery: list[Name]
+    cross_view: bool
+
+
+Rules = Annotated[FirstTrain | AsPublished | OwnRules, Discriminator("protocol")]
+
+
 class Walkers(Section):
     layout: Literal["walkers"]
     subjects: Annotated[int, Range(ge=2, le=999)]
-    train_subjects: Positive
     views: list[View]
     nm: Annotated[int, Range(ge=5, le=99)]  # four enrol, so that at least one remains as a probe
     bg: Annotated[int, Range(ge=0, le=99)]
@@ -103,15 +128,27 @@ class Walkers(Section):
     frames: Annotated[int, Range(ge=2, le=1000)]
     difficulty: Share
     seed: Seed
+    partition: Rules
 
 
-class CasiaB(Section):
-    layout: Literal["casia-b"]
+class Published(Section):
+    """A dataset as it is distributed, which knows its own frame rate."""
+
+    layout: Literal["casia-b", "oumvlp", "tum-gaid"]
     path: str
-    train_subjects: Positive
+    partition: Rules
 
 
-Dataset = Annotated[Walkers | CasiaB, Discriminator("layout")]
+class Own(Section):
+    """What another framework preprocessed (pickles), or frames and videos of one's own (folder)."""
+
+    layout: Literal["pickles", "folder"]
+    path: str
+    fps: Rate
+    partition: Rules
+
+
+Dataset = Annotated[Walkers | Published | Own, Discriminator("layout")]
 
 
 class Silhouettes(Section):
@@ -321,8 +358,9 @@ def _faults(params: Params) -> Any:
         if modality not in params.preprocess:
             yield f"modalities[{index}] = {modality}: {_one_of(modality, params.preprocess, 'preprocess')}"
     for name, dataset in params.datasets.items():
-        if isinstance(dataset, Walkers) and dataset.train_subjects >= dataset.subjects:
-            yield f"datasets.{name}.train_subjects = {dataset.train_subjects}: must be less than subjects"
+        training = getattr(dataset.partition, "train_subjects", 0)
+        if isinstance(dataset, Walkers) and training >= dataset.subjects:
+            yield f"datasets.{name}.partition.train_subjects = {training}: must be less than subjects"
     for index, name in enumerate(params.models):
         if name not in params.model:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"

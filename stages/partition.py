@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gait.data.partitions import partition_for
+from gait.data.partitions import POSITIONS, partition_for
 from gait.data.sequences import SequenceStore
 from stages import inputs, io
 
@@ -20,11 +20,10 @@ def main() -> None:
     options, settings = io.parse(parser)
     modality = inputs.entry_of(settings, options.model).modality
     store = SequenceStore.open(options.preprocessed / modality)
-    partition = partition_for(options.model, store, settings.datasets[settings.dataset].train_subjects)
+    partition = partition_for(options.model, store, settings.datasets[settings.dataset].partition.model_dump())
     io.write_json(options.out, partition.to_json())
-    print(
-        f"{options.model}: {len(partition.train)} training, {len(partition.gallery)} gallery, {len(partition.probe)} probe"
-    )
+    counts = ", ".join(f"{len(getattr(partition, part))} {part.replace('_', ' ')}" for part in POSITIONS)
+    print(f"{options.model}: {counts} sequences, protocol {partition.protocol}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,29 @@
-"""Turn a dataset into training-ready sequences of one modality: aligned silhouettes or optical-flow samples."""
+"""Turn a dataset into training-ready sequences of one modality: aligned silhouettes or optical-flow samples.
+
+Work that was interrupted goes on where it stopped when the stage runs again. What could not be read, and what the published
+dataset has and this copy has not, is counted and listed in index.json.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from gait.data import casia_b
-from gait.data.flow import SIDE
-from gait.data.preparation import Job, prepare_all
+import gait.data
+from gait.data.preparation import Job, prepare, prepare_all, row_format
+from gait.data.readers import LAYOUTS, Reader, open_dataset
 from gait.data.sequences import StoreWriter
-from stages import io
+from gait.errors import DataError
+from stages import io, params
 
-LAYOUT = "casia-b"
-KEYS = {"dataset", "evidence", "fps", "layout", "silhouettes", "videos"}
+KEYS = {"dataset", "evidence", "fps", "layout", "split"}
 TOLD = 10  # faults shown on the terminal; all are in index.json
+SAMPLE_S = 2.0  # how long to try before the estimate
 
 
 def main() -> None:
@@ -28,37 +37,101 @@ def main() -> None:
         raise io.StageError(f"unknown modality {options.modality}; params.yaml has these under preprocess: {known}")
     how = settings.preprocess[options.modality].model_dump()
     manifest = _manifest(options.dataset / "manifest.json")
-    silhouettes, videos = (options.dataset / manifest[folder] for folder in ("silhouettes", "videos"))
-    if how["kind"] == "flow" and not videos.is_dir():
-        raise io.StageError(f"{videos}: no such folder; optical flow needs the dataset's videos")
-    subjects = casia_b.subjects(silhouettes)
-    jobs = [Job(subject, silhouettes, videos, how) for subject in subjects]
-    shape, dtype = (
-        ((how["size"],) * 2, "uint8") if how["kind"] == "silhouette" else ((SIDE, SIDE, 2 * how["frames"]), "int16")
-    )
-    skipped, faults, rows = [], [], 0
-    with io.new_directory(options.out) as out:
-        store = StoreWriter(out, shape, dtype)
-        work = prepare_all(jobs, settings.threads.preprocess)
-        for prepared in io.progress(work, len(jobs), f"{options.modality}: subjects"):
+    root = _root(settings, manifest["dataset"], options.dataset)
+    reader = open_dataset(manifest["layout"], root)
+    identities, jobs = reader.identities(), [Job(manifest["layout"], root, unit, how) for unit in reader.units()]
+    _check_videos(reader, jobs, how, options.dataset)
+    with io.resumed_directory(options.out, _key(options.dataset / "manifest.json", how)) as out:
+        store = StoreWriter(out, *row_format(how))
+        todo = jobs[len(store.units) :]
+        if store.units:
+            print(f"{options.modality}: goes on after {len(store.units)} of {len(jobs)} units", file=sys.stderr)
+        processes = settings.threads.preprocess
+        _estimate(options.modality, todo, processes, out)
+        for prepared in io.progress(prepare_all(todo, processes), len(todo), f"{options.modality}: units"):
             for identity, condition, view, frames in prepared.sequences:
                 store.add(identity, condition, view, frames)
-                rows += len(frames)
-            skipped += prepared.skipped
-            faults += prepared.faults
-        facts = {**{key: manifest[key] for key in ("dataset", "evidence", "fps")}, "identities": subjects}
-        sequences = store.close(modality=options.modality, settings=how, skipped=skipped, faults=faults, **facts)
-        metrics = {"sequences": sequences, "frames": rows, "skipped": len(skipped), "faults": len(faults)}
+            store.complete(prepared.unit, prepared.skipped, prepared.faults)
+        facts = {key: manifest[key] for key in ("dataset", "evidence", "fps", "split")}
+        expected = manifest["evidence"] == "published"
+        missing = _missing(reader, store) if expected else {"identities": [], "sequences": []}
+        counts = {
+            "frames": store.rows,
+            "skipped": len(store.skipped),
+            "faults": len(store.faults),
+            "missing_identities": len(missing["identities"]),
+            "missing_sequences": len(missing["sequences"]),
+        }
+        told = [*(f"{entry['sequence']} skipped: {entry['reason']}" for entry in store.skipped), *store.faults]
+        sequences = store.close(modality=options.modality, settings=how, identities=identities, missing=missing, **facts)
         if not sequences:
-            first = skipped[0]["reason"] if skipped else faults[0] if faults else "there is no walk"
-            raise io.StageError(f"{options.dataset}: no sequence can be used; the first because: {first}")
-        io.write_json(out / "metrics.json", {**metrics, "identities": len(jobs)})
-    told = [*(f"{entry['sequence']} skipped: {entry['reason']}" for entry in skipped), *faults]
+            reasons = [*(entry["reason"] for entry in store.skipped), *store.faults, "there is no walk"]
+            raise io.StageError(f"{options.dataset}: no sequence can be used; the first because: {reasons[0]}")
+        io.write_json(out / "metrics.json", {"sequences": sequences, **counts, "identities": len(identities)})
     for fault in told[:TOLD]:
         print(f"warning: {fault}", file=sys.stderr)
     if len(told) > TOLD:
         print(f"warning: and {len(told) - TOLD} more", file=sys.stderr)
-    print(", ".join(f"{count} {what}" for what, count in metrics.items()) + f"; all listed in {options.out}/index.json")
+    words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
+    print(f"{sequences} sequences, {words}; all listed in {options.out}/index.json")
+
+
+def _root(settings: params.Params, name: str, raw: Path) -> Path:
+    """Where the dataset's files are: the manifest's own folder, or what params.yaml says."""
+    entry = settings.datasets[name]
+    return raw if isinstance(entry, params.Walkers) else Path(entry.path)
+
+
+def _key(manifest: Path, how: dict[str, Any]) -> str:
+    """What the rows depend on: the files, the settings and the code."""
+    package = Path(gait.data.__path__[0])
+    sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
+    digests = [hashlib.sha256(content).hexdigest() for content in (manifest.read_bytes(), *sources)]
+    return json.dumps([how, digests], sort_keys=True)
+
+
+def _check_videos(reader: Reader, jobs: list[Job], how: dict[str, Any], dataset: Path) -> None:
+    """Fail at once where optical flow is asked of a dataset without videos."""
+    first = next(iter(reader.clips(jobs[0].unit, [])), None) if how["kind"] == "flow" and jobs else None
+    if first and not first.video:
+        raise io.StageError(f"{dataset}: {first.name} has no video; optical flow needs the dataset's videos")
+
+
+def _estimate(modality: str, jobs: list[Job], processes: int, out: Path) -> None:
+    """Say how long it will take and how much it will write, from a few units spread over all.
+
+    Raises:
+        DataError: the disk has no room for it.
+    """
+    start, tried, written = time.monotonic(), 0, 0
+    for place in (0.5, 0.0, 0.25, 0.75):
+        if tried < len(jobs) and time.monotonic() - start < SAMPLE_S:
+            prepared = prepare(jobs[int(place * len(jobs))])
+            written += sum(frames.nbytes for *_, frames in prepared.sequences)
+            tried += 1
+    if not tried:
+        return
+    seconds = (time.monotonic() - start) / tried * len(jobs) / processes
+    needed, free = written / tried * len(jobs), shutil.disk_usage(out).free
+    words = f"about {_duration(seconds)} and {needed / 1e9:.2f} GB for {len(jobs)} units; {free / 1e9:.0f} GB are free"
+    if needed > free:
+        raise DataError(f"{out}: too little room: {words}")
+    print(f"{modality}: {words}", file=sys.stderr)
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _missing(reader: Reader, store: StoreWriter) -> dict[str, list[str]]:
+    """People and walks that the published dataset has and of which this copy has no file; whose people are listed, their
+    walks are not."""
+    there = store.names | {entry["sequence"] for entry in store.skipped}
+    absent = [name for name in reader.expected() if name not in there]
+    people = {name.partition("-")[0] for name in absent} - {name.partition("-")[0] for name in there}
+    return {"identities": sorted(people), "sequences": [name for name in absent if name.partition("-")[0] not in people]}
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -70,8 +143,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     manifest = io.read_json(path)
     if not isinstance(manifest, dict) or not manifest.keys() >= KEYS:
         raise io.StageError(f"{path}: must be a mapping with {', '.join(sorted(KEYS))}; run `dvc repro -f -s dataset`")
-    if manifest["layout"] != LAYOUT:
-        raise io.StageError(f"{path}: unknown layout {manifest['layout']}; known: {LAYOUT}")
+    if manifest["layout"] not in LAYOUTS:
+        raise io.StageError(f"{path}: unknown layout {manifest['layout']}; known: {', '.join(LAYOUTS)}")
     return manifest
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "prune.percentiles": [50],
     "datasets.walkers.subjects": 10,
-    "datasets.walkers.train_subjects": 7,
+    "datasets.walkers.partition.train_subjects": 7,
     "datasets.walkers.views": ["072", "090"],
     "datasets.walkers.nm": 5,
     "datasets.walkers.bg": 1,

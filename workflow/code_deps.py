@@ -23,6 +23,9 @@ PACKAGES = ("compress", "gait", "remote", "stages")
 MODEL = "gait/models/${item.model}.py"
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
+    "gait/data/readers/__init__.py": tuple(
+        f"gait/data/readers/{layout}.py" for layout in ("casia_b", "oumvlp", "tum_gaid", "pickles", "folder")
+    ),
     "stages/frameworks/__init__.py": ("stages/frameworks/torch_models.py", "stages/frameworks/keras_models.py"),
     "stages/frameworks/torch_models.py": (MODEL,),
     "gait/models/keras_model.py": (MODEL,),

@@ -1,18 +1,23 @@
-"""Who trains and who is tested: the datasets' published partitions."""
+"""Who trains and who is tested: the datasets' published partitions, and one for data of your own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from gait.data.sequences import Sequence as GaitSequence
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 
-GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
+CASIA_B_GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
+TUM_TRAIN = ("n01", "n02", "n03", "n04", "n05", "n06", "b01", "b02", "s01", "s02")
+TUM_GALLERY, TUM_PROBE = ("n01", "n02", "n03", "n04"), ("n05", "n06", "b01", "b02", "s01", "s02")
+# The second recording, months later, of 32 people, half of them in the test set.
+TUM_LATER_GALLERY, TUM_LATER_PROBE = ("n07", "n08", "n09", "n10"), ("n11", "n12", "b03", "b04", "s03", "s04")
+POSITIONS = ("train", "gallery", "probe", "temporal_gallery", "temporal_probe")
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,10 @@ class Partition:
         model: whose partition it is.
         modality, digest: of the store.
         dataset, evidence: of the store.
+        protocol: how recognition is measured: "casia-b", "oumvlp", "tum-gaid", "cross-view" or "all-views".
         train: sequences of the training identities.
         gallery, probe: enrolled sequences and sequences to identify, of the other identities.
+        temporal_gallery, temporal_probe: TUM-GAID's second test, on walks recorded months later; else empty.
     """
 
     model: str
@@ -32,9 +39,17 @@ class Partition:
     digest: str
     dataset: str
     evidence: str
+    protocol: str
     train: list[int]
     gallery: list[int]
     probe: list[int]
+    temporal_gallery: list[int] = field(default_factory=list)
+    temporal_probe: list[int] = field(default_factory=list)
+
+    @property
+    def test(self) -> list[int]:
+        """Every sequence that a test needs, once, in the store's order."""
+        return sorted({*self.gallery, *self.probe, *self.temporal_gallery, *self.temporal_probe})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -49,7 +64,7 @@ class Partition:
             raise DataError(f"{path}: no such file; run `dvc repro` to make it") from None
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a partition ({error})") from None
-        for part in ("train", "gallery", "probe"):
+        for part in POSITIONS:
             positions = getattr(partition, part)
             if not isinstance(positions, list) or not all(type(position) is int and position >= 0 for position in positions):
                 raise DataError(f"{path}: not a partition ({part} must be a list of positions)")
@@ -61,43 +76,132 @@ class Partition:
 
 
 def casia_b(
-    sequences: Sequence[GaitSequence], train_identities: int, identities: Sequence[str] | None = None
+    sequences: Sequence[GaitSequence],
+    identities: Sequence[str],
+    train_subjects: int,
+    gallery: Sequence[str] = CASIA_B_GALLERY,
+    without: Sequence[str] = (),
 ) -> dict[str, list[int]]:
-    """CASIA-B's partition: the first identities train; of the others, nm-01 to nm-04 are the gallery.
+    """CASIA-B's partition: the first identities train; of the others, nm-01 to nm-04 are the gallery, the rest probes.
 
     Args:
         sequences: all sequences of a store.
-        train_identities: how many train (74 of CASIA-B's 124).
-        identities: all people of the dataset; by default those with sequences. A training identity without usable sequences
-            (005 in some copies) leaves 73 to train, and moves nobody from the test side.
+        identities: all people of the dataset. A training identity without usable sequences (005 in some copies) leaves 73
+            to train, and moves nobody from the test side.
+        train_subjects: how many train (74 of CASIA-B's 124).
+        gallery: the enrolled conditions.
+        without: training identities to leave out.
 
     Raises:
         DataError: too few identities, or no training, gallery or probe sequence.
     """
-    identities = sorted(identities or {sequence.identity for sequence in sequences})
-    if len(identities) <= train_identities:
+    if len(identities) <= train_subjects:
         raise DataError(
-            f"train_subjects = {train_identities}: the dataset has {len(identities)} identities, so none is left to test"
+            f"train_subjects = {train_subjects}: the dataset has {len(identities)} identities, so none is left to test"
         )
-    training = set(identities[:train_identities])
+    training = sorted(identities)[:train_subjects]
+    if strangers := sorted(set(without) - set(training)):
+        raise DataError(f"without = {strangers}: not among the first {train_subjects} identities, which train")
     chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
     for position, sequence in enumerate(sequences):
         if sequence.identity in training:
-            chosen["train"].append(position)
+            if sequence.identity not in without:
+                chosen["train"].append(position)
         else:
-            chosen["gallery" if sequence.condition in GALLERY else "probe"].append(position)
-    enrolled = ", ".join(GALLERY)
-    for part, why in (
-        ("train", f"the first {train_identities} identities have no usable walk"),
-        ("gallery", f"the other identities have no usable walk among {enrolled}"),
-        ("probe", f"the other identities have no usable walk besides {enrolled}"),
-    ):
+            chosen["gallery" if sequence.condition in gallery else "probe"].append(position)
+    enrolled = ", ".join(gallery)
+    return _complete(
+        chosen,
+        train=f"the first {train_subjects} identities have no usable walk",
+        gallery=f"the other identities have no usable walk among {enrolled}",
+        probe=f"the other identities have no usable walk besides {enrolled}",
+    )
+
+
+def _complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int]]:
+    """The same parts, if none of those that have a reason is empty."""
+    for part, reason in reasons.items():
         if not chosen[part]:
-            raise DataError(f"no {part} sequences: {why}")
+            raise DataError(f"no {part} sequences: {reason}")
     return chosen
 
 
-def partition_for(model: str, store: SequenceStore, train_identities: int) -> Partition:
-    """The partition of a store for one model."""
-    chosen = casia_b(store.sequences, train_identities, store.identities)
-    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, **chosen)
+def oumvlp(sequences: Sequence[GaitSequence]) -> dict[str, list[int]]:
+    """OU-MVLP's partition: identities 00001, 00003 ... 10305 train, the other 5154 are tested; walk 01 enrols, 00 probes.
+
+    Raises:
+        DataError: an identity is not a number, or there is no training, gallery or probe sequence.
+    """
+    chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
+    for position, sequence in enumerate(sequences):
+        if not sequence.identity.isdecimal():
+            raise DataError(f"{sequence.name}: OU-MVLP's identities are numbers, such as 00001")
+        number = int(sequence.identity)
+        if number % 2 and number <= 10305:
+            chosen["train"].append(position)
+        elif sequence.condition in ("00", "01"):
+            chosen["gallery" if sequence.condition == "01" else "probe"].append(position)
+    return _complete(
+        chosen,
+        train="none of 00001, 00003 ... 10305 has a usable walk",
+        gallery="the other identities have no usable walk 01",
+        probe="the other identities have no usable walk 00",
+    )
+
+
+def tum_gaid(sequences: Sequence[GaitSequence], split: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    """TUM-GAID's partition: 100 + 50 people train, 155 are tested, 16 of these again in walks recorded months later.
+
+    Args:
+        sequences: all sequences of a store, their conditions n01 ... s04.
+        split: identities under "train", "validation" and "test", as the dataset's three lists have them.
+
+    Raises:
+        DataError: a list is missing, or there is no training, gallery or probe sequence.
+    """
+    if not {"train", "validation", "test"} <= split.keys():
+        raise DataError("TUM-GAID's lists tumgaidtrainids.lst, tumgaidvalids.lst and tumgaidtestids.lst are needed")
+    training, test = {*split["train"], *split["validation"]}, set(split["test"])
+    chosen: dict[str, list[int]] = {part: [] for part in POSITIONS}
+    for position, sequence in enumerate(sequences):
+        if sequence.identity in training:
+            parts = ("train",) if sequence.condition in TUM_TRAIN else ()
+        elif sequence.identity in test:
+            enrolled, probed = sequence.condition in TUM_GALLERY, sequence.condition in TUM_PROBE
+            later, later_probed = sequence.condition in TUM_LATER_GALLERY, sequence.condition in TUM_LATER_PROBE
+            flags = {"gallery": enrolled, "probe": probed, "temporal_gallery": later, "temporal_probe": later_probed}
+            parts = tuple(part for part, is_member in flags.items() if is_member)
+        else:
+            parts = ()
+        for part in parts:
+            chosen[part].append(position)
+    return _complete(
+        chosen,
+        train="nobody of the lists for training and validation has a usable walk",
+        gallery=f"nobody of the test list has a usable walk among {', '.join(TUM_GALLERY)}",
+        probe=f"nobody of the test list has a usable walk among {', '.join(TUM_PROBE)}",
+    )
+
+
+def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any]) -> Partition:
+    """The partition of a store for one model.
+
+    Args:
+        model: whose partition it is.
+        store: preprocessed sequences.
+        rules: ``partition`` of the dataset's entry in params.yaml.
+
+    Raises:
+        DataError: the dataset does not fit the rules.
+    """
+    protocol = rules["protocol"]
+    parted: Mapping[str, Callable[[], dict[str, list[int]]]] = {
+        "casia-b": lambda: casia_b(store.sequences, store.identities, rules["train_subjects"], without=rules["without"]),
+        "oumvlp": lambda: oumvlp(store.sequences),
+        "tum-gaid": lambda: tum_gaid(store.sequences, store.split),
+        "own": lambda: casia_b(store.sequences, store.identities, rules["train_subjects"], rules["gallery"]),
+    }
+    chosen = parted[protocol]()
+    if protocol == "own":
+        protocol = "cross-view" if rules["cross_view"] else "all-views"
+    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, **chosen)

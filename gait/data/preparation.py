@@ -1,35 +1,43 @@
-"""From a dataset in CASIA-B's form to a store of one modality, subject by subject, in several processes."""
+"""From a dataset's raw frames to rows of a store, unit by unit, in several processes."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
 import numpy as np
 
-from gait.data import casia_b, flow, silhouettes
+from gait.data import flow, silhouettes
+from gait.data.readers import Clip, Faults, Reader, open_dataset
+from gait.errors import DataError
 
 FEW_FRAMES = 5
 
 
 @dataclass(frozen=True)
 class Job:
-    """One subject's part of the work.
+    """One unit's part of the work.
 
     Attributes:
-        subject: such as "001".
-        silhouettes, videos: the dataset's folders.
+        layout, root: of the dataset, as :func:`gait.data.readers.open_dataset` takes them.
+        unit: one of the reader's units.
         settings: entry of ``preprocess`` in params.yaml.
     """
 
-    subject: str
-    silhouettes: Path
-    videos: Path
+    layout: str
+    root: Path
+    unit: str
     settings: Mapping[str, Any]
 
 
@@ -38,30 +46,36 @@ class Prepared:
     """What came of a job.
 
     Attributes:
+        unit: whose.
         sequences: (identity, condition, view, frames) of each usable walk.
         skipped: walks that gave nothing, and why.
         faults: frames or files that could not be read, or walks with few frames, though the rest could be used.
     """
 
+    unit: str
     sequences: list[tuple[str, str, str, np.ndarray]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: Faults = field(default_factory=list)
+
+
+def row_format(settings: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
+    """Shape and type of one row of a store: a silhouette or a flow sample."""
+    if settings["kind"] == "silhouette":
+        return (settings["size"], settings["size"]), "uint8"
+    return (flow.SIDE, flow.SIDE, 2 * settings["frames"]), "int16"
+
+
+_reader = cache(open_dataset)
 
 
 def prepare(job: Job) -> Prepared:
-    """Read and convert all walks of one subject."""
-    cv2.setNumThreads(1)  # the subjects are what runs in parallel
-    result = Prepared()
-    clips, result.faults = casia_b.clips(job.silhouettes, job.subject)
-    for clip in clips:
-        frames = clip.silhouettes()
-        if job.settings["kind"] == "silhouette":
-            rows, why = silhouettes.align_all(frames.values(), job.settings["size"]), "no frame shows a person"
-            if 0 < len(rows) < FEW_FRAMES:
-                clip.faults.append(f"{clip.name}: only {len(rows)} frames show a person")
-        else:
-            rows, why = _flow_samples(clip, frames, job)
-        result.faults += clip.faults
+    """Read and convert all walks of one unit."""
+    cv2.setNumThreads(1)  # the units are what runs in parallel
+    reader: Reader = _reader(job.layout, job.root)
+    result = Prepared(job.unit)
+    convert = _silhouettes if job.settings["kind"] == "silhouette" else _flow
+    for clip in reader.clips(job.unit, result.faults):
+        rows, why = convert(clip, job.settings, result.faults)
         if len(rows):
             result.sequences.append((clip.identity, clip.condition, clip.view, rows))
         else:
@@ -69,27 +83,78 @@ def prepare(job: Job) -> Prepared:
     return result
 
 
-def _flow_samples(clip: casia_b.Clip, frames: dict[int, np.ndarray], job: Job) -> tuple[np.ndarray, str]:
-    path = job.videos / f"{clip.name}.avi"
-    length, stride = job.settings["frames"], job.settings["stride"]
-    video, fault = casia_b.read_video(path)
-    if video and any(frame.shape != video[0].shape for frame in frames.values()):
+def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
+    size = settings["size"]
+    frames = list(clip.silhouettes(faults).values())
+    if clip.aligned:
+        if any(frame.shape != (size, size) for frame in frames):
+            faults.append(f"{clip.name}: aligned frames are {frames[0].shape}, and preprocess asks for {size} x {size}")
+            frames = []
+        rows = silhouettes.stacked([frame for frame in frames if frame.any()], size)
+    else:
+        rows = silhouettes.align_all(frames, size)
+    if 0 < len(rows) < FEW_FRAMES:
+        faults.append(f"{clip.name}: only {len(rows)} frames show a person")
+    return rows, "no frame shows a person"
+
+
+def _flow(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
+    length = settings["frames"]
+    if clip.video is None:
+        return flow.no_samples(length), "there is no video, which optical flow needs"
+    unreadable: Faults = []
+    video = clip.video(unreadable)
+    shown = clip.silhouettes(faults)
+    if len(video) and any(frame.shape != video[0].shape for frame in shown.values()):
         # The person's place in a silhouette would be another one in the video.
-        return flow.no_samples(length), f"{path}: its frames and the silhouettes differ in size"
-    boxes = [flow.person_box(frames[number]) if number in frames else None for number in range(1, len(video) + 1)]
-    rows = flow.samples(video, boxes, job.settings["method"], length, stride)
-    if fault and len(rows):
-        clip.faults.append(fault)
+        return flow.no_samples(length), "the video's frames and the silhouettes differ in size"
+    boxes = [flow.person_box(shown[number]) if number in shown else None for number in range(1, len(video) + 1)]
+    rows = flow.samples(video, boxes, settings["method"], length, settings["stride"])
     if len(video) <= length:
-        return rows, fault or f"{path}: {len(video)} frames are too few for a sample of {length} flow frames"
+        too_few = f"{len(video)} frames are too few for a sample of {length} flow frames"
+        return rows, unreadable[0] if unreadable else too_few
+    faults += unreadable
     return rows, "no silhouette shows the person in the middle of a sample"
 
 
-def prepare_all(jobs: list[Job], processes: int) -> Iterator[Prepared]:
-    """Run jobs in some processes; results come in the order of the jobs, so that the store does not depend on timing."""
+def _follow_main_process() -> None:
+    """End when the main process does, however it ends.
+
+    Ctrl-C reaches all processes of a terminal; the main one alone answers, and ends the others.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main = parent_process()
+    assert main is not None
+
+    def watch() -> None:
+        main.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def prepare_all(jobs: Iterable[Job], processes: int) -> Iterator[Prepared]:
+    """Run jobs in some processes; results come in the order of the jobs, so that the store does not depend on timing.
+
+    Raises:
+        DataError: a process was ended from outside, most often for want of memory.
+    """
     if processes == 1:
         yield from map(prepare, jobs)
         return
-    # Ctrl-C reaches all processes of a terminal; the main one alone answers, and ends the others.
-    with get_context("spawn").Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        yield from pool.imap(prepare, jobs)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _follow_main_process)
+    # Only so many results wait for their turn: one person's optical flow can be half a gigabyte.
+    waiting: deque[Future[Prepared]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(prepare, job))
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise DataError(
+            "a process was ended from outside, as systems do that run out of memory; run again to go on"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)

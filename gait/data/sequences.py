@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +16,9 @@ import numpy as np
 
 from gait.errors import DataError
 
-FRAMES, INDEX = "frames.npy", "index.json"
+FRAMES, INDEX, JOURNAL = "frames.npy", "index.json", "journal.jsonl"
 DTYPES = {"silhouette": np.dtype(np.uint8), "flow": np.dtype(np.int16)}
-UNCOUNTED = ("skipped", "faults")  # no model sees these, and they hold paths
+UNCOUNTED = ("skipped", "faults", "missing")  # no model sees these, and they hold paths
 REMEDY = "run `dvc repro -f -s preprocess`"
 
 
@@ -36,8 +39,8 @@ class Sequence:
 
     @property
     def kind(self) -> str:
-        """The walking condition without its number, such as "nm"."""
-        return self.condition.split("-")[0]
+        """The walking condition without its number: "nm" of "nm-01", "n" of "n05"; a mere number stays, "00" of "00"."""
+        return re.sub("[-_]?[0-9]+$", "", self.condition) or self.condition
 
     @property
     def name(self) -> str:
@@ -53,8 +56,9 @@ class SequenceStore:
         modality, kind, settings: entry of ``preprocess`` in params.yaml, its ``kind``, and all its settings.
         dataset, evidence: where the frames come from; "synthetic" or "published".
         fps: frames a second of the video.
-        digest: SHA-256 of the array and of all facts but ``skipped`` and ``faults``: what a model's results depend on.
+        digest: SHA-256 of the array and of all facts but ``skipped``, ``faults`` and ``missing``: what results depend on.
         identities: all people of the dataset, also those none of whose walks could be used.
+        split: identities of each part, where the dataset comes with lists of them.
         sequences: all sequences, in the order of their frames.
     """
 
@@ -68,7 +72,8 @@ class SequenceStore:
         self.fps: float = index["fps"]
         self.digest: str = index["digest"]
         self.sequences = [Sequence(**entry) for entry in index["sequences"]]
-        self.identities: list[str] = index.get("identities") or sorted({sequence.identity for sequence in self.sequences})
+        self.identities: list[str] = index["identities"]
+        self.split: dict[str, list[str]] = index["split"]
         self._frames = frames
 
     @classmethod
@@ -123,21 +128,74 @@ def _check(store: SequenceStore, frames: np.ndarray) -> None:
 
 
 class StoreWriter:
-    """Writes a store sequence by sequence; nothing but the index is held in memory."""
+    """Writes a store unit by unit; nothing but the index is held in memory.
+
+    Each unit that is complete is noted in a journal, so that a writer opened on what a killed one left goes on after the
+    last of them.
+
+    Attributes:
+        units: those that the store has already.
+        skipped, faults: of all units so far.
+        rows: how many the array has so far.
+    """
 
     def __init__(self, directory: Path, shape: tuple[int, ...], dtype: str) -> None:
         self._directory = directory
         self._shape, self._dtype = shape, np.dtype(dtype)
-        self._rows = 0
+        self.units: list[str] = []
+        self.skipped: list[dict[str, str]] = []
+        self.faults: list[str] = []
+        self.rows = 0
         self._sequences: list[Sequence] = []
-        self._file = (directory / FRAMES).open("wb")
         self._hash = hashlib.sha256()
+        self._checksum = 0  # of the unit's rows
+        self._noted = 0  # sequences in the journal
+        self._file = (directory / FRAMES).open("r+b" if (directory / FRAMES).exists() else "w+b")
         self._write_header()
+        self._journal = (directory / JOURNAL).open("a+", encoding="utf-8")
+        self._go_on()
+
+    @property
+    def names(self) -> set[str]:
+        """Of all sequences so far."""
+        return {sequence.name for sequence in self._sequences}
 
     def _write_header(self) -> None:
         # numpy leaves room for the number of rows to grow, so that the header keeps its length.
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._rows, *self._shape)}
+        self._file.seek(0)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.rows, *self._shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+    def _go_on(self) -> None:
+        """Take over the units of an earlier writer, up to the first that did not reach the disk whole."""
+        row_bytes = int(np.prod(self._shape)) * self._dtype.itemsize
+        end = 0
+        self._journal.seek(0)
+        while line := self._journal.readline():
+            try:
+                unit = json.loads(line)
+                sequences = [Sequence(**entry) for entry in unit["sequences"]]
+                content = self._file.read(sum(sequence.count for sequence in sequences) * row_bytes)
+                if not line.endswith("\n") or zlib.crc32(content) != unit["crc32"]:
+                    break
+            except (ValueError, KeyError, TypeError):
+                break
+            self._hash.update(content)
+            self.rows += len(content) // row_bytes
+            self._take(unit["unit"], sequences, unit["skipped"], unit["faults"])
+            end = self._journal.tell()
+        self._journal.truncate(end)
+        self._journal.seek(end)
+        self._write_header()
+        self._file.seek(self.rows * row_bytes, os.SEEK_CUR)
+        self._file.truncate()
+
+    def _take(self, unit: str, sequences: list[Sequence], skipped: list[dict[str, str]], faults: list[str]) -> None:
+        self.units.append(unit)
+        self._sequences += sequences
+        self._noted = len(self._sequences)
+        self.skipped += skipped
+        self.faults += faults
 
     def add(self, identity: str, condition: str, view: str, frames: np.ndarray) -> None:
         """Append a sequence: at least one frame, [n, *shape] of the writer's dtype.
@@ -151,20 +209,32 @@ class StoreWriter:
             raise DataError(f"{identity}-{condition}-{view}: frames are {found}, not {wanted}")
         self._file.write(content.data)
         self._hash.update(content.data)
-        self._sequences.append(Sequence(identity, condition, view, self._rows, len(content)))
-        self._rows += len(content)
+        self._checksum = zlib.crc32(content.data, self._checksum)
+        self._sequences.append(Sequence(identity, condition, view, self.rows, len(content)))
+        self.rows += len(content)
+
+    def complete(self, unit: str, skipped: list[dict[str, str]], faults: list[str]) -> None:
+        """Note that the sequences added since the last unit are all of this one."""
+        new = self._sequences[self._noted :]
+        entry = {"unit": unit, "sequences": [asdict(sequence) for sequence in new], "crc32": self._checksum}
+        self._file.flush()
+        self._journal.write(json.dumps({**entry, "skipped": skipped, "faults": faults}) + "\n")
+        self._journal.flush()
+        self._checksum = 0
+        self._take(unit, [], skipped, faults)
 
     def close(self, **facts: Any) -> int:
         """Complete the array and write the index with facts (modality, dataset, ...); the number of sequences."""
-        self._file.seek(0)
         self._write_header()
         self._file.close()
+        self._journal.close()
         sequences = [asdict(sequence) for sequence in self._sequences]
-        index = {**facts, "sequences": sequences}
+        index = {"skipped": self.skipped, "faults": self.faults, **facts, "sequences": sequences}
         # Names and frame rate count too: with other ones, the same frames give other results.
         what = {key: value for key, value in index.items() if key not in UNCOUNTED}
         what["array"] = [self._dtype.str, *self._shape]
         self._hash.update(json.dumps(what, sort_keys=True).encode())
         index["digest"] = self._hash.hexdigest()
         (self._directory / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (self._directory / JOURNAL).unlink()
         return len(sequences)

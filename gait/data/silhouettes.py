@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -20,18 +20,19 @@ def align(frame: np.ndarray, size: int) -> np.ndarray | None:
     Returns:
         uint8 [size, size], or None if the frame shows nobody.
     """
-    if int(frame.sum(dtype=np.int64)) <= EMPTY_SUM:
+    sums = cv2.reduce(frame, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    if int(sums.sum()) <= EMPTY_SUM:
         return None
-    rows = np.flatnonzero(frame.any(1))
+    rows = np.flatnonzero(sums)
     person = frame[rows[0] : rows[-1] + 1]
     width = int(size * person.shape[1] / person.shape[0])
     if width < 1:
         return None
     person = cv2.resize(person, (width, size), interpolation=cv2.INTER_CUBIC)
-    mass = person.sum(0, dtype=np.int64).cumsum()
+    mass = cv2.reduce(person, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel().cumsum()
     if not mass[-1]:  # lines so thin that scaling lost them
         return None
-    centre = int(np.argmax(mass > mass[-1] / 2))
+    centre = int(np.searchsorted(mass, mass[-1] // 2, side="right"))  # the first above half of the mass
     half = size // 2
     left = centre - half
     if left < 0 or left + size > width:
@@ -42,5 +43,9 @@ def align(frame: np.ndarray, size: int) -> np.ndarray | None:
 
 def align_all(frames: Iterable[np.ndarray], size: int) -> np.ndarray:
     """The aligned frames of a sequence that show somebody: uint8 [n, size, size]."""
-    aligned = [result for frame in frames if (result := align(frame, size)) is not None]
+    return stacked([result for frame in frames if (result := align(frame, size)) is not None], size)
+
+
+def stacked(aligned: Sequence[np.ndarray], size: int) -> np.ndarray:
+    """Aligned frames as one array, uint8 [n, size, size]; n may be 0."""
     return np.stack(aligned) if aligned else np.empty((0, size, size), np.uint8)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ TRAINING = keras_loop.KerasTraining(
     epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, plateau_factor=0.2, plateau_patience=3, min_lr=1e-5, stop_patience=5,
     extra_epochs=1, extra_lr=1e-3, batch=8, augment=False, mixed_precision=False, seed=3,
 )  # fmt: skip
+PEOPLE: dict[str, Any] = {"identities": ["000", "001"], "split": {}}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
                 flow = rng.normal(100 * (-1) ** person, 60, (2, 60, 60, 50))
                 writer.add(f"{person:03d}", f"{kind}-{number:02d}", "090", flow.astype(np.int16))
     settings = {"kind": "flow", "frames": 25, "stride": 5}
-    writer.close(modality="flow", settings=settings, dataset="made", evidence="synthetic", fps=25, skipped=[])
+    writer.close(modality="flow", settings=settings, dataset="made", evidence="synthetic", fps=25, **PEOPLE)
     return SequenceStore.open(directory)
 
 

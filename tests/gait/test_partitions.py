@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data.partitions import Partition, casia_b
-from gait.data.sequences import Sequence
+from gait.data.partitions import Partition, casia_b, oumvlp, partition_for, tum_gaid
+from gait.data.sequences import Sequence, SequenceStore, StoreWriter
 from gait.errors import DataError
 
 CONDITIONS = [f"nm-0{number}" for number in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]
@@ -29,7 +30,7 @@ def people(number: int) -> list[str]:
 
 def test_casia_b_itself_is_parted_as_published() -> None:
     every = sequences(people(124), views=tuple(f"{view:03d}" for view in range(0, 181, 18)))
-    chosen = casia_b(every, 74)
+    chosen = casia_b(every, people(124), 74)
     assert {every[position].identity for position in chosen["train"]} == set(people(74))
     assert len(chosen["train"]) == 74 * 110
     assert {every[position].condition for position in chosen["gallery"]} == {"nm-01", "nm-02", "nm-03", "nm-04"}
@@ -52,7 +53,7 @@ def test_casia_b_itself_is_parted_as_published() -> None:
 def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[list[Sequence], int], training: int) -> None:
     kept = drawn[0][: drawn[1]]
     try:
-        chosen = casia_b(kept, training, people(6))
+        chosen = casia_b(kept, people(6), training)
     except DataError:
         first = set(people(training))
         test = [sequence for sequence in kept if sequence.identity not in first]
@@ -67,10 +68,19 @@ def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[l
 
 def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_side() -> None:
     without_005 = sequences([identity for identity in people(124) if identity != "005"])
-    chosen = casia_b(without_005, 74, people(124))
+    chosen = casia_b(without_005, people(124), 74)
     trained = {without_005[position].identity for position in chosen["train"]}
     assert len(trained) == 73
     assert "075" not in trained
+
+
+def test_a_training_identity_can_be_left_out_and_a_test_identity_cannot() -> None:
+    every = sequences(people(6))
+    chosen = casia_b(every, people(6), 3, without=["002"])
+    assert {every[position].identity for position in chosen["train"]} == {"001", "003"}
+    assert {every[position].identity for position in chosen["probe"]} == {"004", "005", "006"}
+    with pytest.raises(DataError, match=r"without = \['005'\]: not among the first 3 identities"):
+        casia_b(every, people(6), 3, without=["005"])
 
 
 @pytest.mark.parametrize(
@@ -85,16 +95,81 @@ def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_s
 )
 def test_a_side_that_would_be_empty_is_refused(identities: int, conditions: list[str], training: int, said: str) -> None:
     with pytest.raises(DataError) as told:
-        casia_b(sequences(people(identities), conditions), training)
+        casia_b(sequences(people(identities), conditions), people(identities), training)
     assert str(told.value).startswith(said)
 
 
 def test_no_sequences_at_all_are_refused() -> None:
     with pytest.raises(DataError, match="the dataset has 0 identities"):
-        casia_b([], 1)
+        casia_b([], [], 1)
 
 
-PARTITION = Partition("gaitset", "silhouette", "abc", "walkers", "synthetic", [0, 1], [2], [3, 4])
+def test_oumvlp_itself_is_parted_as_published() -> None:
+    every = sequences([f"{number:05d}" for number in range(1, 10308)], ["00", "01"], ("000", "270"))
+    chosen = oumvlp(every)
+    who = {part: {every[position].identity for position in positions} for part, positions in chosen.items()}
+    assert (len(who["train"]), len(who["gallery"]), len(who["probe"])) == (5153, 5154, 5154)
+    assert who["gallery"] == who["probe"]
+    assert "10307" in who["gallery"]
+    assert not who["train"] & who["probe"]
+    assert {every[position].condition for position in chosen["gallery"]} == {"01"}
+    assert {every[position].condition for position in chosen["probe"]} == {"00"}
+
+
+def test_identities_that_are_no_numbers_are_not_oumvlps() -> None:
+    with pytest.raises(DataError, match="identities are numbers"):
+        oumvlp(sequences(["p001"], ["00", "01"]))
+
+
+def numbered(kinds: dict[str, int]) -> list[str]:
+    return [f"{kind}{number:02d}" for kind, count in kinds.items() for number in range(1, count + 1)]
+
+
+def test_tum_gaid_is_parted_by_its_lists_and_has_a_second_test_months_later() -> None:
+    once, twice = numbered({"n": 6, "b": 2, "s": 2}), numbered({"n": 12, "b": 4, "s": 4})
+    every = sequences(["001", "002", "003"], twice, ("090",)) + sequences(["100", "200", "300"], once, ("090",))
+    split = {"train": ["001", "100"], "validation": ["002"], "test": ["003", "200"]}
+    chosen = tum_gaid(every, split)
+
+    def names(part: str) -> set[tuple[str, str]]:
+        return {(every[position].identity, every[position].condition) for position in chosen[part]}
+
+    assert names("train") == {(person, condition) for person in ("001", "002", "100") for condition in once}
+    assert names("gallery") == {(person, f"n0{number}") for person in ("003", "200") for number in range(1, 5)}
+    probed = ("n05", "n06", "b01", "b02", "s01", "s02")
+    assert names("probe") == {(person, condition) for person in ("003", "200") for condition in probed}
+    assert names("temporal_gallery") == {("003", condition) for condition in ("n07", "n08", "n09", "n10")}
+    assert names("temporal_probe") == {("003", condition) for condition in ("n11", "n12", "b03", "b04", "s03", "s04")}
+
+
+def test_tum_gaids_lists_are_needed() -> None:
+    with pytest.raises(DataError, match=r"tumgaidtestids\.lst are needed"):
+        tum_gaid(sequences(["001"], ["n01"]), {"train": ["001"]})
+
+
+def store(directory: Path, conditions: list[str]) -> SequenceStore:
+    writer = StoreWriter(directory, (4, 4), "uint8")
+    for identity in ("a", "b", "c"):
+        for condition in conditions:
+            writer.add(identity, condition, "front", np.ones((1, 4, 4), np.uint8))
+    facts = {"modality": "silhouette", "dataset": "own", "evidence": "own", "fps": 25, "settings": {"kind": "silhouette"}}
+    writer.close(**facts, identities=["a", "b", "c"], split={})
+    return SequenceStore.open(directory)
+
+
+@pytest.mark.parametrize(("cross_view", "protocol"), [(True, "cross-view"), (False, "all-views")])
+def test_own_data_enrols_the_conditions_that_its_rules_name(tmp_path: Path, cross_view: bool, protocol: str) -> None:
+    rules = {"protocol": "own", "train_subjects": 1, "gallery": ["calm-1"], "cross_view": cross_view}
+    own = store(tmp_path, ["calm-1", "calm-2", "hasty-1"])
+    partition = partition_for("gaitset", own, rules)
+    assert partition.protocol == protocol
+    assert [own.sequences[position].name for position in partition.gallery] == ["b-calm-1-front", "c-calm-1-front"]
+    assert [own.sequences[position].kind for position in partition.probe] == ["calm", "hasty"] * 2
+    assert {own.sequences[position].identity for position in partition.train} == {"a"}
+    assert partition.test == sorted(partition.gallery + partition.probe)
+
+
+PARTITION = Partition("gaitset", "silhouette", "abc", "walkers", "synthetic", "casia-b", [0, 1], [2], [3, 4])
 
 
 def test_a_partition_survives_its_file(tmp_path: Path) -> None:

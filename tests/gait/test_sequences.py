@@ -22,8 +22,8 @@ FACTS: dict[str, Any] = {
     "evidence": "synthetic",
     "fps": 25,
     "settings": {"kind": "silhouette", "size": 4},
-    "skipped": [],
-    "faults": [],
+    "identities": ["001", "002"],
+    "split": {},
 }
 NAMES = [("001", "nm-01", "000"), ("001", "bg-02", "090"), ("002", "cl-01", "180")]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ TRAINING = torch_loop.TorchTraining(
     iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0, margin=0.2,
     identities=3, sequences=2, frames=4, mixed_precision=False, seed=3,
 )  # fmt: skip
+PEOPLE: dict[str, Any] = {"identities": ["000", "001", "002"], "split": {}}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
             frames[rng.random(frames.shape) < 0.1] = 0
             writer.add(f"{person:03d}", f"nm-{number:02d}", "090", frames)
     settings = {"kind": "silhouette", "size": 64}
-    writer.close(modality="silhouette", settings=settings, dataset="made", evidence="synthetic", fps=25, skipped=[])
+    writer.close(modality="silhouette", settings=settings, dataset="made", evidence="synthetic", fps=25, **PEOPLE)
     return SequenceStore.open(directory)
 
 

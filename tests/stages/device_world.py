@@ -69,10 +69,21 @@ class World:
                 for view in ("072", "090"):
                     noise = rng.integers(-40, 40, (6, 64, 64))
                     store.add(f"{person:03d}", condition, view, np.clip(own + noise, 0, 255).astype(np.uint8))
+        people = [f"{person:03d}" for person in range(5)]
         settings = {"kind": "silhouette", "size": 64}
-        store.close(modality="silhouette", settings=settings, dataset="walkers", evidence="synthetic", fps=25, skipped=[])
+        store.close(
+            modality="silhouette",
+            settings=settings,
+            dataset="walkers",
+            evidence="synthetic",
+            fps=25,
+            identities=people,
+            split={},
+        )
         (self.where / "partition").mkdir()
-        partition = partition_for("gaitset", SequenceStore.open(directory), 2)
+        partition = partition_for(
+            "gaitset", SequenceStore.open(directory), {"protocol": "casia-b", "train_subjects": 2, "without": []}
+        )
         io.write_json(self.where / "partition/gaitset.json", partition.to_json())
 
     def quantized(self, percentile: float = 0) -> Path:

@@ -15,18 +15,19 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gait.data import casia_b
+from gait.data.readers import casia_b, open_dataset, pictures
 from gait.data.sequences import SequenceStore
 
 ROOT = Path(__file__).parents[2]
-WALKERS = {"subjects": 3, "train_subjects": 1, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
+WALKERS = {"subjects": 3, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
+FIRST_TRAINS = {"protocol": "casia-b", "train_subjects": 1}
 
 
 def settings(where: Path, datasets: dict[str, Any] | None = None, **top: Any) -> Path:
     """params.yaml of this repository with small walkers and short flow samples."""
     data = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     data["dataset"] = "walkers"
-    data["datasets"]["walkers"].update(WALKERS)
+    data["datasets"]["walkers"].update(WALKERS, partition=FIRST_TRAINS)
     data["datasets"].update(datasets or {})
     data["preprocess"]["flow"].update(frames=4, stride=2)
     data["threads"].update(dataset=1, preprocess=1)
@@ -85,19 +86,19 @@ def test_walkers_are_written_in_casia_bs_form(made: Path) -> None:
         "evidence": "synthetic",
         "fps": 25,
         "layout": "casia-b",
-        "silhouettes": "GaitDatasetB-silh",
-        "videos": "DatasetB-video",
+        "split": {},
     }
-    assert casia_b.subjects(raw / manifest["silhouettes"]) == ["001", "002", "003"]
-    clips, faults = casia_b.clips(raw / manifest["silhouettes"], "002")
-    assert faults == []
+    reader = open_dataset("casia-b", raw)
+    assert reader.identities() == ["001", "002", "003"]
+    faults: list[str] = []
+    clips = list(reader.clips("002", faults))
     conditions = ["cl-01", *(f"nm-0{number}" for number in range(1, 6))]
     assert [clip.name for clip in clips] == [f"002-{kind}-{view}" for kind in conditions for view in ("072", "090")]
     for clip in clips:
-        assert list(clip.silhouettes()) == list(range(1, 8))
-        frames, fault = casia_b.read_video(raw / manifest["videos"] / f"{clip.name}.avi")
-        assert (len(frames), fault) == (7, None)
-    assert len(list((raw / manifest["videos"]).iterdir())) == 3 * 6 * 2
+        assert list(clip.silhouettes(faults)) == list(range(1, 8))
+        assert len(pictures.read_video(raw / casia_b.VIDEOS / f"{clip.name}.avi", faults)) == 7
+    assert faults == []
+    assert len(list((raw / casia_b.VIDEOS).iterdir())) == 3 * 6 * 2
 
 
 def test_a_person_is_the_same_bytes_however_many_there_are(made: Path, tmp_path: Path) -> None:
@@ -120,7 +121,8 @@ def test_preprocessing_gives_all_sequences_of_both_modalities(made: Path) -> Non
         assert {store.frames(sequence).shape for sequence in store.sequences} == {shape}
         metrics = json.loads((made / "pre" / modality / "metrics.json").read_text())
         rows = 36 * shape[0]
-        assert metrics == {"sequences": 36, "frames": rows, "skipped": 0, "faults": 0, "identities": 3}
+        none = dict.fromkeys(("skipped", "faults", "missing_identities", "missing_sequences"), 0)
+        assert metrics == {"sequences": 36, "frames": rows, "identities": 3, **none}
     assert sorted(os.listdir(made / "pre")) == ["flow", "silhouette"]
 
 
@@ -160,7 +162,7 @@ def on_disk(root: Path, subjects: int = 3) -> Path:
 
 
 def own(path: Path) -> dict[str, Any]:
-    return {"mine": {"layout": "casia-b", "path": str(path), "train_subjects": 1}}
+    return {"mine": {"layout": "casia-b", "path": str(path), "partition": FIRST_TRAINS}}
 
 
 def test_a_dataset_on_disk_is_listed_and_not_copied(tmp_path: Path) -> None:
@@ -170,12 +172,86 @@ def test_a_dataset_on_disk_is_listed_and_not_copied(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "raw/mine") == ["manifest.json"]
     first = json.loads((tmp_path / "raw/mine/manifest.json").read_text())
     assert first["evidence"] == "published"
-    assert list(first["files"]) == [f"GaitDatasetB-silh/00{subject}.tar.gz" for subject in (1, 2, 3)]
+    assert list(first["units"]) == ["001", "002", "003"]
+    assert str(tmp_path) not in (tmp_path / "raw/mine/manifest.json").read_text(), "a colleague has it elsewhere"
     (root / "GaitDatasetB-silh/002.tar.gz").write_bytes(b"changed")
     succeeds("dataset", params, out=tmp_path / "raw/{dataset}")
     second = json.loads((tmp_path / "raw/mine/manifest.json").read_text())
-    changed = [name for name in first["files"] if first["files"][name] != second["files"][name]]
-    assert changed == ["GaitDatasetB-silh/002.tar.gz"]
+    changed = [name for name in first["units"] if first["units"][name] != second["units"][name]]
+    assert changed == ["002"]
+
+
+def test_only_new_and_changed_files_are_read_again(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "CASIA-B")
+    params = settings(tmp_path, own(root), dataset="mine")
+    assert "0.00 GB in 3 units" in succeeds("dataset", params, out=tmp_path / "raw/{dataset}").stderr
+    first = (tmp_path / "raw/mine/manifest.json").read_text()
+    known = json.loads((tmp_path / "raw/.mine.known.json").read_text())
+    # What is remembered is taken for true, so that a mark in it shows which files were not read.
+    (tmp_path / "raw/.mine.known.json").write_text(json.dumps({**known, "001": {**known["001"], "sha256": "remembered"}}))
+    moved = tmp_path / "elsewhere"
+    root.rename(moved)
+    archive = moved / casia_b.SILHOUETTES / "002.tar.gz"
+    archive.write_bytes(archive.read_bytes() + b"more")
+    succeeds("dataset", settings(tmp_path, own(moved), dataset="mine"), out=tmp_path / "raw/{dataset}")
+    second = json.loads((tmp_path / "raw/mine/manifest.json").read_text())["units"]
+    assert second["001"]["sha256"] == "remembered"
+    assert second["002"] != json.loads(first)["units"]["002"]
+    assert second["003"] == json.loads(first)["units"]["003"]
+
+
+def test_what_the_published_dataset_has_and_this_copy_has_not_is_listed(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "CASIA-B")
+    params = settings(tmp_path, own(root), dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    done = succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "out")
+    missing = json.loads((tmp_path / "out/index.json").read_text())["missing"]
+    assert missing["identities"] == [f"{person:03d}" for person in range(4, 125)]
+    assert len(missing["sequences"]) == 3 * (10 * 11 - 5 * 2)
+    assert "001-nm-01-018" in missing["sequences"]
+    assert "001-nm-01-090" not in missing["sequences"]
+    assert "121 missing identities, 300 missing sequences" in done.stdout
+
+
+@pytest.mark.parametrize("after", [0, 2, 5])
+def test_a_killed_run_goes_on_and_gives_the_same_store(made: Path, tmp_path: Path, after: int) -> None:
+    raw = on_disk(tmp_path / "CASIA-B", subjects=8)
+    params = settings(tmp_path, own(raw), dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    given = {"modality": "silhouette", "dataset": tmp_path / "raw"}
+    succeeds("preprocess", params, **given, out=tmp_path / "unbroken")
+    code = (
+        "import os, runpy, sys\n"
+        "from gait.data.sequences import StoreWriter\n"
+        "complete, done = StoreWriter.complete, []\n"
+        "def killed(self, *arguments):\n"
+        f"    if len(done) == {after}: os.kill(os.getpid(), 9)\n"
+        "    complete(self, *arguments); done.append(1)\n"
+        "StoreWriter.complete = killed\n"
+        "runpy.run_module('stages.preprocess', run_name='__main__')"
+    )
+    words = [word for option, value in {**given, "out": tmp_path / "out"}.items() for word in (f"--{option}", str(value))]
+    killed = subprocess.run([sys.executable, "-c", code, "--params", str(params), *words], cwd=ROOT, capture_output=True)
+    assert killed.returncode == -9
+    assert not (tmp_path / "out").exists()
+    done = succeeds("preprocess", params, **given, out=tmp_path / "out")
+    assert (f"goes on after {after} of 8 units" in done.stderr) == (after > 0)
+    for file in ("frames.npy", "index.json", "metrics.json"):
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "unbroken" / file).read_bytes()
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".raw.known.json"]
+
+
+def test_work_begun_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    raw = on_disk(tmp_path / "CASIA-B")
+    params = settings(tmp_path, own(raw), dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    begun = tmp_path / ".out.begun"
+    begun.mkdir()
+    (begun / "key").write_text("another")
+    (begun / "journal.jsonl").write_text("{}")
+    done = succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "out")
+    assert "goes on" not in done.stderr
+    assert len(SequenceStore.open(tmp_path / "out").sequences) == 30
 
 
 def test_what_cannot_be_read_is_counted_listed_and_told(tmp_path: Path) -> None:
@@ -210,7 +286,7 @@ def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partiti
     root = on_disk(tmp_path / "CASIA-B", subjects=4)
     (root / casia_b.SILHOUETTES / "002.tar.gz").write_bytes(b"")
     entry = own(root)
-    entry["mine"]["train_subjects"] = 2
+    entry["mine"]["partition"] = {"protocol": "casia-b", "train_subjects": 2}
     params = settings(tmp_path, entry, dataset="mine")
     succeeds("dataset", params, out=tmp_path / "raw")
     succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre/silhouette")
@@ -231,7 +307,7 @@ def test_dataset_errors_are_one_line_and_leave_the_former_manifest(tmp_path: Pat
     nowhere.mkdir()
     line = fails("dataset", settings(tmp_path, own(nowhere), dataset="mine"), out=out)
     assert line == f"{nowhere}/GaitDatasetB-silh: no such folder"
-    unknown = {"mine": {"layout": "casia-c", "path": ".", "train_subjects": 1}}
+    unknown = {"mine": {"layout": "casia-c", "path": ".", "partition": FIRST_TRAINS}}
     line = fails("dataset", settings(tmp_path, unknown, dataset="mine"), out=out)
     assert "datasets.mine.layout = casia-c: must be one of" in line
     assert (out / "manifest.json").read_text() == "old"
@@ -241,9 +317,9 @@ def test_dataset_errors_are_one_line_and_leave_the_former_manifest(tmp_path: Pat
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A folder with params.yaml, raw/ and an earlier out/."""
-    silhouettes = on_disk(tmp_path / "raw", 1)
-    manifest = {"dataset": "mine", "evidence": "published", "fps": 25, "layout": "casia-b", "videos": "DatasetB-video"}
-    (silhouettes / "manifest.json").write_text(json.dumps({**manifest, "silhouettes": casia_b.SILHOUETTES}))
+    raw = on_disk(tmp_path / "raw", 1)
+    manifest = {"dataset": "walkers", "evidence": "synthetic", "fps": 25, "layout": "casia-b", "split": {}}
+    (raw / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "out").mkdir()
     (tmp_path / "out/index.json").write_text("old")
     settings(tmp_path)
@@ -283,9 +359,9 @@ PREPROCESS_FAILURES: dict[str, tuple[Any, str, str]] = {
     ),
     "incomplete": (lambda at: edit_manifest(at, fps=None), "silhouette", "{raw}/manifest.json: must be a mapping with"),
     "unknown layout": (
-        lambda at: edit_manifest(at, layout="oumvlp"),
+        lambda at: edit_manifest(at, layout="oumvlq"),
         "silhouette",
-        "{raw}/manifest.json: unknown layout oumvlp; known: casia-b",
+        "{raw}/manifest.json: unknown layout oumvlq; known: casia-b, oumvlp, tum-gaid, pickles, folder",
     ),
     "folder gone": (
         lambda at: shutil.rmtree(at / "raw/GaitDatasetB-silh"),
@@ -297,7 +373,7 @@ PREPROCESS_FAILURES: dict[str, tuple[Any, str, str]] = {
         "silhouette",
         "{raw}/GaitDatasetB-silh: holds no 001.tar.gz",
     ),
-    "no videos": (lambda at: None, "flow", "{raw}/DatasetB-video: no such folder; optical flow needs the dataset's videos"),
+    "no videos": (lambda at: None, "flow", "{raw}: 001-nm-01-000 has no video; optical flow needs the dataset's videos"),
     "empty videos": (
         lambda at: (at / "raw/DatasetB-video").mkdir(),
         "flow",
@@ -332,7 +408,9 @@ def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp
     )
     line = fails("partition", params, model="gaitset", preprocessed=tmp_path, out=out)
     assert line == f"{tmp_path}/silhouette/index.json: no such file; run `dvc repro` to preprocess the dataset"
-    params = settings(tmp_path, {"walkers": {"layout": "casia-b", "path": "x", "train_subjects": 3}})
+    params = settings(
+        tmp_path, {"walkers": {"layout": "casia-b", "path": "x", "partition": {"protocol": "casia-b", "train_subjects": 3}}}
+    )
     line = fails("partition", params, model="gaitset", preprocessed=made / "pre", out=out)
     assert line == "train_subjects = 3: the dataset has 3 identities, so none is left to test"
     shutil.copytree(made / "pre/silhouette", tmp_path / "pre/silhouette")

@@ -211,7 +211,7 @@ def test_expected_errors_end_a_stage_with_one_line(handler: None, capsys: pytest
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(KeyboardInterrupt(), "error: interrupted; nothing was written"), (MemoryError(), "error: out of memory")],
+    [(KeyboardInterrupt(), "error: interrupted; no output was written"), (MemoryError(), "error: out of memory")],
 )
 def test_interruptions_and_lack_of_memory_are_no_bugs(
     handler: None, capsys: pytest.CaptureFixture, error: BaseException, said: str
@@ -259,7 +259,7 @@ io.run(main)
         stage.terminate()
         _, errors = stage.communicate(timeout=20)
     assert stage.returncode == 1
-    assert errors == "error: terminated; nothing was written\n"
+    assert errors == "error: terminated; no output was written\n"
     assert os.listdir(tmp_path) == []
 
 
