@@ -1,0 +1,93 @@
+"""Take a recipe: a complete params.yaml with the published settings of a dataset.
+
+    python -m stages.recipe                     what there is
+    python -m stages.recipe casia-b             show what would change, keep the present file beside it, and take the recipe
+    python -m stages.recipe casia-b --show      show what would change, and change nothing
+
+The present params.yaml is kept as params.before-casia-b.yaml (or -2, -3 ...); nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from stages import io, params
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
+
+
+def available() -> dict[str, Path]:
+    """All recipes by name."""
+    return {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+
+
+def difference(present: Path, recipe: Path) -> Iterator[str]:
+    """The lines that the recipe changes, as a unified diff; none if it is what is there already."""
+    before = present.read_text(encoding="utf-8").splitlines() if present.exists() else []
+    after = recipe.read_text(encoding="utf-8").splitlines()
+    return difflib.unified_diff(before, after, str(present), f"{present} by recipe {recipe.stem}", n=1, lineterm="")
+
+
+def take(present: Path, recipe: Path) -> Path | None:
+    """Put the recipe in the place of ``present``.
+
+    Returns:
+        Where the former file is kept, if there was one.
+    """
+    kept = _keep(present, recipe.stem) if present.exists() else None
+    with io.new_file(present) as partial:
+        partial.write_bytes(recipe.read_bytes())
+    return kept
+
+
+def _keep(present: Path, name: str) -> Path:
+    for number in count(1):
+        suffix = "" if number == 1 else f"-{number}"
+        kept = present.with_name(f"{present.stem}.before-{name}{suffix}{present.suffix}")
+        try:
+            with kept.open("xb") as file:  # never over another file
+                file.write(present.read_bytes())
+        except FileExistsError:
+            continue
+        return kept
+    raise AssertionError("numbers end")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", help="a recipe; all are listed without it")
+    parser.add_argument("--show", action="store_true", help="change nothing")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the file to change (default: params.yaml)")
+    options = parser.parse_args()
+    known = available()
+    if options.name is None:
+        for name, path in known.items():
+            print(f"{name:10} {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
+        return
+    if options.name not in known:
+        close = difflib.get_close_matches(options.name, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
+        raise io.StageError(f"no recipe {options.name}; {hint}")
+    recipe = known[options.name]
+    changes = list(difference(options.params, recipe))
+    if not changes:
+        print(f"{options.params} is the recipe {options.name} already")
+        return
+    print("\n".join(changes))
+    if options.show:
+        return
+    kept = take(options.params, recipe)
+    settings = params.load(options.params)
+    where = getattr(settings.datasets[settings.dataset], "path", "")
+    print(f"\n{options.params} is now the recipe {options.name}" + (f"; the former one is {kept}" if kept else ""))
+    if not Path(where).is_dir():
+        print(f"{where}: no such folder yet; put the dataset there or set datasets.{settings.dataset}.path", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    io.run(main)
