@@ -36,13 +36,13 @@ SMALL = {
 }
 
 
-def make_small(params: Path) -> None:
-    """Give params.yaml the settings of SMALL."""
+def make_small(params: Path, **more: object) -> None:
+    """Give params.yaml the settings of SMALL, and others of the test's own by their dotted names."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1000
     content = yaml.load(params.read_text(encoding="utf-8"))
-    for keys, value in SMALL.items():
+    for keys, value in {**SMALL, **more}.items():
         *sections, key = keys.split(".")
         section = content
         for name in sections:

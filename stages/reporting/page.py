@@ -52,6 +52,8 @@ def render(rows: Sequence[Row], records: Path, out: Path, settings: Params) -> s
         measured_at=words.measured_at(rows),
         protocol=_protocol(rows),
         prune=settings.prune,
+        conditions=words.conditions(rows),
+        rank1=words.rank1(rows),
         links=lambda row: _links(row, records, out),
         words=words,
     )

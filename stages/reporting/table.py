@@ -23,7 +23,7 @@ COLUMNS = {
     "dataset": ("variant", "dataset"),
     "data": ("data",),
     "evidence": ("evidence",),
-    **{f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in ("mean", "mean_low", "mean_high", "nm", "bg", "cl")},
+    **{f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in ("mean", "mean_low", "mean_high")},
     "probes": ("accuracy", "probes"),
     **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
     "latency_cov": ("latency_ms", "cov"),
@@ -54,10 +54,12 @@ def text(rows: Sequence[Row]) -> str:
 
 
 def _grid(rows: Sequence[Row]) -> list[str]:
-    head = ("", "variant", "mean", "[95 %]", "NM", "BG", "CL", "p50 ms", "ms/video s", "speed-up", "MB", "status")
-    cells = [head, *(_cells(row) for row in rows)]
+    kinds = words.conditions(rows)
+    figures = ("p50 ms", "ms/video s", "speed-up", "MB", "status")
+    head = ("", "variant", "mean", "[95 %]", *(kind.upper() for kind in kinds), *figures)
+    cells = [head, *(_cells(row, kinds) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    left = {0, 1, 11}
+    left = {0, 1, len(head) - 1}
     lines = []
     for position, line in enumerate(cells):
         parts = [cell.ljust(w) if c in left else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True))]
@@ -69,13 +71,13 @@ def _grid(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, kinds: Sequence[str]) -> tuple[str, ...]:
     return (
         "*" if row.optimal else " ",
         textwrap.shorten(row.name, 28, placeholder="..."),
         words.percent(row.get("accuracy", "rank1_mean")),
         f"[{words.interval(row.get('accuracy', 'rank1_mean_low'), row.get('accuracy', 'rank1_mean_high'), 'percent')}]",
-        *(words.percent(row.get("accuracy", f"rank1_{kind}")) for kind in ("nm", "bg", "cl")),
+        *(words.percent(row.get("accuracy", f"rank1_{kind}")) for kind in kinds),
         words.significant(row.get("latency_ms", "p50")),
         words.significant(row.get("ms_per_video_second")),
         words.times(row.speedup),
@@ -86,9 +88,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """One line a variant, one column a figure, empty where unknown."""
+    columns = dict(COLUMNS)
+    columns |= {f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in words.conditions(rows)}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         for row in rows:
             own = {
                 "model": row.model,
@@ -101,7 +105,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
                 "pareto_optimal": row.optimal,
                 "speedup": row.speedup,
             }
-            writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in COLUMNS.items()])
+            writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, float]:

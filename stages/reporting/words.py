@@ -7,6 +7,25 @@ from collections.abc import Sequence
 from stages.reporting.records import Row
 
 DASH = "–"
+# In the order of the field's tables; a user's own come after them.
+CONDITIONS = {
+    "nm": "normal walking",
+    "bg": "with a bag",
+    "cl": "in a coat",
+    "n": "normal walking",
+    "b": "with a backpack",
+    "s": "in coating shoes",
+    "tn": "normal walking months later",
+    "tb": "with a backpack months later",
+    "ts": "in coating shoes months later",
+}
+PROTOCOLS = {
+    "casia-b": "over all pairs of different views",
+    "oumvlp": "over all pairs of different views, without walks whose person is not enrolled in that view",
+    "tum-gaid": "in the one view of that dataset",
+    "cross-view": "over all pairs of different views",
+    "all-views": "over the enrolled walks of all views",
+}
 
 
 def data(rows: Sequence[Row]) -> str:
@@ -40,6 +59,24 @@ def runtime(rows: Sequence[Row]) -> str:
             name, version = row.get("device", "runtime"), row.get("device", "runtime_version")
             found[f"{name} {version}, {threads} thread{'s' * (threads != 1)}, batch {batch}"] = None
     return "; ".join(found)
+
+
+def conditions(rows: Sequence[Row]) -> list[str]:
+    """The walking conditions whose rank-1 the records have, such as ["nm", "bg", "cl"]."""
+    keys = {key for row in rows for key in row.get("accuracy") or {}}
+    kinds = {key.removeprefix("rank1_") for key in keys if key.startswith("rank1_") and not key.endswith(("_low", "_high"))}
+    known = list(CONDITIONS)
+    return sorted(
+        kinds - {"mean", "all_probes"}, key=lambda kind: (kind not in known, known.index(kind) if kind in known else kind)
+    )
+
+
+def rank1(rows: Sequence[Row]) -> str:
+    """How rank-1 was measured, and what the conditions' short names mean."""
+    protocols = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
+    parts = [PROTOCOLS[protocol] for protocol in protocols]
+    parts += [f"{kind.upper()} {CONDITIONS[kind]}" for kind in conditions(rows) if kind in CONDITIONS]
+    return "; ".join(parts)
 
 
 def measured_at(rows: Sequence[Row]) -> str:
