@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
@@ -14,8 +15,16 @@ from gait.data.readers import Faults
 # Real silhouettes have about a thousand bytes and 320 x 240 px, real colour frames 640 x 480. What claims to be much larger
 # must not fill the memory.
 LARGEST_PICTURE = 4 * 2**20
+LARGEST_COLOUR_PICTURE = 64 * 2**20
 MOST_PIXELS = 2**24
+MOST_DECODED = 2**31  # bytes of a walk's frames together: 40 s of colour at 640 x 480 and 60 frames/s
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the header that has the size
+# How files of each container start: AVI, MP4 and MOV, Matroska and WebM, MPEG. FFmpeg would also follow a playlist that is
+# called .avi, to any file or address that it names.
+_CONTAINER = re.compile(
+    rb"RIFF....AVI |....(ftyp|moov|mdat|wide|free|skip|pnot)|\x1a\x45\xdf\xa3|\x00\x00\x01[\xba\xb3]", re.DOTALL
+)
 
 
 def grey(png: bytes) -> np.ndarray | None:
@@ -23,17 +32,31 @@ def grey(png: bytes) -> np.ndarray | None:
 
     Decoders show what they can of a broken file; here each chunk's checksum must be right.
     """
-    if not _intact(png):
+    return _decoded(png, cv2.IMREAD_GRAYSCALE) if _intact_png(png) else None
+
+
+def colour(content: bytes) -> np.ndarray | None:
+    """A PNG, JPEG or BMP file's picture, uint8 [height, width, 3] (blue, green, red); None if it is damaged or too large."""
+    intact = _intact_png(content) or _intact_jpeg(content) or _intact_bmp(content)
+    return _decoded(content, cv2.IMREAD_COLOR) if intact else None
+
+
+def _decoded(content: bytes, flags: int) -> np.ndarray | None:
+    try:
+        frame = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
         return None
-    frame = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
     return frame if frame is not None and frame.size else None
 
 
-def _intact(png: bytes) -> bool:
-    if not png.startswith(_PNG_START):
+def _small(width: int, height: int) -> bool:
+    return 0 < width * height <= MOST_PIXELS
+
+
+def _intact_png(png: bytes) -> bool:
+    if not png.startswith(_PNG_START) or png[12:16] != b"IHDR":
         return False
-    width, height = (int.from_bytes(png[first : first + 4], "big") for first in (16, 20))
-    if width * height > MOST_PIXELS:
+    if not _small(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")):
         return False
     at = len(_PNG_START)
     while at + 12 <= len(png):
@@ -47,16 +70,43 @@ def _intact(png: bytes) -> bool:
     return False
 
 
-def read_picture(path: Path, faults: Faults) -> bytes | None:
-    """A picture file's content; None, and a fault, if it is no file or too large."""
-    if not path.is_file():
-        faults.append(f"{path}: not a readable file")
-        return None
-    size = path.stat().st_size
-    if size > LARGEST_PICTURE:
-        faults.append(f"{path}: too large for a picture ({size} bytes)")
-        return None
-    return path.read_bytes()
+def _intact_jpeg(jpeg: bytes) -> bool:
+    """Whether a JPEG file's segments are whole up to the picture, the picture is small and has an end."""
+    at, small = 2, False
+    while jpeg.startswith(b"\xff\xd8\xff") and at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
+        kind = jpeg[at + 1]
+        if kind == 0xFF:  # padding
+            at += 1
+            continue
+        if kind in _JPEG_FRAMES:
+            small = _small(int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big"))
+            if not small:
+                return False
+        if kind == 0xDA:
+            return small and jpeg.find(b"\xff\xd9", at) > 0
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return False
+
+
+def _intact_bmp(bmp: bytes) -> bool:
+    if not bmp.startswith(b"BM") or len(bmp) < 54 or int.from_bytes(bmp[2:6], "little") > len(bmp):
+        return False
+    width, height = (int.from_bytes(bmp[first : first + 4], "little", signed=True) for first in (18, 22))
+    return _small(width, abs(height))  # rows from the top have a negative height
+
+
+def read_picture(path: Path, faults: Faults, largest: int = LARGEST_PICTURE) -> bytes | None:
+    """A picture file's content; None, and a fault, if it is no file, cannot be read or has more than ``largest`` bytes."""
+    try:
+        if not path.is_file():
+            faults.append(f"{path}: not a readable file")
+        elif (size := path.stat().st_size) > largest:
+            faults.append(f"{path}: too large for a picture ({size} bytes)")
+        else:
+            return path.read_bytes()
+    except OSError as error:
+        faults.append(f"{path}: not readable ({error.strerror})")
+    return None
 
 
 def silhouettes(files: Mapping[int, bytes], names: Mapping[int, str], faults: Faults) -> dict[int, np.ndarray]:
@@ -77,6 +127,36 @@ def silhouettes(files: Mapping[int, bytes], names: Mapping[int, str], faults: Fa
     return decoded
 
 
+def read_silhouettes(paths: Mapping[int, Path], faults: Faults) -> dict[int, np.ndarray]:
+    """The same of files on disk; see :func:`silhouettes`."""
+    decoded: dict[int, np.ndarray] = {}
+    for number, path in sorted(paths.items()):
+        if (content := read_picture(path, faults)) is not None:
+            decoded |= silhouettes({number: content}, {number: str(path)}, faults)
+    return decoded
+
+
+def read_frames(paths: Iterable[Path], faults: Faults) -> list[np.ndarray]:
+    """Colour frames from picture files, uint8 [height, width, 3] (blue, green, red), all of the first one's size.
+
+    What is unreadable or of another size is left out and noted.
+    """
+    frames: list[np.ndarray] = []
+    for path in paths:
+        if (content := read_picture(path, faults, LARGEST_COLOUR_PICTURE)) is None:
+            continue
+        if (frame := colour(content)) is None:
+            faults.append(f"{path} is not a readable picture")
+        elif frames and frame.shape != frames[0].shape:
+            faults.append(f"{path} differs in size from the walk's first picture")
+        elif (len(frames) + 1) * frame.nbytes > MOST_DECODED:
+            faults.append(f"{path}: the walk is too long, and only the {len(frames)} frames before are used")
+            break
+        else:
+            frames.append(frame)
+    return frames
+
+
 def read_video(path: Path, faults: Faults, colour: bool = False) -> list[np.ndarray]:
     """The frames of a video, uint8 [height, width], or [height, width, 3] (blue, green, red) in colour.
 
@@ -85,21 +165,34 @@ def read_video(path: Path, faults: Faults, colour: bool = False) -> list[np.ndar
     if not path.is_file():
         faults.append(f"{path}: no such file")
         return []
+    if not _is_video(path):
+        faults.append(f"{path}: not a readable video")
+        return []
     capture = cv2.VideoCapture(str(path))
     expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MOST_PIXELS:
         capture.release()
         faults.append(f"{path}: its frames are too large")
         return []
-    frames = []
+    frames: list[np.ndarray] = []
     while True:
         more, frame = capture.read()
-        if not more:
+        if not more or (frames and frame.shape[:2] != frames[0].shape[:2]):
             break
         frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if frame.ndim == 3 and not colour else frame)
+        if len(frames) * frames[0].nbytes > MOST_DECODED:
+            break
     capture.release()
     if not frames:
         faults.append(f"{path}: not a readable video")
     elif len(frames) < expected:
         faults.append(f"{path}: {expected} frames announced, {len(frames)} readable")
     return frames
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _CONTAINER.match(file.read(12)) is not None
+    except OSError:
+        return False

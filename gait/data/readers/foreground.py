@@ -1,0 +1,132 @@
+"""A walking person's silhouettes from the frames of a fixed camera, by background subtraction.
+
+The background is the median of a walk's frames, or a picture of the empty place where a dataset has one. (Mixture models
+such as OpenCV's MOG2 need longer videos: in the two or three seconds of a walk they learn the person too.) A pixel belongs
+to the person if it differs from the background by more than the frames' noise, and by enough of what its neighbours differ,
+which keeps the blurred outline as narrow as the person; the largest connected part counts, and small holes in it are closed.
+
+Limits: the camera must not move or zoom, its exposure may change only as a whole, and there must be one person who walks
+across the picture. Who comes straight towards the camera or stands still covers the same pixels most of the time and becomes
+background, unless there is a picture of it; several people are not told apart; sharp shadows count as part of the person.
+Where that does not suit, bring silhouettes from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from gait.data.readers import Faults
+
+NOISE_FACTOR = 4.0  # how many standard deviations of the noise a person differs from the background at least
+LEAST_NOISE = 1.0  # grey levels: compressed videos have none where nothing moves, and some around whatever does
+OUTLINE = 0.45  # share of the largest difference nearby that a pixel of the person must have
+SMALLEST_PERSON = 0.002  # of the picture
+LARGEST_HOLE = 0.02  # of the person
+MEDIAN_FRAMES = 61  # as many show the background as well as all do
+SPARSE = 4  # every so many rows and columns show the noise as well as all do
+SCALE_ROWS = 240  # the sizes below are for pictures of so many rows and grow with them
+DETAIL, GAP, PARTED = (
+    1,
+    2,
+    4,
+)  # px: finest detail, gaps closed within the person and gaps between their parts, each to a side
+
+
+def silhouettes(frames: Sequence[np.ndarray], background: np.ndarray | None = None) -> list[np.ndarray]:
+    """A silhouette for each frame of a walk.
+
+    Args:
+        frames: uint8 [height, width] or [height, width, 3], all of one shape.
+        background: the same place without the person, of the same shape; without it, the median of the frames.
+
+    Returns:
+        uint8 [height, width] each, 0 or 255; all 0 where nobody is seen or the left or right edge cuts the person off.
+    """
+    if not frames:
+        return []
+    if background is None:
+        chosen = np.linspace(0, len(frames) - 1, min(len(frames), MEDIAN_FRAMES)).round().astype(int)
+        background = np.median([frames[index] for index in chosen], axis=0)
+    background = background.astype(np.float32)
+    unit = max(1, round(frames[0].shape[0] / SCALE_ROWS))
+    noise = max(LEAST_NOISE, float(np.median([_noise(_difference(frame, background)) for frame in frames])))
+    return [_person(_difference(frame, background), NOISE_FACTOR * noise, unit) for frame in frames]
+
+
+def _difference(frame: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """How much each pixel differs, float32 [height, width], after a change of brightness of the whole is taken away."""
+    difference = frame - background
+    difference = np.abs(difference - np.median(difference[::SPARSE, ::SPARSE], axis=(0, 1)))
+    return difference if difference.ndim == 2 else difference.max(2)
+
+
+def _noise(difference: np.ndarray) -> float:
+    """Standard deviation of the noise: the small differences are its, the large ones are the person's."""
+    some = difference[::SPARSE, ::SPARSE]
+    small = some[some <= 4 * max(LEAST_NOISE, float(np.median(some)))]
+    return float(np.sqrt(np.mean(small**2)))
+
+
+def _person(difference: np.ndarray, threshold: float, unit: int) -> np.ndarray:
+    detail, gap, parted = _disc(unit * DETAIL), _disc(unit * GAP), np.ones((2 * unit * PARTED + 1,) * 2)
+    outline = OUTLINE * cv2.dilate(difference, np.ones((2 * unit + 1, 2 * unit + 1)))
+    mask: np.ndarray = ((difference > threshold) & (difference >= outline)).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((2 * unit + 1, 2 * unit + 1)))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, detail)
+    # Parts of one person may be apart where clothes look like the background.
+    count, parts, sizes, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, parted))
+    if count == 1:
+        return mask
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap)
+    mask[parts != 1 + sizes[1:, cv2.CC_STAT_AREA].argmax()] = 0
+    area = int(mask.sum())
+    if area < SMALLEST_PERSON * mask.size or mask[:, [0, -1]].any():
+        return np.zeros_like(mask)
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
+    hole = sizes[:, cv2.CC_STAT_AREA] < LARGEST_HOLE * area
+    hole[0] = False
+    mask[hole[parts]] = 1
+    return 255 * mask
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
+class Footage:
+    """A walk's colour frames as :class:`gait.data.readers.Clip` wants them, read once and let go with the clip.
+
+    Args:
+        frames: reads them, uint8 [height, width, 3], all of one shape, and adds what is wrong to the faults given.
+        background: reads the picture of the empty place in the same way, or gives None.
+    """
+
+    def __init__(
+        self,
+        frames: Callable[[Faults], list[np.ndarray]],
+        background: Callable[[Faults], np.ndarray | None] = lambda faults: None,
+    ) -> None:
+        self._read, self._read_background = frames, background
+        self._frames: list[np.ndarray] | None = None
+        self._faults: Faults = []
+
+    def silhouettes(self, faults: Faults) -> Mapping[int, np.ndarray]:
+        frames, found = self._take(faults), list[str]()
+        background = self._read_background(found)
+        if background is not None and frames and background.shape != frames[0].shape:
+            found.append("the picture of the background and the frames differ in size, and it is not used")
+            background = None
+        faults += found
+        return dict(enumerate(silhouettes(frames, background), start=1))
+
+    def video(self, faults: Faults) -> list[np.ndarray]:
+        return [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in self._take(faults)]
+
+    def _take(self, faults: Faults) -> list[np.ndarray]:
+        if self._frames is None:
+            self._frames = self._read(self._faults)
+        faults += [fault for fault in self._faults if fault not in faults]
+        return self._frames

@@ -1,0 +1,77 @@
+"""Reading the form in which OU-MVLP is distributed, its archives unzipped.
+
+``Silhouette_000-00/00001/0001.png`` and so on: view and walk, identity, frame (Takemura et al., IPSJ Trans. CVA 10:4, 2018).
+There are no videos.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from gait.data.readers import Clip, Faults, pictures, tree
+from gait.errors import DataError
+
+CONDITIONS = ("00", "01")  # the walks, named as in the dataset
+VIEWS = tuple(f"{degrees:03d}" for half in (0, 180) for degrees in range(half, half + 91, 15))
+PEOPLE = 10307
+_FOLDER = re.compile(r"Silhouette_([0-9]{3})-([0-9]{2})")
+_IDENTITY = re.compile(r"[0-9]{5}")
+_FRAME = re.compile(r"([0-9]{4})\.png")
+
+
+class OuMvlp:
+    """A :class:`gait.data.readers.Reader`; a unit is one walk in one view, such as "00001/00/000"."""
+
+    fps = 25.0
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def identities(self) -> list[str]:
+        found = {identity for identity, _, _ in self._walks()}
+        if not found:
+            raise DataError(f"{self._root}: holds no folder Silhouette_000-00/00001 ...")
+        return sorted(found)
+
+    def units(self) -> list[str]:
+        return sorted("/".join(walk) for walk in self._walks())
+
+    def files(self, unit: str) -> list[Path]:
+        return list(self._frames(unit).values())
+
+    def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
+        identity, condition, view = unit.split("/")
+        yield Clip(identity, condition, view, partial(pictures.read_silhouettes, self._frames(unit)))
+
+    def expected(self) -> Iterator[str]:
+        return (
+            f"{person:05d}-{condition}-{view}"
+            for person in range(1, PEOPLE + 1)
+            for condition in CONDITIONS
+            for view in VIEWS
+        )
+
+    def split(self) -> dict[str, list[str]]:
+        return {}
+
+    def _walks(self) -> Iterator[tuple[str, str, str]]:
+        """Identity, condition and view of each walk's folder; there are 288,596, so that none of them is looked into."""
+        for folder in tree.entries(self._root):
+            if (match := _FOLDER.fullmatch(folder.name)) and folder.is_dir():
+                for person in tree.entries(folder.path):
+                    if _IDENTITY.fullmatch(person.name) and person.is_dir():
+                        yield person.name, match[2], match[1]
+
+    def _frames(self, unit: str) -> dict[int, Path]:
+        identity, condition, view = unit.split("/")
+        folder = self._root / f"Silhouette_{view}-{condition}" / identity
+        found = ((_FRAME.fullmatch(entry.name), entry.path) for entry in tree.entries(folder))
+        return {int(match[1]): Path(path) for match, path in found if match}
+
+
+def open_dataset(root: Path) -> OuMvlp:
+    """A reader of the folder that holds Silhouette_000-00 and so on."""
+    return OuMvlp(root)
