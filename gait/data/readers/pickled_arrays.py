@@ -17,7 +17,7 @@ import numpy as np
 
 MOST_OPERATIONS = 2**20  # numpy needs up to 40 for an array
 MOST_FRAMES = 2**16
-LONGEST_SIDE = 2**16
+LONGEST_SIDE = MOST_FRAMES
 PLAIN = {
     *("BININT", "BININT1", "BININT2", "LONG1", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("SHORT_BINSTRING", "BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
@@ -82,8 +82,12 @@ def read(content: bytes) -> list[np.ndarray]:
     frames: list[np.ndarray] = []
     taken = 0
     for array in arrays:
-        if not isinstance(array, _Array) or not isinstance(array.data, bytes | bytearray | str):
-            raise Refused("it holds something else than arrays of bytes")
+        if not isinstance(array, _Array):
+            raise Refused("it holds something else than arrays")
+        if array.code != "u1":
+            raise Refused(f"an array of type {ascii(array.code)[:20]}; silhouettes are uint8 ('u1'), 0 to 255")
+        if not isinstance(array.data, bytes | bytearray | str):
+            raise Refused("an array without bytes")
         taken += len(array.data)  # many arrays may have the same bytes
         if taken > len(content):
             raise Refused("its frames would be larger than the file")
@@ -98,14 +102,10 @@ def read(content: bytes) -> list[np.ndarray]:
 def _frames(array: np.ndarray, dimensions: int) -> list[np.ndarray]:
     if array.ndim != dimensions:
         raise Refused(f"an array of {array.ndim} dimensions where {dimensions} are expected")
-    if dimensions == 3 and len(array) > MOST_FRAMES:
-        raise Refused(f"more than {MOST_FRAMES} frames")
     return [array] if dimensions == 2 else list(array)
 
 
 def _decoded(array: _Array) -> np.ndarray:
-    if array.code != "u1":
-        raise Refused(f"an array of type {ascii(array.code)[:20]}; silhouettes are uint8 ('u1'), 0 to 255")
     data = array.data.encode("latin1") if isinstance(array.data, str) else array.data  # Python 2 had no other bytes
     shape = _whole_numbers(array.shape)
     if min(shape, default=0) < 1 or math.prod(shape) != len(data):
