@@ -28,11 +28,7 @@ LARGEST_HOLE = 0.02  # of the person
 MEDIAN_FRAMES = 61  # as many show the background as well as all do
 SPARSE = 4  # every so many rows and columns show the noise as well as all do
 SCALE_ROWS = 240  # the sizes below are for pictures of so many rows and grow with them
-DETAIL, GAP, PARTED = (
-    1,
-    2,
-    4,
-)  # px: finest detail, gaps closed within the person and gaps between their parts, each to a side
+DETAIL, GAP, PARTED = 1, 2, 4  # px to each side: finest detail, gaps within the person, gaps between their parts
 
 
 def silhouettes(frames: Sequence[np.ndarray], background: np.ndarray | None = None) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from tests.gait.readers import trees
 
 # Measured over several walkers: 0.88 to 0.95 from frames as they were filmed, 0.88 to 0.92 from MPEG-4; the picture of the
 # empty room lifts the view from the front from 0.5 to 0.86.
-VIEWS = {"054": 0.88, "090": 0.88, "126": 0.85}
+VIEWS = {"054": 0.85, "090": 0.88, "126": 0.82}
 
 
 def mean_overlap(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
@@ -28,7 +28,7 @@ def mean_overlap(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
 def test_walkers_seen_across_are_found_closely(view: str) -> None:
     walk = trees.walk(view)
     found = foreground.silhouettes(walk.video)
-    assert mean_overlap(found, walk.silhouettes) > VIEWS[view] - 0.05
+    assert mean_overlap(found, walk.silhouettes) > VIEWS[view]
     assert {frame.dtype for frame in found} == {np.dtype(np.uint8)}
     assert set(np.unique(found)) == {0, 255}
 
