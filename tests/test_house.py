@@ -51,11 +51,9 @@ def test_the_devices_side_needs_no_framework() -> None:
         assert not {"torch", "tensorflow", "keras", "mlflow"} & set(top_level_names(path)), path
 
 
-def test_nothing_reads_pickles_but_the_restricted_reader() -> None:
+def test_nothing_reads_pickles() -> None:
     for package in (*LIBRARIES, "stages", "workflow"):
         for path in modules(package):
-            if path == ROOT / "gait/data/readers/pickles.py":
-                continue
             assert not {"pickle", "cloudpickle", "joblib", "dill"} & set(top_level_names(path)), path
 
 
