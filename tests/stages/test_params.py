@@ -55,7 +55,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "    subjects: 5 # ",
             "datasets.walkers.partition.train_subjects = 42: must be less than subjects",
         ),
-        ('["072"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
+        ('["054"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (
             "  cnn2d: {epochs: 3, ",
