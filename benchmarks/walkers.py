@@ -11,31 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from gait.evaluation import gei, protocols
+from gait.evaluation.hits import Hits
 from stages import params
 from stages.frameworks import framework
 from stages.inputs import open_data
 
 
-def row(name: str, found: protocols.Rank1) -> dict[str, Any]:
+def row(name: str, found: Hits) -> dict[str, Any]:
     """Rank-1 in % by condition, and by how much nm is above cl: 95 % bootstrap interval over people."""
     low, high = found.gap("rank1_nm", "rank1_cl")
     figures = {key: round(value, 1) for key, value in found.summary().items()}
     return {"name": name, **figures, "nm_minus_cl": [round(low, 1), round(high, 1)]}
 
 
-def dense(root: Path, model: str, entry: Any) -> protocols.Rank1:
+def dense(root: Path, model: str, entry: Any) -> Hits:
     """A trained model on the test people."""
     partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
     library = framework(entry.framework)
     trained = library.load(root / "results/train" / model)
-    signatures = library.embed(trained, store, [*partition.gallery, *partition.probe])
+    signatures = library.embed(trained, store, partition.test)
     return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe)
 
 
-def energy_images(root: Path, model: str) -> protocols.Rank1:
+def energy_images(root: Path, model: str) -> Hits:
     """The nearest gait-energy image, on the sequences on which a silhouette model is tested."""
     partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
-    images = gei.signatures(store, [*partition.gallery, *partition.probe])
+    images = gei.signatures(store, partition.test)
     return protocols.casia_b(images, store.sequences, partition.gallery, partition.probe)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,30 +163,29 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
 def accuracy(
     runtime: Runtime, engine: Path, store: SequenceStore, partition: Partition, signature: dict[str, Any], threads: int
 ) -> dict[str, Any]:
-    """Rank-1 of the engine itself on the gallery and probe sequences.
+    """What the partition's protocol says of the engine itself.
 
     Raises:
         EngineFailed: the engine's signatures have another shape than declared or are not finite.
     """
-    positions = sorted({*partition.gallery, *partition.probe})
-    owners: list[int] = []
+    shape = signature["input"]["shape"]
+    inputs = (
+        sample
+        for position in io.progress(partition.test, len(partition.test), "accuracy of the engine, sequences")
+        for sample in signatures.samples(store, store.sequences[position], shape)
+    )
 
-    def inputs() -> Iterator[np.ndarray]:
-        for position in io.progress(positions, len(positions), "accuracy of the engine, sequences"):
-            for sample in signatures.samples(store, store.sequences[position], signature["input"]["shape"]):
-                owners.append(position)
-                yield sample
-
-    outputs = runtime.run(engine, inputs(), threads)
-    of: dict[int, list[np.ndarray]] = {position: [] for position in positions}
-    for position, output in zip(owners, outputs, strict=True):
+    def checked(output: np.ndarray) -> np.ndarray:
         if list(output.shape) != list(signature["output"]["shape"]) or not np.isfinite(output).all():
             raise EngineFailed(
                 f"the engine's signature {list(output.shape)} is not finite or not {signature['output']['shape']}"
             )
-        of[position].append(output)
-    averaged = {position: signatures.average(found) for position, found in of.items()}
-    result = protocols.evaluate(averaged, store.sequences, partition.gallery, partition.probe)
+        return output
+
+    found = map(checked, runtime.run(engine, inputs, threads))
+    collected = signatures.Signatures.collect(signatures.owners(store, partition.test, shape), found)
+    del found  # a runtime may hand over a list of all outputs
+    result = protocols.evaluate(collected, store.sequences, partition, threads=threads)
     return {**{key: round(value, 4) for key, value in result.items()}, "source": "engine"}
 
 

@@ -22,14 +22,14 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(settings.threads.finetune)
     model = library.load(options.pruned)
-    test = [*partition.gallery, *partition.probe]
     with io.new_directory(options.out) as out:
         history = library.finetune(model, store, partition.train, entry, settings.finetune[options.model])
         io.write_json(out / "history.json", history)
         library.save(model, out)
-        rank1 = evaluate(library.embed(model, store, test), store.sequences, partition.gallery, partition.probe)
-        io.write_json(out / "metrics.json", {**rank1, "params": library.parameters(model)})
-    print(f"{options.model}: mean rank-1 {rank1['rank1_mean']:.1f} %")
+        signatures = library.embed(model, store, partition.test)
+        found = evaluate(signatures, store.sequences, partition, threads=settings.threads.finetune)
+        io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
+    print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
 
 
 if __name__ == "__main__":

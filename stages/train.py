@@ -25,10 +25,10 @@ def main() -> None:
         history = library.fit(model, store, partition.train, entry)
         io.write_json(out / "history.json", history)
         library.save(model, out)
-        found = library.embed(model, store, [*partition.gallery, *partition.probe])
-        rank1 = evaluate(found, store.sequences, partition.gallery, partition.probe)
-        io.write_json(out / "metrics.json", {**rank1, "params": library.parameters(model)})
-    print(f"{options.model}: mean rank-1 {rank1['rank1_mean']:.1f} %")
+        signatures = library.embed(model, store, partition.test)
+        found = evaluate(signatures, store.sequences, partition, threads=settings.threads.train)
+        io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
+    print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 
 from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
+from gait.evaluation.signatures import Signatures
 
 
 def energy_image(frames: np.ndarray) -> np.ndarray:
@@ -15,6 +16,7 @@ def energy_image(frames: np.ndarray) -> np.ndarray:
     return network_input(frames, "silhouette").mean(0)
 
 
-def signatures(store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
+def signatures(store: SequenceStore, positions: Sequence[int]) -> Signatures:
     """The energy image of each sequence as a signature of one part, [1, 64 * 44]."""
-    return {position: energy_image(store.frames(store.sequences[position])).reshape(1, -1) for position in positions}
+    images = (energy_image(store.frames(store.sequences[position])).reshape(1, 1, -1) for position in positions)
+    return Signatures.collect(positions, images)

@@ -1,150 +1,218 @@
-"""CASIA-B's protocol: rank-1 identification across views (Yu et al., ICPR 2006; cells as in GaitSet, section 4.2)."""
+"""The datasets' protocols: from signatures of gallery and probe sequences to the rates that papers report.
+
+CASIA-B: rank-r across views, identical views excluded (Yu et al., ICPR 2006; cells of Chao et al., AAAI 2019, section 4.2).
+OU-MVLP: the same with 14 views (Takemura et al., IPSJ 2018), with and without the probes that nobody enrolled.
+TUM-GAID: by the nearest sequence, and by the votes of nearest samples, as optical-flow networks are published.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from gait.data.partitions import Partition
 from gait.data.sequences import Sequence as GaitSequence
 from gait.errors import DataError
+from gait.evaluation import neighbours
+from gait.evaluation.distances import Distance
+from gait.evaluation.hits import Hits
+from gait.evaluation.ranking import NOBODY, Search, closer_wrong
+from gait.evaluation.signatures import Signatures
 
-BOOTSTRAPS = 1000
-
-
-def normalised(signatures: np.ndarray) -> np.ndarray:
-    """Signatures [..., channels] scaled to length 1 along the channels; zero vectors stay zero."""
-    lengths = np.linalg.norm(signatures, axis=-1, keepdims=True)
-    return signatures / np.where(lengths > 0, lengths, 1)
-
-
-def distances(probes: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Mean over parts of the Euclidean distance: [p, parts, c] and [g, parts, c] -> [p, g]."""
-    total = np.zeros((len(probes), len(gallery)), np.float64)
-    for part in range(probes.shape[1]):
-        ours, theirs = probes[:, part].astype(np.float64), gallery[:, part].astype(np.float64)
-        squared = (ours**2).sum(1)[:, None] + (theirs**2).sum(1)[None, :] - 2 * ours @ theirs.T
-        total += np.sqrt(np.maximum(squared, 0))
-    return total / probes.shape[1]
-
-
-@dataclass(frozen=True)
-class Rank1:
-    """Hits of every probe against the gallery of every other view.
-
-    Attributes:
-        kinds: walking condition of each probe, such as "nm".
-        identities: whose walk each probe is.
-        probe_views: view of each probe.
-        gallery_views: the views of the columns of ``hits``.
-        hits: [probes, gallery views] 1.0 if the nearest gallery sequence of that view is the same person, 0.0 if not,
-            NaN where the cell is excluded because the views are identical.
-    """
-
-    kinds: np.ndarray
-    identities: np.ndarray
-    probe_views: np.ndarray
-    gallery_views: np.ndarray
-    hits: np.ndarray
-
-    def table(self, kind: str, of: np.ndarray | None = None) -> np.ndarray:
-        """Rank-1 in % for one condition: [probe views, gallery views], NaN where excluded or without a probe.
-
-        Args:
-            kind: walking condition.
-            of: positions of the probes to count, with repetitions; all by default.
-        """
-        rows = np.arange(len(self.kinds)) if of is None else of
-        rows = rows[self.kinds[rows] == kind]
-        views = np.unique(self.probe_views)
-        cells = np.full((len(views), len(self.gallery_views)), np.nan)
-        for row, view in enumerate(views):
-            of_view = self.hits[rows[self.probe_views[rows] == view]]
-            if len(of_view):
-                cells[row] = 100 * of_view.mean(0)
-        return cells
-
-    def summary(self, of: np.ndarray | None = None) -> dict[str, float]:
-        """``rank1_<kind>`` and their mean ``rank1_mean`` in %: mean over gallery views, then over probe views."""
-        result = {}
-        for kind in np.unique(self.kinds):
-            cells = self.table(kind, of)
-            cells = cells[~np.isnan(cells).all(1)]
-            if len(cells):
-                result[f"rank1_{kind}"] = float(np.nanmean(cells, 1).mean())
-        result["rank1_mean"] = float(np.mean(list(result.values())))
-        return result
-
-    def interval(self, seed: int = 0) -> dict[str, float]:
-        """95 % bootstrap intervals over probe identities: ``<metric>_low`` and ``<metric>_high`` for all of summary."""
-        draws = self._draws(seed)
-        result: dict[str, float] = {}
-        for metric in self.summary():
-            low, high = np.percentile([draw[metric] for draw in draws if metric in draw], [2.5, 97.5])
-            result |= {f"{metric}_low": float(low), f"{metric}_high": float(high)}
-        return result
-
-    def gap(self, metric: str, other: str, seed: int = 0) -> tuple[float, float]:
-        """95 % bootstrap interval of the difference between two metrics of the same people, in percentage points."""
-        draws = self._draws(seed)
-        low, high = np.percentile([draw[metric] - draw[other] for draw in draws], [2.5, 97.5])
-        return float(low), float(high)
-
-    def _draws(self, seed: int) -> list[dict[str, float]]:
-        """The summary of as many people, drawn with replacement, again and again."""
-        rng = np.random.default_rng(seed)
-        people = np.unique(self.identities)
-        own = {person: np.flatnonzero(self.identities == person) for person in people}
-        return [
-            self.summary(np.concatenate([own[person] for person in rng.choice(people, len(people))]))
-            for _ in range(BOOTSTRAPS)
-        ]
-
-
-def casia_b(
-    signatures: Mapping[int, np.ndarray],
-    sequences: Sequence[GaitSequence],
-    gallery: Sequence[int],
-    probe: Sequence[int],
-) -> Rank1:
-    """Find the nearest gallery sequence of every view for every probe.
-
-    Args:
-        signatures: [parts, channels] of each position in ``gallery`` and ``probe``.
-        sequences: all sequences of the store.
-        gallery: positions of the enrolled sequences (nm-01 to nm-04).
-        probe: positions of the sequences to identify.
-
-    Raises:
-        DataError: gallery or probe is empty, or there is only one view, so that no cell remains.
-    """
-    if not gallery or not probe:
-        raise DataError("nothing to evaluate: the test identities have no gallery or no probe sequences")
-    probes, enrolments = (np.stack([signatures[position] for position in which]) for which in (probe, gallery))
-    between = distances(normalised(probes), normalised(enrolments))
-    enrolled_views = np.array([sequences[position].view for position in gallery])
-    enrolled = np.array([sequences[position].identity for position in gallery])
-    views = np.array([sequences[position].view for position in probe])
-    people = np.array([sequences[position].identity for position in probe])
-    gallery_views = np.unique(enrolled_views)
-    hits = np.full((len(probe), len(gallery_views)), np.nan)
-    for column, view in enumerate(gallery_views):
-        candidates = np.flatnonzero(enrolled_views == view)
-        nearest = enrolled[candidates[between[:, candidates].argmin(1)]]
-        hits[:, column] = np.where(views == view, np.nan, nearest == people)
-    if np.isnan(hits).all():
-        raise DataError("nothing to evaluate: identical views are excluded and there is only one view")
-    kinds = np.array([sequences[position].kind for position in probe])
-    return Rank1(kinds, people, views, gallery_views, hits)
+RANKS = (1, 5)
 
 
 def evaluate(
-    signatures: Mapping[int, np.ndarray],
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    partition: Partition,
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> dict[str, float]:
+    """The rates of a partition's protocol, in %, and the number of probes.
+
+    Args:
+        signatures: of all sequences in ``partition.test``; normalised in place.
+        sequences: all sequences of the store.
+        partition: who is looked for among whom, and by which protocol.
+        distance: the mean over parts of the Euclidean distance, or 1 minus the mean cosine.
+        threads: how many; the rates are the same.
+
+    Returns:
+        ``rank1_<kind>`` for every walking condition, their mean ``rank1_mean``, each with ``_low`` and ``_high`` (95 %
+        bootstrap interval over people), ``rank5_<kind>``, ``rank5_mean`` and ``probes``. Of OU-MVLP, whose probes are of
+        one condition: the means only, over probes whose identity is enrolled in the gallery view; ``rank1_all_probes`` and
+        ``rank5_all_probes``, which count the others as misses; and ``probes_without_gallery``, those that lack a
+        gallery sequence in any other view. Of TUM-GAID also ``knn7_<kind>`` and ``knn7_mean`` and, if the walks recorded
+        months later are there, ``rank1_tn``, ``knn7_tn`` and so on.
+
+    Raises:
+        DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
+            and identical views are excluded.
+    """
+    protocol = {"casia-b": casia_b, "cross-view": casia_b, "oumvlp": oumvlp, "tum-gaid": all_views, "all-views": all_views}
+    tested = signatures, sequences, partition.gallery, partition.probe
+    found = protocol[partition.protocol](*tested, distance, threads)
+    result = {**found.summary(), **found.interval(), **found.summary("rank5")}
+    if partition.protocol == "oumvlp":
+        result = {metric: rate for metric, rate in result.items() if metric.split("_")[1] == "mean"}
+        for rank in RANKS:
+            (result[f"rank{rank}_all_probes"],) = set(found.summary(f"rank{rank}_all_probes").values())
+        lacking = np.isnan(found.hits["rank1"]) & ~np.isnan(found.hits["rank1_all_probes"])
+        result["probes_without_gallery"] = int(lacking.any(1).sum())
+    if partition.protocol == "tum-gaid":
+        result |= votes(*tested).summary("knn7")
+        if partition.temporal_gallery and partition.temporal_probe:
+            later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe
+            rates = all_views(*later, distance, threads).summary() | votes(*later).summary("knn7")
+            result |= {metric.replace("_", "_t"): rate for metric, rate in rates.items() if not metric.endswith("_mean")}
+    return {**result, "probes": len(partition.probe)}
+
+
+def casia_b(
+    signatures: Signatures,
     sequences: Sequence[GaitSequence],
     gallery: Sequence[int],
     probe: Sequence[int],
-) -> dict[str, float]:
-    """Rank-1 of each walking condition and their mean, in %, with 95 % intervals, and the number of probes."""
-    result = casia_b(signatures, sequences, gallery, probe)
-    return {**result.summary(), **result.interval(), "probes": len(result.kinds)}
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> Hits:
+    """Look for every probe in the gallery of every view but its own.
+
+    Args:
+        signatures: of each position in ``gallery`` and ``probe``; the samples of a sequence are averaged.
+        sequences: all sequences of the store.
+        gallery: positions of the enrolled sequences (nm-01 to nm-04).
+        probe: positions of the sequences to identify.
+        distance: between two sequences.
+        threads: how many.
+
+    Returns:
+        Hits "rank1" and "rank5". A probe counts as a miss where its identity is not enrolled in the gallery's view.
+
+    Raises:
+        DataError: gallery or probe is empty, a sequence has no signature, or no cell remains: there is only one view.
+    """
+    enrolled_views, views = _names(sequences, gallery, "view"), _names(sequences, probe, "view")
+    own_view = views[:, None] == np.unique(enrolled_views)
+    closer = _closer(signatures, sequences, gallery, probe, enrolled_views, own_view, distance, threads)
+    return _hits(sequences, probe, views, np.unique(enrolled_views), {f"rank{rank}": _hit(closer, rank) for rank in RANKS})
+
+
+def oumvlp(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    gallery: Sequence[int],
+    probe: Sequence[int],
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> Hits:
+    """As :func:`casia_b`, with probes that nobody enrolled.
+
+    Returns:
+        Hits "rank1" and "rank5", where a probe is not counted in views in whose gallery its identity is not, and
+        "rank1_all_probes" and "rank5_all_probes", where it is a miss.
+
+    Raises:
+        DataError: as for casia_b, or no probe's identity is enrolled in another view.
+    """
+    everyone = casia_b(signatures, sequences, gallery, probe, distance, threads)
+    enrolled = {(sequences[position].identity, sequences[position].view) for position in gallery}
+    whose = zip(everyone.identities, everyone.probe_views, strict=True)
+    there = np.array([[(identity, view) in enrolled for view in everyone.gallery_views] for identity, _ in whose])
+    hits = {measure: np.where(there, rates, np.nan) for measure, rates in everyone.hits.items()}
+    if np.isnan(hits["rank1"]).all():
+        raise DataError("nothing to evaluate: no probe's identity has a gallery sequence in another view")
+    hits |= {f"{measure}_all_probes": rates for measure, rates in everyone.hits.items()}
+    return replace(everyone, hits=hits)
+
+
+def all_views(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    gallery: Sequence[int],
+    probe: Sequence[int],
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> Hits:
+    """Look for every probe in the whole gallery, whatever the views: as :func:`casia_b` with one view, "all"."""
+    anywhere = np.full(len(gallery), "all")
+    nowhere = np.zeros((len(probe), 1), bool)
+    closer = _closer(signatures, sequences, gallery, probe, anywhere, nowhere, distance, threads)
+    hits = {f"rank{rank}": _hit(closer, rank) for rank in RANKS}
+    return _hits(sequences, probe, np.full(len(probe), "all"), np.unique(anywhere), hits)
+
+
+def votes(signatures: Signatures, sequences: Sequence[GaitSequence], gallery: Sequence[int], probe: Sequence[int]) -> Hits:
+    """TUM-GAID's vote: of the 7 gallery samples nearest to every sample of a probe, then of all samples of the probe.
+
+    Args:
+        signatures: samples of each position in ``gallery`` and ``probe``.
+        sequences: all sequences of the store.
+        gallery: positions of the enrolled sequences.
+        probe: positions of the sequences to identify.
+
+    Returns:
+        Hits "knn7", in one view, "all". How ties are broken: see :func:`gait.evaluation.neighbours.vote`.
+
+    Raises:
+        DataError: gallery or probe is empty, or a sequence has no signature.
+    """
+    signatures.averaged()  # before normalising, for whoever wants the averages too
+    _check(signatures, gallery, probe)
+    rows, asked = (np.flatnonzero(np.isin(signatures.positions, which)) for which in (gallery, probe))
+    places, distances = neighbours.nearest(signatures.normalise().values, asked, rows)
+    owners = _names(sequences, signatures.positions[rows].tolist(), "identity")
+    named = neighbours.elected(owners[places], distances, signatures.positions[asked])
+    hits = np.array([[float(named[position] == sequences[position].identity)] for position in probe])
+    return _hits(sequences, probe, np.full(len(probe), "all"), np.array(["all"]), {"knn7": hits})
+
+
+def _closer(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    gallery: Sequence[int],
+    probe: Sequence[int],
+    groups: np.ndarray,
+    excluded: np.ndarray,
+    distance: Distance,
+    threads: int,
+) -> np.ndarray:
+    """How many wrong sequences of each group of the gallery are closer to each probe than the right one; NaN if excluded."""
+    averaged = signatures.averaged()
+    _check(averaged, gallery, probe)
+    if excluded.all():
+        raise DataError("nothing to evaluate: identical views are excluded and there is only one view")
+    row_of = {position: row for row, position in enumerate(averaged.positions.tolist())}
+    people = np.unique(_names(sequences, averaged.positions.tolist(), "identity"), return_inverse=True)[1]
+    probe_rows, gallery_rows = (np.array([row_of[position] for position in which]) for which in (probe, gallery))
+    search = Search(probe_rows, gallery_rows, people, np.unique(groups, return_inverse=True)[1], excluded, RANKS)
+    return np.where(excluded, np.nan, closer_wrong(averaged.normalise().values, search, distance, threads))
+
+
+def _check(signatures: Signatures, gallery: Sequence[int], probe: Sequence[int]) -> None:
+    if not gallery or not probe:
+        raise DataError("nothing to evaluate: the test identities have no gallery or no probe sequences")
+    missing = {*gallery, *probe} - set(signatures.positions.tolist())
+    if missing:
+        raise DataError(f"{len(missing)} sequences to evaluate have no signature, such as that at {min(missing)}")
+
+
+def _hit(closer: np.ndarray, rank: int) -> np.ndarray:
+    return np.where(np.isnan(closer), np.nan, (closer != NOBODY) & (closer < rank))
+
+
+def _hits(
+    sequences: Sequence[GaitSequence],
+    probe: Sequence[int],
+    views: np.ndarray,
+    gallery_views: np.ndarray,
+    hits: Mapping[str, np.ndarray],
+) -> Hits:
+    return Hits(_names(sequences, probe, "kind"), _names(sequences, probe, "identity"), views, gallery_views, hits)
+
+
+def _names(sequences: Sequence[GaitSequence], positions: Sequence[int], what: str) -> np.ndarray:
+    return np.array([getattr(sequences[position], what) for position in positions])

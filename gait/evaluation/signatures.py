@@ -1,14 +1,21 @@
-"""From a stored sequence to the network's inputs, and from its outputs to the sequence's signature."""
+"""From a stored sequence to the network's inputs, and the signatures of many sequences in one array."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import numpy as np
 
 from gait.data.inputs import network_input
 from gait.data.sequences import Sequence as GaitSequence
 from gait.data.sequences import SequenceStore
+from gait.errors import DataError
+
+BLOCK_BYTES = 8 << 20
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def samples(store: SequenceStore, sequence: GaitSequence, shape: Sequence[int | str]) -> list[np.ndarray]:
@@ -31,6 +38,111 @@ def samples(store: SequenceStore, sequence: GaitSequence, shape: Sequence[int | 
     return [prepared[None, np.arange(start, start + frames) % len(prepared)] for start in starts]
 
 
-def average(outputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The signature of a sequence: the mean of its samples' outputs, each [1, parts, channels] -> [parts, channels]."""
-    return np.concatenate(outputs).astype(np.float32).mean(0)
+def owners(store: SequenceStore, positions: Sequence[int], shape: Sequence[int | str]) -> list[int]:
+    """For every input that :func:`samples` makes of the sequences at ``positions``, in order, the position it is of."""
+    frames = shape[1]
+
+    def inputs(count: int) -> int:
+        if store.kind == "flow":
+            return count
+        return 1 if isinstance(frames, str) else -(-count // frames)
+
+    return [position for position in positions for _ in range(inputs(store.sequences[position].count))]
+
+
+class Signatures:
+    """Signatures of many sequences, one or more samples each; made by :meth:`collect`.
+
+    Attributes:
+        values: float32 [samples, parts, channels]; on disk, in a file that nobody else sees and that goes with this object,
+            if it would take more than half of the machine's memory.
+        positions: int64 [samples], for each sample the position of its sequence in the store.
+    """
+
+    def __init__(self, values: np.ndarray, positions: np.ndarray) -> None:
+        self.values, self.positions = values, positions
+        self._normalised = False
+        self._averaged: Signatures | None = None
+
+    @classmethod
+    def collect(cls, positions: Sequence[int], outputs: Iterable[np.ndarray]) -> Self:
+        """Take in a network's outputs one after the other.
+
+        Args:
+            positions: for each sample, the position of its sequence.
+            outputs: arrays [n, parts, channels], together a row for each of ``positions``.
+
+        Raises:
+            DataError: there is no sample, or no room for all.
+            ValueError: there are more or fewer rows than positions, or their shapes differ.
+        """
+        values, row = np.empty((0, 0, 0), np.float32), 0
+        for output in outputs:
+            if not values.size:
+                values = _room((len(positions), *output.shape[1:]))
+            if output.shape[1:] != values.shape[1:] or row + len(output) > len(values):
+                raise ValueError(f"outputs {list(output.shape)} from row {row} do not fit {list(values.shape)}")
+            values[row : row + len(output)] = output
+            row += len(output)
+        if not row:
+            raise DataError("nothing to evaluate: there are no sequences")
+        if row != len(values):
+            raise ValueError(f"{row} signatures for {len(values)} samples")
+        return cls(values, np.asarray(positions, np.int64))
+
+    def averaged(self) -> Signatures:
+        """One signature a sequence, the mean of its samples; these very signatures if every sequence has one sample.
+
+        Raises:
+            ValueError: samples have been normalised already; the mean of the network's outputs is another.
+        """
+        if self._averaged is None:
+            sequences, first, counts = np.unique(self.positions, return_index=True, return_counts=True)
+            if len(sequences) == len(self.positions):
+                return self
+            if self._normalised:
+                raise ValueError("average before normalising")
+            order = np.argsort(self.positions, kind="stable")
+            rows = np.split(order, np.cumsum(counts)[:-1])
+            means = (self.values[rows[index]].mean(0, keepdims=True) for index in np.argsort(first))
+            self._averaged = Signatures.collect(sequences[np.argsort(first)].tolist(), means)
+        return self._averaged
+
+    def normalise(self) -> Self:
+        """Scale every part to length 1, in place; parts of length 0 stay 0. Done once, however often it is called.
+
+        Raises:
+            DataError: a signature is not finite.
+        """
+        if self._normalised:
+            return self
+        for block in blocks(self.values):
+            lengths = np.sqrt(np.einsum("spc,spc->sp", block, block, dtype=np.float64))
+            if not np.isfinite(lengths).all():
+                raise DataError("signatures are not finite: the model diverged in training or overflows")
+            lengths[lengths < TINY] = np.inf
+            block /= lengths.astype(np.float32)[..., None]
+        self._normalised = True
+        return self
+
+
+def blocks(values: np.ndarray) -> Iterable[np.ndarray]:
+    """Views of some megabytes each, which together are ``values`` [samples, ...]."""
+    size = max(1, BLOCK_BYTES // max(1, values[:1].nbytes))
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """An array for float32, in memory or, if it would fill more than half of that, in a file without a name."""
+    size = 4 * int(np.prod(shape))
+    if 2 * size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        return np.empty(shape, np.float32)
+    with tempfile.TemporaryFile() as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise DataError(
+                f"{size / 1e9:.1f} GB of signatures fit neither half of the memory nor {tempfile.gettempdir()} "
+                f"({error.strerror}); let TMPDIR name a folder on a larger disk"
+            ) from None
+        return np.memmap(file, np.float32, "r+", shape=shape)

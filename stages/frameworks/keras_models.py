@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -22,6 +23,7 @@ from gait.training import keras_loop
 from stages.params import KerasFinetune, KerasModel
 
 SHAPE = (50, 60, 60)
+EMBEDDED_AT_ONCE = 64
 save, load = keras_model.save, keras_model.load
 
 
@@ -59,12 +61,14 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasMod
     return keras_loop.fit(model, store, train, training)
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
-    inputs = [signatures.samples(store, store.sequences[position], (1, *SHAPE)) for position in positions]
-    together = np.concatenate([sample for samples in inputs for sample in samples])
-    found = keras_model.signature_model(model).predict(together, batch_size=64, verbose=0)
-    ends = np.cumsum([len(samples) for samples in inputs])[:-1]
-    return {position: signatures.average([part]) for position, part in zip(positions, np.split(found, ends), strict=True)}
+def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> signatures.Signatures:
+    network = keras_model.signature_model(model)
+    inputs = (
+        sample for position in positions for sample in signatures.samples(store, store.sequences[position], (1, *SHAPE))
+    )
+    batches = iter(lambda: list(islice(inputs, EMBEDDED_AT_ONCE)), [])
+    found = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)
+    return signatures.Signatures.collect(signatures.owners(store, positions, (1, *SHAPE)), found)
 
 
 def input_shape(entry: KerasModel, dynamic_frames: bool) -> list[int | str]:

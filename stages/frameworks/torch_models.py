@@ -55,13 +55,15 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: TorchMod
     return torch_loop.fit(model, store, train, training, lambda steps: progress(steps, len(steps), "training"))
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> dict[int, np.ndarray]:
+def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> signatures.Signatures:
     shape: list[int | str] = [1, "frames", HEIGHT, WIDTH]
-    found = {}
-    for position in progress(positions, len(positions), "embedding"):
-        inputs = signatures.samples(store, store.sequences[position], shape)
-        found[position] = signatures.average(outputs(model, inputs))
-    return found
+    inputs = (
+        sample
+        for position in progress(positions, len(positions), "embedding")
+        for sample in signatures.samples(store, store.sequences[position], shape)
+    )
+    found = (output for sample in inputs for output in outputs(model, [sample]))
+    return signatures.Signatures.collect(signatures.owners(store, positions, shape), found)
 
 
 def input_shape(entry: TorchModel, dynamic_frames: bool) -> list[int | str]:

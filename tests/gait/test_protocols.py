@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gait.data.partitions import Partition
 from gait.data.sequences import Sequence
 from gait.errors import DataError
 from gait.evaluation import protocols
+from gait.evaluation.signatures import Signatures
 
 VIEWS = ("000", "036", "090")
 
@@ -19,6 +23,15 @@ def walks(people: int) -> tuple[list[Sequence], list[int], list[int]]:
     ]
     gallery = [n for n, s in enumerate(sequences) if s.condition in conditions[:4]]
     return sequences, gallery, sorted(set(range(len(sequences))) - set(gallery))
+
+
+def collected(signatures) -> Signatures:
+    """Signatures of one sample a sequence."""
+    return Signatures.collect(list(signatures), (np.asarray(signature)[None] for signature in signatures.values()))
+
+
+def parted(protocol: str, gallery, probe, **more) -> Partition:
+    return Partition("gaitset", "silhouette", "", "walkers", "synthetic", protocol, [], gallery, probe, **more)
 
 
 def naive_rank1(signatures, sequences, gallery, probe, kind) -> float:
@@ -50,7 +63,7 @@ def test_rank1_equals_a_naive_reading_of_the_protocol() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 5, 8))
     signatures = {n: centres[int(s.identity)] + 2.5 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
-    found = protocols.evaluate(signatures, sequences, gallery, probe)
+    found = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe))
     for kind in ("nm", "bg", "cl"):
         assert found[f"rank1_{kind}"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind))
     assert 0 < found["rank1_mean"] < 100
@@ -65,7 +78,7 @@ def test_identical_views_are_excluded() -> None:
         n: np.eye(9)[[3 * VIEWS.index(s.view) + int(s.identity)]] if n in gallery else np.eye(9)[[0]]
         for n, s in enumerate(sequences)
     }
-    result = protocols.casia_b(signatures, sequences, gallery, probe)
+    result = protocols.casia_b(collected(signatures), sequences, gallery, probe)
     assert np.isnan(np.diag(result.table("nm"))).all()
     assert not np.isnan(result.table("nm")[~np.eye(3, dtype=bool)]).any()
 
@@ -73,16 +86,141 @@ def test_identical_views_are_excluded() -> None:
 def test_perfect_and_constant_signatures_are_the_two_ends() -> None:
     sequences, gallery, probe = walks(5)
     perfect = {n: np.eye(5)[[int(s.identity)]] for n, s in enumerate(sequences)}
-    assert protocols.evaluate(perfect, sequences, gallery, probe)["rank1_mean"] == 100
+    partition = parted("casia-b", gallery, probe)
+    assert protocols.evaluate(collected(perfect), sequences, partition)["rank1_mean"] == 100
     constant = {n: np.ones((1, 3)) for n in range(len(sequences))}
-    assert protocols.evaluate(constant, sequences, gallery, probe)["rank1_mean"] == pytest.approx(20)
+    found = protocols.evaluate(collected(constant), sequences, partition)
+    assert found["rank1_mean"] == pytest.approx(20)
+    # Of equally close ones the first in the gallery is the closest: four sequences a person come before the second one's.
+    assert found["rank5_mean"] == pytest.approx(40)
 
 
 def test_a_single_view_or_an_empty_gallery_is_an_error() -> None:
     sequences, gallery, probe = walks(2)
     one = [n for n, s in enumerate(sequences) if s.view == "090"]
     signatures = {n: np.ones((1, 2)) for n in range(len(sequences))}
-    with pytest.raises(DataError, match="only one view"):
-        protocols.casia_b(signatures, sequences, [n for n in gallery if n in one], [n for n in probe if n in one])
-    with pytest.raises(DataError, match="no gallery"):
-        protocols.casia_b(signatures, sequences, [], probe)
+    for gone in (
+        lambda found: protocols.casia_b(found, sequences, [n for n in gallery if n in one], [n for n in probe if n in one]),
+        lambda found: protocols.evaluate(
+            found, sequences, parted("cross-view", [n for n in gallery if n in one], [n for n in probe if n in one])
+        ),
+    ):
+        with pytest.raises(DataError, match="only one view"):
+            gone(collected(signatures))
+    for protocol in ("casia-b", "cross-view", "oumvlp", "tum-gaid", "all-views"):
+        with pytest.raises(DataError, match="no gallery"):
+            protocols.evaluate(collected(signatures), sequences, parted(protocol, [], probe))
+        with pytest.raises(DataError, match="no gallery"):
+            protocols.evaluate(collected(signatures), sequences, parted(protocol, gallery, []))
+
+
+def test_a_sequence_without_signature_and_signatures_that_are_not_finite_are_errors() -> None:
+    sequences, gallery, probe = walks(2)
+    signatures = {n: np.ones((1, 2)) for n in range(len(sequences))}
+    partition = parted("casia-b", gallery, probe)
+    with pytest.raises(DataError, match="not finite"):
+        protocols.evaluate(collected({**signatures, 3: np.full((1, 2), np.nan)}), sequences, partition)
+    del signatures[probe[0]]
+    with pytest.raises(DataError, match="1 sequences to evaluate have no signature"):
+        protocols.evaluate(collected(signatures), sequences, partition)
+
+
+def test_evaluating_again_gives_the_same() -> None:
+    sequences, gallery, probe = walks(3)
+    rng = np.random.default_rng(1)
+    positions = [n for n in range(len(sequences)) for _ in range(2)]
+    signatures = Signatures.collect(positions, rng.normal(size=(len(positions), 1, 3, 4)))
+    partition = parted("tum-gaid", gallery, probe)
+    assert protocols.evaluate(signatures, sequences, partition) == protocols.evaluate(signatures, sequences, partition)
+
+
+def test_all_views_takes_the_nearest_of_the_whole_gallery_in_one_view_too() -> None:
+    sequences, gallery, probe = walks(3)
+    one = [n for n, s in enumerate(sequences) if s.view == "090"]
+    signatures = {n: np.eye(3)[[int(s.identity)]] for n, s in enumerate(sequences)}
+    partition = parted("all-views", [n for n in gallery if n in one], [n for n in probe if n in one])
+    found = protocols.evaluate(collected(signatures), sequences, partition)
+    assert (found["rank1_mean"], found["rank1_mean_low"], found["probes"]) == (100, 100, 18)
+
+
+def oumvlp_walks(people: int, unenrolled: set[tuple[int, str]]) -> tuple[list[Sequence], list[int], list[int]]:
+    sequences = [
+        Sequence(f"{2 * person:05d}", condition, view, 0, 1)
+        for person in range(people)
+        for condition in ("00", "01")
+        for view in VIEWS
+        if condition == "00" or (person, view) not in unenrolled
+    ]
+    gallery = [n for n, s in enumerate(sequences) if s.condition == "01"]
+    return sequences, gallery, [n for n, s in enumerate(sequences) if s.condition == "00"]
+
+
+def test_probes_that_nobody_enrolled_are_left_out_or_misses() -> None:
+    sequences, gallery, probe = oumvlp_walks(4, {(0, "036"), (1, "000"), (1, "036"), (1, "090")})
+    signatures = {n: np.eye(8)[[int(s.identity)]] for n, s in enumerate(sequences)}
+    found = protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
+    assert found["rank1_mean"] == found["rank1_mean_low"] == found["rank5_mean"] == 100
+    # Of 6 cells, 3 lack one of 4 people and 2 lack two: (000, 036) and (090, 036); the other 4 lack person 1 only.
+    assert found["rank1_all_probes"] == found["rank5_all_probes"] == pytest.approx((4 * 75 + 2 * 50) / 6)
+    # Person 0's probe in view 036 is not compared with that view's gallery.
+    assert found["probes_without_gallery"] == 2 + 3
+    assert found["probes"] == 12
+    assert not {"rank1_00", "rank5_00"} & found.keys()
+
+
+def test_no_probe_with_a_gallery_is_an_error() -> None:
+    sequences, gallery, probe = oumvlp_walks(2, {(1, view) for view in VIEWS})
+    probe = [n for n in probe if sequences[n].identity == "00002"]
+    signatures = {n: np.ones((1, 2)) for n in range(len(sequences))}
+    with pytest.raises(DataError, match="no probe's identity"):
+        protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
+
+
+def naive_votes(values, positions, sequences, gallery, probe) -> dict[str, float]:
+    """kNN-7 by sorting all gallery samples of every probe sample."""
+    unit = values / np.linalg.norm(values, axis=-1, keepdims=True)
+    of_gallery = [n for n, position in enumerate(positions) if position in gallery]
+    right: dict[str, list[bool]] = {}
+    for position in probe:
+        ballots = []
+        for n in (n for n, owner in enumerate(positions) if owner == position):
+            far = [(np.linalg.norm(unit[n].astype(float) - unit[m], axis=-1).mean(), m) for m in of_gallery]
+            near = [(sequences[positions[m]].identity, distance) for distance, m in sorted(far)[:7]]
+            names = {name for name, _ in near}
+            best = min(names, key=lambda who: (-sum(n == who for n, _ in near), sum(d for n, d in near if n == who)))
+            ballots.append((best, min(d for n, d in near if n == best)))
+        names = {name for name, _ in ballots}
+        best = min(names, key=lambda who: (-sum(n == who for n, _ in ballots), sum(d for n, d in ballots if n == who)))
+        right.setdefault(sequences[position].kind, []).append(best == sequences[position].identity)
+    return {f"knn7_{kind}": 100 * float(np.mean(hits)) for kind, hits in right.items()}
+
+
+def tum_walks(people: int) -> tuple[list[Sequence], Partition]:
+    now = [f"n0{n}" for n in range(1, 7)] + ["b01", "b02", "s01", "s02"]
+    later = [f"n{n:02d}" for n in range(7, 13)] + ["b03", "b04", "s03", "s04"]
+    sequences = [Sequence(f"p{person:03d}", condition, "090", 0, 1) for person in range(people) for condition in now + later]
+    of = {part: [n for n, s in enumerate(sequences) if s.condition in conditions]
+          for part, conditions in (("gallery", now[:4]), ("probe", now[4:]),
+                                   ("temporal_gallery", later[:4]), ("temporal_probe", later[4:]))}  # fmt: skip
+    return sequences, parted("tum-gaid", **of)
+
+
+def test_votes_equal_a_naive_reading() -> None:
+    sequences, partition = tum_walks(4)
+    rng = np.random.default_rng(2)
+    positions = [n for n in partition.test for _ in range(rng.integers(1, 5))]
+    centres = rng.normal(size=(4, 1, 6))
+    person = [int(sequences[n].identity[1:]) for n in positions]
+    values = (centres[person] + 1.2 * rng.normal(size=(len(positions), 1, 6))).astype(np.float32)
+    found = protocols.evaluate(Signatures.collect(positions, [values]), sequences, partition)
+    wanted = naive_votes(values, positions, sequences, partition.gallery, partition.probe)
+    later = naive_votes(values, positions, sequences, partition.temporal_gallery, partition.temporal_probe)
+    wanted |= {metric.replace("_", "_t"): rate for metric, rate in later.items()}
+    assert {metric: rate for metric, rate in found.items() if metric in wanted} == pytest.approx(wanted)
+    assert found["knn7_mean"] == pytest.approx(np.mean([found[f"knn7_{kind}"] for kind in "nbs"]))
+    assert 0 < found["knn7_mean"] < 100
+    assert {f"rank1_{kind}" for kind in ("n", "b", "s", "mean", "tn", "tb", "ts")} < found.keys()
+    now = protocols.evaluate(
+        Signatures.collect(positions, [values]), sequences, replace(partition, temporal_gallery=[], temporal_probe=[])
+    )
+    assert now == {metric: rate for metric, rate in found.items() if not metric.endswith(("_tn", "_tb", "_ts"))}

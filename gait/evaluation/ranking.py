@@ -1,0 +1,231 @@
+"""How many wrong people are closer to a probe than the right one: all that rank-r identification needs to know.
+
+A probe is identified at rank r if fewer than r wrong gallery sequences are closer than the closest right one. So the few
+right ones come first, and a probe is done as soon as as many wrong ones are closer as the largest r allows. Whole signatures
+are compared only where their projections, which are never farther apart than they are, leave it open. Comparisons that
+float32 cannot be sure of are made again in float64. The answer is that of a stable sort of all exact distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from gait.evaluation.distances import Distance, Points, between, exact, rounding
+
+FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
+BLOCK_ROWS = 4096  # probes at a time
+BLOCK_SHARE, CHUNK_SHARE = 0.08, 0.05  # but no more of either than these shares of the signatures, for they are copied
+DIRECTIONS, SAMPLE = 32, 128
+WORTH = 0.6  # of all comparisons that are left, so that those settled repay the projection
+EXACT_ROWS = 8
+NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Search:
+    """Who is looked for, and among whom.
+
+    Attributes:
+        probe: [probes] rows of the signatures to identify.
+        gallery: [gallery] rows of the enrolled ones; of equally close ones, the first here is the closer.
+        people: whose each row of the signatures is, as whole numbers.
+        groups: [gallery] each probe is looked for in each group by itself, 0 ... n - 1; such as views.
+        excluded: bool [probes, groups], where not to look.
+        ranks: which ranks are asked for, such as (1, 5).
+    """
+
+    probe: np.ndarray
+    gallery: np.ndarray
+    people: np.ndarray
+    groups: np.ndarray
+    excluded: np.ndarray
+    ranks: tuple[int, ...] = (1, 5)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return self.excluded.shape[1]
+
+
+def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean", threads: int = 1) -> np.ndarray:
+    """How many wrong gallery sequences are closer than the closest right one.
+
+    Args:
+        values: float32 [samples, parts, channels], normalised signatures; memory for 0.3 times these is needed.
+        search: who is looked for.
+        kind: of distance.
+        threads: how many; the answer is the same.
+
+    Returns:
+        int [probes, groups]: fewer than r if and only if the probe is identified at rank r, for each of the ranks;
+        ``NOBODY`` where not looked, or where the group has no sequence of that person.
+    """
+    result = np.full(search.excluded.shape, NOBODY)
+    order = np.argsort(search.people[search.probe], kind="stable")
+    size = int(np.clip(BLOCK_SHARE * len(values) / threads, 1, BLOCK_ROWS))
+    chunk = int(np.clip(CHUNK_SHARE * len(values) / threads, 1, LARGEST))
+    # The products are too small to be shared out among threads each; whole blocks are.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        points = Points.of(values)
+        projection = _Projection.of(points, search) if kind == "euclidean" else None
+
+        def answer(chosen: np.ndarray) -> None:
+            result[chosen] = _Block(points, projection, search, chosen, kind).closer_wrong(chunk)
+
+        for _ in pool.map(answer, np.split(order, range(size, len(order), size))):
+            pass
+    return result
+
+
+class _Block:
+    """Some of the probes, which are compared together.
+
+    Attributes:
+        low, high: [probes, groups], between what the distance to the nearest right sequence lies; inf if there is none.
+        sure: [probes, groups], how many wrong ones are closer for sure.
+        unsure: [probes, gallery], which wrong ones may be closer or not.
+    """
+
+    def __init__(
+        self, points: Points, projection: _Projection | None, search: Search, chosen: np.ndarray, kind: Distance
+    ) -> None:
+        self.points, self.projection, self.search, self.kind = points, projection, search, kind
+        self.rows = search.probe[chosen]
+        self.ours, self.people = points.taken(self.rows), search.people[self.rows]
+        self.enrolled = search.people[search.gallery]
+        self.low, self.high = self._nearest_right()
+        self.answered = ~search.excluded[chosen] & np.isfinite(self.high)
+        self.low[~self.answered] = self.high[~self.answered] = -np.inf  # nobody is closer
+        self.sure = np.zeros(self.low.shape, np.int64)
+        self.unsure = np.zeros((len(search.gallery), len(chosen)), bool)
+
+    def _nearest_right(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = (np.full((len(self.rows), self.search.count), np.inf, np.float32) for _ in range(2))
+        for person in np.unique(self.people):
+            rows, columns = np.flatnonzero(self.people == person), np.flatnonzero(self.enrolled == person)
+            if not len(columns):
+                continue
+            theirs = self.points.taken(self.search.gallery[columns])
+            distance, error = between(self.ours, rows, theirs, self.kind)
+            groups = self.search.groups[columns]
+            for group in np.unique(groups):
+                nearest = distance[groups == group].min(0)
+                low[rows, group], high[rows, group] = nearest - error, nearest + error
+        return low, high
+
+    def closer_wrong(self, chunk: int) -> np.ndarray:
+        """See the function of this name; ``chunk`` gallery sequences are compared at a time, at most."""
+        members = [np.flatnonzero(self.search.groups == group) for group in range(self.search.count)]
+        first = min(FIRST, -(-chunk // len(members)))
+        self._compare(np.arange(len(self.rows)), np.concatenate([columns[:first] for columns in members]))
+        for group, columns in enumerate(members):
+            start = first
+            while start < len(columns):
+                undecided = self.answered[:, group] & (self.sure[:, group] < max(self.search.ranks))
+                if not undecided.any():
+                    break
+                # Where the first ones settled little, the others hardly will.
+                stop = start + (chunk if undecided.mean() > 0.8 else min(2 * start, chunk))
+                self._compare(np.flatnonzero(undecided), columns[start:stop])
+                start = stop
+            self._settle(group, columns)
+        return np.where(self.answered, self.sure, NOBODY)
+
+    def _compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        """Find out which gallery sequences are closer to these probes than the nearest right one."""
+        for some, open_columns in self._open(rows, columns):
+            theirs = self.points.taken(self.search.gallery[open_columns])
+            everyone = len(some) == len(self.rows)
+            distance, error = between(self.ours, slice(None) if everyone else some, theirs, self.kind)
+            groups = self.search.groups[open_columns]
+            wrong = self.enrolled[open_columns, None] != self.people[some]
+            closer = wrong & (distance < self.low[some][:, groups].T - error)
+            unsure = wrong & ~closer & (distance <= self.high[some][:, groups].T + error)
+            self.unsure[open_columns[:, None], some] = unsure
+            for group in np.unique(groups):
+                self.sure[some, group] += closer[groups == group].sum(0)
+
+    def _open(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Those of the comparisons that projections do not settle, one person's probes at a time, as rows and columns."""
+        if not self.projection or not self.projection.pays:
+            yield rows, columns
+            return
+        bound, error = self.projection.bound(self.rows[rows], self.search.gallery[columns])
+        possible = bound <= self.high[rows][:, self.search.groups[columns]].T + error
+        possible &= self.enrolled[columns, None] != self.people[rows]
+        self.projection.seen += possible.size
+        for person in np.unique(self.people[rows]):
+            own = self.people[rows] == person
+            some, open_columns = rows[own & possible.any(0)], columns[possible[:, own].any(1)]
+            self.projection.left += len(some) * len(open_columns)
+            if len(some):
+                yield some, open_columns
+
+    def _settle(self, group: int, columns: np.ndarray) -> None:
+        """Add those that float32 is unsure of and that are closer, where a rank depends on them."""
+        unsure = self.unsure[columns]
+        least = self.sure[:, group]
+        most = least + unsure.sum(0)
+        matters = np.any([(least < rank) & (rank <= most) for rank in self.search.ranks], 0)
+        for row in np.flatnonzero(matters).tolist():
+            own = columns[self.enrolled[columns] == self.people[row]]
+            right = np.concatenate([self._exact(row, part) for part in _parts(own)])
+            nearest, place = right.min(), own[right.argmin()]
+            for part in _parts(columns[unsure[:, row]]):
+                distance = self._exact(row, part)
+                closer = (distance < nearest) | ((distance == nearest) & (part < place))
+                self.sure[row, group] += closer.sum()
+                if self.sure[row, group] >= max(self.search.ranks):
+                    break
+
+    def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
+        return exact(self.points.values, self.ours.values[row], self.search.gallery[columns], self.kind)
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
+
+
+class _Projection:
+    """Signatures in the few directions in which they differ most, part by part: nearer to each other than they are."""
+
+    def __init__(self, points: Points, error: float) -> None:
+        self.points, self.error = points, error
+        self.seen = self.left = 0
+
+    @property
+    def pays(self) -> bool:
+        """Whether it has settled enough comparisons so far."""
+        return self.left <= WORTH * self.seen
+
+    @classmethod
+    def of(cls, points: Points, search: Search) -> _Projection | None:
+        """The projection, or None if less than half of the variance would be left: too few comparisons could be spared."""
+        channels = points.values.shape[2]
+        used = np.concatenate([search.gallery, search.probe])
+        if channels < 4 * DIRECTIONS or len(used) < 12 * SAMPLE:
+            return None
+        rng = np.random.default_rng(0)
+        sample = points.values[np.sort(rng.choice(used, SAMPLE, replace=False))].swapaxes(0, 1)
+        sample = sample - sample.mean(1, keepdims=True)
+        # Randomised subspace iteration (Halko et al., SIAM Review 2011, algorithm 4.4): near enough to the principal ones.
+        directions = rng.standard_normal((len(sample), channels, DIRECTIONS), np.float32)
+        for _ in range(2):
+            directions = np.linalg.qr(sample.swapaxes(1, 2) @ (sample @ directions))[0]
+        if np.square(sample @ directions).sum() < 0.5 * np.square(sample).sum():
+            return None
+        projected = np.empty((*points.values.shape[:2], DIRECTIONS), np.float32)
+        for part in range(len(directions)):
+            projected[:, part] = points.values[:, part] @ directions[part]
+        # As many products, rounded, of directions that are orthogonal as far as float32 goes.
+        return cls(Points.of(projected), 2 * (DIRECTIONS**0.5 + 1) * rounding(channels))
+
+    def bound(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, float]:
+        """Lower bounds of Euclidean distances, and by how much rounding can make them too large: as of ``between``."""
+        bound, error = between(self.points, rows, self.points.taken(columns), "euclidean")
+        return bound, error + self.error

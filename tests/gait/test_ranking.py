@@ -1,0 +1,159 @@
+import tracemalloc
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gait.evaluation import distances, neighbours, ranking
+from gait.evaluation.ranking import NOBODY, Search, closer_wrong
+from gait.evaluation.signatures import Signatures
+
+
+def normalised(values: np.ndarray) -> np.ndarray:
+    return Signatures.collect(range(len(values)), [values]).normalise().values
+
+
+def search(rng: np.random.Generator, people: np.ndarray, groups: int, in_gallery: float = 0.5) -> Search:
+    """Rows drawn into a gallery in any order, the others as probes, with some cells excluded."""
+    gallery = rng.permutation(np.flatnonzero(rng.random(len(people)) < in_gallery))
+    probe = rng.permutation(np.setdiff1d(np.arange(len(people)), gallery))
+    group = np.concatenate([np.arange(groups), rng.integers(0, groups, max(0, len(gallery) - groups))])[: len(gallery)]
+    return Search(probe, gallery, people, group, rng.random((len(probe), groups)) < 0.2)
+
+
+def naive(values: np.ndarray, asked: Search, kind: str) -> np.ndarray:
+    """By a stable sort of float64 distances."""
+    result = np.full(asked.excluded.shape, NOBODY)
+    for row, probe in enumerate(asked.probe):
+        for group in range(asked.excluded.shape[1]):
+            members = asked.gallery[asked.groups == group]
+            right = asked.people[members] == asked.people[probe]
+            if not asked.excluded[row, group] and right.any():
+                ours, theirs = values[probe].astype(np.float64), values[members].astype(np.float64)
+                if kind == "euclidean":
+                    far = np.sqrt(((ours - theirs) ** 2).sum(-1)).mean(-1)
+                else:
+                    far = 1 - (ours * theirs).sum(-1).mean(-1)
+                result[row, group] = np.argmax(right[np.argsort(far, kind="stable")])
+    return result
+
+
+def same_ranks(found: np.ndarray, wanted: np.ndarray, asked: Search) -> None:
+    np.testing.assert_array_equal(found == NOBODY, wanted == NOBODY)
+    for rank in asked.ranks:
+        np.testing.assert_array_equal(found < rank, wanted < rank)
+
+
+@settings(max_examples=250)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    samples=st.integers(2, 90),
+    people=st.integers(1, 8),
+    groups=st.integers(1, 3),
+    shape=st.sampled_from([(1, 1), (1, 3), (3, 2), (4, 17), (2, 128)]),
+    spread=st.sampled_from([0.0, 1e-4, 0.3, 2.0]),
+    ties=st.sampled_from([0.0, 0.3, 1.0]),
+    zeros=st.sampled_from([0.0, 0.2]),
+    kind=st.sampled_from(["euclidean", "cosine"]),
+)
+def test_ranks_are_those_of_a_stable_sort(seed, samples, people, groups, shape, spread, ties, zeros, kind) -> None:
+    rng = np.random.default_rng(seed)
+    whose = rng.integers(0, people, samples)
+    values = 10.0 ** rng.integers(-3, 4) * (
+        rng.normal(size=(people, *shape))[whose] + spread * rng.normal(size=(samples, *shape))
+    )
+    again = np.flatnonzero(rng.random(samples) < ties)
+    values[again] = values[rng.choice(again, len(again))] if len(again) else values[again]
+    values[rng.random((samples, shape[0])) < zeros] = 0
+    asked = search(rng, whose, groups)
+    if len(asked.gallery) < groups or not len(asked.probe):
+        return
+    units = normalised(values)
+    same_ranks(closer_wrong(units, asked, kind), naive(units, asked, kind), asked)
+
+
+def world(people: int, spread: float, parts: int = 6, channels: int = 128) -> tuple[np.ndarray, Search]:
+    """Embeddings of few dimensions: people in a gallery of 4 walks and probes of 3, in 3 views."""
+    rng = np.random.default_rng(people)
+    whose = np.repeat(np.arange(people), 21)
+    walk, view = np.tile(np.repeat(np.arange(7), 3), people), np.tile(np.arange(3), 7 * people)
+    latent = rng.normal(size=(people, parts, 12))[whose] + spread * rng.normal(size=(len(whose), parts, 12))
+    values = normalised(latent @ rng.normal(size=(12, channels)) + 0.05 * rng.normal(size=(len(whose), parts, channels)))
+    gallery, probe = np.flatnonzero(walk < 4), np.flatnonzero(walk >= 4)
+    return values, Search(probe, gallery, whose, view[gallery], view[probe, None] == np.arange(3))
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
+def test_projections_change_no_rank(spread: float) -> None:
+    values, asked = world(30, spread)
+    spared = []
+    between = ranking.between
+
+    def counted(ours, rows, theirs, kind):
+        found = between(ours, rows, theirs, kind)
+        spared.append((ours.values.shape[2], found[0].size))
+        return found
+
+    with mock.patch.multiple(ranking, between=counted, SAMPLE=40):
+        same_ranks(closer_wrong(values, asked), naive(values, asked, "euclidean"), asked)
+    bounds, whole = (sum(size for channels, size in spared if (channels == 128) == full) for full in (False, True))
+    assert bounds > 0
+    if spread == 0.3:
+        assert whole < 0.3 * bounds
+
+
+def test_blocks_and_threads_change_no_answer() -> None:
+    values, asked = world(25, 1.5)
+    wanted = naive(values, asked, "euclidean")
+    for first, largest, share, tile in ((1, 2, 0.01, 100), (3, 7, 0.03, 1000), (1000, 1000, 1.0, 1 << 22)):
+        with (
+            mock.patch.multiple(ranking, FIRST=first, LARGEST=largest, BLOCK_SHARE=share, SAMPLE=40),
+            mock.patch.object(distances, "TILE", tile),
+        ):
+            same_ranks(closer_wrong(values, asked), wanted, asked)
+            same_ranks(closer_wrong(values, asked, threads=3), wanted, asked)
+
+
+def test_more_memory_than_a_third_of_the_signatures_is_never_taken() -> None:
+    for people, spread in ((75, 0.3), (150, 0.0), (150, 0.3), (150, 20.0)):
+        values, asked = world(people, spread, parts=16, channels=256)
+        tracemalloc.start()
+        closer_wrong(values, asked)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 0.3 * values.nbytes, (people, spread, peak / values.nbytes)
+
+
+def test_rounding_is_bounded() -> None:
+    rng = np.random.default_rng(0)
+    for spread in (1e-6, 1e-3, 1.0):
+        values = normalised(rng.normal(size=(1, 3, 200)) + spread * rng.normal(size=(40, 3, 200)))
+        points = distances.Points.of(values)
+        for kind in ("euclidean", "cosine"):
+            found, error = distances.between(points, slice(None), points, kind)
+            wanted = np.stack([distances.exact(values, row, np.arange(40), kind) for row in values], 1)
+            assert np.abs(found - wanted).max() <= error
+
+
+def test_the_nearest_are_those_of_a_stable_sort_where_some_are_equal_too() -> None:
+    rng = np.random.default_rng(0)
+    values = normalised(np.repeat(rng.normal(size=(40, 2, 5)), 3, 0))
+    order = rng.permutation(120)
+    probe, gallery = order[:30], order[30:]
+    places, far = neighbours.nearest(values, probe, gallery, 7)
+    for row, sample in enumerate(probe):
+        wanted = distances.exact(values, values[sample], gallery, "euclidean")
+        np.testing.assert_array_equal(places[row], np.argsort(wanted, kind="stable")[:7])
+        np.testing.assert_array_equal(far[row], np.sort(wanted)[:7])
+    assert neighbours.nearest(values, probe, gallery[:2], 7)[0].shape == (30, 2)
+
+
+def test_votes_are_won_by_number_then_by_distance_then_by_order() -> None:
+    assert neighbours.vote(["a", "b", "b"], [0.1, 0.5, 0.6]) == "b"
+    assert neighbours.vote(["a", "b", "b", "a"], [0.1, 0.2, 0.3, 0.5]) == "b"
+    assert neighbours.vote(["b", "a"], [0.25, 0.25]) == "b"
+    names = np.array([["a", "a", "b"], ["b", "b", "a"], ["c", "c", "c"]])
+    far = np.array([[0.2, 0.3, 0.4], [0.1, 0.6, 0.7], [0.0, 0.0, 0.0]])
+    assert neighbours.elected(names, far, np.array([4, 4, 9])) == {4: "b", 9: "c"}

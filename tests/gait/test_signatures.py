@@ -1,0 +1,83 @@
+import gc
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gait.data.sequences import SequenceStore, StoreWriter
+from gait.errors import DataError
+from gait.evaluation import signatures
+from gait.evaluation.signatures import Signatures
+
+
+def test_one_sample_a_sequence_is_its_own_average() -> None:
+    found = Signatures.collect([4, 2], np.ones((2, 1, 3, 5)))
+    assert found.averaged() is found
+    assert (found.values.shape, found.values.dtype, found.positions.tolist()) == ((2, 3, 5), np.float32, [4, 2])
+
+
+def test_samples_are_averaged_before_and_not_after_normalising() -> None:
+    found = Signatures.collect([7, 7, 3], [np.array([[[3.0, 0]]]), np.array([[[0, 5.0]], [[2.0, 2]]])])
+    means = found.averaged()
+    assert means.positions.tolist() == [7, 3]
+    np.testing.assert_array_equal(means.values, [[[1.5, 2.5]], [[2, 2]]])
+    found.normalise()
+    assert found.averaged() is means
+    np.testing.assert_array_equal(means.values[0], [[1.5, 2.5]])
+    with pytest.raises(ValueError, match="average before"):
+        Signatures.collect([7, 7], np.ones((2, 1, 1, 2))).normalise().averaged()
+
+
+def test_normalising_is_done_in_place_once_and_leaves_zeros() -> None:
+    found = Signatures.collect(
+        [0, 1, 2], [np.array([[[3.0, 4], [0, 0]], [[3e30, 4e30], [3e-30, 4e-30]], [[1, 0], [5e-39, 0]]])]
+    )
+    values = found.values
+    assert found.normalise().normalise().values is values
+    wanted = [[[0.6, 0.8], [0, 0]], [[0.6, 0.8], [0.6, 0.8]], [[1, 0], [0, 0]]]
+    np.testing.assert_allclose(values, wanted, rtol=1e-6)
+
+
+def test_rows_must_fit_the_positions() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        Signatures.collect([0], np.ones((2, 1, 1, 2)))
+    with pytest.raises(ValueError, match="1 signatures for 2"):
+        Signatures.collect([0, 1], np.ones((1, 1, 1, 2)))
+    with pytest.raises(ValueError, match="do not fit"):
+        Signatures.collect([0, 1], [np.ones((1, 1, 2)), np.ones((1, 1, 3))])
+    with pytest.raises(DataError, match="no sequences"):
+        Signatures.collect([], [])
+
+
+def test_what_does_not_fit_half_of_the_memory_is_kept_in_a_file_that_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signatures.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "sysconf", lambda name: 100)
+    found = Signatures.collect(range(50), np.ones((50, 1, 10, 8)))
+    assert isinstance(found.values, np.memmap)
+    assert found.normalise().values[7, 3] == pytest.approx(np.full(8, 8**-0.5))
+    assert not list(tmp_path.iterdir())
+
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"No space left on device.*TMPDIR"):
+        Signatures.collect(range(50), np.ones((50, 1, 10, 8)))
+    gc.collect()
+
+
+@pytest.mark.parametrize("shape", [[1, "frames", 64, 44], [1, 4, 64, 44]])
+def test_owners_are_as_many_as_samples(tmp_path: Path, shape: list[int | str]) -> None:
+    writer = StoreWriter(tmp_path, (64, 64), "uint8")
+    for number, frames in enumerate((1, 4, 9)):
+        writer.add("001", f"nm-0{number + 1}", "090", np.zeros((frames, 64, 64), np.uint8))
+    facts = {"dataset": "own", "evidence": "published", "fps": 25, "identities": ["001"], "split": {}}
+    writer.close(modality="silhouette", settings={"kind": "silhouette"}, **facts)
+    store = SequenceStore.open(tmp_path)
+    counts = [len(signatures.samples(store, sequence, shape)) for sequence in store.sequences]
+    positions = [2, 0, 1]
+    wanted = [position for position in positions for _ in range(counts[position])]
+    assert signatures.owners(store, positions, shape) == wanted
