@@ -1,0 +1,296 @@
+"""How fast and how large recognition rates are to compute, beside the double loop over views that the field uses.
+
+Embeddings have the shape of GaitSet's on CASIA-B's test people: 5,485 sequences of 62 parts x 256. The bound is the time
+that the multiply-adds of all distances take at this machine's rate of float32 matrix products. All times are of one thread
+and of the same run, in turns, the shortest of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+# Threads of a matrix product are fixed when numpy is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+import numpy as np
+
+from gait.data.partitions import Partition
+from gait.data.sequences import Sequence
+from gait.evaluation.protocols import evaluate
+from gait.evaluation.ranking import Search, closer_wrong
+from gait.evaluation.signatures import Signatures
+
+PEOPLE, VIEWS, MISSING = 50, 11, 15
+CONDITIONS = ("nm",) * 6 + ("bg",) * 2 + ("cl",) * 2
+PARTS, CHANNELS = 62, 256
+REPEATS = 3
+OUMVLP_PEOPLE, OUMVLP_VIEWS, OUMVLP_ASKED = 5154, 14, 64  # people, and how many of them are looked for here
+MB = 1e6
+
+
+class Test:
+    """Who walks how in which view, in the order of CASIA-B's folders."""
+
+    def __init__(self) -> None:
+        count = PEOPLE * len(CONDITIONS) * VIEWS
+        kept = np.delete(np.arange(count), np.random.default_rng(0).choice(count, MISSING, replace=False))
+        walk = kept // VIEWS % len(CONDITIONS)
+        self.person, self.view = kept // (VIEWS * len(CONDITIONS)), kept % VIEWS
+        self.kind = np.array(CONDITIONS)[walk]
+        self.gallery, self.probe = np.flatnonzero(walk < 4), np.flatnonzero(walk >= 4)
+
+    def search(self, ranks: tuple[int, ...]) -> Search:
+        own_view = self.view[self.probe, None] == np.arange(VIEWS)
+        return Search(self.probe, self.gallery, self.person, self.view[self.gallery], own_view, ranks)
+
+    def comparisons(self) -> int:
+        return sum(
+            int((self.view[self.probe] != view).sum()) * int((self.view[self.gallery] == view).sum())
+            for view in range(VIEWS)
+        )
+
+    def partition(self) -> tuple[list[Sequence], Partition]:
+        """As the stages have it."""
+        facts = zip(self.person, self.kind, self.view, strict=True)
+        sequences = [Sequence(f"{person:03d}", str(kind), f"{18 * view:03d}", 0, 1) for person, kind, view in facts]
+        positions = self.gallery.tolist(), self.probe.tolist()
+        return sequences, Partition("gaitset", "silhouette", "", "casia-b", "synthetic", "casia-b", [], *positions)
+
+
+def random_embeddings(test: Test) -> np.ndarray:
+    """Nobody resembles himself."""
+    values = np.empty((len(test.person), PARTS, CHANNELS), np.float32)
+    rng = np.random.default_rng(1)
+    for row in values:
+        row[:] = rng.standard_normal(row.shape, np.float32)
+        row /= np.linalg.norm(row, axis=1, keepdims=True)
+    return values
+
+
+def clustered_embeddings(test: Test) -> np.ndarray:
+    """Like a trained model's: each part spans 128 directions of falling weight, as those of GaitSet's last layer; a walk is
+    off its person's centre in some ways common to all parts, more so in other clothes."""
+    rng = np.random.default_rng(2)
+    values = np.empty((len(test.person), PARTS, CHANNELS), np.float32)
+    weight = (np.arange(1, 129) ** -0.5).astype(np.float32)
+    off = np.select([test.kind == "nm", test.kind == "bg"], [0.45, 0.6], 0.9) * rng.lognormal(0, 0.25, len(values))
+    far = off.astype(np.float32)[:, None]
+    manner = far * rng.standard_normal((len(values), 16), np.float32)
+    build = rng.standard_normal((PEOPLE, 16), np.float32)
+    for part in range(PARTS):
+        common, directions = rng.standard_normal((16, 128), np.float32) / 4, rng.standard_normal((128, CHANNELS), np.float32)
+        centres = 0.6 * rng.standard_normal((PEOPLE, 128), np.float32) + 0.8 * build @ common
+        latent = centres[test.person] + 1.2 * manner @ common
+        latent += 0.8 * far * rng.standard_normal(latent.shape, np.float32)
+        values[:, part] = latent * weight @ directions
+        values[:, part] /= np.linalg.norm(values[:, part], axis=1, keepdims=True)
+    return values
+
+
+def plain_cell(
+    values: np.ndarray, test: Test, probe_view: int, gallery_view: int, ranks: tuple[int, ...], kind: type = np.float32
+) -> list[float]:
+    """The rate of each rank for a pair of views, by the whole matrix of distances."""
+    probe = test.probe[test.view[test.probe] == probe_view]
+    gallery = test.gallery[test.view[test.gallery] == gallery_view]
+    ours, theirs = values[probe], values[gallery]
+    far: np.ndarray = np.zeros((len(probe), len(gallery)), kind)
+    for part in range(PARTS):
+        x, y = ours[:, part].astype(kind, copy=False), theirs[:, part].astype(kind, copy=False)
+        squared = (x**2).sum(1)[:, None] + (y**2).sum(1)[None] - 2 * (x @ y.T)
+        far += np.sqrt(np.maximum(squared, 0))
+    nearest = far.argmin(1)[:, None] if ranks == (1,) else far.argsort(1, kind="stable")
+    right = test.person[gallery[nearest]] == test.person[probe, None]
+    return [right[:, :rank].any(1).mean() for rank in ranks]
+
+
+def double_loop(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> np.ndarray:
+    """Rates [probe views, gallery views, ranks], NaN where the views are identical."""
+    rates = np.full((VIEWS, VIEWS, len(ranks)), np.nan)
+    for probe_view, gallery_view in np.argwhere(~np.eye(VIEWS, dtype=bool)):
+        rates[probe_view, gallery_view] = plain_cell(values, test, probe_view, gallery_view, ranks)
+    return rates
+
+
+def counted(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> np.ndarray:
+    """The same by counting who is closer than the right one."""
+    closer = closer_wrong(values, test.search(ranks))
+    rates = np.full((VIEWS, VIEWS, len(ranks)), np.nan)
+    for view in range(VIEWS):
+        of_view = closer[test.view[test.probe] == view]
+        for place, rank in enumerate(ranks):
+            rates[view, :, place] = ((of_view >= 0) & (of_view < rank)).mean(0)
+        rates[view, view] = np.nan
+    return rates
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    found = work()
+    return time.perf_counter() - start, found
+
+
+def product_rate() -> float:
+    """Multiply-adds a second of a large float32 matrix product."""
+    matrix = np.random.default_rng(0).standard_normal((2048, 2048), np.float32)
+    room = np.empty_like(matrix)
+    return 2048**3 / min(timed(lambda: np.matmul(matrix, matrix, out=room))[0] for _ in range(3))
+
+
+def compared(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> dict[str, Any]:
+    """Both ways in turns."""
+    plain: list[tuple[float, np.ndarray]] = []
+    quick: list[tuple[float, np.ndarray]] = []
+    rates: list[float] = []
+    for _ in range(REPEATS):
+        rates.append(product_rate())
+        plain.append(timed(lambda: double_loop(values, test, ranks)))
+        quick.append(timed(lambda: counted(values, test, ranks)))
+    bound = test.comparisons() * PARTS * CHANNELS / max(rates)
+    reference, seconds = (min(seconds for seconds, _ in times) for times in (plain, quick))
+    wanted, found = plain[0][1], quick[0][1]
+    differing = np.argwhere((wanted != found).any(2) & ~np.isnan(wanted).any(2))
+    exact = [
+        plain_cell(values, test, probe_view, gallery_view, ranks, np.float64) == found[probe_view, gallery_view].tolist()
+        for probe_view, gallery_view in differing.tolist()
+    ]
+    return {
+        "identical": not len(differing),
+        "cells_that_float32_decides_wrong": sum(exact),
+        "exact": all(exact),
+        **{f"rank{rank}": round(100 * float(np.nanmean(found[..., place])), 2) for place, rank in enumerate(ranks)},
+        "reference_s": round(reference, 3),
+        "ours_s": round(seconds, 3),
+        "bound_s": round(bound, 3),
+        "speedup_1thread": round(reference / seconds, 2),
+        "limit_ratio_1thread": round(seconds / bound, 2),
+    }
+
+
+def resident_mb() -> float:
+    """The most memory that this process has had in use, as Linux counts it."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        (line,) = (line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / MB
+
+
+def peak(make: Callable[[Test], np.ndarray]) -> dict[str, float]:
+    """The most memory that embeddings and their evaluation take, beyond what Python, the imports and the room that matrix
+    products need had taken before."""
+    product_rate()
+    before = resident_mb()
+    test = Test()
+    signatures = Signatures(make(test), np.arange(len(test.person)))
+    evaluate(signatures, *test.partition())
+    return {"peak_mb": round(resident_mb() - before, 1), "embeddings_mb": round(signatures.values.nbytes / MB, 1)}
+
+
+def in_a_fresh_process(part: str) -> dict[str, Any]:
+    """What a part of this benchmark finds in a process by itself."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.evaluation", "--part", part], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout)
+
+
+def oumvlp() -> dict[str, Any]:
+    """Some probes of OU-MVLP's test people against the whole gallery of 5154 x 14, whose embeddings are in a file."""
+    rows = (OUMVLP_PEOPLE + OUMVLP_ASKED) * OUMVLP_VIEWS
+    rng = np.random.default_rng(3)
+    weight = np.arange(1, 129, dtype=np.float32) ** -0.5
+    directions = rng.standard_normal((PARTS, 128, CHANNELS), np.float32) * weight[:, None]
+    centres = np.random.default_rng(4)
+    with tempfile.TemporaryFile() as file:
+        values = np.memmap(file, np.float32, "w+", shape=(rows, PARTS, CHANNELS))
+        probes = values[OUMVLP_PEOPLE * OUMVLP_VIEWS :]
+        for number in range(OUMVLP_PEOPLE):
+            centre = centres.standard_normal((PARTS, 1, 128), np.float32)
+            start = number * OUMVLP_VIEWS
+            whose = [values[start:], probes[start:]] if number < OUMVLP_ASKED else [values[start:]]
+            for room in whose:
+                latent = centre + 0.7 * rng.standard_normal((PARTS, OUMVLP_VIEWS, 128), np.float32)
+                embeddings = (latent @ directions).swapaxes(0, 1)
+                room[:OUMVLP_VIEWS] = embeddings / np.linalg.norm(embeddings, axis=2, keepdims=True)
+        place = np.arange(rows)
+        person, view = place // OUMVLP_VIEWS % OUMVLP_PEOPLE, place % OUMVLP_VIEWS
+        gallery, probe = place[: OUMVLP_PEOPLE * OUMVLP_VIEWS], place[OUMVLP_PEOPLE * OUMVLP_VIEWS :]
+        search = Search(probe, gallery, person, view[gallery], view[probe, None] == np.arange(OUMVLP_VIEWS), (1,))
+        seconds, closer = timed(lambda: closer_wrong(values, search))
+        size = values.nbytes
+    comparisons = len(probe) * len(gallery) * (OUMVLP_VIEWS - 1) // OUMVLP_VIEWS
+    return {
+        "file_mb": round(size / MB),
+        "probes": len(probe),
+        "rank1": round(100 * float((closer[~search.excluded] == 0).mean()), 1),
+        "seconds": round(seconds, 1),
+        "million_comparisons_per_s": round(comparisons / seconds / 1e6, 2),
+        "limit_ratio_1thread": round(seconds / (comparisons * PARTS * CHANNELS / product_rate()), 2),
+        "all_probes_min": round(seconds * OUMVLP_PEOPLE / OUMVLP_ASKED / 60, 1),
+    }
+
+
+ALONE: dict[str, Callable[[], dict[str, Any]]] = {
+    "peak-random": lambda: peak(random_embeddings),
+    "peak-clustered": lambda: peak(clustered_embeddings),
+    "oumvlp": oumvlp,
+}
+
+
+def measure() -> dict[str, Any]:
+    """Everything; the figures at the top are those of random embeddings at rank 1."""
+    test = Test()
+    values = random_embeddings(test)
+    result = {"benchmark": "evaluation", "sequences": len(values), **compared(values, test, (1,))}
+    result["random_rank5"] = compared(values, test, (1, 5))
+    values = clustered_embeddings(test)
+    result["clustered"] = compared(values, test, (1,))
+    result["clustered_rank5"] = compared(values, test, (1, 5))
+    del values
+    result |= max(
+        (in_a_fresh_process(part) for part in ("peak-random", "peak-clustered")), key=lambda found: found["peak_mb"]
+    )
+    result["peak_ratio"] = round(result["peak_mb"] / result["embeddings_mb"], 3)
+    result["oumvlp"] = in_a_fresh_process("oumvlp")
+    return result
+
+
+def told(name: str, found: dict[str, Any]) -> str:
+    """A comparison in words."""
+    same = "the same rates" if found["identical"] else "the rates of float64" if found["exact"] else "OTHER RATES"
+    return (
+        f"{name:32} {found['reference_s']:6.2f} s by the double loop, {found['ours_s']:6.2f} s here: "
+        f"{found['speedup_1thread']:.2f} x as fast, {found['limit_ratio_1thread']:.2f} x the bound; {same}, "
+        f"rank-1 {found['rank1']} %"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print only the JSON object")
+    parser.add_argument("--part", choices=list(ALONE), help="only this part, as JSON")
+    options = parser.parse_args()
+    if options.part:
+        print(json.dumps(ALONE[options.part]()))
+        return
+    result = measure()
+    if not options.json:
+        print(told("random, rank 1", result))
+        print(told("random, ranks 1 and 5", result["random_rank5"]))
+        print(told("like a trained model's, rank 1", result["clustered"]))
+        print(told("the same, ranks 1 and 5", result["clustered_rank5"]))
+        print(f"memory: {result['peak_mb']} MB for {result['embeddings_mb']} MB of embeddings, {result['peak_ratio']} x")
+        there = result["oumvlp"]
+        print(f"OU-MVLP: {there['probes']} probes in {there['seconds']} s, so all in about {there['all_probes_min']} min")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
