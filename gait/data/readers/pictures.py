@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyspng
 
 from gait.data.readers import Faults
 
@@ -19,6 +20,7 @@ LARGEST_COLOUR_PICTURE = 64 * 2**20
 MOST_PIXELS = 2**24
 MOST_DECODED = 2**31  # bytes of a walk's frames together: 40 s of colour at 640 x 480 and 60 frames/s
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_GREY_BYTES = bytes([8, 0])  # bit depth and colour type
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the header that has the size
 # How files of each container start: AVI, MP4 and MOV, Matroska and WebM, MPEG. FFmpeg would also follow a playlist that is
 # called .avi, to any file or address that it names.
@@ -32,7 +34,15 @@ def grey(png: bytes) -> np.ndarray | None:
 
     Decoders show what they can of a broken file; here each chunk's checksum must be right.
     """
-    return _decoded(png, cv2.IMREAD_GRAYSCALE) if _intact_png(png) else None
+    if not _intact_png(png):
+        return None
+    if png[24:26] != _GREY_BYTES:
+        return _decoded(png, cv2.IMREAD_GRAYSCALE)
+    try:
+        frame: np.ndarray = pyspng.load(png)  # takes half of OpenCV's time
+    except RuntimeError:
+        return None
+    return frame
 
 
 def colour(content: bytes) -> np.ndarray | None:
