@@ -186,7 +186,8 @@ def accuracy(
     collected = signatures.Signatures.collect(signatures.owners(store, partition.test, shape), found)
     del found  # a runtime may hand over a list of all outputs
     result = protocols.evaluate(collected, store.sequences, partition, threads=threads)
-    return {**{key: round(value, 4) for key, value in result.items()}, "source": "engine"}
+    rates = {key: round(value, 4) for key, value in result.items()}
+    return {**rates, "protocol": partition.protocol, "source": "engine"}
 
 
 def main() -> None:

@@ -77,7 +77,8 @@ def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, t
     reader.identities()  # complains about a folder that holds nobody
     units = reader.units()
     known = _known(memory)
-    found, changed, to_read = {}, [], 0
+    found: dict[str, dict[str, Any]] = {}
+    changed, to_read = [], 0
     for unit in io.progress(units, len(units), f"{name}: looking at files"):
         files = reader.files(unit)
         seen, size = _seen(files, root)
@@ -85,7 +86,7 @@ def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, t
         if known.get(unit, {}).get("seen") != seen:
             changed.append(unit)
             to_read += size
-    total = sum(entry["bytes"] for entry in found.values())
+    total = sum(facts["bytes"] for facts in found.values())
     print(f"{name}: {total / 1e9:.2f} GB in {len(units)} units, {to_read / 1e9:.2f} GB of them to read", file=sys.stderr)
     saved = time.monotonic()
     for unit, digest in io.progress(_digests(reader, root, changed, threads), len(changed), f"{name}: reading files"):

@@ -165,14 +165,14 @@ def tum_gaid(sequences: Sequence[GaitSequence], split: Mapping[str, Sequence[str
     chosen: dict[str, list[int]] = {part: [] for part in POSITIONS}
     for position, sequence in enumerate(sequences):
         if sequence.identity in training:
-            parts = ("train",) if sequence.condition in TUM_TRAIN else ()
+            parts = ["train"] if sequence.condition in TUM_TRAIN else []
         elif sequence.identity in test:
             enrolled, probed = sequence.condition in TUM_GALLERY, sequence.condition in TUM_PROBE
             later, later_probed = sequence.condition in TUM_LATER_GALLERY, sequence.condition in TUM_LATER_PROBE
             flags = {"gallery": enrolled, "probe": probed, "temporal_gallery": later, "temporal_probe": later_probed}
-            parts = tuple(part for part, is_member in flags.items() if is_member)
+            parts = [part for part, is_member in flags.items() if is_member]
         else:
-            parts = ()
+            parts = []
         for part in parts:
             chosen[part].append(position)
     return _complete(

@@ -31,7 +31,7 @@ class KerasTraining:
             without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
         extra_epochs, extra_lr: then on training and validation part together.
-        mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and class probabilities stay float32.
+        mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and probabilities stay float32.
     """
 
     epochs: int

@@ -9,7 +9,7 @@ a classifier whose last layer reads the signature.
 - ``build(name, entry, classes)``: the network of an entry of ``model`` in params.yaml, with fresh weights.
 - ``fit(model, store, train, entry)``, ``finetune(model, store, train, entry, finetune)``: train in place; the history.
 - ``save(model, directory)``, ``load(directory)``.
-- ``embed(model, store, positions)``: signature [parts, channels] of each sequence.
+- ``embed(model, store, positions)``: the ``Signatures`` of all samples of the sequences.
 - ``network(model)``: the part that is deployed, from samples to signatures;
   ``input_shape(entry, dynamic_frames)``: what it takes; ``benchmark_shape(entry)``: of the timed input;
   ``inferences_per_video_second(entry, store)``.

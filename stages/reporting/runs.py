@@ -106,7 +106,7 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
 def _metrics(row: Row) -> dict[str, float]:
     found = {name: row.get(*keys) for name, keys in METRICS.items()}
     accuracy = row.get("accuracy") or {}
-    found |= {key: value for key, value in accuracy.items() if key.startswith("rank1_")}
+    found |= {key: value for key, value in accuracy.items() if key.startswith(("rank1_", "rank5_", "knn7_"))}
     return {key: float(value) for key, value in found.items() if value is not None}
 
 

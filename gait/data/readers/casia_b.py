@@ -116,12 +116,15 @@ def _from_folder(silhouettes: Path, subject: str, faults: Faults) -> Iterator[tu
             yield name, content
 
 
-def write_archive(path: Path, walks: Iterable[tuple[str, str, str, Sequence[np.ndarray]]]) -> None:
+def write_archive(
+    path: Path, walks: Iterable[tuple[str, str, str, Sequence[np.ndarray]]], png_settings: Sequence[int] = PNG_SETTINGS
+) -> None:
     """Write a subject's silhouettes as CASIA-B's archive; equal silhouettes give equal bytes.
 
     Args:
         path: the .tar.gz file to write.
         walks: identity, condition, view and frames (uint8 [height, width]) of each.
+        png_settings: of OpenCV's encoder.
     """
     # gzip and tar would note the time; a data set that is made again must be the same file.
     with (
@@ -131,7 +134,7 @@ def write_archive(path: Path, walks: Iterable[tuple[str, str, str, Sequence[np.n
     ):
         for identity, condition, view, frames in walks:
             for number, frame in enumerate(frames, start=1):
-                done, data = cv2.imencode(".png", frame, PNG_SETTINGS)
+                done, data = cv2.imencode(".png", frame, png_settings)
                 if not done:
                     raise DataError(f"{path}: a frame of {identity}-{condition}-{view} cannot be written as PNG")
                 name = f"{identity}/{condition}/{view}/{identity}-{condition}-{view}-{number:03d}.png"

@@ -20,6 +20,7 @@ LARGEST_COLOUR_PICTURE = 64 * 2**20
 MOST_PIXELS = 2**24
 MOST_DECODED = 2**31  # bytes of a walk's frames together: 40 s of colour at 640 x 480 and 60 frames/s
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
 _GREY_BYTES = bytes([8, 0])  # bit depth and colour type
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the header that has the size
 # How files of each container start: AVI, MP4 and MOV, Matroska and WebM, MPEG. FFmpeg would also follow a playlist that is
@@ -34,12 +35,12 @@ def grey(png: bytes) -> np.ndarray | None:
 
     Decoders show what they can of a broken file; here each chunk's checksum must be right.
     """
-    if not _intact_png(png):
-        return None
     if png[24:26] != _GREY_BYTES:
-        return _decoded(png, cv2.IMREAD_GRAYSCALE)
+        return _decoded(png, cv2.IMREAD_GRAYSCALE) if _intact_png(png) else None
+    if not _sane_png(png) or _PNG_END not in png:
+        return None
     try:
-        frame: np.ndarray = pyspng.load(png)  # takes half of OpenCV's time
+        frame: np.ndarray = pyspng.load(png)  # takes half of OpenCV's time, and compares the checksums itself
     except RuntimeError:
         return None
     return frame
@@ -63,10 +64,14 @@ def _small(width: int, height: int) -> bool:
     return 0 < width * height <= MOST_PIXELS
 
 
-def _intact_png(png: bytes) -> bool:
+def _sane_png(png: bytes) -> bool:
     if not png.startswith(_PNG_START) or png[12:16] != b"IHDR":
         return False
-    if not _small(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")):
+    return _small(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
+
+
+def _intact_png(png: bytes) -> bool:
+    if not _sane_png(png):
         return False
     at = len(_PNG_START)
     while at + 12 <= len(png):
