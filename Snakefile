@@ -98,6 +98,8 @@ for stage in pipeline.stages.values():
             [out if Path(out).suffix else directory(out) for out in stage.outs],
         log:
             stage.log(),
+        # Measuring here takes all cores, so it waits until they have nothing else to do.
+        priority: -1 if stage.name == "benchmark" else 0
         threads: threads_of(stage.name)
         resources:
             **devices_of(stage),

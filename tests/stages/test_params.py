@@ -53,12 +53,12 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "    subjects: ",
             "    subjects: 5 # ",
-            "datasets.walkers.partition.train_subjects = 42: must be less than subjects",
+            "datasets.walkers.partition.train_subjects = 35: must be less than subjects",
         ),
         ('["054"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (
-            "  cnn2d: {epochs: 3, ",
+            "  cnn2d: {epochs: 2, ",
             "  cnn2d: {iterations: 1, milestones: [], ",
             "finetune.cnn2d: a keras",
         ),
