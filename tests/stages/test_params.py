@@ -53,7 +53,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "    subjects: ",
             "    subjects: 5 # ",
-            "datasets.walkers.partition.train_subjects = 35: must be less than subjects",
+            "datasets.walkers.partition.train_subjects = 34: must be less than subjects",
         ),
         ('["054"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
