@@ -16,9 +16,15 @@ METHODS = ("minmax", "entropy", "percentile")
 
 
 def to_int8(
-    source: Path, target: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool, activations: str
+    source: Path,
+    target: Path,
+    calibration: Iterable[np.ndarray],
+    method: str,
+    per_channel: bool,
+    activations: str,
+    weight_bits: int,
 ) -> None:
-    """Quantise weights (symmetrically) and activations to 8 bits.
+    """Quantise activations to 8 bits and weights, symmetrically, to 7 or 8.
 
     Args:
         source: ONNX file in fp32.
@@ -27,6 +33,7 @@ def to_int8(
         method: how activation ranges follow from the values seen: "minmax", "entropy" or "percentile".
         per_channel: one weight scale a filter instead of one a layer.
         activations: "uint8", which CPUs multiply fastest, or "int8", symmetric about 0, which TensorRT takes.
+        weight_bits: 8; or 7 for CPUs without VNNI, which add two products in 16 bits, and would overflow.
 
     Raises:
         CompressionError: there is no calibration data, or the file cannot be quantised.
@@ -50,6 +57,7 @@ def to_int8(
             _Reader(inputs),
             quant_format=QuantFormat.QDQ,
             per_channel=per_channel,
+            reduce_range=weight_bits == 7,
             activation_type=QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=methods[method],

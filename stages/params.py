@@ -261,6 +261,7 @@ class Quantize(Section):
     calibration_sequences: Positive
     method: Literal["minmax", "entropy", "percentile"]
     activations: Literal["uint8", "int8"]
+    weight_bits: Literal[7, 8]
     per_channel: bool
 
 

@@ -41,7 +41,7 @@ def main() -> None:
             chosen = _calibration(partition, store, settings.quantize.calibration_sequences, entry.seed)
             data = [sample for position in chosen for sample in samples(store, store.sequences[position], shape)]
             how = settings.quantize
-            quantization.to_int8(source, target, data, how.method, how.per_channel, how.activations)
+            quantization.to_int8(source, target, data, how.method, how.per_channel, how.activations, how.weight_bits)
             some = data[:: max(1, len(data) // 8)]
             error = onnx_export.relative_error(onnx_export.run(target, some), onnx_export.run(source, some))
         io.write_json(out / "signature.json", {**signature, "precision": options.precision})

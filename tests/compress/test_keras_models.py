@@ -89,7 +89,7 @@ def test_the_onnx_file_gives_the_models_signatures_without_transposes(dense, tmp
     assert "Transpose" not in {node.op_type for node in onnx.load(path).graph.node}
 
     quantised = tmp_path / "int8.onnx"
-    quantization.to_int8(path, quantised, samples, "minmax", True, "uint8")
+    quantization.to_int8(path, quantised, samples, "minmax", True, "uint8", 7)
     assert export.relative_error(export.run(quantised, samples), expected) < 0.2
     assert quantised.stat().st_size < 0.4 * path.stat().st_size
 

@@ -51,12 +51,12 @@ def test_multiply_adds_of_the_published_network_are_the_published_3_26_billion(t
 def test_int8_signatures_stay_near_those_of_fp32(exported, tmp_path, activations: str) -> None:
     path = tmp_path / "int8.onnx"
     inputs = [np.random.default_rng(n).random((1, 12, 64, 44), np.float32) for n in range(4)]
-    quantization.to_int8(exported, path, inputs, "minmax", True, activations)
+    quantization.to_int8(exported, path, inputs, "minmax", True, activations, 7)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(path).graph.node}
     assert export.relative_error(export.run(path, inputs), export.run(exported, inputs)) < 0.2
 
 
 def test_int8_without_calibration_data_is_an_error(exported, tmp_path) -> None:
     with pytest.raises(CompressionError, match="calibration"):
-        quantization.to_int8(exported, tmp_path / "int8.onnx", [], "minmax", True, "uint8")
+        quantization.to_int8(exported, tmp_path / "int8.onnx", [], "minmax", True, "uint8", 7)
     assert not (tmp_path / "int8.onnx").exists()
