@@ -25,7 +25,7 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 	@echo "Compare in MLflow:   $(VENV)/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db"
 
 test: $(STAMP) ## the tests, under ten minutes on two cores
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(STAMP) ## the tests that take minutes each: the demo's own models, more of the two engines
 	python -m pytest -m slow
