@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gait.data
-from gait.data.preparation import Job, prepare, prepare_all, row_format
+from gait.data.preparation import Job, convert, prepare_all, row_format
 from gait.data.readers import LAYOUTS, Reader, open_dataset
 from gait.data.sequences import StoreWriter
 from gait.errors import DataError
@@ -47,7 +47,7 @@ def main() -> None:
         if store.units:
             print(f"{options.modality}: goes on after {len(store.units)} of {len(jobs)} units", file=sys.stderr)
         processes = settings.threads.preprocess
-        _estimate(options.modality, todo, processes, out)
+        _estimate(options.modality, reader, todo, processes, out)
         for prepared in io.progress(prepare_all(todo, processes), len(todo), f"{options.modality}: units"):
             for identity, condition, view, frames in prepared.sequences:
                 store.add(identity, condition, view, frames)
@@ -97,22 +97,28 @@ def _check_videos(reader: Reader, jobs: list[Job], how: dict[str, Any], dataset:
         raise io.StageError(f"{dataset}: {first.name} has no video; optical flow needs the dataset's videos")
 
 
-def _estimate(modality: str, jobs: list[Job], processes: int, out: Path) -> None:
-    """Say how long it will take and how much it will write, from a few units spread over all.
+def _estimate(modality: str, reader: Reader, jobs: list[Job], processes: int, out: Path) -> None:
+    """Say how long it will take and how much it will write, from a few walks of a few units spread over all.
 
     Raises:
         DataError: the disk has no room for it.
     """
-    start, tried, written = time.monotonic(), 0, 0
+    start = time.monotonic()
+    units = walks = tried = written = 0
     for place in (0.5, 0.0, 0.25, 0.75):
-        if tried < len(jobs) and time.monotonic() - start < SAMPLE_S:
-            prepared = prepare(jobs[int(place * len(jobs))])
-            written += sum(frames.nbytes for *_, frames in prepared.sequences)
-            tried += 1
+        if units < len(jobs) and time.monotonic() - start < SAMPLE_S:
+            job = jobs[int(place * len(jobs))]
+            clips = list(reader.clips(job.unit, []))
+            units, walks = units + 1, walks + len(clips)
+            for clip in clips:
+                if time.monotonic() - start < SAMPLE_S:
+                    written += convert(clip, job.settings, [])[0].nbytes
+                    tried += 1
     if not tried:
         return
-    seconds = (time.monotonic() - start) / tried * len(jobs) / processes
-    needed, free = written / tried * len(jobs), shutil.disk_usage(out).free
+    to_do = walks / units * len(jobs)
+    seconds = (time.monotonic() - start) / tried * to_do / processes
+    needed, free = written / tried * to_do, shutil.disk_usage(out).free
     words = f"about {_duration(seconds)} and {needed / 1e9:.2f} GB for {len(jobs)} units; {free / 1e9:.0f} GB are free"
     if needed > free:
         raise DataError(f"{out}: too little room: {words}")
@@ -126,8 +132,7 @@ def _duration(seconds: float) -> str:
 
 
 def _missing(reader: Reader, store: StoreWriter) -> dict[str, list[str]]:
-    """People and walks that the published dataset has and of which this copy has no file; whose people are listed, their
-    walks are not."""
+    """People of whom, and walks of the others of which, the published dataset has files and this copy has none."""
     there = store.names | {entry["sequence"] for entry in store.skipped}
     absent = [name for name in reader.expected() if name not in there]
     people = {name.partition("-")[0] for name in absent} - {name.partition("-")[0] for name in there}

@@ -13,10 +13,14 @@ from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 
 CASIA_B_GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
-TUM_TRAIN = ("n01", "n02", "n03", "n04", "n05", "n06", "b01", "b02", "s01", "s02")
-TUM_GALLERY, TUM_PROBE = ("n01", "n02", "n03", "n04"), ("n05", "n06", "b01", "b02", "s01", "s02")
-# The second recording, months later, of 32 people, half of them in the test set.
-TUM_LATER_GALLERY, TUM_LATER_PROBE = ("n07", "n08", "n09", "n10"), ("n11", "n12", "b03", "b04", "s03", "s04")
+TUM_TEST = {
+    "gallery": ("n01", "n02", "n03", "n04"),
+    "probe": ("n05", "n06", "b01", "b02", "s01", "s02"),
+    # The second recording, months later, of 32 people, half of them in the test set.
+    "temporal_gallery": ("n07", "n08", "n09", "n10"),
+    "temporal_probe": ("n11", "n12", "b03", "b04", "s03", "s04"),
+}
+TUM_TRAIN = TUM_TEST["gallery"] + TUM_TEST["probe"]
 POSITIONS = ("train", "gallery", "probe", "temporal_gallery", "temporal_probe")
 
 
@@ -164,22 +168,17 @@ def tum_gaid(sequences: Sequence[GaitSequence], split: Mapping[str, Sequence[str
     training, test = {*split["train"], *split["validation"]}, set(split["test"])
     chosen: dict[str, list[int]] = {part: [] for part in POSITIONS}
     for position, sequence in enumerate(sequences):
-        if sequence.identity in training:
-            parts = ["train"] if sequence.condition in TUM_TRAIN else []
+        if sequence.identity in training and sequence.condition in TUM_TRAIN:
+            chosen["train"].append(position)
         elif sequence.identity in test:
-            enrolled, probed = sequence.condition in TUM_GALLERY, sequence.condition in TUM_PROBE
-            later, later_probed = sequence.condition in TUM_LATER_GALLERY, sequence.condition in TUM_LATER_PROBE
-            flags = {"gallery": enrolled, "probe": probed, "temporal_gallery": later, "temporal_probe": later_probed}
-            parts = [part for part, is_member in flags.items() if is_member]
-        else:
-            parts = []
-        for part in parts:
-            chosen[part].append(position)
+            for part, conditions in TUM_TEST.items():
+                if sequence.condition in conditions:
+                    chosen[part].append(position)
     return _complete(
         chosen,
         train="nobody of the lists for training and validation has a usable walk",
-        gallery=f"nobody of the test list has a usable walk among {', '.join(TUM_GALLERY)}",
-        probe=f"nobody of the test list has a usable walk among {', '.join(TUM_PROBE)}",
+        gallery=f"nobody of the test list has a usable walk among {', '.join(TUM_TEST['gallery'])}",
+        probe=f"nobody of the test list has a usable walk among {', '.join(TUM_TEST['probe'])}",
     )
 
 

@@ -73,7 +73,6 @@ def prepare(job: Job) -> Prepared:
     cv2.setNumThreads(1)  # the units are what runs in parallel
     reader: Reader = _reader(job.layout, job.root)
     result = Prepared(job.unit)
-    convert = _silhouettes if job.settings["kind"] == "silhouette" else _flow
     for clip in reader.clips(job.unit, result.faults):
         rows, why = convert(clip, job.settings, result.faults)
         if len(rows):
@@ -81,6 +80,17 @@ def prepare(job: Job) -> Prepared:
         else:
             result.skipped.append({"sequence": clip.name, "reason": why})
     return result
+
+
+def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
+    """The rows of one walk, of the format of :func:`row_format`, and, if there is none, why.
+
+    Args:
+        clip: the walk.
+        settings: entry of ``preprocess`` in params.yaml.
+        faults: where to note what could not be read.
+    """
+    return (_silhouettes if settings["kind"] == "silhouette" else _flow)(clip, settings, faults)
 
 
 def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
