@@ -33,6 +33,21 @@ def unordered_frames(available: int, wanted: int, rng: np.random.Generator) -> n
     return np.sort(rng.choice(available, wanted, replace=available < wanted))
 
 
+def ordered_frames(available: int, wanted: int, skip: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of ``wanted`` frames in order, out of a window of ``wanted + skip`` frames that starts at random.
+
+    A sequence shorter than the window is gone through again and again, as in the published recipes.
+    """
+    window = wanted + skip
+    if available < window:
+        positions = np.arange(-(-window // available) * available) % available
+        start = int(rng.integers(len(positions) - window + 1))
+    else:
+        positions = np.arange(available)
+        start = int(rng.integers(available - window + 1))
+    return positions[start + np.sort(rng.choice(window, wanted, replace=False))]
+
+
 def balanced_batches(kinds: Sequence[str], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Endless batches of ``size`` positions with equal shares of each walking condition.
 

@@ -29,8 +29,8 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
-    shape = library.input_shape(entry, settings.export.dynamic_frames)
-    timed = library.benchmark_shape(entry)
+    shape = library.input_shape(model, entry, settings.export.dynamic_frames)
+    timed = library.benchmark_shape(model, entry)
     with io.new_directory(options.out) as out:
         onnx = out / "model.onnx"
         write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras

@@ -166,14 +166,36 @@ class Flow(Section):
 Preprocessing = Annotated[Silhouettes | Flow, Discriminator("kind")]
 
 
-class Triplet(Section):
-    margin: Rate
+class LossTerm(Section):
+    """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: ModelName
+    weight: Rate = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        return data  # what a loss takes, the loss knows
+
+
+class Init(Section):
+    """Weights to start from. ``bnneck`` tells how an OpenGait file orders the batch norm over all parts (BNNeck, and GLN's
+    compact block): by channel, as since version 2.0, or by part, as up to 1.1."""
+
+    path: str
+    bnneck: Literal["by-channel", "by-part"] = "by-channel"
 
 
 class Sampling(Section):
+    """P x K batches. ``ordered`` frames come from a window that is ``skip`` frames longer than needed."""
+
     identities: Annotated[int, Range(ge=2)]
     sequences: Annotated[int, Range(ge=2)]
     frames: Positive
+    order: Literal["unordered", "ordered"]
+    skip: Natural = 0
 
 
 class KerasOptimizer(Section):
@@ -187,9 +209,18 @@ class TorchOptimizer(KerasOptimizer):
 
 
 class TorchSchedule(Section):
-    iterations: Positive
+    iterations: Natural
     milestones: list[Positive]
     gamma: Annotated[float, Range(gt=0, le=1)]
+
+
+class TorchPhase(Section):
+    """A further phase of training; what is given here replaces the entry's own, with a fresh optimizer."""
+
+    architecture: dict[str, Any] | None = None
+    loss: list[LossTerm] | None = None
+    optimizer: TorchOptimizer | None = None
+    schedule: TorchSchedule | None = None
 
 
 class TorchModel(Section):
@@ -198,16 +229,26 @@ class TorchModel(Section):
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
     frames: Positive
-    loss: Triplet
+    loss: list[LossTerm]
     sampling: Sampling
     optimizer: TorchOptimizer
     schedule: TorchSchedule
+    then: TorchPhase | None = None
+    init: str | Init | None = None
     mixed_precision: bool
     seed: Seed
 
+    def phases(self) -> list[TorchModel]:
+        """The entry as it is in each phase of training."""
+        first = self.model_copy(update={"then": None})
+        if self.then is None:
+            return [first]
+        changed = {key: getattr(self.then, key) for key in TorchPhase.model_fields if getattr(self.then, key) is not None}
+        return [first, first.model_copy(update=changed)]
+
 
 class KerasSchedule(Section):
-    epochs: Positive
+    epochs: Natural
     plateau_factor: Annotated[float, Range(gt=0, lt=1)]
     plateau_patience: Positive
     min_lr: Rate
@@ -221,25 +262,31 @@ class KerasModel(Section):
     modality: Name
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
+    loss: list[LossTerm]
     batch: Positive
     optimizer: KerasOptimizer
     schedule: KerasSchedule
+    init: str | Init | None = None
     augment: bool
     mixed_precision: bool
     seed: Seed
+
+    def phases(self) -> list[KerasModel]:
+        """The one phase of training."""
+        return [self]
 
 
 Model = Annotated[TorchModel | KerasModel, Discriminator("framework")]
 
 
 class TorchFinetune(Section):
-    iterations: Positive
+    iterations: Natural
     milestones: list[Positive]
     lr: Rate
 
 
 class KerasFinetune(Section):
-    epochs: Positive
+    epochs: Natural
     lr: Rate
 
 

@@ -1,26 +1,44 @@
-"""Choose a model's training, gallery and probe sequences from the modality it needs.
+"""Choose a model's training, gallery and probe sequences from the modality it needs, and name the losses it trains with.
 
-The result names that modality's content, so that the stages of a model depend on its own modality alone.
+Both results name content, so that the stages of a model depend on its own modality and losses alone: a loss that is added
+for one model leaves the others as they are.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from gait import losses
 from gait.data.partitions import POSITIONS, partition_for
 from gait.data.sequences import SequenceStore
 from stages import inputs, io
+
+LOSSES = Path(losses.__file__).parent
+
+
+def _losses(names: Iterable[str]) -> dict[str, str]:
+    """The sha256 of the code of each loss."""
+    files = {name: LOSSES / f"{name}.py" for name in sorted(set(names))}
+    for name, file in files.items():
+        if not file.is_file():
+            known = sorted(path.stem for path in LOSSES.glob("[a-z]*.py"))
+            raise io.StageError(f"loss {name}: there is no gait/losses/{name}.py; there are: {', '.join(known)}")
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
 def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--preprocessed", type=Path, required=True, help="folder of all modalities (data/preprocessed)")
+    parser.add_argument("--losses", type=Path, required=True, help="JSON file to write (data/losses/<model>.json)")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/partition/<model>.json)")
     options, settings = io.parse(parser)
-    modality = inputs.entry_of(settings, options.model).modality
-    store = SequenceStore.open(options.preprocessed / modality)
+    entry = inputs.entry_of(settings, options.model)
+    store = SequenceStore.open(options.preprocessed / entry.modality)
     partition = partition_for(options.model, store, settings.datasets[settings.dataset].partition.model_dump())
+    io.write_json(options.losses, _losses(term.name for phase in entry.phases() for term in phase.loss))
     io.write_json(options.out, partition.to_json())
     counts = ", ".join(f"{len(getattr(partition, part))} {part.replace('_', ' ')}" for part in POSITIONS)
     print(f"{options.model}: {counts} sequences, protocol {partition.protocol}")

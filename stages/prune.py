@@ -35,7 +35,7 @@ def main() -> None:
     )
     surgery = importlib.import_module(f"compress.pruning.{entry.framework}_surgery")
     pruned, selections = surgery.prune(dense, how)
-    error = surgery.proof_error(dense, pruned, selections, (2, *library.benchmark_shape(entry)[1:]))
+    error = surgery.proof_error(dense, pruned, selections, (2, *library.benchmark_shape(dense, entry)[1:]))
     if not error <= TOLERANCE:
         raise CompressionError(
             f"{options.model}: the pruned network differs from the masked one by {error:.2g} of its greatest output; "

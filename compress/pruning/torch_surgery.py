@@ -2,7 +2,8 @@
 
 A prunable model has ``architecture`` (a dataclass with ``channels`` by unit and ``build()``) and ``filter_groups()``:
 groups with a ``name``, their ``units`` (modules whose output channels are tied; the kernel of unit ``u`` is
-``u.conv.weight``) and ``readers`` ((parameter, axis) pairs that read those channels).
+``u.conv.weight``), ``readers`` ((parameter, axis, blocks) of the tensors with an axis over those channels, block after
+block) and modules ``along`` the way that make something else than 0 of 0.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
             for name, tensor in state.items():
                 if name.startswith(f"{unit}.") and tensor.ndim:
                     state[name] = tensor.index_select(0, kept)
-        for name, axis in group.readers:
-            state[name] = state[name].index_select(axis, kept)
+        for name, axis, blocks in group.readers:
+            everywhere = torch.cat([kept + block * selection.filters for block in range(blocks)])
+            state[name] = state[name].index_select(axis, everywhere)
     pruned = replace(model.architecture, channels=channels).build()
     pruned.load_state_dict(state)
     return pruned.eval(), selections
@@ -61,7 +63,7 @@ def masked_outputs(model: Any, selections: Mapping[str, Selection], inputs: Tens
             selection = selections[group.name]
             mask = torch.zeros(selection.filters, dtype=inputs.dtype)
             mask[torch.from_numpy(selection.kept)] = 1
-            for unit in group.units:
+            for unit in (*group.units, *group.along):
                 handle = model.get_submodule(unit).register_forward_hook(_multiply_by(mask))
                 hooks.callback(handle.remove)
         return model(inputs)

@@ -1,4 +1,7 @@
-"""Layers that the silhouette models share (PyTorch)."""
+"""Layers that the silhouette models share (PyTorch).
+
+Frames are folded into the batch where a layer sees each alone: maps are then [batch * frames, channels, height, width].
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,35 @@ def scaled(channels: int, width: float) -> int:
     return channels if width == 1 else max(4, 4 * round(channels * width / 4))
 
 
-class ConvUnit(nn.Module):
-    """A bias-free convolution with LeakyReLU (slope 0.01), on maps [batch, channels, height, width]."""
+def folded_frames(frames: Tensor) -> Tensor:
+    """Silhouettes [batch, frames, height, width] as maps [batch * frames, 1, height, width].
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    With one channel the layout in memory is free, and channels-last is the fast one for all that follows.
+    """
+    return frames.reshape(-1, 1, *frames.shape[2:]).contiguous(memory_format=torch.channels_last)
+
+
+class ConvUnit(nn.Module):
+    """A bias-free convolution with LeakyReLU (slope 0.01), on maps [batch, channels, height, width].
+
+    Args:
+        strips: horizontal strips, each convolved with padding of its own (GaitPart's focal convolution, section 3.2).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, strips: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.strips = strips
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.leaky_relu(self.conv(maps), 0.01)
+        if self.strips == 1:
+            return F.leaky_relu(self.conv(maps), 0.01)
+        # Strips join the batch for one convolution of all; in channels-last memory that moves nothing.
+        batch, channels, height, width = maps.shape
+        folded = maps.permute(0, 2, 3, 1).reshape(batch * self.strips, height // self.strips, width, channels)
+        found = self.conv(folded.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return F.leaky_relu(found.reshape(batch, height, width, -1).permute(0, 3, 1, 2), 0.01)
 
 
 class SeparateFC(nn.Module):
@@ -35,6 +57,24 @@ class SeparateFC(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.matmul(features.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+class BNNeck(nn.Module):
+    """Classifier of each part: signatures [batch, parts, channels] -> cosines [batch, parts, classes].
+
+    Batch norm, then the cosine between what it gives and a vector for each class (Luo et al., CVPRW 2019). The batch norm
+    has all parts' channels one after the other.
+    """
+
+    def __init__(self, parts: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(parts * channels)
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(parts, channels, classes)))
+
+    def forward(self, signatures: Tensor) -> Tensor:
+        normal = self.bn(signatures.flatten(1)).view_as(signatures)
+        cosines = torch.matmul(F.normalize(normal, dim=2).transpose(0, 1), F.normalize(self.weight, dim=1))
+        return cosines.transpose(0, 1)
 
 
 def horizontal_pyramid_pooling(maps: Tensor, bins: Sequence[int]) -> Tensor:

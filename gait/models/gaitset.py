@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import ConvUnit, SeparateFC, horizontal_pyramid_pooling, scaled, set_max
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel
+from gait.models.blocks import ConvUnit, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
+from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 
 class GaitSet(TorchModel):
@@ -43,10 +43,8 @@ class GaitSet(TorchModel):
         self.fc = SeparateFC(2 * sum(self.bins), out["frame6"], architecture.settings["embedding"])
 
     def forward(self, frames: Tensor) -> Tensor:
-        batch, height, width = frames.shape[0], frames.shape[2], frames.shape[3]
-        # Frames join the batch: with one input channel the layout is free, and channels-last is the fast one.
-        maps = frames.reshape(-1, 1, height, width).contiguous(memory_format=torch.channels_last)
-        maps = F.max_pool2d(self.frame2(self.frame1(maps)), 2)
+        batch = frames.shape[0]
+        maps = F.max_pool2d(self.frame2(self.frame1(folded_frames(frames))), 2)
         whole = F.max_pool2d(self.global2(self.global1(set_max(maps, batch))), 2)
         maps = F.max_pool2d(self.frame4(self.frame3(maps)), 2)
         whole = self.global4(self.global3(whole + set_max(maps, batch)))
@@ -57,49 +55,42 @@ class GaitSet(TorchModel):
 
     def filter_groups(self) -> list[FilterGroup]:
         """The 832 filters (at the published width); sums of both branches tie frame4 to global2, frame6 to global4."""
-
-        def group(units: str, *readers: tuple[str, int]) -> FilterGroup:
-            names = tuple(units.split())
-            return FilterGroup(names[0], names, readers)
-
         return [
-            group("frame1", ("frame2.conv.weight", 1)),
-            group("frame2", ("frame3.conv.weight", 1), ("global1.conv.weight", 1)),
-            group("frame3", ("frame4.conv.weight", 1)),
-            group("global1", ("global2.conv.weight", 1)),
-            group("frame4 global2", ("frame5.conv.weight", 1), ("global3.conv.weight", 1)),
-            group("frame5", ("frame6.conv.weight", 1)),
-            group("global3", ("global4.conv.weight", 1)),
-            group("frame6 global4", ("fc.weight", 1)),
+            filter_group("frame1", ("frame2.conv.weight", 1)),
+            filter_group("frame2", ("frame3.conv.weight", 1), ("global1.conv.weight", 1)),
+            filter_group("frame3", ("frame4.conv.weight", 1)),
+            filter_group("global1", ("global2.conv.weight", 1)),
+            filter_group("frame4 global2", ("frame5.conv.weight", 1), ("global3.conv.weight", 1)),
+            filter_group("frame5", ("frame6.conv.weight", 1)),
+            filter_group("global3", ("global4.conv.weight", 1)),
+            filter_group("frame6 global4", ("fc.weight", 1)),
         ]
 
 
-def build(settings: Mapping[str, Any], width: float) -> GaitSet:
+def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitSet:
     """A network with fresh weights.
+
+    The published size has 2,594,592 parameters for CASIA-B and 6,313,536 for OU-MVLP.
 
     Args:
         settings: ``channels`` of the three stages (CASIA-B: 32, 64, 128; OU-MVLP: 64, 128, 256), ``embedding`` (256),
             ``bins`` (16, 8, 4, 2, 1).
         width: multiplier of channels and embedding.
+        classes: not used, since there is no classifier.
 
     Raises:
         DataError: a setting is missing, unknown or out of range.
     """
-    if set(settings) != {"channels", "embedding", "bins"}:
-        raise DataError(f"gaitset: architecture takes channels, embedding and bins, not {', '.join(settings) or 'nothing'}")
+    check_settings("gaitset", settings, "channels embedding bins", bins_of_rows=16)
     if len(settings["channels"]) != 3:
         raise DataError(f"gaitset: architecture.channels = {settings['channels']}: must be three numbers")
-    if any(16 % strips for strips in settings["bins"]):
-        raise DataError(f"gaitset: architecture.bins = {settings['bins']}: each must divide the 16 rows of the last maps")
     first, second, third = (scaled(channels, width) for channels in settings["channels"])
     channels = {
         "frame1": first, "frame2": first, "frame3": second, "frame4": second, "frame5": third, "frame6": third,
         "global1": second, "global2": second, "global3": third, "global4": third,
     }  # fmt: skip
     worked_in = {"embedding": scaled(settings["embedding"], width), "bins": list(settings["bins"])}
-    return from_architecture(TorchArchitecture("gaitset", worked_in, channels))
+    return GaitSet(TorchArchitecture("gaitset", worked_in, channels))
 
 
-def from_architecture(architecture: TorchArchitecture) -> GaitSet:
-    """The network that an architecture describes, with fresh weights."""
-    return GaitSet(architecture)
+from_architecture = GaitSet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from gait import sampling
+from gait import losses, sampling
 from gait.data.augmentation import augmented_flow
 from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
@@ -30,6 +30,7 @@ class KerasTraining:
         plateau_factor, plateau_patience, min_lr: the learning rate is multiplied by the factor after that many epochs
             without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
+        loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
         extra_epochs, extra_lr: then on training and validation part together.
         mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and probabilities stay float32.
     """
@@ -44,6 +45,7 @@ class KerasTraining:
     stop_patience: int
     extra_epochs: int
     extra_lr: float
+    loss: Sequence[Mapping[str, Any]]
     batch: int
     augment: bool
     mixed_precision: bool
@@ -96,7 +98,7 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
         The history: for each epoch its number, loss, accuracy, and those of the validation part.
 
     Raises:
-        DataError: the loss is no longer finite, or there are too few sequences for a validation part.
+        DataError: the loss is no longer finite, there is no such loss, or there are too few sequences for a validation part.
     """
     keras.utils.set_random_seed(training.seed)
     names = sorted({store.sequences[position].identity for position in train})
@@ -112,7 +114,9 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
     in_bfloat16 = training.mixed_precision and bfloat16_is_native()
     with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
         learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
-        rows = _run(model, training, training.lr, training.epochs, learning, validation)
+        rows = []
+        if training.epochs:
+            rows += _run(model, training, training.lr, training.epochs, learning, validation)
         if training.extra_epochs:
             everything = batches(shuffled, training.augment)
             rows += _run(model, training, training.extra_lr, training.extra_epochs, everything, None)
@@ -132,6 +136,24 @@ def _computing_in(policy: str, model: Any) -> Iterator[None]:
             layer.dtype_policy = original
 
 
+class _Learner(keras.Model):
+    """A classifier in training: its losses see the signature, which the classifier reads, beside the probabilities."""
+
+    def __init__(self, model: Any, terms: Sequence[losses.Term]) -> None:
+        super().__init__(model.input, [model.layers[-1].input, model.output], name="learner")
+        self.terms = terms
+        self.accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
+        signatures, probabilities = y_pred
+        told = [term.compute(signatures[:, None], probabilities, y)[0] * term.weight for term in self.terms]
+        return sum(told) + sum(self.losses)  # the latter are the layers' regularisers
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        self.accuracy.update_state(y, y_pred[1])
+        return self.get_metrics_result()
+
+
 def _optimizer(training: KerasTraining, lr: float) -> Any:
     if training.optimizer == "adam":
         return keras.optimizers.Adam(lr)
@@ -141,11 +163,8 @@ def _optimizer(training: KerasTraining, lr: float) -> Any:
 def _run(
     model: Any, training: KerasTraining, lr: float, epochs: int, batches: FlowBatches, validation: FlowBatches | None
 ) -> list[dict[str, float]]:
-    model.compile(
-        optimizer=_optimizer(training, lr),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    learner = _Learner(model, losses.terms(training.loss))
+    learner.compile(optimizer=_optimizer(training, lr))
     callbacks = [
         keras.callbacks.TerminateOnNaN(),
         keras.callbacks.EarlyStopping("loss", patience=training.stop_patience),
@@ -155,7 +174,7 @@ def _run(
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, min_lr=training.min_lr)
         )
-    history = model.fit(batches, epochs=epochs, validation_data=validation, callbacks=callbacks, verbose=2).history
+    history = learner.fit(batches, epochs=epochs, validation_data=validation, callbacks=callbacks, verbose=2).history
     if not np.isfinite(history["loss"][-1]):
         raise DataError(f"training diverged in epoch {len(history['loss'])}: the loss is not finite; try a lower lr")
     return [{name: float(values[epoch]) for name, values in history.items()} for epoch in range(len(history["loss"]))]

@@ -53,6 +53,7 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasMod
         **schedule,
         optimizer=entry.optimizer.name,
         momentum=entry.optimizer.momentum,
+        loss=[term.model_dump() for term in entry.loss],
         batch=entry.batch,
         augment=entry.augment,
         mixed_precision=entry.mixed_precision,
@@ -71,11 +72,11 @@ def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> signatu
     return signatures.Signatures.collect(signatures.owners(store, positions, (1, *SHAPE)), found)
 
 
-def input_shape(entry: KerasModel, dynamic_frames: bool) -> list[int | str]:
+def input_shape(model: Any, entry: KerasModel, dynamic_frames: bool) -> list[int | str]:
     return [1, *SHAPE]
 
 
-def benchmark_shape(entry: KerasModel) -> list[int]:
+def benchmark_shape(model: Any, entry: KerasModel) -> list[int]:
     return [1, *SHAPE]
 
 
@@ -94,3 +95,11 @@ def outputs(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def parameters(model: Any) -> int:
     return keras_model.signature_model(model).count_params()
+
+
+def signature_shape(model: Any) -> list[int]:
+    return [1, model.layers[-1].input.shape[-1]]
+
+
+def layers(model: Any, entry: KerasModel) -> list[dict[str, Any]]:
+    return keras_model.layers(model)

@@ -13,7 +13,7 @@ PUBLISHED = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 
 @pytest.fixture(scope="module")
 def model() -> gaitset.GaitSet:
     torch.manual_seed(0)
-    return gaitset.build(PUBLISHED, 0.25).eval()
+    return gaitset.build(PUBLISHED, 0.25, 3).eval()
 
 
 def signatures(model: gaitset.GaitSet, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -43,7 +43,7 @@ def test_a_fixed_number_of_frames_is_fixed(model, tmp_path) -> None:
 
 def test_multiply_adds_of_the_published_network_are_the_published_3_26_billion(tmp_path) -> None:
     path = tmp_path / "model.onnx"
-    export.export_torch(gaitset.build(PUBLISHED, 1).eval(), path, [1, "frames", 64, 44], 17)
+    export.export_torch(gaitset.build(PUBLISHED, 1, 3).eval(), path, [1, "frames", 64, 44], 17)
     assert export.multiply_adds(path, [1, 30, 64, 44]) == pytest.approx(3.26e9, rel=0.005)
 
 

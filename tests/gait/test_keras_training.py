@@ -17,7 +17,8 @@ from gait.models import cnn2d, keras_model  # noqa: E402
 
 TRAINING = keras_loop.KerasTraining(
     epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, plateau_factor=0.2, plateau_patience=3, min_lr=1e-5, stop_patience=5,
-    extra_epochs=1, extra_lr=1e-3, batch=8, augment=False, mixed_precision=False, seed=3,
+    extra_epochs=1, extra_lr=1e-3, loss=[{"name": "sparse_categorical_crossentropy", "weight": 1}],
+    batch=8, augment=False, mixed_precision=False, seed=3,
 )  # fmt: skip
 PEOPLE: dict[str, Any] = {"identities": ["000", "001"], "split": {}}
 

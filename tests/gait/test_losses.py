@@ -1,9 +1,13 @@
+"""Training losses equal their definitions, and are found by name with the settings they take."""
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gait import losses
+from gait.errors import DataError
+from gait.losses import cross_entropy, terms, triplet
 
 
 def naive_triplet(signatures: np.ndarray, identities: list[int], margin: float) -> float:
@@ -29,19 +33,69 @@ def test_triplet_equals_its_definition(seed: int, margin: float) -> None:
     rng = np.random.default_rng(seed)
     identities = [0, 0, 1, 1, 2, 2]
     signatures = rng.normal(size=(6, 3, 4)).astype(np.float32)
-    loss, violating = losses.triplet(torch.from_numpy(signatures), torch.tensor(identities), margin)
+    loss, told = triplet.compute(torch.from_numpy(signatures), None, torch.tensor(identities), margin=margin)
     assert np.isclose(loss.item(), naive_triplet(signatures, identities, margin), rtol=1e-5, atol=1e-6)
-    assert 0 <= violating.item() <= 1
+    assert 0 <= told["violating"].item() <= 1
 
 
 def test_triplet_has_finite_gradients_where_signatures_coincide() -> None:
     signatures = torch.zeros(4, 2, 3, requires_grad=True)
-    losses.triplet(signatures, torch.tensor([0, 0, 1, 1]), 0.2)[0].backward()
+    triplet.compute(signatures, None, torch.tensor([0, 0, 1, 1]))[0].backward()
     assert torch.isfinite(signatures.grad).all()
 
 
 def test_triplet_is_zero_when_identities_are_far_apart() -> None:
     signatures = torch.tensor([[[0.0]], [[0.1]], [[9.0]], [[9.1]]])
-    loss, violating = losses.triplet(signatures, torch.tensor([0, 0, 1, 1]), 0.2)
+    loss, told = triplet.compute(signatures, None, torch.tensor([0, 0, 1, 1]))
     assert loss.item() == 0
-    assert violating.item() == 0
+    assert told["violating"].item() == 0
+
+
+def naive_cross_entropy(logits: np.ndarray, identities: list[int], scale: float, smoothing: float) -> float:
+    """Mean over samples and parts of -sum(target * log softmax), with a target that all classes share in part."""
+    found = []
+    for sample, who in zip(logits, identities, strict=True):
+        for part in sample * scale:
+            log_softmax = part - np.log(np.exp(part - part.max()).sum()) - part.max()
+            target = np.full(len(part), smoothing / len(part))
+            target[who] += 1 - smoothing
+            found.append(-(target * log_softmax).sum())
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(("scale", "smoothing"), [(1, 0), (16, 0.1)])
+def test_cross_entropy_equals_its_definition(scale: float, smoothing: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 3, 5))
+    identities = [0, 4, 2, 2]
+    loss, told = cross_entropy.compute(
+        torch.empty(0), torch.from_numpy(logits), torch.tensor(identities), scale=scale, label_smoothing=smoothing
+    )
+    assert np.isclose(loss.item(), naive_cross_entropy(logits, identities, scale, smoothing), rtol=1e-5)
+    right = logits.argmax(2) == np.array(identities)[:, None]
+    assert np.isclose(told["accuracy"].item(), right.mean())
+
+
+def test_cross_entropy_asks_for_a_classifier() -> None:
+    with pytest.raises(DataError, match="no classifier; take the loss triplet"):
+        cross_entropy.compute(torch.empty(0), None, torch.tensor([0]))
+
+
+def test_terms_carry_their_settings_and_weights() -> None:
+    signatures, identities = torch.rand(4, 2, 3), torch.tensor([0, 0, 1, 1])
+    (term,) = terms([{"name": "triplet", "weight": 0.5, "margin": 0.7}])
+    assert (term.name, term.weight) == ("triplet", 0.5)
+    assert torch.equal(
+        term.compute(signatures, None, identities)[0], triplet.compute(signatures, None, identities, margin=0.7)[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"name": "tripplet", "weight": 1}, r"loss tripplet: there is no gait/losses/tripplet\.py"),
+        ({"name": "triplet", "weight": 1, "margn": 0.2}, "loss triplet: takes margin, not margn"),
+    ],
+)
+def test_an_unknown_loss_or_setting_is_named(described: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        terms([described])

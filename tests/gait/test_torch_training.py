@@ -14,8 +14,9 @@ from gait.models import gaitset
 from gait.training import torch_loop
 
 TRAINING = torch_loop.TorchTraining(
-    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0, margin=0.2,
-    identities=3, sequences=2, frames=4, mixed_precision=False, seed=3,
+    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0,
+    loss=[{"name": "triplet", "weight": 1, "margin": 0.2}], identities=3, sequences=2, frames=4, order="unordered", skip=0,
+    mixed_precision=False, seed=3,
 )  # fmt: skip
 PEOPLE: dict[str, Any] = {"identities": ["000", "001", "002"], "split": {}}
 
@@ -40,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
 
 def trained(store: SequenceStore, training=TRAINING):
     torch.manual_seed(0)
-    model = gaitset.build({"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}, 0.125)
+    model = gaitset.build({"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}, 0.125, 3)
     return model, torch_loop.fit(model, store, list(range(len(store.sequences))), training)
 
 

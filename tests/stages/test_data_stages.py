@@ -74,7 +74,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for modality in ("silhouette", "flow"):
         succeeds("preprocess", params, modality=modality, dataset=where / "raw/{dataset}", out=where / "pre/{modality}")
     for model in ("gaitset", "cnn2d"):
-        succeeds("partition", params, model=model, preprocessed=where / "pre", out=where / "partition/{model}.json")
+        outs = {"losses": where / "losses/{model}.json", "out": where / "partition/{model}.json"}
+        succeeds("partition", params, model=model, preprocessed=where / "pre", **outs)
     return where
 
 
@@ -290,7 +291,8 @@ def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partiti
     params = settings(tmp_path, entry, dataset="mine")
     succeeds("dataset", params, out=tmp_path / "raw")
     succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre/silhouette")
-    succeeds("partition", params, model="gaitset", preprocessed=tmp_path / "pre", out=tmp_path / "gaitset.json")
+    outs = {"losses": tmp_path / "losses.json", "out": tmp_path / "gaitset.json"}
+    succeeds("partition", params, model="gaitset", preprocessed=tmp_path / "pre", **outs)
     store = SequenceStore.open(tmp_path / "pre/silhouette")
     partition = json.loads((tmp_path / "gaitset.json").read_text())
     assert {store.sequences[at].identity for at in partition["train"]} == {"001"}
@@ -403,19 +405,20 @@ def test_preprocess_errors_are_one_line_and_leave_the_former_output(small: Path,
 def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp_path: Path) -> None:
     params, out = settings(tmp_path), tmp_path / "gaitset.json"
     out.write_text("old")
-    assert fails("partition", params, model="gaitnet", preprocessed=made / "pre", out=out).startswith(
+    outs = {"losses": tmp_path / "losses.json", "out": out}
+    assert fails("partition", params, model="gaitnet", preprocessed=made / "pre", **outs).startswith(
         "unknown model gaitnet;"
     )
-    line = fails("partition", params, model="gaitset", preprocessed=tmp_path, out=out)
+    line = fails("partition", params, model="gaitset", preprocessed=tmp_path, **outs)
     assert line == f"{tmp_path}/silhouette/index.json: no such file; run `dvc repro` to preprocess the dataset"
     params = settings(
         tmp_path, {"walkers": {"layout": "casia-b", "path": "x", "partition": {"protocol": "casia-b", "train_subjects": 3}}}
     )
-    line = fails("partition", params, model="gaitset", preprocessed=made / "pre", out=out)
+    line = fails("partition", params, model="gaitset", preprocessed=made / "pre", **outs)
     assert line == "train_subjects = 3: the dataset has 3 identities, so none is left to test"
     shutil.copytree(made / "pre/silhouette", tmp_path / "pre/silhouette")
     (tmp_path / "pre/silhouette/frames.npy").write_bytes(b"")
-    line = fails("partition", settings(tmp_path), model="gaitset", preprocessed=tmp_path / "pre", out=out)
+    line = fails("partition", settings(tmp_path), model="gaitset", preprocessed=tmp_path / "pre", **outs)
     assert line.startswith(f"{tmp_path}/pre/silhouette: damaged (")
     assert out.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["gaitset.json", "params.yaml", "pre"]

@@ -38,8 +38,9 @@ def test_a_recipe_is_a_valid_params_file_at_the_published_width(name: str) -> No
     settings = params.load(recipe.RECIPES / f"{name}.yaml")
     assert settings.dataset == name
     assert settings.datasets[name].partition.protocol == name
-    assert {settings.model[model].width for model in settings.models} == {1}
-    assert set(settings.model) == set(settings.models), "no leftovers of the demo"
+    assert {entry.width for entry in settings.model.values()} == {1}
+    assert set(settings.model) == set(settings.finetune), "every model can be chosen"
+    assert {entry.modality for entry in settings.model.values()} <= set(settings.preprocess)
 
 
 def test_gaitset_has_its_published_schedules() -> None:

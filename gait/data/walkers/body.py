@@ -83,9 +83,9 @@ def person_shape(rng: np.random.Generator) -> Shape:
         bag=str(rng.choice(BAGS)),
         bag_side=str(rng.choice(["left", "right"])),
         bag_size=rng.uniform(0.8, 1.2),
-        coat=rng.uniform(1.15, 1.5),
+        coat=rng.uniform(1.25, 1.7),
         hem=rng.uniform(0.4, 1.5),
-        bulk=rng.uniform(1.25, 1.7),
+        bulk=rng.uniform(1.4, 1.9),
         greys={
             "skin": rng.uniform(150, 200),
             "hair": rng.uniform(15, 90),
@@ -306,5 +306,5 @@ def arm_swing(shape: Shape, kind: str) -> dict[str, float]:
     if kind == "bg" and shape.bag != "backpack":
         swing[shape.bag_side] = 0.25 if shape.bag == "hand bag" else 0.5
     if kind == "cl":
-        swing = {side: 0.65 for side in swing}
+        swing = {side: 0.5 for side in swing}
     return swing

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from gait.errors import DataError
-from gait.models.gaitpart import PARTS
 from gait.models.imported.links import Link, Reading, batch_norm, same
 from gait.models.torch_model import TorchModel
 
@@ -96,7 +95,11 @@ def _gaitset(model: TorchModel, bnneck: str) -> list[Link]:
 def _gaitpart(model: TorchModel, bnneck: str) -> list[Link]:
     motion = [
         Link(
-            f"{branch}.{ours}.weight", tuple(f"TFA.pooling_func.{their}.{part}.{place}.conv.weight" for part in range(PARTS))
+            f"{branch}.{ours}.weight",
+            tuple(
+                f"TFA.pooling_func.{their}.{part}.{place}.conv.weight"
+                for part in range(len(model.get_parameter("fc.weight")))
+            ),
         )
         for branch, their in (("short", "conv1d3x1"), ("long", "conv1d3x3"))
         for ours, place in (("squeeze", 0), ("expand", 2))

@@ -1,4 +1,4 @@
-"""Training losses of the PyTorch models."""
+"""Batch-all triplet loss of each part, averaged over the triplets that violate the margin (GaitSet, section 3.5)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import torch
 from torch import Tensor
 
 
-def triplet(signatures: Tensor, identities: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Batch-all triplet loss of each part, averaged over the triplets that violate the margin (GaitSet, section 3.5).
+def compute(
+    signatures: Tensor, outputs: Tensor | None, identities: Tensor, *, margin: float = 0.2
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Signatures of one identity closer to each other than to all others, by a margin.
+
+    All pairs of one identity count as positives, an anchor with itself included, as in the published implementation.
 
     Args:
         signatures: [batch, parts, channels].
+        outputs: not used.
         identities: [batch], whole numbers.
         margin: of the hinge ``margin + d(anchor, positive) - d(anchor, negative)``, in units of distance.
 
     Returns:
-        The loss, a scalar, and the share of triplets that violate the margin, without gradient. All pairs of one
-        identity count as positives, an anchor with itself included, as in the published implementation.
+        The loss, and as ``violating`` the share of triplets that violate the margin, without gradient.
     """
     parts = signatures.float().transpose(0, 1)
     squares = parts.square().sum(-1)
@@ -30,4 +34,4 @@ def triplet(signatures: Tensor, identities: Tensor, margin: float) -> tuple[Tens
     hinges = torch.relu(margin + positives[:, :, None] - distances[:, anchors]) * ~same[anchors]
     violating = (hinges > 0).sum((1, 2))
     loss = (hinges.sum((1, 2)) / violating.clamp(min=1)).mean()
-    return loss, (violating.sum() / (len(parts) * (~same[anchors]).sum())).detach()
+    return loss, {"violating": (violating.sum() / (len(parts) * (~same[anchors]).sum())).detach()}

@@ -1,0 +1,53 @@
+"""Training losses, one file a loss; the file's name is the ``name`` of a term of ``loss`` in params.yaml.
+
+A loss file offers ``compute(signatures, outputs, identities, **settings)``, whose keyword arguments are what the term may
+set, in the framework of the models that use it:
+
+- ``signatures``: [batch, parts, channels].
+- ``outputs``: what the classifier makes of them; with PyTorch logits [batch, parts or 1, classes], or None for a network
+  without a classifier; with Keras probabilities [batch, classes].
+- ``identities``: [batch], class numbers.
+
+It returns the loss, a scalar, and a dictionary of other scalars worth a column in the history.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from gait.errors import DataError
+
+
+class Term(NamedTuple):
+    """One summand of a training loss: ``weight * compute(signatures, outputs, identities)[0]``."""
+
+    name: str
+    weight: float
+    compute: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
+
+
+def terms(described: Sequence[Mapping[str, Any]]) -> list[Term]:
+    """The terms of a weighted sum.
+
+    Args:
+        described: for each term its ``name``, its ``weight`` and the settings of that loss.
+
+    Raises:
+        DataError: there is no such loss, or it does not take these settings.
+    """
+    return [_term(**each) for each in described]
+
+
+def _term(name: str, weight: float, **settings: Any) -> Term:
+    if importlib.util.find_spec(f"gait.losses.{name}") is None:
+        raise DataError(f"loss {name}: there is no gait/losses/{name}.py")
+    compute = importlib.import_module(f"gait.losses.{name}").compute
+    known = [each.name for each in inspect.signature(compute).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    if unknown := settings.keys() - set(known):
+        raise DataError(f"loss {name}: takes {', '.join(known) or 'no settings'}, not {', '.join(sorted(unknown))}")
+    return Term(name, weight, partial(compute, **settings))

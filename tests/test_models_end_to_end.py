@@ -1,0 +1,69 @@
+"""Every model but the demo's two through the whole DAG at toy scale: trained, pruned, exported, measured on ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.toy import ROOT, SMALL, change_params, copy_repository, run
+
+pytestmark = pytest.mark.slow
+MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "cnn3d", "cnn2plus1d"]
+SILHOUETTES = MODELS[:5]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = copy_repository(tmp_path_factory.mktemp("models"))
+    changes = {**SMALL, "models": MODELS, "modalities": ["silhouette", "silhouette128", "flow"], "precisions": ["fp32"]}
+    for model in SILHOUETTES:
+        changes[f"model.{model}.width"] = 0.0625
+        changes[f"model.{model}.schedule"] = {"iterations": 10, "milestones": [8], "gamma": 0.1}
+        changes[f"finetune.{model}.iterations"] = 2
+    changes["model.gln.then.schedule"] = {"iterations": 4, "milestones": [3], "gamma": 0.1}
+    for model in MODELS[5:]:
+        changes[f"model.{model}.width"] = 0.0625
+        changes[f"model.{model}.schedule.epochs"] = 3
+        changes[f"model.{model}.schedule.extra_epochs"] = 0
+        changes[f"finetune.{model}.epochs"] = 1
+    change_params(where / "params.yaml", changes)
+    run(["snakemake", "--cores", "2", "all"], where)
+    return where / "results"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_loss_falls(results: Path, model: str) -> None:
+    history = json.loads((results / f"train/{model}/history.json").read_text())
+    losses = [row["loss"] for row in history if "compact" not in row]
+    assert np.mean(losses[-3:]) < np.mean(losses[:2])
+
+
+def test_gln_is_trained_in_two_phases(results: Path) -> None:
+    history = json.loads((results / "train/gln/history.json").read_text())
+    assert [row["iteration"] for row in history] == [*range(1, 11), *range(1, 5)]
+    assert "cross_entropy" not in history[9]
+    assert "cross_entropy" in history[10]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_engine_gives_the_models_own_signatures(results: Path, model: str) -> None:
+    exported = json.loads((results / f"export/{model}/p50/metrics.json").read_text())
+    assert exported["parity_error"] <= 1e-4
+    pruned = json.loads((results / f"prune/{model}/p50/metrics.json").read_text())
+    assert pruned["params"] < pruned["params_before"]
+    record = json.loads((results / f"benchmark/local/{model}/p50-fp32.json").read_text())
+    trained = json.loads((results / f"finetune/{model}/p50/metrics.json").read_text())
+    assert record["accuracy"]["rank1_mean"] == pytest.approx(trained["rank1_mean"], abs=0.5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_training_tells_the_layers(results: Path, model: str) -> None:
+    layers = json.loads((results / f"train/{model}/layers.json").read_text())
+    metrics = json.loads((results / f"train/{model}/metrics.json").read_text())
+    deployed = [layer for layer in layers if not layer.get("training_only")]
+    assert sum(layer["params"] for layer in deployed) == metrics["params"]
+    assert sum(layer["macs"] for layer in deployed) == metrics["macs"]
+    assert (ROOT / f"gait/models/{model}.py").is_file()
