@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toy import ROOT, SMALL, change_params, copy_repository, run
+from tests.toy import copy_repository, make_small, run
 
 pytestmark = pytest.mark.slow
 MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "cnn3d", "cnn2plus1d"]
@@ -18,7 +18,7 @@ SILHOUETTES = MODELS[:5]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = copy_repository(tmp_path_factory.mktemp("models"))
-    changes = {**SMALL, "models": MODELS, "modalities": ["silhouette", "silhouette128", "flow"], "precisions": ["fp32"]}
+    changes: dict[str, object] = {"models": MODELS, "modalities": ["silhouette", "silhouette128", "flow"], "precisions": ["fp32"]}
     for model in SILHOUETTES:
         changes[f"model.{model}.width"] = 0.0625
         changes[f"model.{model}.schedule"] = {"iterations": 10, "milestones": [8], "gamma": 0.1}
@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         changes[f"model.{model}.schedule.epochs"] = 3
         changes[f"model.{model}.schedule.extra_epochs"] = 0
         changes[f"finetune.{model}.epochs"] = 1
-    change_params(where / "params.yaml", changes)
+    make_small(where / "params.yaml", **changes)
     run(["snakemake", "--cores", "2", "all"], where)
     return where / "results"
 
@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_loss_falls(results: Path, model: str) -> None:
     history = json.loads((results / f"train/{model}/history.json").read_text())
-    losses = [row["loss"] for row in history if "compact" not in row]
+    losses = [row["loss"] for row in history[:10]]
     assert np.mean(losses[-3:]) < np.mean(losses[:2])
 
 
@@ -66,4 +66,3 @@ def test_training_tells_the_layers(results: Path, model: str) -> None:
     deployed = [layer for layer in layers if not layer.get("training_only")]
     assert sum(layer["params"] for layer in deployed) == metrics["params"]
     assert sum(layer["macs"] for layer in deployed) == metrics["macs"]
-    assert (ROOT / f"gait/models/{model}.py").is_file()

@@ -132,7 +132,7 @@ def check_settings(name: str, settings: Mapping[str, Any], known: str, *, bins_o
 
 def save(model: TorchModel, directory: Path) -> None:
     """Write architecture.json and weights.safetensors into an existing directory."""
-    text = json.dumps({"framework": "torch", **asdict(model.architecture)}, indent=1, sort_keys=True)
+    text = json.dumps({"framework": "torch", **asdict(model.architecture)}, indent=1)  # in order: channels are a chain
     (directory / "architecture.json").write_text(text + "\n", encoding="utf-8")
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / "weights.safetensors")
 

@@ -85,6 +85,7 @@ def test_a_model_is_the_same_after_saving_and_loading(published: Published, tmp_
     frames = drawn(model, 1, 4)
     assert torch.equal(signatures(model, frames), signatures(loaded, frames))
     assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert loaded.filter_groups() == model.filter_groups()
 
 
 @pytest.mark.parametrize("name", SMALLER)
