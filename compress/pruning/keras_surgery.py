@@ -49,7 +49,12 @@ def channels(model: Any) -> list[Channels]:
     Raises:
         CompressionError: channels branch, merge or pass a layer that mixes them in a way not understood here.
     """
-    return [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
+    return [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS) and not _is_dense(layer)]
+
+
+def _is_dense(conv: Any) -> bool:
+    """Whether a convolution is a dense layer in all but name: it reads maps of one pixel, so it filters nothing."""
+    return set(conv.input.shape[1:-1]) == {1}
 
 
 def _follow(conv: Any) -> Channels:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.errors import DataError
+from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, scaled
 
 KERNELS = (7, 5, 3, 2)
 
@@ -27,16 +27,11 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
     Raises:
         DataError: a setting is missing, unknown or out of range.
     """
-    if set(settings) != {"filters", "dense", "signature", "dropout"}:
-        raise DataError(f"cnn2d: architecture takes filters, dense, signature, dropout, not {', '.join(settings)}")
-    if len(settings["filters"]) != len(KERNELS):
-        raise DataError(f"cnn2d: architecture.filters = {settings['filters']}: must be {len(KERNELS)} numbers")
+    check_settings("cnn2d", settings, len(KERNELS), "dense signature", "dropout")
     import keras
     from keras import layers
 
-    from gait.models.keras_model import scaled
-
-    samples = keras.Input((50, 60, 60), name="input")
+    samples = keras.Input(SAMPLE, name="input")
     # Stored channels-first as published; TensorFlow has no channels-first convolution on the CPU.
     maps = layers.Permute((2, 3, 1), name="channels_last")(samples)
     for index, (filters, kernel) in enumerate(zip(settings["filters"], KERNELS, strict=True), start=1):
@@ -44,7 +39,7 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
             scaled(filters, width),
             kernel,
             activation="relu",
-            kernel_regularizer=keras.regularizers.L2(5e-5),
+            kernel_regularizer=keras.regularizers.L2(KERNEL_DECAY),
             name=f"conv{index}",
         )(maps)
         maps = layers.MaxPooling2D(2, name=f"pool{index}")(maps)
@@ -52,6 +47,5 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
     features = layers.Dense(scaled(settings["dense"], width), name="dense")(features)
     features = layers.Dropout(settings["dropout"], name="dropout")(features)
     features = layers.Dense(scaled(settings["signature"], width), name="code")(features)
-    features = layers.Dense(scaled(settings["signature"], width), name="code_1")(features)
-    probabilities = layers.Dense(classes, activation="softmax", kernel_initializer="he_uniform", name="probs")(features)
-    return keras.Model(samples, probabilities, name="cnn2d")
+    signature = layers.Dense(scaled(settings["signature"], width), name="code_1")(features)
+    return keras.Model(samples, classifier(signature, classes), name="cnn2d")

@@ -6,16 +6,67 @@ On disk a model is one ``model.keras`` file, which holds no code.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gait.errors import DataError
 
+SAMPLE = (50, 60, 60)  # 25 flow frames of 60 x 60 px: channel 2k is the horizontal flow of frame k, 2k + 1 the vertical
+KERNEL_DECAY = 5e-5  # L2 of the convolutions' kernels
+
 
 def scaled(units: int, width: float) -> int:
     """A published layer width times ``width``, as a multiple of 4 (never 0); unchanged at width 1."""
     return units if width == 1 else max(4, 4 * round(units * width / 4))
+
+
+def check_settings(name: str, settings: Mapping[str, Any], convolutions: int, widths: str, rates: str = "") -> None:
+    """Refuse a wrong ``architecture`` section.
+
+    Args:
+        name: of the model.
+        settings: the section.
+        convolutions: how many numbers ``filters`` must have.
+        widths: the keys of its other layers' widths, with spaces between.
+        rates: the keys of its dropout rates.
+
+    Raises:
+        DataError: a key is missing or unknown, or a value is out of range.
+    """
+    keys = ["filters", *widths.split(), *rates.split()]
+    if set(settings) != set(keys):
+        raise DataError(f"{name}: architecture takes {', '.join(keys)}, not {', '.join(settings) or 'nothing'}")
+    filters = settings["filters"]
+    if not isinstance(filters, list) or len(filters) != convolutions or not all(map(_is_width, filters)):
+        raise DataError(f"{name}: architecture.filters = {filters}: must be {convolutions} whole numbers above 0")
+    for key in widths.split():
+        if not _is_width(settings[key]):
+            raise DataError(f"{name}: architecture.{key} = {settings[key]}: must be a whole number above 0")
+    for key in rates.split():
+        if not isinstance(settings[key], int | float) or not 0 <= settings[key] < 1:
+            raise DataError(f"{name}: architecture.{key} = {settings[key]}: must be at least 0 and less than 1")
+
+
+def _is_width(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def clip(samples: Any) -> Any:
+    """Samples as 3D convolutions read them: [batch, 50, 60, 60] -> [batch, 25 frames, 60, 60, 2 (x and y)]."""
+    from keras import layers
+
+    frames, height, width = SAMPLE[0] // 2, *SAMPLE[1:]
+    split = layers.Reshape((frames, 2, height, width), name="frames")(samples)
+    return layers.Permute((1, 3, 4, 2), name="channels_last")(split)
+
+
+def classifier(signature: Any, classes: int) -> Any:
+    """The layer "probs": signatures [batch, channels] -> probabilities of the training identities [batch, classes]."""
+    from keras import layers
+
+    return layers.Dense(classes, activation="softmax", kernel_initializer="he_uniform", name="probs")(signature)
 
 
 def build(name: str, settings: Mapping[str, Any], width: float, classes: int) -> Any:
@@ -30,6 +81,32 @@ def signature_model(model: Any) -> Any:
     signature = model.layers[-1].input
     shaped = keras.layers.Reshape((1, signature.shape[-1]), name="signature")(signature)
     return keras.Model(model.input, shaped, name=f"{model.name}_signature")
+
+
+def layers(model: Any) -> list[dict[str, Any]]:
+    """The layers that have weights or change the shape, from the input to the classifier, a row each.
+
+    A row has the layer's "name", its "kind" in Keras, the "output" shape of one sample, "params", and "macs": the
+    multiply-adds of convolutions and dense layers for one sample, biases not counted. The last row, the classifier's,
+    also has "training_only": true, for what is deployed ends at the signature.
+    """
+    rows = []
+    for layer in model.layers[1:]:  # the first is the input
+        output = layer.output.shape[1:]
+        if layer.weights or output != layer.input.shape[1:]:
+            kernel = getattr(layer, "kernel", None)
+            macs = 0 if kernel is None else math.prod(kernel.shape) * math.prod(output[:-1])
+            rows.append(
+                {
+                    "name": layer.name,
+                    "kind": type(layer).__name__,
+                    "output": list(output),
+                    "params": layer.count_params(),
+                    "macs": macs,
+                }
+            )
+    rows[-1]["training_only"] = True
+    return rows
 
 
 def save(model: Any, directory: Path) -> None:
