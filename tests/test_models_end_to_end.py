@@ -18,7 +18,8 @@ SILHOUETTES = MODELS[:5]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = copy_repository(tmp_path_factory.mktemp("models"))
-    changes: dict[str, object] = {"models": MODELS, "modalities": ["silhouette", "silhouette128", "flow"], "precisions": ["fp32"]}
+    modalities = ["silhouette", "silhouette128", "flow"]
+    changes: dict[str, object] = {"models": MODELS, "modalities": modalities, "precisions": ["fp32"]}
     for model in SILHOUETTES:
         changes[f"model.{model}.width"] = 0.0625
         changes[f"model.{model}.schedule"] = {"iterations": 10, "milestones": [8], "gamma": 0.1}
