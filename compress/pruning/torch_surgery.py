@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings, Selection, filter_scores, select
 
 
@@ -25,6 +26,9 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
 
     Returns:
         The pruned model in evaluation mode, and what was selected, by group.
+
+    Raises:
+        CompressionError: there is nothing to prune, or the model's groups are not what it is made of.
     """
     state = model.state_dict()
     groups = model.filter_groups()
@@ -47,9 +51,16 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
                     state[name] = tensor.index_select(0, kept)
         for name, axis, blocks in group.readers:
             everywhere = torch.cat([kept + block * selection.filters for block in range(blocks)])
+            if name not in state:
+                raise CompressionError(
+                    f"{model.architecture.name}: filter_groups names {name}, which the network does not have"
+                )
             state[name] = state[name].index_select(axis, everywhere)
     pruned = replace(model.architecture, channels=channels).build()
-    pruned.load_state_dict(state)
+    try:
+        pruned.load_state_dict(state)
+    except RuntimeError as error:
+        raise CompressionError(f"{model.architecture.name}: filter_groups does not fit the network: {error}") from None
     return pruned.eval(), selections
 
 
