@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +18,11 @@ from ruamel.yaml import YAML
 from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
+from gait.models import torch_model
 from stages import params
 from stages.prune import TOLERANCE
 from tests.toy import ROOT, copy_repository, make_small, run
+from workflow.dvc_stages import read_yaml
 
 PAGE = (ROOT / "docs/own-model.md").read_text(encoding="utf-8")
 FILES = {
@@ -59,24 +63,49 @@ def test_the_entries_are_valid(tmp_path: Path) -> None:
     assert params.load(tmp_path / "params.yaml").models == MODELS
 
 
-def module(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str]) -> ModuleType:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the page's files and entries."""
+    where = copy_repository(tmp_path_factory.mktemp("home"))
+    write_files(where)
+    write_entries(where)
+    make_small(where / "params.yaml", models=MODELS)
+    return where
+
+
+def python(where: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=where, capture_output=True, text=True)
+
+
+def module(changed: tuple[str, str] = ("", "")) -> ModuleType:
     """The page's PyTorch model as if its file were there, with one piece of the text replaced."""
     code = FILES["gait/models/mygait.py"]
     assert changed[0] in code
     made = ModuleType("gait.models.mygait")
-    monkeypatch.setitem(sys.modules, "gait.models.mygait", made)
     exec(code.replace(*changed), made.__dict__)
     return made
 
 
+def network(made: ModuleType) -> Any:
+    torch.manual_seed(0)
+    return made.build({"channels": [16, 32], "embedding": 64}, 1, 3).eval()
+
+
 RIGHT = ("torch.cat([maps.mean(1), maps.amax(1)], 1)", "torch.cat([maps.mean(1), maps.amax(1)], 1)")
 INTERLEAVED = (RIGHT[0], "torch.stack([maps.mean(1), maps.amax(1)], 2).flatten(1, 2)")
+READ_BY_BOTH = 'filter_group("conv1 conv2", ("conv2.conv.weight", 1), ("conv3.conv.weight", 1))'
+UNTIED = (
+    READ_BY_BOTH,
+    'filter_group("conv1", ("conv2.conv.weight", 1)), filter_group("conv2", ("conv3.conv.weight", 1))',
+)
+READ_ONCE = ('("fc.weight", 1, 2)', '("fc.weight", 1)')
 
 
-@pytest.mark.parametrize(("changed", "equal"), [(RIGHT, True), (INTERLEAVED, False)])
+@pytest.mark.parametrize(("changed", "equal"), [(RIGHT, True), (INTERLEAVED, False), (UNTIED, False)])
 def test_pruning_finds_ties_that_do_not_hold(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str], equal: bool) -> None:
-    torch.manual_seed(0)
-    model = module(monkeypatch, changed).build({"channels": [16, 32], "embedding": 64}, 1, 3).eval()
+    made = module(changed)
+    monkeypatch.setitem(sys.modules, "gait.models.mygait", made)
+    model = network(made)
     pruned, selections = torch_surgery.prune(model, PRUNING)
     assert (torch_surgery.proof_error(model, pruned, selections, (1, 3, 64, 44)) < TOLERANCE) == equal
 
@@ -84,15 +113,89 @@ def test_pruning_finds_ties_that_do_not_hold(monkeypatch: pytest.MonkeyPatch, ch
 @pytest.mark.parametrize(
     "changed",
     [
-        ('("fc.weight", 1, 2)', '("fc.weight", 1)'),
+        READ_ONCE,
         ('("conv2.conv.weight", 1), ("conv3.conv.weight", 1)', '("conv3.conv.weight", 1)'),
         ('("fc.weight", 1, 2)', '("fc.wait", 1, 2)'),
     ],
 )
 def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str]) -> None:
-    model = module(monkeypatch, changed).build({"channels": [16, 32], "embedding": 64}, 1, 3).eval()
+    made = module(changed)
+    monkeypatch.setitem(sys.modules, "gait.models.mygait", made)
     with pytest.raises(CompressionError, match="mygait: filter_groups"):
-        torch_surgery.prune(model, PRUNING)
+        torch_surgery.prune(network(made), PRUNING)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (RIGHT, None),
+        (UNTIED, "error: mygait: the pruned network differs from the masked one by"),
+        (READ_ONCE, "error: mygait: filter_groups does not fit the network: Error(s) in loading state_dict for MyGait:"),
+    ],
+)
+def test_the_stage_prune_says_what_the_page_says(
+    home: Path, tmp_path: Path, changed: tuple[str, str], told: str | None
+) -> None:
+    file = home / "gait/models/mygait.py"
+    (tmp_path / "dense").mkdir()
+    torch_model.save(network(module()), tmp_path / "dense")  # the weights do not depend on filter_groups
+    try:
+        file.write_text(FILES["gait/models/mygait.py"].replace(*changed), encoding="utf-8")
+        stage = ("-m", "stages.prune", "--model", "mygait", "--percentile", 50)
+        done = python(home, *stage, "--dense", tmp_path / "dense", "--out", tmp_path / "out")
+    finally:
+        file.write_text(FILES["gait/models/mygait.py"], encoding="utf-8")
+    assert (tmp_path / "out").exists() == (told is None), done.stderr
+    assert (done.returncode == 0) == (told is None)
+    if told:
+        assert told in PAGE
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("model", "layer"), [("mygait", "conv3.conv"), ("mycnn", "conv2")])
+def test_describe_shows_the_layers(home: Path, model: str, layer: str) -> None:
+    done = python(home, "-m", "stages.describe", model)
+    assert done.returncode == 0, done.stderr
+    assert any(line.split()[0] == layer for line in done.stdout.splitlines() if line)
+    assert f"{model} (walkers): " in done.stdout
+
+
+def test_the_files_need_no_more_of_ours_than_stages_list(home: Path) -> None:
+    file = home / "gait/models/mygait.py"
+    assert python(home, "-m", "workflow.code_deps").returncode == 0
+    try:
+        file.write_text(FILES["gait/models/mygait.py"] + "\nimport gait.models.gaitbase\n", encoding="utf-8")
+        done = python(home, "-m", "workflow.code_deps")
+    finally:
+        file.write_text(FILES["gait/models/mygait.py"], encoding="utf-8")
+    assert "train: deps lack gait/models/gaitbase.py" in done.stdout
+
+
+def test_the_entries_for_published_weights_are_valid(home: Path, tmp_path: Path) -> None:
+    """Each line of the page's last section, within the entry that it is for."""
+    part = PAGE[PAGE.index("## Published weights") :]
+    inits, schedules = (re.findall(rf"^    ({key}: .*)$", part, re.MULTILINE) for key in ("init", "schedule"))
+    assert (len(inits), len(schedules)) == (2, 2)
+    reader = YAML(typ="safe", pure=True)
+    for line in [*inits, *schedules]:
+        content = reader.load((home / "params.yaml").read_text(encoding="utf-8"))
+        given = reader.load(line.replace(", ...}", "}"))
+        entry = content["model"]["mycnn" if "epochs" in line else "mygait"]
+        entry |= {"schedule": entry["schedule"] | given["schedule"]} if "schedule" in given else given
+        YAML().dump(content, tmp_path / "params.yaml")
+        params.load(tmp_path / "params.yaml")
+
+
+def test_the_pages_commands_are_there(home: Path) -> None:
+    run_as_modules = set(re.findall(r"python -m ([\w.]+)", PAGE))
+    assert run_as_modules == {"stages.describe", "stages.recipe", "workflow.code_deps"}
+    for name in run_as_modules:
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file()
+    stages = read_yaml(ROOT / "dvc.yaml")["stages"]
+    assert {"prune", "export", "partition", *re.findall(r"dvc repro .*?(\w+)@", PAGE)} <= set(stages)
+    for path in re.findall(r"`((?:gait|results|stages)/\w+/\w+\.py)`", PAGE):
+        assert (home / path).is_file()
 
 
 @pytest.mark.slow
