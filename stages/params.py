@@ -409,6 +409,11 @@ def _faults(params: Params) -> Any:
         training = getattr(dataset.partition, "train_subjects", 0)
         if isinstance(dataset, Walkers) and training >= dataset.subjects:
             yield f"datasets.{name}.partition.train_subjects = {training}: must be less than subjects"
+    for name, entry in params.model.items():
+        start = entry.init.path if isinstance(entry.init, Init) else entry.init
+        own = Path("results/train") / name
+        if start is not None and own in (Path(start), *Path(start).parents):
+            yield f"model.{name}.init = {start}: training writes there anew; copy it to another place first"
     for index, name in enumerate(params.models):
         if name not in params.model:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"

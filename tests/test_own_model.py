@@ -116,6 +116,10 @@ def test_pruning_finds_ties_that_do_not_hold(monkeypatch: pytest.MonkeyPatch, ch
         READ_ONCE,
         ('("conv2.conv.weight", 1), ("conv3.conv.weight", 1)', '("conv3.conv.weight", 1)'),
         ('("fc.weight", 1, 2)', '("fc.wait", 1, 2)'),
+        ('("fc.weight", 1, 2)', '("fc.weight", 3, 2)'),
+        ('filter_group("conv3"', 'filter_group("conv4"'),
+        ('filter_group("conv3"', 'filter_group("conv2"'),
+        ('filter_group("conv1 conv2"', 'filter_group("conv1 conv3"'),
     ],
 )
 def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str]) -> None:
@@ -130,7 +134,7 @@ def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, chang
     [
         (RIGHT, None),
         (UNTIED, "error: mygait: the pruned network differs from the masked one by"),
-        (READ_ONCE, "error: mygait: filter_groups does not fit the network: Error(s) in loading state_dict for MyGait:"),
+        (READ_ONCE, "error: mygait: filter_groups says that axis 1 of fc.weight has 1 x 32 channels of conv3; it has 64"),
     ],
 )
 def test_the_stage_prune_says_what_the_page_says(

@@ -49,7 +49,9 @@ def channels(model: Any) -> list[Channels]:
     Raises:
         CompressionError: channels branch, merge or pass a layer that mixes them in a way not understood here.
     """
-    return [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS) and not _is_dense(layer)]
+    found = [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS) and not _is_dense(layer)]
+    # What the classifier reads is the signature, which keeps its size.
+    return [group for group in found if group.reader != model.layers[-1].name]
 
 
 def _is_dense(conv: Any) -> bool:
@@ -60,6 +62,8 @@ def _is_dense(conv: Any) -> bool:
 def _follow(conv: Any) -> Channels:
     if conv.data_format != "channels_last":
         raise CompressionError(f"layer {conv.name}: only channels-last convolutions can be pruned")
+    if conv.groups != 1:
+        raise CompressionError(f"layer {conv.name}: a grouped convolution cannot be pruned")
     along: list[str] = []
     repeats, layer = 1, conv
     while True:

@@ -8,7 +8,7 @@ block) and modules ``along`` the way that make something else than 0 of 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -32,6 +32,8 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
     """
     state = model.state_dict()
     groups = model.filter_groups()
+    if fault := next(_faults(groups, model.architecture.channels, state), None):
+        raise CompressionError(f"{model.architecture.name}: filter_groups {fault}")
     scores = {
         group.name: np.mean(
             [filter_scores(state[f"{unit}.conv.weight"].numpy(force=True), settings.criterion) for unit in group.units],
@@ -51,10 +53,6 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
                     state[name] = tensor.index_select(0, kept)
         for name, axis, blocks in group.readers:
             everywhere = torch.cat([kept + block * selection.filters for block in range(blocks)])
-            if name not in state:
-                raise CompressionError(
-                    f"{model.architecture.name}: filter_groups names {name}, which the network does not have"
-                )
             state[name] = state[name].index_select(axis, everywhere)
     pruned = replace(model.architecture, channels=channels).build()
     try:
@@ -62,6 +60,29 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
     except RuntimeError as error:
         raise CompressionError(f"{model.architecture.name}: filter_groups does not fit the network: {error}") from None
     return pruned.eval(), selections
+
+
+def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[str, Tensor]) -> Iterator[str]:
+    """What is wrong with a model's groups, as far as names and sizes tell."""
+    seen: set[str] = set()
+    for group in groups:
+        for unit in group.units:
+            if unit not in channels or f"{unit}.conv.weight" not in state:
+                yield f"names the unit {unit}, which the architecture's channels or the network do not have"
+                return
+            if unit in seen:
+                yield f"has the unit {unit} twice; what depends on the same filters is one group"
+            seen.add(unit)
+        filters = channels[group.units[0]]
+        if any(channels[unit] != filters for unit in group.units):
+            yield f"ties {', '.join(f'{unit} ({channels[unit]} filters)' for unit in group.units)}"
+        for name, axis, blocks in group.readers:
+            if name not in state:
+                yield f"names {name}, which the network does not have"
+                return
+            size = state[name].shape[axis] if axis < state[name].ndim else 0
+            if size != filters * blocks:
+                yield f"says that axis {axis} of {name} has {blocks} x {filters} channels of {group.name}; it has {size}"
 
 
 def masked_outputs(model: Any, selections: Mapping[str, Selection], inputs: Tensor) -> Tensor:

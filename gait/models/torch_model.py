@@ -98,7 +98,9 @@ class TorchModel(nn.Module):
 
     def filter_groups(self) -> list[FilterGroup]:
         """All prunable filters, grouped by what must be removed together, from input to output."""
-        raise TypeError(f"{self.architecture.name} does not say which of its filters can be removed")
+        raise DataError(
+            f"{self.architecture.name} does not say which of its filters can be removed: it has no filter_groups"
+        )
 
     def forward(self, frames: Tensor) -> Tensor:
         raise TypeError(f"{self.architecture.name} has no forward pass")

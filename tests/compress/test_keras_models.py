@@ -98,3 +98,26 @@ def test_multiply_adds_of_the_published_network_are_about_one_billion(tmp_path) 
     path = tmp_path / "model.onnx"
     export.export_keras(keras_model.signature_model(cnn2d.build(PUBLISHED, 1, 150)), path, [1, 50, 60, 60], 17)
     assert export.multiply_adds(path, [1, 50, 60, 60]) == pytest.approx(1.02e9, rel=0.01)
+
+
+def classifier(maps: keras.KerasTensor, inputs: keras.KerasTensor) -> keras.Model:
+    features = keras.layers.GlobalAveragePooling2D(name="average")(maps)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="probs")(features))
+
+
+def test_the_convolution_that_gives_the_signature_keeps_its_filters() -> None:
+    inputs = keras.Input((12, 12, 2))
+    maps = keras.layers.Conv2D(8, 3, name="first")(inputs)
+    model = classifier(keras.layers.Conv2D(8, 3, name="last")(maps), inputs)
+    pruned, selections = keras_surgery.prune(model, SETTINGS)
+    assert list(selections) == ["first"]
+    assert keras_surgery.proof_error(model, pruned, selections, (2, 12, 12, 2)) < 1e-4
+
+
+def test_a_grouped_convolution_is_refused_by_name() -> None:
+    inputs = keras.Input((12, 12, 4))
+    maps = keras.layers.Conv2D(8, 3, name="first")(inputs)
+    maps = keras.layers.Conv2D(8, 3, groups=2, name="grouped")(maps)
+    model = classifier(keras.layers.Conv2D(8, 3, name="last")(maps), inputs)
+    with pytest.raises(CompressionError, match="layer grouped: a grouped convolution cannot be pruned"):
+        keras_surgery.prune(model, SETTINGS)

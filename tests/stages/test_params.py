@@ -47,6 +47,11 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
         ("kind: flow", "kind: flo", "preprocess.flow.kind = flo: must be one of 'silhouette', 'flow'"),
         ("dataset: walkers", "dataset: walker", "dataset = walker: no such entry under datasets"),
+        (
+            "  gaitset:                          #",
+            "  gaitset:\n    init: {path: ./results/train/gaitset/weights.safetensors} #",
+            "model.gaitset.init = ./results/train/gaitset/weights.safetensors: training writes there anew; copy it",
+        ),
         ("[cnn2d, gaitset]", "[cnn2d, gaitsett]", "models[1] = gaitsett: no such entry under model"),
         ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
         ("[silhouette, flow]", "[silhouette]", "models[0] = cnn2d: needs modality flow; add it to modalities"),

@@ -72,7 +72,10 @@ def load_into(model: Any, path: Path) -> list[str]:
 
 def _check_flatten(model: Any) -> None:
     """The pixels of a map are flattened in another order where channels come first, unless there is only one."""
-    maps = model.get_layer("flatten").input.shape[1:]
+    flatten = next((layer for layer in model.layers if layer.name == "flatten"), None)
+    if flatten is None:
+        raise DataError(f"{model.name}: HDF5 files of Keras are read for cnn2d, cnn3d and cnn2plus1d alone")
+    maps = flatten.input.shape[1:]
     if set(maps[:-1]) != {1}:
         raise DataError(
             f"{model.name}: the flattened maps, {list(maps)}, have more than one pixel, whose order is not known"
