@@ -22,7 +22,7 @@ BINS = [4, 1]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("train"), ())
+    return World(tmp_path_factory.mktemp("train"), (0,))
 
 
 @pytest.fixture(scope="module")

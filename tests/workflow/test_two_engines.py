@@ -103,7 +103,7 @@ def test_new_optical_flow_does_not_prepare_silhouettes_again(toy: Toy) -> None:
 
 @pytest.mark.parametrize("again", BOTH)
 def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str) -> None:
-    toy.edit(r"seed: 1\n  cnn2d", "seed: 2\n  cnn2d")
+    toy.edit(r"seed: 1\n  gaitpart", "seed: 2\n  gaitpart")
     failing = toy.where / "fail" / "finetune@gaitset-60"
     failing.parent.mkdir()
     failing.touch()
