@@ -15,17 +15,10 @@ from gait.data.partitions import POSITIONS, partition_for
 from gait.data.sequences import SequenceStore
 from stages import inputs, io
 
-LOSSES = Path(losses.__file__).parent
-
 
 def _losses(names: Iterable[str]) -> dict[str, str]:
     """The sha256 of the code of each loss."""
-    files = {name: LOSSES / f"{name}.py" for name in sorted(set(names))}
-    for name, file in files.items():
-        if not file.is_file():
-            known = sorted(path.stem for path in LOSSES.glob("[a-z]*.py"))
-            raise io.StageError(f"loss {name}: there is no gait/losses/{name}.py; there are: {', '.join(known)}")
-    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    return {name: hashlib.sha256(losses.source(name).read_bytes()).hexdigest() for name in sorted(set(names))}
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ It returns the loss, a scalar, and a dictionary of other scalars worth a column 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gait.errors import DataError
@@ -43,9 +43,21 @@ def terms(described: Sequence[Mapping[str, Any]]) -> list[Term]:
     return [_term(**each) for each in described]
 
 
+def source(name: str) -> Path:
+    """The file of a loss.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder = Path(__file__).parent
+    if not (folder / f"{name}.py").is_file():
+        known = sorted(path.stem for path in folder.glob("[a-z]*.py"))
+        raise DataError(f"loss {name}: there is no gait/losses/{name}.py; there are: {', '.join(known)}")
+    return folder / f"{name}.py"
+
+
 def _term(name: str, weight: float, **settings: Any) -> Term:
-    if importlib.util.find_spec(f"gait.losses.{name}") is None:
-        raise DataError(f"loss {name}: there is no gait/losses/{name}.py")
+    source(name)
     compute = importlib.import_module(f"gait.losses.{name}").compute
     known = [each.name for each in inspect.signature(compute).parameters.values() if each.kind is each.KEYWORD_ONLY]
     if unknown := settings.keys() - set(known):

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from gait.errors import DataError
 from gait.models.blocks import (
     BNNeck,
-    ConvUnit,
+    PlainConvs,
     SeparateFC,
     folded_frames,
     horizontal_pyramid_pooling,
@@ -33,24 +32,14 @@ class Baseline(TorchModel):
         super().__init__()
         self.architecture = architecture
         self.bins = list(architecture.settings["bins"])
-        out = list(architecture.channels.values())
-        kernels = [5, *[3] * (len(out) - 1)]
-        self.convs = nn.ModuleDict(
-            {
-                unit.removeprefix("convs."): ConvUnit(inputs, outputs, kernel)
-                for unit, inputs, outputs, kernel in zip(architecture.channels, [1, *out], out, kernels, strict=False)
-            }
-        )
+        out = {unit.removeprefix("convs."): count for unit, count in architecture.channels.items()}
+        self.convs = PlainConvs(out, [1] * len(out))
         parts, embedding = sum(self.bins), architecture.settings["embedding"]
-        self.fc = SeparateFC(parts, out[-1], embedding)
+        self.fc = SeparateFC(parts, [*out.values()][-1], embedding)
         self.classifier = BNNeck(parts, embedding, architecture.classes)
 
     def forward(self, frames: Tensor) -> Tensor:
-        maps = folded_frames(frames)
-        for number, unit in enumerate(self.convs.values(), start=1):
-            maps = unit(maps)
-            if number in (2, 4):
-                maps = F.max_pool2d(maps, 2)
+        maps = self.convs(folded_frames(frames))
         return self.fc(horizontal_pyramid_pooling(set_max(maps, frames.shape[0]), self.bins))
 
     def filter_groups(self) -> list[FilterGroup]:

@@ -5,7 +5,7 @@ Frames are folded into the batch where a layer sees each alone: maps are then [b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,31 @@ class ConvUnit(nn.Module):
         folded = maps.permute(0, 2, 3, 1).reshape(batch * self.strips, height // self.strips, width, channels)
         found = self.conv(folded.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return F.leaky_relu(found.reshape(batch, height, width, -1).permute(0, 3, 1, 2), 0.01)
+
+
+class PlainConvs(nn.ModuleDict):
+    """Convolutions one after the other, on maps of frames; the maps are halved after the second and the fourth.
+
+    Args:
+        channels: outputs of each by name, the first of which is 5 x 5 and the others 3 x 3.
+        strips: horizontal strips of each.
+    """
+
+    def __init__(self, channels: Mapping[str, int], strips: Sequence[int]) -> None:
+        inputs, kernels = [1, *channels.values()], [5, *[3] * (len(channels) - 1)]
+        super().__init__(
+            {
+                name: ConvUnit(before, after, kernel, apart)
+                for (name, after), before, kernel, apart in zip(channels.items(), inputs, kernels, strips, strict=False)
+            }
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        for number, unit in enumerate(self.values(), start=1):
+            maps = unit(maps)
+            if number in (2, 4):
+                maps = F.max_pool2d(maps, 2)
+        return maps
 
 
 class SeparateFC(nn.Module):

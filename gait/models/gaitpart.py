@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import ConvUnit, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled
+from gait.models.blocks import PlainConvs, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled
 from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 PARTS = 16
@@ -54,28 +54,17 @@ class GaitPart(TorchModel):
     def __init__(self, architecture: TorchArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        out = list(architecture.channels.values())
+        out = {unit.removeprefix("convs."): count for unit, count in architecture.channels.items()}
+        last = [*out.values()][-1]
         strips = [2**halving for halving in architecture.settings["halving"] for _ in range(2)]
-        kernels = [5, *[3] * (len(out) - 1)]
-        self.convs = nn.ModuleDict(
-            {
-                unit.removeprefix("convs."): ConvUnit(inputs, outputs, kernel, apart)
-                for unit, inputs, outputs, kernel, apart in zip(
-                    architecture.channels, [1, *out], out, kernels, strips, strict=False
-                )
-            }
-        )
-        self.short = MicroMotion(out[-1], architecture.settings["hidden"], 1)
-        self.long = MicroMotion(out[-1], architecture.settings["hidden"], 3)
-        self.fc = SeparateFC(PARTS, out[-1], architecture.settings["embedding"])
+        self.convs = PlainConvs(out, strips)
+        self.short = MicroMotion(last, architecture.settings["hidden"], 1)
+        self.long = MicroMotion(last, architecture.settings["hidden"], 3)
+        self.fc = SeparateFC(PARTS, last, architecture.settings["embedding"])
 
     def forward(self, frames: Tensor) -> Tensor:
         batch, length = frames.shape[:2]
-        maps = folded_frames(frames)
-        for number, unit in enumerate(self.convs.values(), start=1):
-            maps = unit(maps)
-            if number in (2, 4):
-                maps = F.max_pool2d(maps, 2)
+        maps = self.convs(folded_frames(frames))
         parts = horizontal_pyramid_pooling(maps, [PARTS])
         features = parts.reshape(batch, length, -1).transpose(1, 2)
         motion = (self.short(features) + self.long(features)).amax(2)

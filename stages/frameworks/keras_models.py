@@ -22,7 +22,7 @@ from gait.models import keras_model
 from gait.training import keras_loop
 from stages.params import KerasFinetune, KerasModel
 
-SHAPE = (50, 60, 60)
+SHAPE = keras_model.SAMPLE
 EMBEDDED_AT_ONCE = 64
 save, load = keras_model.save, keras_model.load
 
