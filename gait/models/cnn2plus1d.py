@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, scaled
+from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
 
 # Rows and columns alike.
 SPATIAL_KERNELS, SPATIAL_STRIDES = (5, 3, 3, 3, 2, 1), (2, 2, 2, 2, 1, 1)
@@ -47,13 +47,5 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
         maps = convolution(maps, filters, (1, kernel, kernel), (1, stride, stride), f"{name}_spatial")
         kernel, stride = TEMPORAL_KERNELS[index], TEMPORAL_STRIDES[index]
         maps = convolution(maps, filters, (kernel, 1, 1), (stride, 1, 1), f"{name}_temporal")
-    code = layers.Conv3D(
-        scaled(settings["code"], width),
-        1,
-        kernel_initializer="he_uniform",
-        kernel_regularizer=keras.regularizers.L2(1e-3),
-        name="grayCode",
-    )(maps)
-    features = layers.Flatten(name="flatten")(code)
-    signature = layers.Dense(scaled(settings["signature"], width), name="code_1")(features)
+    signature = codes(maps, scaled(settings["code"], width), scaled(settings["signature"], width))
     return keras.Model(samples, classifier(signature, classes), name="cnn2plus1d")

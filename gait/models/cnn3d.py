@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, scaled
+from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
 
 # Frames, rows, columns.
 KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3), (3, 3, 3), (3, 2, 2), (2, 1, 1))
@@ -46,13 +46,5 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
             kernel_regularizer=keras.regularizers.L2(KERNEL_DECAY),
             name=f"conv{index}",
         )(maps)
-    code = layers.Conv3D(
-        scaled(settings["code"], width),
-        1,
-        kernel_initializer="he_uniform",
-        kernel_regularizer=keras.regularizers.L2(1e-3),
-        name="grayCode",
-    )(maps)
-    features = layers.Flatten(name="flatten")(code)
-    signature = layers.Dense(scaled(settings["signature"], width), name="code_1")(features)
+    signature = codes(maps, scaled(settings["code"], width), scaled(settings["signature"], width))
     return keras.Model(samples, classifier(signature, classes), name="cnn3d")

@@ -62,6 +62,21 @@ def clip(samples: Any) -> Any:
     return layers.Permute((1, 3, 4, 2), name="channels_last")(split)
 
 
+def codes(maps: Any, gray: int, signature: int) -> Any:
+    """The end of the 3D networks: the linear 1x1x1 convolution "grayCode", and the dense layer "code_1", the signature."""
+    import keras
+    from keras import layers
+
+    code = layers.Conv3D(
+        gray,
+        1,
+        kernel_initializer="he_uniform",
+        kernel_regularizer=keras.regularizers.L2(1e-3),
+        name="grayCode",
+    )(maps)
+    return layers.Dense(signature, name="code_1")(layers.Flatten(name="flatten")(code))
+
+
 def classifier(signature: Any, classes: int) -> Any:
     """The layer "probs": signatures [batch, channels] -> probabilities of the training identities [batch, classes]."""
     from keras import layers
