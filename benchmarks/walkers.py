@@ -29,7 +29,8 @@ def dense(root: Path, model: str, entry: Any) -> Hits:
     partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
     library = framework(entry.framework)
     trained = library.load(root / "results/train" / model)
-    signatures = library.embed(trained, store, partition.test)
+    with library.joined() as processes:
+        signatures = library.embed(trained, store, partition.test, processes)
     return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe)
 
 

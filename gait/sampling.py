@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def identity_batches(
-    identities: Sequence[str], identities_per_batch: int, sequences_per_identity: int, rng: np.random.Generator
-) -> Iterator[list[int]]:
-    """Endless P x K batches: positions of K sequences of each of P identities.
+def identity_batch(
+    own: Sequence[Sequence[int]], identities_per_batch: int, sequences_per_identity: int, rng: np.random.Generator
+) -> list[int]:
+    """A P x K batch: K sequences of each of P identities.
 
     Sequences are drawn without replacement where an identity has K, with replacement otherwise; all identities are
     drawn where there are fewer than P.
+
+    Args:
+        own: for each identity, the positions of its sequences.
+        identities_per_batch, sequences_per_identity: P and K.
+        rng: source of randomness.
+
+    Returns:
+        The positions, those of one identity after the other.
     """
-    positions: dict[str, list[int]] = {}
-    for position, identity in enumerate(identities):
-        positions.setdefault(identity, []).append(position)
-    names = sorted(positions)
-    while True:
-        chosen = rng.choice(len(names), min(identities_per_batch, len(names)), replace=False)
-        batch: list[int] = []
-        for name in chosen:
-            own = positions[names[name]]
-            batch += rng.choice(own, sequences_per_identity, replace=len(own) < sequences_per_identity).tolist()
-        yield batch
+    batch: list[int] = []
+    for identity in rng.choice(len(own), min(identities_per_batch, len(own)), replace=False):
+        positions = own[identity]
+        batch += rng.choice(positions, sequences_per_identity, replace=len(positions) < sequences_per_identity).tolist()
+    return batch
 
 
 def unordered_frames(available: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
@@ -48,20 +50,33 @@ def ordered_frames(available: int, wanted: int, skip: int, rng: np.random.Genera
     return positions[start + np.sort(rng.choice(window, wanted, replace=False))]
 
 
-def balanced_batches(kinds: Sequence[str], size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Endless batches of ``size`` positions with equal shares of each walking condition.
+class BalancedBatches:
+    """Batches of positions with equal shares of each walking condition, by their number; there is no last one.
 
     Each condition is gone through in random order, over and over, so that the rarer ones are seen more often.
+
+    Args:
+        kinds: for each position, its walking condition.
+        size: positions a batch.
+        seed: of the random orders.
     """
-    pools = [np.flatnonzero(np.asarray(kinds) == kind) for kind in sorted(set(kinds))]
-    queues = [np.empty(0, int) for _ in pools]
-    turn = 0
-    while True:
-        batch = np.empty(size, int)
-        for place in range(size):
-            pool = (turn + place) % len(pools)
-            if not len(queues[pool]):
-                queues[pool] = rng.permutation(pools[pool])
-            batch[place], queues[pool] = queues[pool][0], queues[pool][1:]
-        turn = (turn + size) % len(pools)
-        yield batch
+
+    def __init__(self, kinds: Sequence[str], size: int, seed: int) -> None:
+        self._pools = [np.flatnonzero(np.asarray(kinds) == kind) for kind in sorted(set(kinds))]
+        self._size = size
+        self._seed = seed
+        self._orders: dict[int, tuple[int, np.ndarray]] = {}
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        """The positions of batch ``number``, which is 0 for the first."""
+        # The conditions take turns, over the ends of batches too.
+        places = range(number * self._size, (number + 1) * self._size)
+        return np.array([self._at(*divmod(place, len(self._pools))) for place in places])
+
+    def _at(self, turn: int, pool: int) -> int:
+        """What a condition gives in its turn."""
+        lap, place = divmod(turn, len(self._pools[pool]))
+        if self._orders.get(pool, (-1,))[0] != lap:
+            rng = np.random.default_rng((self._seed, pool, lap))
+            self._orders[pool] = lap, rng.permutation(self._pools[pool])
+        return int(self._orders[pool][1][place])

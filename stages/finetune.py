@@ -1,11 +1,14 @@
-"""Train a pruned model for a while longer, so that it recovers, and measure its rank-1."""
+"""Train a pruned model for a while longer, so that it recovers, and measure its rank-1.
+
+It goes on from its last checkpoint, and in several processes, as `stages.train` does.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gait.evaluation.protocols import evaluate
-from stages import inputs, io
+from stages import inputs, io, training
 from stages.frameworks import framework
 
 
@@ -18,17 +21,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, history.json, metrics.json")
     options, settings = io.parse(parser)
     entry = inputs.entry_of(settings, options.model)
+    training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
     library = framework(entry.framework)
     library.use_threads(settings.threads.finetune)
     model = library.load(options.pruned)
-    with io.new_directory(options.out) as out:
-        history = library.finetune(model, store, partition.train, entry, settings.finetune[options.model])
-        io.write_json(out / "history.json", history)
-        library.save(model, out)
-        signatures = library.embed(model, store, partition.test)
+    schedule = settings.finetune[options.model]
+    name = f"finetune/{options.model}/p{options.percentile}"
+    uses = {"model": entry.model_dump(), "schedule": schedule.model_dump(), "threads": settings.threads.finetune}
+    files = [options.partition, *options.pruned.iterdir()]
+    with training.session(library, name, settings, options.model, options.out, uses, files) as session:
+        history = library.finetune(model, store, partition.train, entry, schedule, session.phase(library, model))
+        signatures = library.embed(model, store, partition.test, session.processes)
+        if session.out is None:
+            return
+        io.write_json(session.out / "history.json", history)
+        library.save(model, session.out)
         found = evaluate(signatures, store.sequences, partition, threads=settings.threads.finetune)
-        io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
+        io.write_json(session.out / "metrics.json", {**found, "params": library.parameters(model)})
     print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
 
 

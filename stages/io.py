@@ -140,28 +140,44 @@ def resumed_directory(path: Path, key: str) -> Iterator[Path]:
         StageError: another process is at the same work. One that the block raises says that its inputs do not fit, so that
             nothing is kept.
     """
-    begun = path.with_name(f".{path.name}.begun")
-    begun.mkdir(parents=True, exist_ok=True)
-    lock, holding = os.open(begun, os.O_RDONLY), False
+    with begun(path, key) as directory:
+        yield directory
+        (directory / "key").unlink()
+        with new_directory(path) as partial:
+            partial.rmdir()
+            directory.rename(partial)
+
+
+def begun_path(path: Path) -> Path:
+    """Where :func:`begun` keeps what is for ``path``."""
+    return path.with_name(f".{path.name}.begun")
+
+
+@contextmanager
+def begun(path: Path, key: str) -> Iterator[Path]:
+    """A directory beside ``path``, which holds what a block that failed or was killed has written there.
+
+    It is gone once a block succeeds. Arguments and errors are those of :func:`resumed_directory`.
+    """
+    directory = begun_path(path)
+    directory.mkdir(parents=True, exist_ok=True)
+    lock, holding = os.open(directory, os.O_RDONLY), False
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             holding = True
         except BlockingIOError:
             raise StageError(f"{path}: another process is making it") from None
-        noted = begun / "key"
+        noted = directory / "key"
         if not noted.exists() or noted.read_text(encoding="utf-8") != key:
-            for old in begun.iterdir():
-                old.unlink()
+            for old in directory.iterdir():
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
             noted.write_text(key, encoding="utf-8")
-        yield begun
-        noted.unlink()
-        with new_directory(path) as partial:
-            partial.rmdir()
-            begun.rename(partial)
+        yield directory
+        shutil.rmtree(directory, ignore_errors=True)
     except StageError:
         if holding:
-            shutil.rmtree(begun)
+            shutil.rmtree(directory)
         raise
     finally:
         os.close(lock)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Discriminator, StringConstraints, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 from ruamel.yaml import YAML
@@ -188,12 +189,28 @@ class Init(Section):
     bnneck: Literal["by-channel", "by-part"] = "by-channel"
 
 
+class Change(Section):
+    """A random change of training sequences: gait/data/silhouette_augmentation.py; further keys are its own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Literal["flip", "rotate", "affine", "erase"]
+    probability: Share
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        return data  # what a change takes, the change knows
+
+
 class Sampling(Section):
-    """P x K batches. ``ordered`` frames come from a window that is ``skip`` frames longer than needed."""
+    """P x K batches. ``ordered`` frames come from a window that is ``skip`` frames longer than needed.
+
+    ``frames`` may be the least and the most: then each batch has a number of its own."""
 
     identities: Annotated[int, Range(ge=2)]
     sequences: Annotated[int, Range(ge=2)]
-    frames: Positive
+    frames: Positive | Annotated[list[Positive], Len(2, 2)]
     order: Literal["unordered", "ordered"]
     skip: Natural = 0
 
@@ -204,8 +221,12 @@ class KerasOptimizer(Section):
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
 
 
-class TorchOptimizer(KerasOptimizer):
+class TorchOptimizer(Section):
+    name: Literal["adam", "adamw", "sgd"]
+    lr: Rate
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Range(ge=0)] = 0.0
+    clip_norm: Rate | None = None
 
 
 class TorchSchedule(Section):
@@ -221,6 +242,7 @@ class TorchPhase(Section):
     loss: list[LossTerm] | None = None
     optimizer: TorchOptimizer | None = None
     schedule: TorchSchedule | None = None
+    freeze_batch_norm: bool | None = None
 
 
 class TorchModel(Section):
@@ -231,8 +253,10 @@ class TorchModel(Section):
     frames: Positive
     loss: list[LossTerm]
     sampling: Sampling
+    augment: list[Change] = []
     optimizer: TorchOptimizer
     schedule: TorchSchedule
+    freeze_batch_norm: bool = False
     then: TorchPhase | None = None
     init: str | Init | None = None
     mixed_precision: bool
@@ -283,6 +307,7 @@ class TorchFinetune(Section):
     iterations: Natural
     milestones: list[Positive]
     lr: Rate
+    freeze_batch_norm: bool = False
 
 
 class KerasFinetune(Section):
@@ -297,6 +322,14 @@ def _finetune_kind(value: Any) -> str:
 Finetune = Annotated[
     Annotated[TorchFinetune, Tag("torch")] | Annotated[KerasFinetune, Tag("keras")], Discriminator(_finetune_kind)
 ]
+
+
+class Train(Section):
+    """What holds for all trainings, fine-tuning included; of these, only ``processes`` can change a result."""
+
+    processes: Positive
+    workers: Natural
+    checkpoint_s: Annotated[float, Range(ge=0)]
 
 
 class Export(Section):
@@ -350,6 +383,7 @@ class Params(Section):
     datasets: dict[Name, Dataset]
     preprocess: dict[Name, Preprocessing]
     model: dict[ModelName, Model]
+    train: Train
     finetune: dict[ModelName, Finetune]
     export: Export
     quantize: Quantize
@@ -414,6 +448,9 @@ def _faults(params: Params) -> Any:
         own = Path("results/train") / name
         if start is not None and own in (Path(start), *Path(start).parents):
             yield f"model.{name}.init = {start}: training writes there anew; copy it to another place first"
+        frames = entry.sampling.frames if isinstance(entry, TorchModel) else 1
+        if isinstance(frames, list) and frames[0] > frames[1]:
+            yield f"model.{name}.sampling.frames = {frames}: must be the least number first, then the most"
     for index, name in enumerate(params.models):
         if name not in params.model:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"

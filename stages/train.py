@@ -1,6 +1,8 @@
 """Train the dense model of one entry of `model` in params.yaml, or take its weights from a file, and measure its rank-1.
 
 With `init` in the entry, training starts from the weights of that file; with no iterations (epochs) they stay as they are.
+A training that was interrupted goes on from its last checkpoint when the same command is given again. With more than one
+process under `train.processes`, or started by `torchrun -m stages.train ...`, several train together.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any
 
 from gait.evaluation.protocols import evaluate
 from gait.models import imported
-from stages import inputs, io
+from stages import inputs, io, training
 from stages.frameworks import framework, multiply_adds
 from stages.params import Init, Model
 
@@ -23,24 +25,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help=out_help)
     options, settings = io.parse(parser)
     entry = inputs.entry_of(settings, options.model)
+    training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
     library = framework(entry.framework)
     library.use_threads(settings.threads.train)
     classes = len({store.sequences[position].identity for position in partition.train})
     model, history = None, []
-    with io.new_directory(options.out) as out:
+    files = [options.partition] + ([Path(_init(entry).path)] if entry.init else [])
+    uses = {"model": entry.model_dump(), "threads": settings.threads.train}
+    with training.session(library, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
-            history += library.fit(model, store, partition.train, phase)
-        io.write_json(out / "history.json", history)
-        library.save(model, out)
+            history += library.fit(model, store, partition.train, phase, session.phase(library, model))
+        signatures = library.embed(model, store, partition.test, session.processes)
+        if session.out is None:
+            return
+        io.write_json(session.out / "history.json", history)
+        library.save(model, session.out)
         layers = library.layers(model, entry)
-        io.write_json(out / "layers.json", layers)
-        signatures = library.embed(model, store, partition.test)
+        io.write_json(session.out / "layers.json", layers)
         found = evaluate(signatures, store.sequences, partition, threads=settings.threads.train)
         metrics = {**found, "params": library.parameters(model), "macs": multiply_adds(layers)}
-        io.write_json(out / "metrics.json", metrics)
+        io.write_json(session.out / "metrics.json", metrics)
     print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
+
+
+def _init(entry: Model) -> Init:
+    return Init(path=entry.init) if isinstance(entry.init, str) else entry.init
 
 
 def _network(library: Any, name: str, entry: Model, classes: int, previous: Any) -> Any:
@@ -49,7 +60,7 @@ def _network(library: Any, name: str, entry: Model, classes: int, previous: Any)
     if previous is not None:
         library.carry_over(model, previous)
     elif entry.init is not None:
-        start = Init(path=entry.init) if isinstance(entry.init, str) else entry.init
+        start = _init(entry)
         for note in imported.load_into(model, Path(start.path), start.bnneck):
             print(f"{start.path}: {note}")
     return model

@@ -15,7 +15,7 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
         kind: "silhouette" or "flow".
 
     Returns:
-        float32: silhouettes [n, height, narrower] in 0..1, cut by int(width // 64) * 10 columns a side (64 -> 44);
+        float32: silhouettes [n, height, narrower] in 0..1, :func:`cut` (64 -> 44);
         flow [n, 50, 60, 60] in px.
     """
     if kind == "flow":
@@ -23,6 +23,10 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
         flow = np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).astype(np.float32)
         flow /= STORED_PER_PX
         return flow
+    return cut(frames).astype(np.float32) / 255
+
+
+def cut(frames: np.ndarray) -> np.ndarray:
+    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published."""
     margin = frames.shape[2] // 64 * 10
-    cut = frames[:, :, margin : frames.shape[2] - margin] if margin else frames
-    return cut.astype(np.float32) / 255
+    return frames[:, :, margin : frames.shape[2] - margin] if margin else frames

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,9 +18,12 @@ from gait.data.augmentation import augmented_flow
 from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
+from gait.training.checkpoints import Checkpoints
 from gait.training.precision import bfloat16_is_native
+from gait.training.watching import Nobody, Watcher
 
 VALIDATION_SHARE = 10  # one sequence in ten
+REMEMBERED = ("best", "wait", "cooldown_counter", "stopped_epoch")  # of Keras's callbacks
 
 
 @dataclass(frozen=True)
@@ -52,40 +58,91 @@ class KerasTraining:
     seed: int
 
 
-class FlowBatches(keras.utils.PyDataset):
-    """Samples of some sequences as batches ([n, 50, 60, 60] in px, class numbers), balanced over walking conditions."""
+class FlowBatches:
+    """Batches by their number, balanced over walking conditions: samples [n, 50, 60, 60] in px, and class numbers [n].
+
+    What a batch holds follows from the seed and its number alone.
+
+    Attributes:
+        length: how many make an epoch.
+    """
 
     def __init__(
-        self,
-        store: SequenceStore,
-        positions: Sequence[int],
-        classes: dict[str, int],
-        batch: int,
-        augment: bool,
-        seed: int,
+        self, store: SequenceStore, positions: Sequence[int], classes: dict[str, int], training: KerasTraining, augment: bool
     ) -> None:
-        super().__init__()
-        self.store = store
-        self.batch = batch
-        self.augment = augment
-        self.rng = np.random.default_rng(seed)
+        self._store = store
+        self._augment = augment
+        self._seed = training.seed
         chosen = [store.sequences[position] for position in positions]
-        self.rows = [(sequence, row) for sequence in chosen for row in range(sequence.count)]
-        self.labels = np.array([classes[sequence.identity] for sequence, _ in self.rows])
-        self.order = sampling.balanced_batches([sequence.kind for sequence, _ in self.rows], batch, self.rng)
+        self._rows = [(sequence, row) for sequence in chosen for row in range(sequence.count)]
+        self._labels = np.array([classes[sequence.identity] for sequence, _ in self._rows])
+        kinds = [sequence.kind for sequence, _ in self._rows]
+        self._order = sampling.BalancedBatches(kinds, training.batch, training.seed)
+        self.length = -(-len(self._rows) // training.batch)
 
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        picked = next(self.order)
-        samples = [self.store.frames(self.rows[place][0])[self.rows[place][1]] for place in picked]
-        if self.augment:
-            samples = [augmented_flow(sample, self.rng) for sample in samples]
-        return network_input(np.stack(samples), self.store.kind), self.labels[picked]
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        picked = self._order[number]
+        samples = [self._store.frames(self._rows[place][0])[self._rows[place][1]] for place in picked]
+        if self._augment:
+            rng = np.random.default_rng((self._seed, number))
+            samples = [augmented_flow(sample, rng) for sample in samples]
+        return network_input(np.stack(samples), self._store.kind), self._labels[picked]
 
 
-def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasTraining) -> list[dict[str, float]]:
+def _ahead(batches: FlowBatches, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches in order, made ahead by ``workers`` threads (0: when they are asked for)."""
+    if not workers:
+        yield from (batches[number] for number in numbers)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        begun: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
+        for number in numbers:
+            begun.append(threads.submit(batches.__getitem__, number))
+            if len(begun) > 2 * workers:
+                yield begun.popleft().result()
+        yield from (future.result() for future in begun)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a training, with an optimizer of its own."""
+
+    epochs: int
+    lr: float
+    batches: FlowBatches
+    validation: FlowBatches | None
+
+
+@dataclass
+class _State:
+    """How far a training is.
+
+    Attributes:
+        part: the part of it, counted from 0.
+        epoch, step: those complete in the part, and in the epoch.
+        sums: of what the steps of the epoch told.
+        history: a row an epoch.
+        callbacks: what the part's callbacks remember.
+    """
+
+    part: int = 0
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    callbacks: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    training: KerasTraining,
+    *,
+    workers: int = 0,
+    checkpoints: Checkpoints | None = None,
+    watcher: Watcher | None = None,
+) -> list[dict[str, float]]:
     """Train a classifier in place.
 
     Args:
@@ -93,12 +150,16 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
         store: preprocessed flow samples.
         train: positions of the training sequences; one in ten becomes the validation part.
         training: how.
+        workers: threads that make batches ahead; 0 makes them when they are needed.
+        checkpoints: where training goes on from, if there is a checkpoint, and which it writes at times.
+        watcher: is told of each step and epoch.
 
     Returns:
-        The history: for each epoch its number, loss, accuracy, and those of the validation part.
+        The history: for each epoch its number, loss, accuracy, those of the validation part, and the learning rate.
 
     Raises:
-        DataError: the loss is no longer finite, there is no such loss, or there are too few sequences for a validation part.
+        DataError: the loss is no longer finite, there is no such loss, there are too few sequences for a validation part, or
+            a checkpoint does not fit.
     """
     keras.utils.set_random_seed(training.seed)
     names = sorted({store.sequences[position].identity for position in train})
@@ -109,18 +170,17 @@ def fit(model: Any, store: SequenceStore, train: Sequence[int], training: KerasT
         raise DataError(f"{len(shuffled)} training sequences are too few: at least {VALIDATION_SHARE} are needed")
 
     def batches(positions: list[int], augment: bool) -> FlowBatches:
-        return FlowBatches(store, positions, classes, training.batch, augment, training.seed)
+        return FlowBatches(store, positions, classes, training, augment)
 
+    learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
+    parts = [
+        _Part(training.epochs, training.lr, learning, validation),
+        _Part(training.extra_epochs, training.extra_lr, batches(shuffled, training.augment), None),
+    ]
     in_bfloat16 = training.mixed_precision and bfloat16_is_native()
     with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
-        learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
-        rows = []
-        if training.epochs:
-            rows += _run(model, training, training.lr, training.epochs, learning, validation)
-        if training.extra_epochs:
-            everything = batches(shuffled, training.augment)
-            rows += _run(model, training, training.extra_lr, training.extra_epochs, everything, None)
-    return [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
+        run = _Run(_Learner(model, losses.terms(training.loss)), training, parts, workers, checkpoints, watcher or Nobody())
+        return run.whole()
 
 
 @contextmanager
@@ -154,27 +214,132 @@ class _Learner(keras.Model):
         return self.get_metrics_result()
 
 
+class _Run:
+    """One training, from where its checkpoint is."""
+
+    def __init__(
+        self,
+        learner: _Learner,
+        training: KerasTraining,
+        parts: Sequence[_Part],
+        workers: int,
+        checkpoints: Checkpoints | None,
+        watcher: Watcher,
+    ) -> None:
+        self.learner, self.training, self.parts = learner, training, parts
+        self.workers, self.checkpoints, self.watcher = workers, checkpoints, watcher
+        self.total = sum(part.epochs * part.batches.length for part in parts)
+        self.state = _State()
+
+    def whole(self) -> list[dict[str, float]]:
+        """Train; the history."""
+        found = self.checkpoints and self.checkpoints.load()
+        if found:
+            directory, state, tensors = found
+            state.pop("done")
+            self.state = _State(**state)
+            self._begin(self.state.part)
+            self._restore(directory, tensors)
+        for number in range(self.state.part, len(self.parts)):
+            if number != self.state.part or not found:
+                self.state.part, self.state.epoch, self.state.step, self.state.callbacks = number, 0, 0, []
+                self._begin(number)
+            self._part(self.parts[number])
+        self._save()
+        return self.state.history
+
+    def _begin(self, number: int) -> None:
+        """A part's fresh optimizer and callbacks."""
+        part, training = self.parts[number], self.training
+        self.learner.compile(optimizer=_optimizer(training, part.lr))
+        self.learner.optimizer.build(self.learner.trainable_variables)
+        self.learner.stop_training = False
+        callbacks: list[Any] = [keras.callbacks.EarlyStopping("loss", patience=training.stop_patience)]
+        if part.validation is not None:
+            factor, patience = training.plateau_factor, training.plateau_patience
+            callbacks.append(
+                keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, min_lr=training.min_lr)
+            )
+        self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.learner)
+        self.callbacks.on_train_begin()
+
+    def _part(self, part: _Part) -> None:
+        state = self.state
+        self.watcher.step(self._done(), self.total)
+        while state.epoch < part.epochs and not self.learner.stop_training:
+            first = state.epoch * part.batches.length
+            numbers = range(first + state.step, first + part.batches.length)
+            for samples, labels in _ahead(part.batches, numbers, self.workers):
+                logs = self.learner.train_on_batch(samples, labels, return_dict=True)
+                state.step += 1
+                self._check(logs)
+                _add(state.sums, logs)
+                self.watcher.step(self._done(), self.total)
+                if self.checkpoints is not None and self.checkpoints.due():
+                    self._save()
+            self._end_epoch(part)
+
+    def _check(self, logs: dict[str, float]) -> None:
+        if not np.isfinite(logs["loss"]):
+            kept = f"; the last good checkpoint: {self.checkpoints}" if self.checkpoints else ""
+            raise DataError(
+                f"training diverged in epoch {len(self.state.history) + 1}, step {self.state.step}: the loss is not finite; "
+                f"try a lower lr{kept}"
+            )
+
+    def _end_epoch(self, part: _Part) -> None:
+        state = self.state
+        logs = {name: total / state.step for name, total in state.sums.items()}
+        if part.validation is not None:
+            sums: dict[str, float] = {}
+            for samples, labels in _ahead(part.validation, range(part.validation.length), self.workers):
+                _add(sums, self.learner.test_on_batch(samples, labels, return_dict=True))
+            logs |= {f"val_{name}": total / part.validation.length for name, total in sums.items()}
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
+        self.callbacks.on_epoch_end(state.epoch, logs)
+        state.history.append({"epoch": len(state.history) + 1, **logs})
+        state.callbacks = [_remembered(callback) for callback in self.callbacks.callbacks]
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
+        self.watcher.row(len(state.history), state.history[-1])
+
+    def _done(self) -> int:
+        before = sum(part.epochs * part.batches.length for part in self.parts[: self.state.part])
+        return before + self.state.epoch * self.parts[self.state.part].batches.length + self.state.step
+
+    def _variables(self) -> dict[str, Any]:
+        """All that a step changes: weights, the states of random numbers, and the optimizer's."""
+        every = [*self.learner.variables, *self.learner.optimizer.variables]
+        return {f"{number}": variable for number, variable in enumerate(every)}
+
+    def _save(self) -> None:
+        if self.checkpoints is not None:
+            tensors = {name: np.asarray(variable.value) for name, variable in self._variables().items()}
+            self.checkpoints.save({"done": self._done(), **asdict(self.state)}, tensors)
+
+    def _restore(self, directory: Path, tensors: dict[str, np.ndarray]) -> None:
+        variables = self._variables()
+        if {name: tuple(variable.shape) for name, variable in variables.items()} != {
+            name: tensor.shape for name, tensor in tensors.items()
+        }:
+            raise DataError(f"{directory}: the checkpoint is of another model; remove it to train from the start")
+        for name, variable in variables.items():
+            variable.assign(tensors[name])
+        for callback, remembered in zip(self.callbacks.callbacks, self.state.callbacks, strict=False):
+            vars(callback).update(remembered)
+        self.learner.stop_training = any(remembered.get("stopped_epoch") for remembered in self.state.callbacks)
+
+
+def _add(sums: dict[str, float], logs: Mapping[str, float]) -> None:
+    for name, value in logs.items():
+        sums[name] = sums.get(name, 0.0) + float(value)
+
+
+def _remembered(callback: Any) -> dict[str, float]:
+    """What a callback's decisions depend on."""
+    return {name: value for name, value in vars(callback).items() if name in REMEMBERED}
+
+
 def _optimizer(training: KerasTraining, lr: float) -> Any:
     if training.optimizer == "adam":
         return keras.optimizers.Adam(lr)
     return keras.optimizers.SGD(lr, training.momentum)
-
-
-def _run(
-    model: Any, training: KerasTraining, lr: float, epochs: int, batches: FlowBatches, validation: FlowBatches | None
-) -> list[dict[str, float]]:
-    learner = _Learner(model, losses.terms(training.loss))
-    learner.compile(optimizer=_optimizer(training, lr))
-    callbacks = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.EarlyStopping("loss", patience=training.stop_patience),
-    ]
-    if validation is not None:
-        factor, patience = training.plateau_factor, training.plateau_patience
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, min_lr=training.min_lr)
-        )
-    history = learner.fit(batches, epochs=epochs, validation_data=validation, callbacks=callbacks, verbose=2).history
-    if not np.isfinite(history["loss"][-1]):
-        raise DataError(f"training diverged in epoch {len(history['loss'])}: the loss is not finite; try a lower lr")
-    return [{name: float(values[epoch]) for name, values in history.items()} for epoch in range(len(history["loss"]))]

@@ -1,4 +1,4 @@
-"""Whether this computer gains anything from bfloat16."""
+"""What mixed precision means on this computer."""
 
 from __future__ import annotations
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.optim.lr_scheduler import MultiStepLR
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-from gait import losses, sampling
-from gait.data.inputs import network_input
+from gait import losses
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 from gait.models.torch_model import TorchModel
+from gait.training.batches import Sampling, SilhouetteBatches, on_device
+from gait.training.checkpoints import Checkpoints
 from gait.training.precision import bfloat16_is_native
+from gait.training.processes import Processes
+from gait.training.watching import Nobody, Watcher
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,14 @@ class TorchTraining:
     Attributes:
         iterations: optimizer steps.
         milestones: iterations at which the learning rate is multiplied by ``gamma``.
+        optimizer: "sgd", "adam" or "adamw"; ``momentum`` is that of sgd.
+        clip_norm: the most that the length of the gradient may be, or None.
         loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
-        identities, sequences, frames: P, K and the frames a sequence of each batch.
-        order, skip: "unordered" frames, or "ordered" ones from a window of ``frames + skip``.
-        mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and loss stay in float32.
+        sampling: what is in a batch.
+        freeze_batch_norm: leave batch norms as they are, statistics and weights.
+        mixed_precision: compute in 16 bits where the processor does: bfloat16, or float16 with a scaled loss on GPUs that
+            have no bfloat16. Weights and loss stay in float32.
+        seed: of the random numbers in the network, such as dropout's.
     """
 
     iterations: int
@@ -39,14 +47,28 @@ class TorchTraining:
     optimizer: str
     momentum: float
     weight_decay: float
+    clip_norm: float | None
     loss: Sequence[Mapping[str, Any]]
-    identities: int
-    sequences: int
-    frames: int
-    order: str
-    skip: int
+    sampling: Sampling
+    freeze_batch_norm: bool
     mixed_precision: bool
     seed: int
+
+    def lr_at(self, iteration: int) -> float:
+        """The learning rate of an iteration, counted from 1."""
+        return self.lr * self.gamma ** bisect_right(sorted(self.milestones), iteration - 1)
+
+
+class _Learner(nn.Module):
+    """All that has weights, as one module: frames to signatures and what the classifier makes of them."""
+
+    def __init__(self, model: TorchModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        signatures = self.model(frames)
+        return signatures, None if self.model.classifier is None else self.model.classifier(signatures)
 
 
 def fit(
@@ -54,78 +76,172 @@ def fit(
     store: SequenceStore,
     train: Sequence[int],
     training: TorchTraining,
-    progress: Callable[[range], Any] = iter,
+    *,
+    workers: int = 0,
+    processes: Processes | None = None,
+    checkpoints: Checkpoints | None = None,
+    watcher: Watcher | None = None,
 ) -> list[dict[str, float]]:
     """Train a network in place.
 
     Args:
-        model: the network; left in evaluation mode.
+        model: the network; left in evaluation mode, on the device of the training.
         store: preprocessed silhouettes.
         train: positions of the training sequences.
         training: how.
-        progress: wraps the range of iterations, to show how far training is.
+        workers: processes that make batches ahead; 0 makes them in this one.
+        processes: that train together; this one alone if left out.
+        checkpoints: where training goes on from, if there is a checkpoint, and which it writes at times.
+        watcher: is told of each iteration.
 
     Returns:
         The history: for each iteration its number, loss, the terms of it and what they tell, and learning rate.
 
     Raises:
-        DataError: the loss or a signature is no longer finite, or there is no such loss.
+        DataError: the loss or a signature is no longer finite, there is no such loss, or a checkpoint does not fit.
     """
-    torch.manual_seed(training.seed)
-    rng = np.random.default_rng(training.seed)
+    processes, watcher = processes or Processes(), watcher or Nobody()
     terms = losses.terms(training.loss)
-    optimizer = _optimizer(model, training)
-    scheduler = MultiStepLR(optimizer, list(training.milestones), training.gamma)
-    names = [store.sequences[position].identity for position in train]
-    batches = sampling.identity_batches(names, training.identities, training.sequences, rng)
-    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-    in_bfloat16 = training.mixed_precision and bfloat16_is_native()
-    history = []
     model.train()
-    for iteration in progress(range(1, training.iterations + 1)):
-        batch = next(batches)
-        frames = np.stack([_draw(store, train[position], training, rng) for position in batch])
-        identities = torch.tensor([numbers[names[position]] for position in batch])
-        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
-            signatures = model(torch.from_numpy(frames))
-            outputs = None if model.classifier is None else model.classifier(signatures)
-        loss, told = _weighed(terms, signatures, outputs, identities)
-        # Signatures that are not numbers violate no margin, so the loss alone would not tell.
-        if not (torch.isfinite(loss) and torch.isfinite(signatures).all()):
-            raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr")
+    if training.freeze_batch_norm:
+        _freeze(model)
+    learner = processes.wrapped(_Learner(model))
+    optimizer = _optimizer(model, training)
+    kind = mixed_type(processes.device) if training.mixed_precision else None
+    scaler = torch.amp.GradScaler(processes.device.type, enabled=kind is torch.float16)
+    history = _resumed(checkpoints, model, optimizer, scaler)
+    batches = SilhouetteBatches(store, train, training.sampling, processes)
+    iterations = range(len(history) + 1, training.iterations + 1)
+    ahead = on_device(batches, iterations, workers, processes.device, next(model.parameters()).dtype)
+    watcher.step(len(history), training.iterations)
+    unread: dict[str, Tensor] = {}
+    for iteration, (frames, identities) in zip(iterations, ahead, strict=True):
+        torch.manual_seed(_seed_of(training.seed, iteration, processes.rank))
+        for group in optimizer.param_groups:
+            group["lr"] = training.lr_at(iteration)
+        with torch.autocast(processes.device.type, kind, enabled=kind is not None):
+            signatures, outputs = learner(frames)
+        signatures, identities = processes.whole(_precise(signatures)), processes.whole(identities)
+        outputs = None if outputs is None else processes.whole(_precise(outputs))
+        loss, told_by_terms = _weighed(terms, signatures, outputs, identities)
+        if processes.size > 1 and outputs is not None:
+            loss = loss + 0 * outputs.sum()  # processes wait for each other's gradients of a classifier that no loss reads
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        step = {name: value.item() for name, value in {"loss": loss, **told}.items()}
-        history.append({"iteration": iteration, **step, "lr": scheduler.get_last_lr()[0]})
-        scheduler.step()
+        # Every process has the whole loss but only its own part of the gradient, and the parts are averaged.
+        scaler.scale(loss * processes.size).backward()
+        if training.clip_norm is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        # A GPU is busy with this iteration while the numbers of the last one are read.
+        history += _read(unread, training, len(history) + 1, watcher, checkpoints)
+        # Signatures that are not numbers violate no margin, so the loss alone would not tell.
+        sound = torch.isfinite(loss) & torch.isfinite(signatures).all()
+        unread = {"loss": torch.where(sound, loss.detach(), torch.nan), **told_by_terms}
+        if checkpoints is not None and (checkpoints.due() or iteration == training.iterations):
+            history += _read(unread, training, len(history) + 1, watcher, checkpoints)
+            unread = {}
+            if processes.first:
+                _save(checkpoints, optimizer, scaler, history)
+    history += _read(unread, training, len(history) + 1, watcher, checkpoints)
     model.eval()
     return history
 
 
+def mixed_type(device: torch.device) -> torch.dtype | None:
+    """The 16-bit type that a device computes in, if it gains anything from one."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if bfloat16_is_native() else None
+
+
+def _precise(values: Tensor) -> Tensor:
+    """At least float32."""
+    return values if values.dtype is torch.float64 else values.float()
+
+
+def _freeze(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval().requires_grad_(False)
+
+
 def _optimizer(model: TorchModel, training: TorchTraining) -> torch.optim.Optimizer:
-    if training.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), training.lr, weight_decay=training.weight_decay)
-    return torch.optim.SGD(model.parameters(), training.lr, momentum=training.momentum, weight_decay=training.weight_decay)
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(), training.lr, momentum=training.momentum, weight_decay=training.weight_decay
+        )
+    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), training.lr, weight_decay=training.weight_decay)
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def _weighed(
     terms: Sequence[losses.Term], signatures: Tensor, outputs: Tensor | None, identities: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of the terms; each term by itself if there are several, and what they tell."""
-    total = torch.zeros(())
+    total = torch.zeros((), device=signatures.device)
     told: dict[str, Tensor] = {}
     for term in terms:
         loss, others = term.compute(signatures, outputs, identities)
         total = total + term.weight * loss
-        told |= ({term.name: loss} if len(terms) > 1 else {}) | others
+        told |= ({term.name: loss.detach()} if len(terms) > 1 else {}) | others
     return total, told
 
 
-def _draw(store: SequenceStore, position: int, training: TorchTraining, rng: np.random.Generator) -> np.ndarray:
-    stored = store.frames(store.sequences[position])
-    if training.order == "ordered":
-        chosen = sampling.ordered_frames(len(stored), training.frames, training.skip, rng)
-    else:
-        chosen = sampling.unordered_frames(len(stored), training.frames, rng)
-    return network_input(stored[chosen], store.kind)
+def _read(
+    unread: Mapping[str, Tensor],
+    training: TorchTraining,
+    iteration: int,
+    watcher: Watcher,
+    checkpoints: Checkpoints | None,
+) -> list[dict[str, float]]:
+    """The row of an iteration, once its numbers are there; none if there is nothing to read."""
+    if not unread:
+        return []
+    values = {name: value.item() for name, value in unread.items()}
+    if not np.isfinite(values["loss"]):
+        kept = f"; the last good checkpoint: {checkpoints}" if checkpoints else ""
+        raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr{kept}")
+    row = {"iteration": iteration, **values, "lr": training.lr_at(iteration)}
+    watcher.row(iteration, row)
+    watcher.step(iteration, training.iterations)
+    return [row]
+
+
+def _save(
+    checkpoints: Checkpoints, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, history: list[dict[str, float]]
+) -> None:
+    state = optimizer.state_dict()["state"]
+    tensors = {
+        f"{parameter}.{name}": value.cpu().numpy()
+        for parameter, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+    checkpoints.save({"done": len(history), "history": history, "scaler": scaler.state_dict()}, tensors)
+
+
+def _resumed(
+    checkpoints: Checkpoints | None, model: TorchModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> list[dict[str, float]]:
+    """Take in the last checkpoint, if there is one; its history."""
+    found = checkpoints and checkpoints.load()
+    if not found:
+        return []
+    directory, state, tensors = found
+    of_parameters: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        parameter, _, key = name.partition(".")
+        of_parameters.setdefault(int(parameter), {})[key] = torch.from_numpy(value)
+    try:
+        model.load_state_dict(load_file(directory / "weights.safetensors"))
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": of_parameters})
+        scaler.load_state_dict(state["scaler"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise DataError(f"{directory}: the checkpoint does not fit ({error}); remove it to train from the start") from None
+    return state["history"]

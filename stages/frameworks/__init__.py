@@ -8,9 +8,11 @@ a classifier whose last layer reads the signature.
 - ``use_threads(count)``: bound the framework's threads; call it first.
 - ``build(name, entry, classes)``: the network of an entry of ``model`` in params.yaml, with fresh weights;
   ``carry_over(model, previous)``: the weights that both have, from the phase of training before (PyTorch only).
-- ``fit(model, store, train, entry)``, ``finetune(model, store, train, entry, finetune)``: train in place; the history.
+- ``joined()``: a context, this process among those that train together (a Keras model trains in one).
+- ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
+  the history. ``session`` is what :meth:`stages.training.Session.phase` gives.
 - ``save(model, directory)``, ``load(directory)``.
-- ``embed(model, store, positions)``: the ``Signatures`` of all samples of the sequences.
+- ``embed(model, store, positions, processes)``: the ``Signatures`` of all samples of the sequences, in the first process.
 - ``network(model)``: the part that is deployed, from samples to signatures;
   ``input_shape(model, entry, dynamic_frames)``: what it takes; ``benchmark_shape(model, entry)``: of the timed input;
   ``inferences_per_video_second(entry, store)``.
@@ -26,6 +28,14 @@ import importlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
+
+
+class Alone:
+    """The only process of a training."""
+
+    first = True
+
+    def wait(self) -> None: ...
 
 
 def framework(name: str) -> ModuleType:

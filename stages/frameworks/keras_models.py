@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -20,6 +21,7 @@ from gait.data.sequences import SequenceStore
 from gait.evaluation import signatures
 from gait.models import keras_model
 from gait.training import keras_loop
+from stages.frameworks import Alone
 from stages.params import KerasFinetune, KerasModel
 
 SHAPE = keras_model.SAMPLE
@@ -38,17 +40,36 @@ def build(name: str, entry: KerasModel, classes: int) -> Any:
     return keras_model.build(name, entry.architecture, entry.width, classes)
 
 
-def fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel) -> list[dict[str, float]]:
-    return _fit(model, store, train, entry, lr=entry.optimizer.lr, **dict(entry.schedule))
+@contextmanager
+def joined() -> Iterator[Alone]:
+    yield Alone()
+
+
+def fit(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, session: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    return _fit(model, store, train, entry, {**dict(entry.schedule), "lr": entry.optimizer.lr}, session)
 
 
 def finetune(
-    model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, settings: KerasFinetune
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: KerasModel,
+    settings: KerasFinetune,
+    session: Mapping[str, Any],
 ) -> list[dict[str, float]]:
-    return _fit(model, store, train, entry, **{**dict(entry.schedule), **dict(settings), "extra_epochs": 0})
+    return _fit(model, store, train, entry, {**dict(entry.schedule), **dict(settings), "extra_epochs": 0}, session)
 
 
-def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, **schedule: Any) -> Any:
+def _fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: KerasModel,
+    schedule: Mapping[str, Any],
+    session: Mapping[str, Any],
+) -> Any:
     training = keras_loop.KerasTraining(
         **schedule,
         optimizer=entry.optimizer.name,
@@ -59,10 +80,11 @@ def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasMod
         mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )
-    return keras_loop.fit(model, store, train, training)
+    around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
+    return keras_loop.fit(model, store, train, training, **around)
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> signatures.Signatures:
+def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Alone) -> signatures.Signatures:
     network = keras_model.signature_model(model)
     inputs = (
         sample for position in positions for sample in signatures.samples(store, store.sequences[position], (1, *SHAPE))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,21 @@ from gait.errors import DataError
 from gait.evaluation import signatures
 from gait.models import torch_model
 from gait.training import torch_loop
+from gait.training.batches import Sampling
+from gait.training.processes import Processes
 from stages.io import progress
 from stages.params import TorchFinetune, TorchModel
 
+joined = Processes.joined
 save, load = torch_model.save, torch_model.load
 
 
 def use_threads(count: int) -> None:
     torch.set_num_threads(count)
-    # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run.
-    torch.use_deterministic_algorithms(True)
+    # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run. On GPUs, a few
+    # operations have none that does: there it warns.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
 
 
 def build(name: str, entry: TorchModel, classes: int) -> torch_model.TorchModel:
@@ -34,29 +40,47 @@ def carry_over(model: torch_model.TorchModel, previous: torch_model.TorchModel) 
     model.load_state_dict(previous.state_dict(), strict=False)
 
 
-def fit(model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel) -> list[dict[str, float]]:
-    return _fit(model, store, train, entry, lr=entry.optimizer.lr, **dict(entry.schedule))
+def fit(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel, session: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    schedule = {**dict(entry.schedule), "lr": entry.optimizer.lr, "freeze_batch_norm": entry.freeze_batch_norm}
+    return _fit(model, store, train, entry, schedule, session)
 
 
 def finetune(
-    model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel, settings: TorchFinetune
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    settings: TorchFinetune,
+    session: Mapping[str, Any],
 ) -> list[dict[str, float]]:
-    return _fit(model, store, train, entry.phases()[-1], gamma=entry.schedule.gamma, **dict(settings))
+    schedule = {"gamma": entry.schedule.gamma, **dict(settings)}
+    return _fit(model, store, train, entry.phases()[-1], schedule, session)
 
 
-def _fit(model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel, **schedule: Any) -> Any:
+def _fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    schedule: Mapping[str, Any],
+    session: Mapping[str, Any],
+) -> Any:
     _check_size(model, store)
+    drawn = Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
     training = torch_loop.TorchTraining(
         **schedule,
         optimizer=entry.optimizer.name,
         momentum=entry.optimizer.momentum,
         weight_decay=entry.optimizer.weight_decay,
+        clip_norm=entry.optimizer.clip_norm,
         loss=[term.model_dump() for term in entry.loss],
-        **dict(entry.sampling),
+        sampling=drawn,
         mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )
-    return torch_loop.fit(model, store, train, training, lambda steps: progress(steps, len(steps), "training"))
+    return torch_loop.fit(model, store, train, training, **session)
 
 
 def _check_size(model: Any, store: SequenceStore) -> None:
@@ -69,16 +93,22 @@ def _check_size(model: Any, store: SequenceStore) -> None:
         )
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> signatures.Signatures:
+def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Processes) -> signatures.Signatures | None:
     _check_size(model, store)
     shape: list[int | str] = [1, "frames", *model.frame_shape]
-    inputs = (
-        sample
-        for position in progress(positions, len(positions), "embedding")
-        for sample in signatures.samples(store, store.sequences[position], shape)
+    model.to(processes.device)
+    own = positions[processes.rank :: processes.size]
+    watched = progress(own, len(own), "embedding") if processes.first else own
+    found = (
+        output
+        for position in watched
+        for output in outputs(model, signatures.samples(store, store.sequences[position], shape))
     )
-    found = (output for sample in inputs for output in outputs(model, [sample]))
-    return signatures.Signatures.collect(signatures.owners(store, positions, shape), found)
+    # Any number of frames is one sample, so a sequence has one row.
+    rows = processes.gathered(found, [1] * len(positions))
+    if not processes.first:
+        return next(rows, None)
+    return signatures.Signatures.collect(signatures.owners(store, positions, shape), rows)
 
 
 def input_shape(model: Any, entry: TorchModel, dynamic_frames: bool) -> list[int | str]:
@@ -99,7 +129,8 @@ def network(model: Any) -> Any:
 
 @torch.inference_mode()
 def outputs(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [model(torch.from_numpy(each)).numpy() for each in inputs]
+    device = next(model.parameters()).device
+    return [model(torch.from_numpy(each).to(device)).cpu().numpy() for each in inputs]
 
 
 def parameters(model: Any) -> int:

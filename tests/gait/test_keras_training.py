@@ -1,5 +1,10 @@
 """Training the 2D-CNN on samples that are easy to tell apart."""
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,8 @@ keras_loop = pytest.importorskip("gait.training.keras_loop", reason="needs Tenso
 import keras  # noqa: E402
 
 from gait.models import cnn2d, keras_model  # noqa: E402
+from gait.training.checkpoints import Checkpoints  # noqa: E402
+from tests.toy import ROOT  # noqa: E402
 
 TRAINING = keras_loop.KerasTraining(
     epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, plateau_factor=0.2, plateau_patience=3, min_lr=1e-5, stop_patience=5,
@@ -39,11 +46,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     return SequenceStore.open(directory)
 
 
-def trained(store: SequenceStore, training=TRAINING):
+def network(dropout: float = 0.0) -> Any:
     keras.utils.set_random_seed(0)
-    model = cnn2d.build({"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.0}, 0.0625, 2)
-    history = keras_loop.fit(model, store, list(range(len(store.sequences))), training)
-    return model, history
+    return cnn2d.build({"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": dropout}, 0.0625, 2)
+
+
+def trained(store: SequenceStore, training=TRAINING, model=None, **around):
+    model = model or network()
+    return model, keras_loop.fit(model, store, list(range(len(store.sequences))), training, **around)
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -74,10 +88,120 @@ def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, 
 
 
 def test_a_training_that_diverges_is_told(store: SequenceStore) -> None:
-    with pytest.raises(DataError, match="diverged in epoch"):
+    with pytest.raises(DataError, match="diverged in epoch 1, step [0-9]"):
         trained(store, replace(TRAINING, optimizer="sgd", lr=1e6))
 
 
 def test_too_few_sequences_for_a_validation_part_are_told(store: SequenceStore) -> None:
     with pytest.raises(DataError, match="9 training sequences are too few: at least 10"):
         keras_loop.fit(None, store, range(9), TRAINING)
+
+
+def test_the_learning_rate_falls_on_a_plateau_and_training_stops_early(store: SequenceStore) -> None:
+    # A learning rate of almost nothing changes no loss enough to count.
+    training = replace(TRAINING, epochs=9, lr=1e-12, min_lr=1e-20, plateau_patience=1, stop_patience=4, extra_epochs=0)
+    _, history = trained(store, training)
+    rates = [row["learning_rate"] for row in history]
+    assert rates[-1] < 0.3 * rates[0]
+    assert len(history) < 9
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_the_same_however_they_are_made(store: SequenceStore, workers: int) -> None:
+    training = replace(TRAINING, epochs=1, augment=True)
+    assert same(trained(store, training)[0], trained(store, training, workers=workers)[0])
+
+
+class TestInterrupted:
+    """Trainings that go on from a checkpoint end as those that were never interrupted."""
+
+    training = replace(TRAINING, epochs=3, extra_epochs=2, optimizer="sgd", lr=0.01, augment=True, plateau_patience=1)
+
+    def checkpoints(self, where: Path, model: Any, every_s: float = 0) -> Checkpoints:
+        return Checkpoints(where, every_s, lambda path: keras_model.save(model, path))
+
+    @pytest.fixture(scope="class")
+    def unbroken(self, store: SequenceStore) -> tuple[Any, Any]:
+        return trained(store, self.training, network(0.4))
+
+    # In an epoch, in the extra part, in the first epoch, at the end of a part.
+    @pytest.mark.parametrize("steps", [7, 22, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 18))])
+    def test_at_any_step(self, store: SequenceStore, unbroken: tuple[Any, Any], tmp_path: Path, steps: int) -> None:
+        class Interrupted(Exception): ...
+
+        class Watcher:
+            def step(self, done: int, total: int) -> None:
+                if done > steps:
+                    raise Interrupted
+
+            def row(self, number: int, values: Mapping[str, float]) -> None: ...
+
+        whole, expected = unbroken
+        model = network(0.4)
+        with pytest.raises(Interrupted):
+            trained(store, self.training, model, checkpoints=self.checkpoints(tmp_path, model), watcher=Watcher())
+        again = network(0.4)
+        checkpoints = self.checkpoints(tmp_path, again, 1e9)
+        found = checkpoints.load()
+        assert found is not None
+        assert found[1]["done"] == steps
+        _, history = trained(store, self.training, again, checkpoints=checkpoints)
+        assert same(whole, again)
+        assert history == expected
+
+    def test_a_complete_one_is_not_trained_again(self, store: SequenceStore, tmp_path: Path) -> None:
+        model = network()
+        _, expected = trained(store, TRAINING, model, checkpoints=self.checkpoints(tmp_path, model, 1e9))
+        again = network()
+        _, history = trained(store, TRAINING, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert history == expected
+        assert same(model, again)
+
+    @pytest.mark.slow
+    def test_a_stop_is_remembered(self, store: SequenceStore, tmp_path: Path) -> None:
+        training = replace(TRAINING, epochs=9, lr=1e-12, stop_patience=2, extra_epochs=0)
+        model = network()
+        _, expected = trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
+        again = network()
+        _, history = trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert history == expected
+
+    @pytest.mark.slow
+    def test_by_kill_9(self, store: SequenceStore, tmp_path: Path) -> None:
+        program = f"""
+from dataclasses import replace
+from pathlib import Path
+from stages.frameworks import keras_models
+keras_models.use_threads(1)
+from gait.data.sequences import SequenceStore
+from tests.gait import test_keras_training as here
+import sys
+out, store = Path(sys.argv[1]), SequenceStore.open(Path({str(store.directory)!r}))
+model = here.network(0.4)
+checkpoints = here.Checkpoints(out / "kept", 0.05, lambda where: here.keras_model.save(model, where))
+here.trained(store, replace(here.TestInterrupted.training, epochs=20), model, checkpoints=checkpoints)
+here.keras_model.save(model, out)
+"""
+        command = [sys.executable, "-c", program, str(tmp_path / "killed")]
+        (tmp_path / "killed").mkdir()
+        process = subprocess.Popen(command, cwd=ROOT)
+        while not (tmp_path / "killed/kept/checkpoint").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(np.random.default_rng().uniform(0, 1.5))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert subprocess.run(command, cwd=ROOT).returncode == 0
+        (tmp_path / "whole").mkdir()
+        assert subprocess.run([*command[:-1], str(tmp_path / "whole")], cwd=ROOT).returncode == 0
+        assert same(keras_model.load(tmp_path / "killed"), keras_model.load(tmp_path / "whole"))
+
+    def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+        training = replace(TRAINING, epochs=1)
+        model = network()
+        trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
+        other = keras_model.build(
+            "cnn2d", {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 512, "dropout": 0.0}, 0.0625, 2
+        )
+        with pytest.raises(DataError, match="checkpoint is of another model"):
+            trained(store, training, other, checkpoints=self.checkpoints(tmp_path, other))

@@ -1,23 +1,25 @@
 from collections import Counter
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gait import sampling
 
 
 def test_batches_hold_p_identities_with_k_sequences_each() -> None:
-    names = [f"{person:03d}" for person in range(10) for _ in range(5)]
-    batches = sampling.identity_batches(names, 4, 3, np.random.default_rng(0))
+    own = [list(range(5 * person, 5 * person + 5)) for person in range(10)]
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        batch = next(batches)
-        counts = Counter(names[position] for position in batch)
+        batch = sampling.identity_batch(own, 4, 3, rng)
+        counts = Counter(position // 5 for position in batch)
         assert len(counts) == 4
         assert set(counts.values()) == {3}
         assert len(set(batch)) == len(batch)
 
 
 def test_sequences_repeat_only_when_an_identity_has_too_few() -> None:
-    batch = next(sampling.identity_batches(["a", "b", "b", "b"], 2, 3, np.random.default_rng(0)))
+    batch = sampling.identity_batch([[0], [1, 2, 3]], 2, 3, np.random.default_rng(0))
     assert batch.count(0) == 3
     assert sorted(position for position in batch if position) == [1, 2, 3]
 
@@ -30,12 +32,32 @@ def test_frames_are_drawn_without_replacement_when_there_are_enough() -> None:
 
 def test_flow_batches_hold_equal_shares_of_each_condition() -> None:
     kinds = ["nm"] * 60 + ["bg"] * 20 + ["cl"] * 20
-    batches = sampling.balanced_batches(kinds, 30, np.random.default_rng(0))
-    for _ in range(10):
-        counts = Counter(kinds[position] for position in next(batches))
+    batches = sampling.BalancedBatches(kinds, 30, 0)
+    for number in range(10):
+        counts = Counter(kinds[position] for position in batches[number])
         assert set(counts.values()) == {10}
 
 
-def test_balanced_batches_use_every_sample_of_a_condition_before_repeating_one() -> None:
-    batches = sampling.balanced_batches(["nm"] * 12, 4, np.random.default_rng(0))
-    assert sorted(np.concatenate([next(batches) for _ in range(3)])) == list(range(12))
+def test_shares_are_equal_over_batches_where_they_cannot_be_in_each() -> None:
+    kinds = ["nm"] * 60 + ["bg"] * 20 + ["cl"] * 20
+    batches = sampling.BalancedBatches(kinds, 10, 0)
+    counts = Counter(kinds[position] for number in range(3) for position in batches[number])
+    assert set(counts.values()) == {10}
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 12))
+def test_a_condition_is_gone_through_before_a_sample_comes_again(kinds: list[str], size: int) -> None:
+    batches = sampling.BalancedBatches(kinds, size, 0)
+    drawn = [int(position) for number in range(12) for position in batches[number]]
+    for kind in set(kinds):
+        own = [position for position in drawn if kinds[position] == kind]
+        laps = range(0, len(own) - kinds.count(kind) + 1, kinds.count(kind))
+        assert all(len(set(own[lap : lap + kinds.count(kind)])) == kinds.count(kind) for lap in laps)
+
+
+@given(st.permutations(range(12)))
+def test_a_batch_is_the_same_in_whatever_order_batches_are_asked_for(order: list[int]) -> None:
+    kinds = ["nm"] * 7 + ["bg"] * 3
+    batches = sampling.BalancedBatches(kinds, 4, 1)
+    found = {number: batches[number].tolist() for number in order}
+    assert found == {number: sampling.BalancedBatches(kinds, 4, 1)[number].tolist() for number in range(12)}

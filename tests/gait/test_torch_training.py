@@ -1,5 +1,11 @@
 """Training GaitSet on silhouettes that are easy to tell apart."""
 
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +16,17 @@ import torch
 
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
-from gait.models import gaitset
+from gait.models import gaitbase, gaitset, torch_model
 from gait.training import torch_loop
+from gait.training.batches import Sampling
+from gait.training.checkpoints import Checkpoints
+from gait.training.processes import Processes
+from tests.toy import ROOT
 
+SAMPLING = Sampling(identities=3, sequences=2, frames=4, order="unordered", skip=0, augment=[], seed=3)
 TRAINING = torch_loop.TorchTraining(
-    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0,
-    loss=[{"name": "triplet", "weight": 1, "margin": 0.2}], identities=3, sequences=2, frames=4, order="unordered", skip=0,
+    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0, clip_norm=None,
+    loss=[{"name": "triplet", "weight": 1, "margin": 0.2}], sampling=SAMPLING, freeze_batch_norm=False,
     mixed_precision=False, seed=3,
 )  # fmt: skip
 PEOPLE: dict[str, Any] = {"identities": ["000", "001", "002"], "split": {}}
@@ -24,7 +35,10 @@ PEOPLE: dict[str, Any] = {"identities": ["000", "001", "002"], "split": {}}
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     """Three people of different width."""
-    directory = tmp_path_factory.mktemp("silhouettes")
+    return made_store(tmp_path_factory.mktemp("silhouettes"))
+
+
+def made_store(directory: Path) -> SequenceStore:
     rng = np.random.default_rng(0)
     writer = StoreWriter(directory, (64, 64), "uint8")
     for person in range(3):
@@ -39,10 +53,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     return SequenceStore.open(directory)
 
 
-def trained(store: SequenceStore, training=TRAINING):
+def network() -> gaitset.GaitSet:
     torch.manual_seed(0)
-    model = gaitset.build({"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}, 0.125, 3)
-    return model, torch_loop.fit(model, store, list(range(len(store.sequences))), training)
+    return gaitset.build({"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}, 0.125, 3)
+
+
+def residual() -> gaitbase.GaitBase:
+    torch.manual_seed(0)
+    return gaitbase.build({"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, 0.0625, 3)
+
+
+def trained(store: SequenceStore, training=TRAINING, model=None, **around):
+    model = model or network()
+    return model, torch_loop.fit(model, store, list(range(len(store.sequences))), training, **around)
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -51,16 +78,207 @@ def test_the_loss_falls(store: SequenceStore, mixed: bool) -> None:
     assert history[-1]["loss"] < history[0]["loss"] / 2
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_other_optimizers_learn_too(store: SequenceStore, optimizer: str) -> None:
+    lr = {"sgd": 0.05, "adamw": 1e-3}[optimizer]
+    _, history = trained(store, replace(TRAINING, optimizer=optimizer, lr=lr, weight_decay=1e-3))
+    assert history[-1]["loss"] < history[0]["loss"] / 2
+
+
+def test_sixteen_bit_floats_are_trained_with_a_scaled_loss(store: SequenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_loop, "mixed_type", lambda device: torch.float16)
+    model, history = trained(store, replace(TRAINING, mixed_precision=True, iterations=20))
+    assert history[-1]["loss"] < history[0]["loss"] / 1.5
+    assert all(np.isfinite(row["loss"]) for row in history)
+
+
 def test_the_same_seed_gives_the_same_weights(store: SequenceStore) -> None:
-    one, other = (trained(store, replace(TRAINING, iterations=3))[0].state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    one, other = (trained(store, replace(TRAINING, iterations=3))[0] for _ in range(2))
+    assert same(one, other)
 
 
-def test_weights_stay_float32(store: SequenceStore, tmp_path: Path) -> None:
+def test_weights_stay_float32(store: SequenceStore) -> None:
     model, _ = trained(store, replace(TRAINING, iterations=2, mixed_precision=True))
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
 
 
-def test_a_training_that_diverges_is_told(store: SequenceStore) -> None:
-    with pytest.raises(DataError, match="diverged in iteration"):
-        trained(store, replace(TRAINING, optimizer="sgd", lr=1e30))
+def test_the_learning_rate_falls_at_the_milestones_as_pytorchs_scheduler_has_it(store: SequenceStore) -> None:
+    training = replace(TRAINING, iterations=12, milestones=[9, 4, 4], gamma=0.5)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], training.lr)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, sorted(training.milestones), training.gamma)
+    for iteration in range(1, 13):
+        assert training.lr_at(iteration) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_training_that_diverges_is_told_with_its_iteration_and_the_last_good_checkpoint(
+    store: SequenceStore, tmp_path: Path
+) -> None:
+    model = network()
+    checkpoints = Checkpoints(tmp_path, 0, lambda where: torch_model.save(model, where))
+    wild = replace(TRAINING, optimizer="sgd", lr=1e30)
+    with pytest.raises(DataError, match=rf"diverged in iteration 2: .*; the last good checkpoint: {tmp_path}.*, after 1"):
+        trained(store, wild, model, checkpoints=checkpoints)
+    found = checkpoints.load()
+    assert found is not None
+    assert len(found[1]["history"]) == 1
+
+
+def test_gradients_are_clipped(store: SequenceStore) -> None:
+    # With plain SGD a step is the learning rate times the gradient.
+    training = replace(TRAINING, optimizer="sgd", momentum=0.0, lr=1.0, clip_norm=1e-3, iterations=1)
+    model, _ = trained(store, training)
+    before = network().state_dict()
+    moved = torch.cat([(value - before[name]).flatten() for name, value in model.state_dict().items()])
+    assert moved.norm() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_frozen_batch_norms_keep_statistics_and_weights(store: SequenceStore) -> None:
+    loss = [{"name": "triplet", "weight": 1, "margin": 0.2}, {"name": "cross_entropy", "weight": 1, "scale": 16}]
+    training = replace(TRAINING, iterations=2, loss=loss, freeze_batch_norm=True)
+    before = residual()
+    model, _ = trained(store, training, residual())
+    norms = [name for name, module in model.named_modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    for name, value in model.state_dict().items():
+        frozen = any(name.startswith(f"{norm}.") for norm in norms)
+        assert torch.equal(value, before.state_dict()[name]) == frozen, name
+
+
+class TestInterrupted:
+    """Trainings that go on from a checkpoint end as those that were never interrupted."""
+
+    def checkpoints(self, where: Path, model: Any, every_s: float = 0) -> Checkpoints:
+        return Checkpoints(where, every_s, lambda path: torch_model.save(model, path))
+
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    def test_by_an_exception(self, store: SequenceStore, tmp_path: Path, optimizer: str) -> None:
+        class Interrupted(Exception): ...
+
+        class Watcher:
+            def step(self, done: int, total: int) -> None: ...
+
+            def row(self, number: int, values: Mapping[str, float]) -> None:
+                if number == 5:
+                    raise Interrupted
+
+        training = replace(TRAINING, iterations=8, milestones=[3, 6], optimizer=optimizer)
+        whole, expected = trained(store, training)
+        model = network()
+        with pytest.raises(Interrupted):
+            trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model), watcher=Watcher())
+        again = network()
+        _, history = trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert same(whole, again)
+        assert history == expected
+
+    def test_with_random_numbers_in_the_network(self, store: SequenceStore, tmp_path: Path) -> None:
+        class Dropping(gaitset.GaitSet):
+            def forward(self, frames: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.dropout(super().forward(frames), 0.5, self.training)
+
+        def build() -> Dropping:
+            torch.manual_seed(0)
+            return Dropping(network().architecture)
+
+        training = replace(TRAINING, iterations=6)
+        whole, _ = trained(store, training, build())
+        model = build()
+        trained(store, replace(training, iterations=3), model, checkpoints=self.checkpoints(tmp_path, model))
+        again = build()
+        trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert same(whole, again)
+
+    def test_a_complete_one_is_not_trained_again(self, store: SequenceStore, tmp_path: Path) -> None:
+        training = replace(TRAINING, iterations=3)
+        model = network()
+        _, expected = trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model, 1e9))
+        again = network()
+        _, history = trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert history == expected
+        assert same(model, again)
+
+    def test_by_kill_9_at_any_moment(self, store: SequenceStore, tmp_path: Path) -> None:
+        training = replace(TRAINING, iterations=200, milestones=[200])
+        program = f"""
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from tests.gait import test_torch_training as here
+torch.set_num_threads(1)
+training = replace(here.TRAINING, iterations=200, milestones=[200])
+model = here.network()
+checkpoints = here.Checkpoints(Path({str(tmp_path / "kept")!r}), 0.05, lambda where: here.torch_model.save(model, where))
+here.trained(here.SequenceStore.open(Path({str(store.directory)!r})), training, model, checkpoints=checkpoints)
+here.torch_model.save(model, Path({str(tmp_path)!r}))
+"""
+        command = [sys.executable, "-c", program]
+        process = subprocess.Popen(command, cwd=ROOT)
+        while not (tmp_path / "kept/checkpoint").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(np.random.default_rng().uniform(0, 0.8))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert subprocess.run(command, cwd=ROOT).returncode == 0
+        torch.set_num_threads(1)
+        whole, _ = trained(store, training)
+        assert same(whole, torch_model.load(tmp_path))
+
+    def test_a_disk_that_is_full_loses_no_earlier_checkpoint(
+        self, store: SequenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        model = network()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        saves = 0
+
+        def save(where: Path) -> None:
+            nonlocal saves
+            saves += 1
+            # No file may grow beyond this: writing fails as it does where there is no room.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000 if saves > 2 else limits[0], limits[1]))
+            try:
+                torch_model.save(model, where)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+        checkpoints = Checkpoints(tmp_path, 0, save)
+        training = replace(TRAINING, iterations=5)
+        expected, _ = trained(store, training, model, checkpoints=checkpoints)
+        assert "warning: no checkpoint after 5" in capsys.readouterr().err
+        found = checkpoints.load()
+        assert found is not None
+        assert found[1]["done"] == 2
+        again = network()
+        trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
+        assert same(expected, again)
+
+    def test_a_damaged_checkpoint_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+        model = network()
+        training = replace(TRAINING, iterations=2)
+        trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
+        (tmp_path / "checkpoint/training.safetensors").write_bytes(b"\0" * 100)
+        with pytest.raises(DataError, match=r"checkpoint is damaged .* remove it to train from the start"):
+            trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
+
+    def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+        model = network()
+        training = replace(TRAINING, iterations=2)
+        trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
+        with pytest.raises(DataError, match="checkpoint does not fit"):
+            trained(store, training, residual(), checkpoints=self.checkpoints(tmp_path, model))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_the_same_however_they_are_made(store: SequenceStore, workers: int) -> None:
+    training = replace(TRAINING, iterations=4)
+    assert same(trained(store, training)[0], trained(store, training, workers=workers)[0])
+
+
+def test_one_process_needs_no_distributed_set_up() -> None:
+    with Processes.joined() as processes:
+        assert processes.first
+        assert not torch.distributed.is_initialized()

@@ -1,0 +1,105 @@
+"""Checkpoints: what a training that was killed goes on from, with the same result as one that was not.
+
+A checkpoint is a folder: the model as it is always saved, so that it can also serve as ``init`` of another training;
+training.safetensors, the tensors of the optimizer; and training.json, how far training is and its history. There is no
+pickle in it. The random numbers of an iteration follow from the seed and its number, so they need not be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from gait.errors import DataError
+
+STATE, TENSORS = "training.json", "training.safetensors"
+
+
+class Checkpoints:
+    """The last checkpoint of one training, in a folder of its own.
+
+    Args:
+        directory: the folder; made when the first checkpoint is.
+        every_s: seconds between checkpoints.
+        save_model: writes the model in training into an existing folder.
+    """
+
+    def __init__(self, directory: Path, every_s: float, save_model: Callable[[Path], None]) -> None:
+        self.directory = directory
+        self.every_s = every_s
+        self._save_model = save_model
+        self._last = time.monotonic()
+
+    def __str__(self) -> str:
+        found = self.found()
+        if found is None:
+            return "none"
+        return f"{found}, after {json.loads((found / STATE).read_text(encoding='utf-8'))['done']}"
+
+    def found(self) -> Path | None:
+        """Where the last complete checkpoint is, if there is one."""
+        # Killed between the two renames of `save`, the present one may have no other name than "former".
+        for name in ("checkpoint", "former"):
+            if (self.directory / name / STATE).is_file():
+                return self.directory / name
+        return None
+
+    def due(self) -> bool:
+        """Whether it is time for the next one."""
+        return time.monotonic() - self._last >= self.every_s
+
+    def save(self, state: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+        """Replace the last checkpoint; if the disk is full, say so and leave it as it is.
+
+        Args:
+            state: what JSON can hold; ``done`` counts iterations or epochs.
+            tensors: by name.
+        """
+        partial, former, checkpoint = (self.directory / name for name in ("partial", "former", "checkpoint"))
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            self._save_model(partial)
+            save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial / TENSORS)
+            (partial / STATE).write_text(json.dumps(state) + "\n", encoding="utf-8")
+            _to_disk(partial)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            print(f"warning: no checkpoint after {state['done']}: {error}; the last one: {self}", file=sys.stderr)
+        else:
+            if checkpoint.exists():
+                shutil.rmtree(former, ignore_errors=True)
+                checkpoint.rename(former)
+            partial.rename(checkpoint)
+            shutil.rmtree(former, ignore_errors=True)
+        self._last = time.monotonic()
+
+    def load(self) -> tuple[Path, dict[str, Any], dict[str, np.ndarray]] | None:
+        """The last checkpoint: its folder, which holds the model, state and tensors; None if there is none.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        found = self.found()
+        if found is None:
+            return None
+        try:
+            return found, json.loads((found / STATE).read_text(encoding="utf-8")), load_file(found / TENSORS)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise DataError(f"{found}: the checkpoint is damaged ({error}); remove it to train from the start") from None
+
+
+def _to_disk(directory: Path) -> None:
+    for path in directory.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,84 @@
+"""Two processes give what one gives: training, step by step, and embedding."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gait.data.sequences import SequenceStore
+from gait.errors import DataError
+from gait.training.processes import Processes
+from stages.frameworks import torch_models
+from tests.gait import distributed
+from tests.gait import test_torch_training as alone
+from tests.toy import ROOT
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+Start = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
+    return alone.made_store(tmp_path_factory.mktemp("silhouettes"))
+
+
+@pytest.fixture
+def together(store: SequenceStore) -> Start:
+    def start(out: Path, what: str, processes: int = 2) -> None:
+        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--rdzv-backend", "c10d"]
+        launcher += ["--rdzv-endpoint", "localhost:0", "--local-addr", "localhost"]
+        command = [sys.executable, *launcher, "-m", "tests.gait.distributed", str(store.directory), str(out), what]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-4000:]
+
+    return start
+
+
+def test_a_step_from_equal_weights_is_the_same(store: SequenceStore, together: Start, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    start = [alone.network().double().state_dict()]
+    for _ in range(distributed.STEPS):
+        start.append(distributed.steps(store, Processes(), start)[-1])
+    torch.save(start[:-1], tmp_path / "weights.pt")
+    together(tmp_path, "steps")
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    for before, expected, after in zip(start, start[1:], found, strict=False):
+        for name, value in expected.items():
+            assert (after[name] - value).abs().max() <= 1e-10 * (value - before[name]).abs().max().clamp(min=1)
+        assert any((value != before[name]).any() for name, value in expected.items())
+
+
+def test_the_first_losses_in_float32_are_the_same(store: SequenceStore, together: Start, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    _, expected = alone.trained(store, alone.replace(alone.TRAINING, iterations=5))
+    together(tmp_path, "losses")
+    found = json.loads((tmp_path / "found.json").read_text())
+    np.testing.assert_allclose([row["loss"] for row in found], [row["loss"] for row in expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize("losses", ["both", "triplet"])
+def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_path: Path, losses: str) -> None:
+    out = tmp_path / losses
+    out.mkdir()
+    together(out, "classifier")
+    history = json.loads((out / "found.json").read_text())
+    assert len(history) == 5
+    assert all(np.isfinite(row["loss"]) for row in history)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: Start, tmp_path: Path, processes: int) -> None:
+    torch.set_num_threads(1)
+    expected = torch_models.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
+    together(tmp_path, "embed", processes)
+    assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_told() -> None:
+    with pytest.raises(DataError, match="a batch of 6 sequences cannot be shared evenly by 4 processes"):
+        Processes(0, 4).share(6)
