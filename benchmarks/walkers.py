@@ -13,7 +13,7 @@ from typing import Any
 from gait.evaluation import gei, protocols
 from gait.evaluation.hits import Hits
 from stages import params
-from stages.frameworks import framework
+from stages.frameworks import framework, trainer
 from stages.inputs import open_data
 
 
@@ -29,8 +29,8 @@ def dense(root: Path, model: str, entry: Any) -> Hits:
     partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
     library = framework(entry.framework)
     trained = library.load(root / "results/train" / model)
-    with library.joined() as processes:
-        signatures = library.embed(trained, store, partition.test, processes)
+    with trainer(entry.framework).joined() as processes:
+        signatures = trainer(entry.framework).embed(trained, store, partition.test, processes)
     return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe)
 
 

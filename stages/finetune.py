@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gait.evaluation.protocols import evaluate
 from stages import inputs, io, training
-from stages.frameworks import framework
+from stages.frameworks import framework, trainer
 
 
 def main() -> None:
@@ -23,22 +23,23 @@ def main() -> None:
     entry = inputs.entry_of(settings, options.model)
     training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
-    library = framework(entry.framework)
+    library, trains = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.finetune)
     model = library.load(options.pruned)
     schedule = settings.finetune[options.model]
     name = f"finetune/{options.model}/p{options.percentile}"
     uses = {"model": entry.model_dump(), "schedule": schedule.model_dump(), "threads": settings.threads.finetune}
-    files = [options.partition, *options.pruned.iterdir()]
-    with training.session(library, name, settings, options.model, options.out, uses, files) as session:
-        history = library.finetune(model, store, partition.train, entry, schedule, session.phase(library, model))
-        signatures = library.embed(model, store, partition.test, session.processes)
-        if session.out is None:
+    files = [options.partition, options.pruned]
+    with training.session(trains, name, settings, options.model, options.out, uses, files) as session:
+        history = trains.finetune(model, store, partition.train, entry, schedule, session.phase(library, model))
+        signatures = trains.embed(model, store, partition.test, session.processes)
+        if not session.processes.first:
             return
-        io.write_json(session.out / "history.json", history)
-        library.save(model, session.out)
         found = evaluate(signatures, store.sequences, partition, threads=settings.threads.finetune)
-        io.write_json(session.out / "metrics.json", {**found, "params": library.parameters(model)})
+        with io.new_directory(options.out) as out:
+            library.save(model, out)
+            io.write_json(out / "history.json", history)
+            io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
     print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
 
 

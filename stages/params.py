@@ -86,11 +86,15 @@ class Section(BaseModel):
 
 
 class Prune(Section):
+    """Which filters go. In mode "published" criterion, scope, round_to and keep_min are not used: docs/pruning.md."""
+
     percentiles: list[Percentile]
-    criterion: Literal["l1", "mean-l1"]
+    mode: Literal["percentile", "published"]
+    criterion: Literal["l1", "l2", "mean-l1", "random"]
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive
+    spare: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=64)]]
 
 
 class FirstTrain(Section):

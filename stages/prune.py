@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from compress.errors import CompressionError
-from compress.pruning.select import PruneSettings
+from compress.pruning import report
+from compress.pruning.select import PruneSettings, Selection
 from stages import inputs, io
 from stages.frameworks import framework
+from stages.params import Prune
 
-TOLERANCE = 1e-4  # of the greatest output, in fp32; PyTorch models are compared in fp64
+TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
+PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # as many frames as make a difference over time, where any number will do
+NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min")
+
+
+def proof_shape(library: Any, model: Any, entry: Any) -> tuple[int, ...]:
+    """The shape of the random input on which the pruned and the masked network are compared."""
+    sizes = library.input_shape(model, entry, dynamic_frames=True)[1:]
+    return (PROOF_SAMPLES, *(size if isinstance(size, int) else PROOF_FRAMES for size in sizes))
+
+
+def summary(settings: Prune, selections: Mapping[str, Selection]) -> list[str]:
+    """What the user should know of how the settings were read."""
+    lines = []
+    if settings.mode == "published":
+        unused = ", ".join(f"prune.{key}" for key in NOT_USED_AS_PUBLISHED)
+        lines.append(f"mode published: the study's own algorithm; not used: {unused}")
+    if settings.spare:
+        spared = [" with ".join(each.units) for each in selections.values() if each.spared]
+        lines.append(
+            f"spared: {', '.join(spared) or 'none; no layer of this model is called ' + ' or '.join(settings.spare)}"
+        )
+    return lines
 
 
 def main() -> None:
@@ -26,37 +53,40 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.load(options.dense)
-    how = PruneSettings(
-        options.percentile,
-        settings.prune.criterion,
-        settings.prune.scope,
-        settings.prune.round_to,
-        settings.prune.keep_min,
-    )
+    how = PruneSettings(percentile=options.percentile, seed=entry.seed, **settings.prune.model_dump(exclude={"percentiles"}))
     surgery = importlib.import_module(f"compress.pruning.{entry.framework}_surgery")
     pruned, selections = surgery.prune(dense, how)
-    error = surgery.proof_error(dense, pruned, selections, (2, *library.benchmark_shape(dense, entry)[1:]))
+    error = surgery.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     if not error <= TOLERANCE:
         raise CompressionError(
             f"{options.model}: the pruned network differs from the masked one by {error:.2g} of its greatest output; "
             "its layers depend on each other in a way that was not followed"
         )
+    rows = report.layer_rows(library.layers(dense, entry), library.layers(pruned, entry), selections)
+    totals, warnings = report.totals(rows), report.warnings(selections, options.percentile)
     layers = {
-        name: {"before": chosen.filters, "after": len(chosen.kept), "threshold": chosen.threshold}
+        name: {
+            "before": chosen.filters,
+            "after": len(chosen.kept),
+            "threshold": chosen.threshold,
+            "spared": chosen.spared,
+            "units": chosen.units,
+        }
         for name, chosen in selections.items()
     }
-    before, after = library.parameters(dense), library.parameters(pruned)
     with io.new_directory(options.out) as out:
         library.save(pruned, out)
-        io.write_json(out / "pruning.json", {"layers": layers, "percentile": options.percentile, "proof_error": error})
-        metrics = {"params": after, "params_before": before, "proof_error": error}
-        metrics["filters"] = sum(layer["after"] for layer in layers.values())
-        metrics["filters_before"] = sum(layer["before"] for layer in layers.values())
-        io.write_json(out / "metrics.json", metrics)
-    print(f"{'layer':12} before  after")
-    for name, layer in layers.items():
-        print(f"{name:12} {layer['before']:6} {layer['after']:6}")
-    print(f"parameters {before} -> {after}; equal to the masked network within {error:.1g}")
+        described = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
+        io.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
+        # After pruning a measure has its plain name, as in the metrics of other stages.
+        metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
+        io.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(warnings)})
+    for line in summary(settings.prune, selections):
+        print(line)
+    print(report.table(rows))
+    print(f"equal to the masked network within {error:.1g} of its greatest output")
+    for warning in warnings:
+        print(f"warning: {options.model}, percentile {options.percentile:g}: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

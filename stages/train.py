@@ -13,7 +13,7 @@ from typing import Any
 from gait.evaluation.protocols import evaluate
 from gait.models import imported
 from stages import inputs, io, training
-from stages.frameworks import framework, multiply_adds
+from stages.frameworks import framework, multiply_adds, trainer
 from stages.params import Init, Model
 
 
@@ -27,30 +27,32 @@ def main() -> None:
     entry = inputs.entry_of(settings, options.model)
     training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
-    library = framework(entry.framework)
+    library, trains = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.train)
     classes = len({store.sequences[position].identity for position in partition.train})
     model, history = None, []
-    files = [options.partition] + ([Path(_init(entry).path)] if entry.init else [])
+    start = _init(entry)
+    files = [options.partition] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
-    with training.session(library, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
+    with training.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
-            history += library.fit(model, store, partition.train, phase, session.phase(library, model))
-        signatures = library.embed(model, store, partition.test, session.processes)
-        if session.out is None:
+            history += trains.fit(model, store, partition.train, phase, session.phase(library, model))
+        signatures = trains.embed(model, store, partition.test, session.processes)
+        if not session.processes.first:
             return
-        io.write_json(session.out / "history.json", history)
-        library.save(model, session.out)
-        layers = library.layers(model, entry)
-        io.write_json(session.out / "layers.json", layers)
         found = evaluate(signatures, store.sequences, partition, threads=settings.threads.train)
+        layers = library.layers(model, entry)
         metrics = {**found, "params": library.parameters(model), "macs": multiply_adds(layers)}
-        io.write_json(session.out / "metrics.json", metrics)
+        with io.new_directory(options.out) as out:
+            library.save(model, out)
+            io.write_json(out / "history.json", history)
+            io.write_json(out / "layers.json", layers)
+            io.write_json(out / "metrics.json", metrics)
     print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
 
 
-def _init(entry: Model) -> Init:
+def _init(entry: Model) -> Init | None:
     return Init(path=entry.init) if isinstance(entry.init, str) else entry.init
 
 
@@ -59,8 +61,7 @@ def _network(library: Any, name: str, entry: Model, classes: int, previous: Any)
     model = library.build(name, entry, classes)
     if previous is not None:
         library.carry_over(model, previous)
-    elif entry.init is not None:
-        start = _init(entry)
+    elif start := _init(entry):
         for note in imported.load_into(model, Path(start.path), start.bnneck):
             print(f"{start.path}: {note}")
     return model

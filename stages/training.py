@@ -66,12 +66,10 @@ class Session:
     """One run of a stage that trains.
 
     Attributes:
-        out: the directory to fill, in the first process.
         processes: that train together.
         workers: that make batches ahead.
     """
 
-    out: Path | None
     processes: Any
     workers: int
     _begun: Path
@@ -98,7 +96,7 @@ class Session:
 
 @contextmanager
 def session(
-    library: ModuleType,
+    trains: ModuleType,
     name: str,
     settings: Params,
     model: str,
@@ -109,30 +107,29 @@ def session(
     """Begin a training, or go on with one that was killed.
 
     Args:
-        library: the framework.
+        trains: what trains models of the framework.
         name: of the training, such as "train/gaitset".
         settings: params.yaml.
         model: its entry in params.yaml.
-        out: the directory to make.
+        out: the directory that the stage will make of it.
         uses: of the settings, those that can change the result.
-        files: whose content can.
+        files: files and folders whose content can.
     """
     key = json.dumps(
         [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model])])], sort_keys=True
     )
     how = (settings.train.workers, io.begun_path(out), settings.train.checkpoint_s)
-    with library.joined() as processes:
+    with trains.joined() as processes:
         if not processes.first:
             processes.wait()
-            yield Session(None, processes, *how, None)
+            yield Session(processes, *how, None)
             return
         with (
             io.begun(out, key) as begun,
-            io.new_directory(out) as partial,
             Curves(name, begun / "curves.json", settings.mlflow) as curves,
         ):
             processes.wait()
-            yield Session(partial, processes, *how, curves)
+            yield Session(processes, *how, curves)
 
 
 def _sources(model: str, entry: Model) -> list[Path]:
@@ -143,5 +140,7 @@ def _sources(model: str, entry: Model) -> list[Path]:
     return [own, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
 
 
-def _digests(files: Iterable[Path]) -> list[str]:
-    return sorted({hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+def _digests(paths: Iterable[Path]) -> list[str]:
+    """Of files, and of all files of folders; one that is missing is told where it is read."""
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    return sorted({hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()})

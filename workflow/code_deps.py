@@ -21,6 +21,7 @@ from workflow.dvc_stages import read_yaml
 
 PACKAGES = ("compress", "gait", "remote", "stages")
 MODEL = "gait/models/${item.model}.py"
+TRAINERS = ("stages/frameworks/torch_training.py", "stages/frameworks/keras_training.py")
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
     "gait/data/readers/__init__.py": tuple(
@@ -30,6 +31,8 @@ BY_NAME = {
     "stages/frameworks/torch_models.py": (MODEL,),
     "gait/models/keras_model.py": (MODEL,),
     "gait/models/torch_model.py": (MODEL,),
+    "stages/train.py": TRAINERS,
+    "stages/finetune.py": TRAINERS,
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     # The stage partition names the content of each model's own losses; those that run them depend on what it says.
     "gait/losses/__init__.py": (),
@@ -39,7 +42,15 @@ BY_NAME = {
 }
 # Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages. A change here must not
 # cost anybody a week of training.
-PLUMBING = ("stages/io.py", "stages/params.py", "compress/errors.py", "gait/errors.py", "remote/errors.py")
+PLUMBING = (
+    "stages/io.py",
+    "stages/params.py",
+    "stages/curves.py",
+    "stages/training.py",
+    "compress/errors.py",
+    "gait/errors.py",
+    "remote/errors.py",
+)
 
 
 def imported(path: Path, root: Path) -> set[str]:

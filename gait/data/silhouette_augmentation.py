@@ -32,7 +32,7 @@ def changes(described: Sequence[Mapping[str, Any]]) -> list[Change]:
 
 
 def _change(name: str, probability: float, **settings: Any) -> Change:
-    known = {change.__name__: change for change in (flip, rotate, affine, erase)}
+    known: dict[str, Callable[..., np.ndarray]] = {change.__name__: change for change in (flip, rotate, affine, erase)}
     if name not in known:
         raise DataError(f"augment {name}: there is no such change; there are: {', '.join(known)}")
     taken = [each.name for each in inspect.signature(known[name]).parameters.values() if each.kind is each.KEYWORD_ONLY]
@@ -57,7 +57,7 @@ def affine(
     rng: np.random.Generator,
     *,
     degrees: float = 5.0,
-    scale: Sequence[float] = (0.9, 1.1),
+    scale: tuple[float, float] = (0.9, 1.1),
     shear: float = 5.0,
     shift: float = 0.05,
 ) -> np.ndarray:
@@ -77,7 +77,7 @@ def affine(
 
 
 def erase(
-    frames: np.ndarray, rng: np.random.Generator, *, area: Sequence[float] = (0.05, 0.2), aspect: float = 0.3
+    frames: np.ndarray, rng: np.random.Generator, *, area: tuple[float, float] = (0.05, 0.2), aspect: float = 0.3
 ) -> np.ndarray:
     """A rectangle set to 0 (Zhong et al., AAAI 2020).
 
@@ -98,7 +98,7 @@ def erase(
 
 
 def _warped(
-    frames: np.ndarray, degrees: float, scale: float = 1.0, shear: float = 0.0, move: Sequence[float] = (0.0, 0.0)
+    frames: np.ndarray, degrees: float, scale: float = 1.0, shear: float = 0.0, move: np.ndarray | float = 0.0
 ) -> np.ndarray:
     """An affine map about the centre; what comes in from outside is 0."""
     height, width = frames.shape[1:]

@@ -40,12 +40,12 @@ class ConvUnit(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         if self.strips == 1:
-            return F.leaky_relu(self.conv(maps), 0.01)
+            return F.leaky_relu_(self.conv(maps), 0.01)
         # Strips join the batch for one convolution of all; in channels-last memory that moves nothing.
         batch, channels, height, width = maps.shape
         folded = maps.permute(0, 2, 3, 1).reshape(batch * self.strips, height // self.strips, width, channels)
-        found = self.conv(folded.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return F.leaky_relu(found.reshape(batch, height, width, -1).permute(0, 3, 1, 2), 0.01)
+        found = F.leaky_relu_(self.conv(folded.permute(0, 3, 1, 2)), 0.01).permute(0, 2, 3, 1)
+        return found.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 class PlainConvs(nn.ModuleDict):
@@ -122,4 +122,9 @@ def horizontal_pyramid_pooling(maps: Tensor, bins: Sequence[int]) -> Tensor:
 
 def set_max(maps: Tensor, batch: int) -> Tensor:
     """The maximum over the frames of each set: [batch * frames, c, h, w] -> [batch, c, h, w]."""
-    return maps.reshape(batch, -1, *maps.shape[1:]).amax(1)
+    return maximum(maps.reshape(batch, -1, *maps.shape[1:]), 1)
+
+
+def maximum(values: Tensor, axis: int) -> Tensor:
+    """The greatest along an axis; its gradient goes to one of several equal ones, which takes less time than to all."""
+    return values.max(axis).values if values.requires_grad else values.amax(axis)

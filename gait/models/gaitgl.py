@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import SeparateFC, scaled
+from gait.models.blocks import SeparateFC, maximum, scaled
 from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 ROWS = 32  # of the maps, after one halving; both features of the last layer are stacked, which makes twice as many parts
@@ -47,14 +47,14 @@ class Conv3dUnit(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         if self.strips == 1:
-            return F.leaky_relu(_convolved(self.conv, maps), 0.01)
+            return F.leaky_relu_(_convolved(self.conv, maps), 0.01)
         # Strips join the batch for one convolution of all, which is twice as fast and more as one for each.
         batch, channels, length, height, width = maps.shape
         rows = height // self.strips
         folded = maps.reshape(batch, channels, length, self.strips, rows, width).permute(0, 3, 1, 2, 4, 5)
-        found = self.conv(folded.reshape(batch * self.strips, channels, length, rows, width))
+        found = F.leaky_relu_(self.conv(folded.reshape(batch * self.strips, channels, length, rows, width)), 0.01)
         unfolded = found.reshape(batch, self.strips, -1, length, rows, width).permute(0, 2, 3, 1, 4, 5)
-        return F.leaky_relu(unfolded.reshape(batch, -1, length, height, width), 0.01)
+        return unfolded.reshape(batch, -1, length, height, width)
 
 
 class TemporalAggregation(nn.Module):
@@ -66,7 +66,7 @@ class TemporalAggregation(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.leaky_relu(self.conv(maps), 0.01)
+        return F.leaky_relu_(self.conv(maps), 0.01)
 
 
 class GLConv(nn.Module):
@@ -126,7 +126,7 @@ class GaitGL(TorchModel):
             maps = layer(maps)
             if number == self.pool_after:
                 maps = F.max_pool3d(maps, (1, 2, 2))
-        parts = self.gem(maps.amax(2)).transpose(1, 2)
+        parts = self.gem(maximum(maps, 2)).transpose(1, 2)
         return self.bn(self.fc(parts).transpose(1, 2)).transpose(1, 2)
 
     def filter_groups(self) -> list[FilterGroup]:

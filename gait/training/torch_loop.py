@@ -18,6 +18,7 @@ from gait.errors import DataError
 from gait.models.torch_model import TorchModel
 from gait.training.batches import Sampling, SilhouetteBatches, on_device
 from gait.training.checkpoints import Checkpoints
+from gait.training.memory import keep_freed_memory
 from gait.training.precision import bfloat16_is_native
 from gait.training.processes import Processes
 from gait.training.watching import Nobody, Watcher
@@ -102,6 +103,8 @@ def fit(
     """
     processes, watcher = processes or Processes(), watcher or Nobody()
     terms = losses.terms(training.loss)
+    if processes.device.type == "cpu":
+        keep_freed_memory()
     model.train()
     if training.freeze_batch_norm:
         _freeze(model)

@@ -8,11 +8,7 @@ a classifier whose last layer reads the signature.
 - ``use_threads(count)``: bound the framework's threads; call it first.
 - ``build(name, entry, classes)``: the network of an entry of ``model`` in params.yaml, with fresh weights;
   ``carry_over(model, previous)``: the weights that both have, from the phase of training before (PyTorch only).
-- ``joined()``: a context, this process among those that train together (a Keras model trains in one).
-- ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
-  the history. ``session`` is what :meth:`stages.training.Session.phase` gives.
 - ``save(model, directory)``, ``load(directory)``.
-- ``embed(model, store, positions, processes)``: the ``Signatures`` of all samples of the sequences, in the first process.
 - ``network(model)``: the part that is deployed, from samples to signatures;
   ``input_shape(model, entry, dynamic_frames)``: what it takes; ``benchmark_shape(model, entry)``: of the timed input;
   ``inferences_per_video_second(entry, store)``.
@@ -20,6 +16,13 @@ a classifier whose last layer reads the signature.
 - ``parameters(model)``: how many the signature needs.
 - ``signature_shape(model)``: parts and channels.
 - ``layers(model, entry)``: for each layer its name, kind, output shape, params and macs, and ``training_only``.
+
+What trains is a module of its own beside it, so that pruning and export do not depend on it:
+
+- ``joined()``: a context, this process among those that train together (a Keras model trains in one).
+- ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
+  the history. ``session`` is what :meth:`stages.training.Session.phase` gives.
+- ``embed(model, store, positions, processes)``: the ``Signatures`` of all samples of the sequences, in the first process.
 """
 
 from __future__ import annotations
@@ -41,6 +44,12 @@ class Alone:
 def framework(name: str) -> ModuleType:
     """The functions of a framework: "torch" or "keras"."""
     return importlib.import_module(f"stages.frameworks.{name}_models")
+
+
+def trainer(name: str) -> ModuleType:
+    """What trains the models of a framework."""
+    framework(name)  # has to come first: it prepares the library's import
+    return importlib.import_module(f"stages.frameworks.{name}_training")
 
 
 def multiply_adds(layers: Sequence[Mapping[str, Any]]) -> int:

@@ -86,7 +86,8 @@ def _figure(count: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
 
 def _finish(figure: Any, panels: Sequence[Any], labels: Sequence[Sequence[Label]]) -> None:
     """Labels go last: where they fit is known only once the axes have their place."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what is saved is what the labels were placed in
     for panel, own in zip(panels, labels, strict=True):
         place_labels(panel, own)
 

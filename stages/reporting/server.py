@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from stages import params
 from stages.io import StageError
 from stages.reporting.runs import Run
 
 PAGE = 1000
+METRICS_A_CALL = 1000  # more are refused
+LAST_STEP = "last_step"
 SQLITE = "sqlite:///"
 
 
@@ -31,6 +35,15 @@ class LoggedRun:
     superseded: bool
     speedup: float | None
     optimal: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """Metrics of a training after a step, counted from 1, and when they were known, in ms since 1970."""
+
+    step: int
+    time_ms: int
+    values: Mapping[str, float]
 
 
 class TrackingServer:
@@ -50,7 +63,7 @@ class TrackingServer:
         try:
             yield
         except (MlflowException, RequestException, SQLAlchemyError) as error:
-            text = " ".join(str(error).split()).replace(self.uri, without_credentials(self.uri))
+            text = " ".join(_cleared(str(error), self.uri).split())
             raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
 
     def open(self) -> None:
@@ -59,16 +72,24 @@ class TrackingServer:
         if self.uri.startswith(SQLITE) and "?" not in self.uri:  # with options, it is MLflow's own business
             _create_database(Path(self.uri.removeprefix(SQLITE)))
         self._client = _client(self.uri)
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is None:
-            self._id = self._client.create_experiment(self.experiment, artifact_location=self._artifacts())
-            return
+        found = self._client.get_experiment_by_name(self.experiment) or self._create()
         if found.lifecycle_stage != "active":
             raise StageError(
                 f"MLflow at {without_credentials(self.uri)}: experiment {self.experiment} was deleted; restore it "
                 f"(`mlflow experiments restore --experiment-id {found.experiment_id}`) or change mlflow.experiment"
             )
         self._id = found.experiment_id
+
+    def _create(self) -> Any:
+        """Make the experiment, unless another process is faster."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_experiment(self.experiment, artifact_location=self._artifacts())
+        except MlflowException:
+            if self._client.get_experiment_by_name(self.experiment) is None:
+                raise
+        return self._client.get_experiment_by_name(self.experiment)
 
     def _artifacts(self) -> str | None:
         """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
@@ -127,6 +148,39 @@ class TrackingServer:
         self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
         return run_id
 
+    def begin(self, name: str, tags: Mapping[str, str]) -> str:
+        """Begin a run that is told of row by row. Returns its id."""
+        return self._client.create_run(self._id, tags=dict(tags), run_name=name).info.run_id
+
+    def go_on(self, run_id: str) -> int | None:
+        """Go on with a run that was begun once: the last step that it was told of, or None if it is no longer there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        if run.info.lifecycle_stage != "active" or run.info.experiment_id != self._id:
+            return None
+        self._client.update_run(run_id, status="RUNNING")
+        return int(run.data.tags.get(LAST_STEP, 0))
+
+    def tell(self, run_id: str, rows: Sequence[Row]) -> None:
+        """Add rows to a run, in as few calls as the server takes."""
+        from mlflow.entities import Metric, RunTag
+
+        at_once = METRICS_A_CALL // max([1, *(len(row.values) for row in rows)])
+        for first in range(0, len(rows), at_once):
+            part = rows[first : first + at_once]
+            metrics = [Metric(key, value, row.time_ms, row.step) for row in part for key, value in row.values.items()]
+            self._client.log_batch(run_id, metrics, tags=[RunTag(LAST_STEP, str(part[-1].step))], synchronous=True)
+
+    def end(self, run_id: str, status: str) -> None:
+        """End a run: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status)
+
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
         """Bring what follows from other variants' records up to date in a run that is there."""
         if run.speedup is not None and run.speedup != logged.speedup:
@@ -143,12 +197,25 @@ class TrackingServer:
         self._client.delete_run(run_id)
 
 
+def address(settings: params.MLflow) -> str:
+    """Where the tracking server or database is: MLFLOW_TRACKING_URI goes before params.yaml."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
+
+
 def without_credentials(uri: str) -> str:
     """An address that can be shown: without user, password and query, which may hold a token."""
     parts = urlsplit(uri)
     if not parts.netloc:
         return uri.partition("?")[0]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _cleared(text: str, uri: str) -> str:
+    """A message without the credentials of an address, also where it names a page of the server."""
+    parts = urlsplit(uri)
+    user, at, _ = parts.netloc.rpartition("@")
+    text = text.replace(uri, without_credentials(uri)).replace(user + at, "")
+    return text.replace(parts.query, "") if parts.query else text
 
 
 def _client(uri: str) -> Any:
@@ -187,16 +254,27 @@ def _check_reachable(uri: str) -> None:
 def _create_database(path: Path) -> None:
     """Make an SQLite database under another name and move it to its place once its tables are complete.
 
-    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database.
+    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database. Of several processes
+    one makes it, and the others wait for it.
     """
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        _client(f"{SQLITE}{partial}").search_experiments()
+    lock, partial = path.with_name(f"{path.name}.lock"), path.with_name(f".{path.name}.partial")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         if not path.exists():
-            partial.replace(path)
-    finally:
-        for left in path.parent.glob(f"{partial.name}*"):
-            left.unlink()
+            _remove(partial)  # of a process that was killed
+            try:
+                _client(f"{SQLITE}{partial}").search_experiments()
+                partial.replace(path)
+            finally:
+                _remove(partial)
+        # Only now: whoever opens another lock file from here on finds the database.
+        lock.unlink(missing_ok=True)
+
+
+def _remove(database: Path) -> None:
+    """An SQLite file and those that SQLite keeps beside it."""
+    for left in database.parent.glob(f"{database.name}*"):
+        left.unlink()

@@ -15,7 +15,7 @@ import torch
 from gait.data.sequences import SequenceStore
 from gait.training import torch_loop
 from gait.training.processes import Processes
-from stages.frameworks import torch_models
+from stages.frameworks import torch_training
 from tests.gait import test_torch_training as alone
 
 SGD = replace(alone.TRAINING, iterations=1, optimizer="sgd", lr=0.05, momentum=0.0)
@@ -47,7 +47,7 @@ def main() -> None:
             if processes.first:
                 torch.save(found, out / "found.pt")
         elif what == "embed":
-            collected = torch_models.embed(alone.network().eval(), store, range(len(store.sequences)), processes)
+            collected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), processes)
             if processes.first:
                 torch.save(torch.from_numpy(collected.values), out / "found.pt")
             else:

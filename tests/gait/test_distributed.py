@@ -13,7 +13,7 @@ import torch
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 from gait.training.processes import Processes
-from stages.frameworks import torch_models
+from stages.frameworks import torch_training
 from tests.gait import distributed
 from tests.gait import test_torch_training as alone
 from tests.toy import ROOT
@@ -74,7 +74,7 @@ def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_pat
 @pytest.mark.parametrize("processes", [2, 3])
 def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: Start, tmp_path: Path, processes: int) -> None:
     torch.set_num_threads(1)
-    expected = torch_models.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
+    expected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
     together(tmp_path, "embed", processes)
     assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
 

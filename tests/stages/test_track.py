@@ -143,6 +143,41 @@ def test_the_environment_variable_goes_before_the_params(world: World, monkeypat
     assert not list(world.where.glob(".*.db*"))
 
 
+def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> None:
+    # What killed ones left is no hindrance.
+    for left in ("mlflow.db.lock", ".mlflow.db.partial"):
+        (tmp_path / left).write_text("left")
+    code = (
+        "import sys\n"
+        "import mlflow\n"
+        "from stages.reporting.server import TrackingServer\n"
+        "server = TrackingServer(sys.argv[1], 'gait')\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "server.open()\n"
+        "print(server.begin('run', {}))\n"
+    )
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    command = [sys.executable, "-W", "ignore", "-c", code, uri]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in started:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    from mlflow import MlflowClient
+
+    experiments = {MlflowClient(uri).get_run(run_id.strip()).info.experiment_id for run_id, _ in told}
+    assert len(experiments) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world: World) -> None:
     uri = "http://me:secret@127.0.0.1:9/mlflow?token=secret"
     receipt = world.where / "receipt.json"

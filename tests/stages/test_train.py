@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from tests.stages.device_world import World
 from tests.toy import ROOT
 
 BINS = [4, 1]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT)}  # logs and mlflow.db are written where the stage is started
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +36,24 @@ def published() -> foreign.GaitSet:
     return foreign.GaitSet(4, 8, 12, 6, BINS).eval()
 
 
-def train(world: World, out: Path, iterations: int, **changes: Any) -> subprocess.CompletedProcess[str]:
+def command(world: World, out: Path, iterations: int, **changes: Any) -> list[str]:
+    section = changes.pop("section", {})
     data = YAML(typ="safe", pure=True).load(world.params.read_text(encoding="utf-8"))
     entry = data["model"]["gaitset"]
     entry.update(architecture={"channels": [4, 8, 12], "embedding": 6, "bins": BINS}, width=1, **changes)
     entry["schedule"] = {"iterations": iterations, "milestones": [], "gamma": 0.1}
-    params = world.where / "train.yaml"
+    data["train"].update(section)
+    params = out.with_name(f"{out.name}.yaml")
     YAML().dump(data, params)
     command = [sys.executable, "-m", "stages.train", "--model", "gaitset", "--params", str(params), "--out", str(out)]
     command += ["--partition", str(world.where / "partition/gaitset.json")]
-    command += ["--preprocessed", str(world.where / "preprocessed")]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return [*command, "--preprocessed", str(world.where / "preprocessed")]
+
+
+def train(world: World, out: Path, iterations: int, **changes: Any) -> subprocess.CompletedProcess[str]:
+    where = out.parent / "working"
+    where.mkdir(exist_ok=True)
+    return subprocess.run(command(world, out, iterations, **changes), cwd=where, env=ENV, capture_output=True, text=True)
 
 
 def test_no_iterations_take_published_weights_as_they_are(world: World, published: Any, tmp_path: Path) -> None:
@@ -89,3 +101,82 @@ def test_a_file_that_cannot_be_used_is_an_error_and_leaves_no_model(
     assert said.split()[-1] in line
     assert not (tmp_path / "out").exists()
     assert not (ROOT / "owned").exists()
+
+
+class TestInterrupted:
+    """A training that is killed leaves no model, and the same command goes on with it."""
+
+    def killed(self, command: list[str], where: Path, name: str) -> None:
+        """Start it, and kill it and its processes once it has a checkpoint."""
+        process = subprocess.Popen(command, cwd=where, env=ENV, start_new_session=True)
+        while not (where / f".{name}.begun/phase1/checkpoint").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+
+    @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+    def test_by_kill_9(self, world: World, tmp_path: Path, processes: int) -> None:
+        settings = {"processes": processes, "checkpoint_s": 0.1}
+        whole = command(world, tmp_path / "whole", 150, section=settings)
+        assert subprocess.run(whole, cwd=tmp_path, env=ENV).returncode == 0
+        again = command(world, tmp_path / "again", 150, section=settings)
+        self.killed(again, tmp_path, "again")
+        assert not (tmp_path / "again").exists()
+        assert list(tmp_path.glob(".again.begun/phase1/checkpoint"))
+        # Processes that it started end with it; until then the folder is theirs.
+        for _ in range(100):
+            done = subprocess.run(again, cwd=tmp_path, env=ENV, capture_output=True, text=True)
+            if "another process is making it" not in done.stderr:
+                break
+            time.sleep(0.1)
+        assert done.returncode == 0, done.stderr
+        assert re.search("going on from .*again.begun/phase1/checkpoint, after [0-9]+", done.stderr)
+        for name in ("weights.safetensors", "history.json", "metrics.json"):
+            assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert not list(tmp_path.glob(".again*"))
+
+    def test_with_other_settings_training_starts_from_the_start(self, world: World, tmp_path: Path) -> None:
+        self.killed(command(world, tmp_path / "out", 500, section={"checkpoint_s": 0.1}), tmp_path, "out")
+        done = subprocess.run(command(world, tmp_path / "out", 2), cwd=tmp_path, env=ENV, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "going on from" not in done.stderr
+        assert len(json.loads((tmp_path / "out/history.json").read_text())) == 2
+
+    def test_by_ctrl_c(self, world: World, tmp_path: Path) -> None:
+        process = subprocess.Popen(
+            command(world, tmp_path / "out", 5000, section={"checkpoint_s": 0.1}),
+            cwd=tmp_path, env=ENV, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while not (tmp_path / ".out.begun/phase1/checkpoint").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        assert process.returncode == 1
+        assert "interrupted" in said.splitlines()[-1]
+        assert not (tmp_path / "out").exists()
+        assert (tmp_path / ".out.begun/phase1/checkpoint").exists()
+
+
+def test_several_processes_are_started_from_params_yaml(world: World, tmp_path: Path) -> None:
+    one, two = (train(world, tmp_path / name, 3, section={"processes": int(name)}) for name in ("1", "2"))
+    assert one.returncode == two.returncode == 0, two.stderr
+    losses = [[row["loss"] for row in json.loads((tmp_path / name / "history.json").read_text())] for name in ("1", "2")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert two.stdout.count("mean rank-1") == 1
+
+
+def test_an_error_in_several_processes_is_told_without_a_stack(world: World, tmp_path: Path) -> None:
+    done = train(
+        world, tmp_path / "out", 3, section={"processes": 2}, augment=[{"name": "flip", "probability": 1, "degrees": 3}]
+    )
+    assert done.returncode == 1
+    assert "error: augment flip: takes no settings, not degrees" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ChildFailedError" not in done.stderr
+
+
+def test_curves_are_written_while_training(world: World, tmp_path: Path) -> None:
+    assert train(world, tmp_path / "out", 3).returncode == 0
+    assert list((tmp_path / "working/logs/tensorboard/train/gaitset").glob("*/events*"))

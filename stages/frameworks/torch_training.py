@@ -1,0 +1,90 @@
+"""Training and embedding with PyTorch, behind the protocol of :mod:`stages.frameworks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gait.data.sequences import SequenceStore
+from gait.errors import DataError
+from gait.evaluation import signatures
+from gait.training import torch_loop
+from gait.training.batches import Sampling
+from gait.training.processes import Processes
+from stages.frameworks import torch_models
+from stages.io import progress
+from stages.params import TorchFinetune, TorchModel
+
+joined = Processes.joined
+
+
+def fit(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel, session: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    schedule = {**dict(entry.schedule), "lr": entry.optimizer.lr, "freeze_batch_norm": entry.freeze_batch_norm}
+    return _fit(model, store, train, entry, schedule, session)
+
+
+def finetune(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    settings: TorchFinetune,
+    session: Mapping[str, Any],
+) -> list[dict[str, float]]:
+    schedule = {"gamma": entry.schedule.gamma, **dict(settings)}
+    return _fit(model, store, train, entry.phases()[-1], schedule, session)
+
+
+def _fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    schedule: Mapping[str, Any],
+    session: Mapping[str, Any],
+) -> Any:
+    _check_size(model, store)
+    drawn = Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
+    training = torch_loop.TorchTraining(
+        **schedule,
+        optimizer=entry.optimizer.name,
+        momentum=entry.optimizer.momentum,
+        weight_decay=entry.optimizer.weight_decay,
+        clip_norm=entry.optimizer.clip_norm,
+        loss=[term.model_dump() for term in entry.loss],
+        sampling=drawn,
+        mixed_precision=entry.mixed_precision,
+        seed=entry.seed,
+    )
+    return torch_loop.fit(model, store, train, training, **session)
+
+
+def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Processes) -> signatures.Signatures | None:
+    _check_size(model, store)
+    shape: list[int | str] = [1, "frames", *model.frame_shape]
+    model.to(processes.device)
+    own = positions[processes.rank :: processes.size]
+    watched = progress(own, len(own), "embedding") if processes.first else own
+    found = (
+        output
+        for position in watched
+        for output in torch_models.outputs(model, signatures.samples(store, store.sequences[position], shape))
+    )
+    # Any number of frames is one sample, so a sequence has one row.
+    rows = processes.gathered(found, [1] * len(positions))
+    if not processes.first:
+        assert next(rows, None) is None  # it gives its own and gets none
+        return None
+    return signatures.Signatures.collect(signatures.owners(store, positions, shape), rows)
+
+
+def _check_size(model: Any, store: SequenceStore) -> None:
+    height = model.frame_shape[0]
+    if store.settings.get("size") != height:
+        raise DataError(
+            f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
+            f"{store.settings.get('size', 'none')}: add an entry with kind: silhouette, size: {height} to preprocess and "
+            f"modalities, and name it under model.{model.architecture.name}.modality"
+        )
