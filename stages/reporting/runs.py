@@ -96,7 +96,10 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
         "modality": model.modality,
         "width": model.width,
         "seed": model.seed,
-        **{f"prune.{key}": getattr(settings.prune, key) for key in ("criterion", "scope", "round_to", "keep_min")},
+        **{
+            f"prune.{key}": getattr(settings.prune, key)
+            for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")
+        },
         **{f"benchmark.{key}": value for key, value in settings.benchmark.model_dump().items()},
         "runtime": f"{row.get('engine', 'runtime')} {row.get('engine', 'version')}",
     }

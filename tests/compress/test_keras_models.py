@@ -35,18 +35,6 @@ def test_the_published_2d_cnn_has_the_published_size() -> None:
     assert keras_model.signature_model(model).output.shape == (None, 1, 1024)
 
 
-@pytest.mark.parametrize("percentile", [0, 30, 60, 90])
-def test_the_pruned_network_equals_the_masked_one(dense, percentile: float) -> None:
-    pruned, selections = keras_surgery.prune(dense, replace(SETTINGS, percentile=percentile))
-    assert keras_surgery.proof_error(dense, pruned, selections, (2, 50, 60, 60)) < 1e-5
-
-
-def test_the_proof_finds_a_wrong_cut(dense) -> None:
-    pruned, selections = keras_surgery.prune(dense, SETTINGS)
-    wrong = replace(selections["conv2"], kept=np.arange(len(selections["conv2"].kept)))
-    assert keras_surgery.proof_error(dense, pruned, {**selections, "conv2": wrong}, (2, 50, 60, 60)) > 1e-3
-
-
 def test_channels_are_followed_through_batch_norm_and_a_flattened_map() -> None:
     inputs = keras.Input((8, 8, 2))
     maps = keras.layers.Conv2D(12, 3, name="first")(inputs)
@@ -59,7 +47,7 @@ def test_channels_are_followed_through_batch_norm_and_a_flattened_map() -> None:
             layer.set_weights([np.random.default_rng(0).uniform(0.5, 2, 12) for _ in range(4)])
     pruned, selections = keras_surgery.prune(model, replace(SETTINGS, percentile=50))
     assert len(selections["first"].kept) < 12
-    assert keras_surgery.proof_error(model, pruned, selections, (2, 8, 8, 2)) < 1e-5
+    assert keras_surgery.proof_error(model, pruned, selections, (2, 8, 8, 2)) < 1e-13
 
 
 def test_channels_that_branch_are_refused() -> None:
@@ -111,7 +99,7 @@ def test_the_convolution_that_gives_the_signature_keeps_its_filters() -> None:
     model = classifier(keras.layers.Conv2D(8, 3, name="last")(maps), inputs)
     pruned, selections = keras_surgery.prune(model, SETTINGS)
     assert list(selections) == ["first"]
-    assert keras_surgery.proof_error(model, pruned, selections, (2, 12, 12, 2)) < 1e-4
+    assert keras_surgery.proof_error(model, pruned, selections, (2, 12, 12, 2)) < 1e-13
 
 
 def test_a_grouped_convolution_is_refused_by_name() -> None:

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from compress.errors import CompressionError
+from compress.pruning.criteria import filter_scores, layer_scores, random_scores
+
+KERNELS = np.array([[[1.0, -2.0]], [[0.0, 4.0]]])
+
+
+@pytest.mark.parametrize(("criterion", "expected"), [("l1", [3, 4]), ("l2", [5**0.5, 4]), ("mean-l1", [1.5, 2])], ids=str)
+def test_scores_are_norms_or_means_of_a_filters_weights(criterion: str, expected: list[float]) -> None:
+    assert filter_scores(KERNELS, criterion).tolist() == expected
+
+
+def test_scores_are_summed_in_float64() -> None:
+    assert filter_scores(np.full((1, 3, 10**6), 0.1, np.float32), "l1")[0] == pytest.approx(
+        3e5 * float(np.float32(0.1) / 0.1)
+    )
+
+
+@pytest.mark.parametrize("criterion", ["l1", "l2"])
+def test_norms_grow_with_the_number_of_weights_and_the_mean_does_not(criterion: str) -> None:
+    few, many = np.ones((1, 25)), np.ones((1, 2500))
+    assert filter_scores(many, criterion) >= 10 * filter_scores(few, criterion)
+    assert filter_scores(many, "mean-l1") == filter_scores(few, "mean-l1")
+
+
+def test_an_unknown_criterion_is_told() -> None:
+    with pytest.raises(CompressionError, match="unknown criterion l3; there are l1, l2, mean-l1 and random"):
+        filter_scores(KERNELS, "l3")
+
+
+def test_units_that_lose_filters_together_have_the_mean_of_their_scores() -> None:
+    units = {"one": KERNELS, "two": 3 * KERNELS}
+    assert layer_scores("one", units, "l1", 0).tolist() == [6, 8]
+
+
+def test_chance_is_the_same_on_every_machine() -> None:
+    """These numbers depend on the layer's name, the filter's position and the seed alone."""
+    assert random_scores("conv1", 3, 1).tolist() == [0.5521501559759829, 0.8321152754926477, 0.4867993494741053]
+    assert random_scores("conv1", 2, 1).tolist() == random_scores("conv1", 3, 1)[:2].tolist()
+    assert random_scores("conv2", 3, 1).tolist() != random_scores("conv1", 3, 1).tolist()
+    assert random_scores("conv1", 3, 2).tolist() != random_scores("conv1", 3, 1).tolist()
+
+
+def test_chance_is_uniform_and_drawn_once_for_units_that_lose_filters_together() -> None:
+    kernels = np.zeros((20_000, 1))
+    for units in ({"conv1": kernels}, {"conv1": kernels, "conv2": kernels}):
+        scores = layer_scores("conv1", units, "random", 1)
+        assert np.histogram(scores, 10, (0, 1))[0] == pytest.approx(np.full(10, 2000), rel=0.1)
+        assert np.array_equal(scores, random_scores("conv1", 20_000, 1))
