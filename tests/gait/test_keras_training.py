@@ -88,7 +88,7 @@ def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, 
 
 
 def test_a_training_that_diverges_is_told(store: SequenceStore) -> None:
-    with pytest.raises(DataError, match="diverged in epoch 1, step [0-9]"):
+    with pytest.raises(DataError, match=r"diverged in epoch 1, step [0-9]"):
         trained(store, replace(TRAINING, optimizer="sgd", lr=1e6))
 
 

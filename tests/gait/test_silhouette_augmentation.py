@@ -93,7 +93,10 @@ def test_an_erased_rectangle_is_of_the_size_asked_for(seed: int) -> None:
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        ({"name": "blur", "probability": 1}, "augment blur: there is no such change; there are: flip, rotate, affine, erase"),
+        (
+            {"name": "blur", "probability": 1},
+            "augment blur: there is no such change; there are: flip, rotate, affine, erase",
+        ),
         ({"name": "flip", "probability": 1, "degrees": 3}, "augment flip: takes no settings, not degrees"),
         ({"name": "rotate", "probability": 1, "angle": 3}, "augment rotate: takes degrees, not angle"),
     ],

@@ -87,7 +87,7 @@ def test_other_optimizers_learn_too(store: SequenceStore, optimizer: str) -> Non
 
 def test_sixteen_bit_floats_are_trained_with_a_scaled_loss(store: SequenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_loop, "mixed_type", lambda device: torch.float16)
-    model, history = trained(store, replace(TRAINING, mixed_precision=True, iterations=20))
+    _, history = trained(store, replace(TRAINING, mixed_precision=True, iterations=20))
     assert history[-1]["loss"] < history[0]["loss"] / 1.5
     assert all(np.isfinite(row["loss"]) for row in history)
 
