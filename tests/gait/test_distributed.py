@@ -53,6 +53,7 @@ def test_a_step_from_equal_weights_is_the_same(store: SequenceStore, together: S
         assert any((value != before[name]).any() for name, value in expected.items())
 
 
+@pytest.mark.slow
 def test_the_first_losses_in_float32_are_the_same(store: SequenceStore, together: Start, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     _, expected = alone.trained(store, alone.replace(alone.TRAINING, iterations=5))
@@ -61,6 +62,7 @@ def test_the_first_losses_in_float32_are_the_same(store: SequenceStore, together
     np.testing.assert_allclose([row["loss"] for row in found], [row["loss"] for row in expected], rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("losses", ["both", "triplet"])
 def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_path: Path, losses: str) -> None:
     out = tmp_path / losses
@@ -71,7 +73,7 @@ def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_pat
     assert all(np.isfinite(row["loss"]) for row in history)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: Start, tmp_path: Path, processes: int) -> None:
     torch.set_num_threads(1)
     expected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())

@@ -136,6 +136,7 @@ class TestInterrupted:
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
         assert not list(tmp_path.glob(".again*"))
 
+    @pytest.mark.slow
     def test_with_other_settings_training_starts_from_the_start(self, world: World, tmp_path: Path) -> None:
         self.killed(command(world, tmp_path / "out", 500, section={"checkpoint_s": 0.1}), tmp_path, "out")
         done = subprocess.run(command(world, tmp_path / "out", 2), cwd=tmp_path, env=ENV, capture_output=True, text=True)
@@ -167,6 +168,7 @@ def test_several_processes_are_started_from_params_yaml(world: World, tmp_path: 
     assert two.stdout.count("mean rank-1") == 1
 
 
+@pytest.mark.slow
 def test_an_error_in_several_processes_is_told_without_a_stack(world: World, tmp_path: Path) -> None:
     done = train(
         world, tmp_path / "out", 3, section={"processes": 2}, augment=[{"name": "flip", "probability": 1, "degrees": 3}]
