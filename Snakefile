@@ -57,7 +57,9 @@ def threads_of(name):
         # Nothing else may run while this machine itself is being measured.
         if name == "benchmark" and wildcards.device in local:
             return workflow.cores
-        return params["threads"].get(name, 1)
+        processes = params.get("train", {}).get("processes", 1)
+        together = processes if name in ("train", "finetune") else 1
+        return params["threads"].get(name, 1) * together
 
     return of
 
