@@ -6,7 +6,6 @@ arguments are what an entry of ``augment`` in params.yaml may set.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 
 from gait.errors import DataError
+from gait.keywords import check_keywords
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -35,9 +35,7 @@ def _change(name: str, probability: float, **settings: Any) -> Change:
     known: dict[str, Callable[..., np.ndarray]] = {change.__name__: change for change in (flip, rotate, affine, erase)}
     if name not in known:
         raise DataError(f"augment {name}: there is no such change; there are: {', '.join(known)}")
-    taken = [each.name for each in inspect.signature(known[name]).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    if unknown := settings.keys() - set(taken):
-        raise DataError(f"augment {name}: takes {', '.join(taken) or 'no settings'}, not {', '.join(sorted(unknown))}")
+    check_keywords(f"augment {name}", known[name], settings)
     change = partial(known[name], **settings)
     return lambda frames, rng: change(frames, rng) if rng.random() < probability else frames
 

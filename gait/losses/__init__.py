@@ -14,13 +14,13 @@ It returns the loss, a scalar, and a dictionary of other scalars worth a column 
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gait.errors import DataError
+from gait.keywords import check_keywords
 
 
 class Term(NamedTuple):
@@ -59,7 +59,5 @@ def source(name: str) -> Path:
 def _term(name: str, weight: float, **settings: Any) -> Term:
     source(name)
     compute = importlib.import_module(f"gait.losses.{name}").compute
-    known = [each.name for each in inspect.signature(compute).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    if unknown := settings.keys() - set(known):
-        raise DataError(f"loss {name}: takes {', '.join(known) or 'no settings'}, not {', '.join(sorted(unknown))}")
+    check_keywords(f"loss {name}", compute, settings)
     return Term(name, weight, partial(compute, **settings))
