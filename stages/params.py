@@ -85,6 +85,17 @@ class Section(BaseModel):
         return data
 
 
+class OpenSection(Section):
+    """A section whose further keys are settings of what its name stands for, which checks them itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        return data
+
+
 class Prune(Section):
     """Which filters go. In mode "published" criterion, scope, round_to and keep_min are not used: docs/pruning.md."""
 
@@ -171,18 +182,11 @@ class Flow(Section):
 Preprocessing = Annotated[Silhouettes | Flow, Discriminator("kind")]
 
 
-class LossTerm(Section):
+class LossTerm(OpenSection):
     """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
-
-    model_config = ConfigDict(extra="allow")
 
     name: ModelName
     weight: Rate = 1.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_keys(cls, data: Any) -> Any:
-        return data  # what a loss takes, the loss knows
 
 
 class Init(Section):
@@ -193,18 +197,11 @@ class Init(Section):
     bnneck: Literal["by-channel", "by-part"] = "by-channel"
 
 
-class Change(Section):
+class Change(OpenSection):
     """A random change of training sequences: gait/data/silhouette_augmentation.py; further keys are its own settings."""
-
-    model_config = ConfigDict(extra="allow")
 
     name: Literal["flip", "rotate", "affine", "erase"]
     probability: Share
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_keys(cls, data: Any) -> Any:
-        return data  # what a change takes, the change knows
 
 
 class Sampling(Section):

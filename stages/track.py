@@ -7,7 +7,6 @@ are.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from stages import io, params
 from stages.reporting import records
 from stages.reporting.runs import Run, described
-from stages.reporting.server import TrackingServer, without_credentials
+from stages.reporting.server import TrackingServer, address, without_credentials
 
 
 def track(directory: Path, receipt: Path, settings: params.Params) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def track(directory: Path, receipt: Path, settings: params.Params) -> dict[str, 
     Raises:
         StageError: there are no records, or the tracking server cannot be reached.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or settings.mlflow.tracking_uri
+    uri = address(settings.mlflow)
     runs = [described(row, settings) for row in records.load(directory, settings) if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
