@@ -19,7 +19,6 @@ from typing import Any
 import gait.models
 from gait import losses
 from gait.training.checkpoints import Checkpoints
-from gait.training.watching import Nobody
 from stages import io
 from stages.curves import Curves
 from stages.params import Model, Params
@@ -90,7 +89,7 @@ class Session:
             "processes": self.processes,
             "workers": self.workers,
             "checkpoints": checkpoints,
-            "watcher": self._curves or Nobody(),
+            "watcher": self._curves,
         }
 
 

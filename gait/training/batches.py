@@ -66,14 +66,13 @@ class SilhouetteBatches(Dataset[tuple[Tensor, Tensor]]):
         batch = sampling.identity_batch(self._own, chosen.identities, chosen.sequences, rng)
         least, most = (chosen.frames, chosen.frames) if isinstance(chosen.frames, int) else chosen.frames
         length = int(rng.integers(least, most + 1))
+        own = self._processes.share(len(batch))
         sequences = [
             # Each place has random numbers of its own, whichever process fills it.
             self._drawn(batch[place], length, np.random.default_rng((chosen.seed, iteration, 1 + place)))
-            for place in self._processes.share(len(batch))
+            for place in own
         ]
-        classes = [
-            self._classes[self._store.sequences[batch[place]].identity] for place in self._processes.share(len(batch))
-        ]
+        classes = [self._classes[self._store.sequences[batch[place]].identity] for place in own]
         return torch.from_numpy(np.stack(sequences)), torch.tensor(classes)
 
     def _drawn(self, position: int, length: int, rng: np.random.Generator) -> np.ndarray:

@@ -112,12 +112,11 @@ def fit(
     optimizer = _optimizer(model, training)
     kind = mixed_type(processes.device) if training.mixed_precision else None
     scaler = torch.amp.GradScaler(processes.device.type, enabled=kind is torch.float16)
-    history = _resumed(checkpoints, model, optimizer, scaler)
+    history = _History(_resumed(checkpoints, model, optimizer, scaler), training, watcher, checkpoints)
     batches = SilhouetteBatches(store, train, training.sampling, processes)
-    iterations = range(len(history) + 1, training.iterations + 1)
+    iterations = range(len(history.rows) + 1, training.iterations + 1)
     ahead = on_device(batches, iterations, workers, processes.device, next(model.parameters()).dtype)
-    watcher.step(len(history), training.iterations)
-    unread: dict[str, Tensor] = {}
+    watcher.step(len(history.rows), training.iterations)
     for iteration, (frames, identities) in zip(iterations, ahead, strict=True):
         torch.manual_seed(_seed_of(training.seed, iteration, processes.rank))
         for group in optimizer.param_groups:
@@ -137,19 +136,16 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        # A GPU is busy with this iteration while the numbers of the last one are read.
-        history += _read(unread, training, len(history) + 1, watcher, checkpoints)
         # Signatures that are not numbers violate no margin, so the loss alone would not tell.
         sound = torch.isfinite(loss) & torch.isfinite(signatures).all()
-        unread = {"loss": torch.where(sound, loss.detach(), torch.nan), **told_by_terms}
+        history.add({"loss": torch.where(sound, loss.detach(), torch.nan), **told_by_terms})
         if checkpoints is not None and (checkpoints.due() or iteration == training.iterations):
-            history += _read(unread, training, len(history) + 1, watcher, checkpoints)
-            unread = {}
+            history.read()
             if processes.first:
-                _save(checkpoints, optimizer, scaler, history)
-    history += _read(unread, training, len(history) + 1, watcher, checkpoints)
+                _save(checkpoints, optimizer, scaler, history.rows)
+    history.read()
     model.eval()
-    return history
+    return history.rows
 
 
 def mixed_type(device: torch.device) -> torch.dtype | None:
@@ -196,24 +192,37 @@ def _weighed(
     return total, told
 
 
-def _read(
-    unread: Mapping[str, Tensor],
-    training: TorchTraining,
-    iteration: int,
-    watcher: Watcher,
-    checkpoints: Checkpoints | None,
-) -> list[dict[str, float]]:
-    """The row of an iteration, once its numbers are there; none if there is nothing to read."""
-    if not unread:
-        return []
-    values = {name: value.item() for name, value in unread.items()}
-    if not np.isfinite(values["loss"]):
-        kept = f"; the last good checkpoint: {checkpoints}" if checkpoints else ""
-        raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr{kept}")
-    row = {"iteration": iteration, **values, "lr": training.lr_at(iteration)}
-    watcher.row(iteration, row)
-    watcher.step(iteration, training.iterations)
-    return [row]
+class _History:
+    """The rows of a training. Each is read when the next one is added: a GPU is busy with that meanwhile."""
+
+    def __init__(
+        self, rows: list[dict[str, float]], training: TorchTraining, watcher: Watcher, checkpoints: Checkpoints | None
+    ) -> None:
+        self.rows = rows
+        self._training, self._watcher, self._checkpoints = training, watcher, checkpoints
+        self._unread: Mapping[str, Tensor] = {}
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        self.read()
+        self._unread = values
+
+    def read(self) -> None:
+        """Read what was added last, unless that was done.
+
+        Raises:
+            DataError: the loss is not finite.
+        """
+        if not self._unread:
+            return
+        iteration = len(self.rows) + 1
+        values = {name: value.item() for name, value in self._unread.items()}
+        if not np.isfinite(values["loss"]):
+            kept = f"; the last good checkpoint: {self._checkpoints}" if self._checkpoints else ""
+            raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr{kept}")
+        self.rows.append({"iteration": iteration, **values, "lr": self._training.lr_at(iteration)})
+        self._unread = {}
+        self._watcher.row(iteration, self.rows[-1])
+        self._watcher.step(iteration, self._training.iterations)
 
 
 def _save(
