@@ -1,9 +1,7 @@
 """Training the 2D-CNN on samples that are easy to tell apart."""
 
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ import keras  # noqa: E402
 
 from gait.models import cnn2d, keras_model  # noqa: E402
 from gait.training.checkpoints import Checkpoints  # noqa: E402
+from tests.killing import kill_once_there  # noqa: E402
 from tests.toy import ROOT  # noqa: E402
 
 TRAINING = keras_loop.KerasTraining(
@@ -184,13 +183,8 @@ here.keras_model.save(model, out)
 """
         command = [sys.executable, "-c", program, str(tmp_path / "killed")]
         (tmp_path / "killed").mkdir()
-        process = subprocess.Popen(command, cwd=ROOT)
-        while not (tmp_path / "killed/kept/checkpoint").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        time.sleep(np.random.default_rng().uniform(0, 1.5))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        later_s = np.random.default_rng().uniform(0, 1.5)
+        kill_once_there(command, ROOT, tmp_path / "killed/kept/checkpoint", later_s=later_s)
         assert subprocess.run(command, cwd=ROOT).returncode == 0
         (tmp_path / "whole").mkdir()
         assert subprocess.run([*command[:-1], str(tmp_path / "whole")], cwd=ROOT).returncode == 0

@@ -1,10 +1,8 @@
 """Training GaitSet on silhouettes that are easy to tell apart."""
 
 import resource
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from gait.training import torch_loop
 from gait.training.batches import Sampling
 from gait.training.checkpoints import Checkpoints
 from gait.training.processes import Processes
+from tests.killing import kill_once_there
 from tests.toy import ROOT
 
 SAMPLING = Sampling(identities=3, sequences=2, frames=4, order="unordered", skip=0, augment=[], seed=3)
@@ -216,13 +215,8 @@ here.trained(here.SequenceStore.open(Path({str(store.directory)!r})), training, 
 here.torch_model.save(model, Path({str(tmp_path)!r}))
 """
         command = [sys.executable, "-c", program]
-        process = subprocess.Popen(command, cwd=ROOT)
-        while not (tmp_path / "kept/checkpoint").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        time.sleep(np.random.default_rng().uniform(0, 0.8))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        later_s = np.random.default_rng().uniform(0, 0.8)
+        kill_once_there(command, ROOT, tmp_path / "kept/checkpoint", later_s=later_s)
         assert subprocess.run(command, cwd=ROOT).returncode == 0
         torch.set_num_threads(1)
         whole, _ = trained(store, training)

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from gait.models import torch_model
 from tests.gait import foreign_networks as foreign
+from tests.killing import kill_once_there
 from tests.stages.device_world import World
 from tests.toy import ROOT
 
@@ -108,12 +109,7 @@ class TestInterrupted:
 
     def killed(self, command: list[str], where: Path, name: str) -> None:
         """Start it, and kill it and its processes once it has a checkpoint."""
-        process = subprocess.Popen(command, cwd=where, env=ENV, start_new_session=True)
-        while not (where / f".{name}.begun/phase1/checkpoint").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
+        kill_once_there(command, where, where / f".{name}.begun/phase1/checkpoint", env=ENV)
 
     @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
     def test_by_kill_9(self, world: World, tmp_path: Path, processes: int) -> None:
