@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,18 @@ from compress.errors import CompressionError
 from gait.evaluation.signatures import samples
 from stages import inputs, io
 from stages.frameworks import framework
+from stages.params import Export, Model
 
 TOLERANCE = 1e-4  # of the greatest signature value
 SEQUENCES = 16
+
+
+def write_onnx(library: ModuleType, model: Any, entry: Model, path: Path, settings: Export) -> list[int | str]:
+    """Write the part of a model that is deployed, for inputs as params.yaml asks for them; the shape of these."""
+    write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
+    shape = library.input_shape(model, entry, settings.dynamic_frames)
+    write(library.network(model), path, shape, settings.opset)
+    return shape
 
 
 def main() -> None:
@@ -29,12 +40,10 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
-    shape = library.input_shape(model, entry, settings.export.dynamic_frames)
     timed = library.benchmark_shape(model, entry)
     with io.new_directory(options.out) as out:
         onnx = out / "model.onnx"
-        write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
-        write(library.network(model), onnx, shape, settings.export.opset)
+        shape = write_onnx(library, model, entry, onnx, settings.export)
         spread = np.linspace(0, len(partition.gallery) - 1, min(SEQUENCES, len(partition.gallery))).astype(int)
         chosen = [store.sequences[partition.gallery[place]] for place in spread]
         real = [sample for sequence in chosen for sample in samples(store, sequence, shape)]

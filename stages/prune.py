@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from compress.errors import CompressionError
@@ -18,6 +19,16 @@ from stages.params import Prune
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # as many frames as make a difference over time, where any number will do
 NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min")
+
+
+def surgery(framework_name: str) -> ModuleType:
+    """What prunes the models of a framework."""
+    return importlib.import_module(f"compress.pruning.{framework_name}_surgery")
+
+
+def prune_settings(settings: Prune, percentile: float, seed: int) -> PruneSettings:
+    """The section ``prune`` of params.yaml for one of its percentiles, in the words of compress."""
+    return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles"}))
 
 
 def proof_shape(library: Any, model: Any, entry: Any) -> tuple[int, ...]:
@@ -53,10 +64,10 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.load(options.dense)
-    how = PruneSettings(percentile=options.percentile, seed=entry.seed, **settings.prune.model_dump(exclude={"percentiles"}))
-    surgery = importlib.import_module(f"compress.pruning.{entry.framework}_surgery")
-    pruned, selections = surgery.prune(dense, how)
-    error = surgery.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
+    how = prune_settings(settings.prune, options.percentile, entry.seed)
+    cuts = surgery(entry.framework)
+    pruned, selections = cuts.prune(dense, how)
+    error = cuts.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     if not error <= TOLERANCE:
         raise CompressionError(
             f"{options.model}: the pruned network differs from the masked one by {error:.2g} of its greatest output; "

@@ -16,14 +16,15 @@ import numpy as np
 
 from compress import export
 from compress.errors import CompressionError
-from compress.pruning.select import PruneSettings
 from remote import facts, inventory
 from remote.errors import EngineFailed
 from remote.runtimes import Runtime, runtime_for
 from stages import describe, io, params
 from stages.benchmark import protocol_of
+from stages.export import write_onnx
 from stages.frameworks import framework
 from stages.inputs import entry_of
+from stages.prune import prune_settings, surgery
 
 PRECISION = "fp32"  # int8 needs activations of a trained network
 DONE = "turns.jsonl"
@@ -109,15 +110,11 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.build(model, entry, describe.classes(settings))
-    if entry.framework == "torch":
-        from compress.pruning.torch_surgery import prune
-    else:
-        from compress.pruning.keras_surgery import prune
-    how = PruneSettings(percentile=0, seed=entry.seed, **settings.prune.model_dump(exclude={"percentiles"}))
+    cuts = surgery(entry.framework)
     scouted, known = Scouted({}, {}), dict[str, Shape]()
     for percentile in io.progress(percentiles, len(percentiles), f"{model}: pruning and building"):
         try:
-            pruned, selections = prune(dense, replace(how, percentile=percentile))
+            pruned, selections = cuts.prune(dense, prune_settings(settings.prune, percentile, entry.seed))
         except CompressionError as error:
             scouted.refused[percentile] = str(error)
             continue
@@ -139,9 +136,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
         timed = library.benchmark_shape(pruned, entry)
         with io.new_directory(folder) as out:
             onnx = out / "model.onnx"
-            write = export.export_torch if entry.framework == "torch" else export.export_keras
-            shape = library.input_shape(pruned, entry, settings.export.dynamic_frames)
-            write(library.network(pruned), onnx, shape, settings.export.opset)
+            write_onnx(library, pruned, entry, onnx, settings.export)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
             built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build)
             if built["status"] != "ok":

@@ -21,8 +21,7 @@ from remote.benchmark import BenchmarkSettings, Timing, timing
 from remote.errors import DeviceError
 from remote.runtimes import runtime_for
 from remote.runtimes.onnxruntime import OnnxRuntime
-from stages import io
-from stages.scouting import command
+from stages import io, scout
 from stages.scouting.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
 from tests.toy import ROOT, make_small
 
@@ -111,7 +110,7 @@ def test_the_variation_over_turns_is_that_of_all_queries_together() -> None:
     ("step", "last", "count"), [(5, 95, 20), (50, 50, 2), (30, 90, 4), (2.5, 97.5, 40), (0.1, 99.9, 1000), (99, 99, 2)]
 )
 def test_the_grid_goes_from_0_to_below_100(step: float, last: float, count: int) -> None:
-    found = command.grid(step)
+    found = scout.grid(step)
     assert (found[0], found[-1], len(found)) == (0, last, count)
     assert all(isinstance(percentile, int) == (percentile == int(percentile)) for percentile in found)
 
@@ -131,7 +130,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["scout", "--device", "local", *words])
-    command.main()
+    scout.main()
 
 
 def made_timing(ms: float) -> Timing:
@@ -283,11 +282,11 @@ def test_a_keras_model_is_scouted_too(here: Path) -> None:
     # TensorFlow takes its number of threads once in a process, so it has one of its own, in which times are made.
     code = (
         "import sys\n"
-        "from stages.scouting import command\n"
+        "from stages import scout\n"
         "from tests.stages.test_scout import OnnxRuntime, made_timing\n"
         "OnnxRuntime.benchmark = lambda self, engine, *rest: made_timing(self.check(engine)['bytes'])\n"
         "sys.argv = ['scout', '--device', 'local', '--model', 'cnn2d', '--step', '60']\n"
-        "command.main()"
+        "scout.main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=here, env=environment, capture_output=True, text=True)
