@@ -6,11 +6,11 @@ before; Snakemake decides what runs when and where.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -28,7 +28,7 @@ class WorkflowError(Exception):
 
 def read_yaml(path: Path | str) -> Any:
     """Read YAML 1.2, as DVC does; other readers take 1e-4 for text and ``no`` for false."""
-    return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    return YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
 
 
 def _lookup(params: Mapping[str, Any], dotted: str) -> Any:
@@ -137,34 +137,67 @@ class Pipeline:
             path = dep.format(**item)
             yield from [out for out in self._producers if out == path or out.startswith(f"{path}/")]
 
-    @cached_property
-    def stale(self) -> set[str]:
+    def needed(self, words: Collection[str]) -> set[str]:
+        """Addresses of the jobs that a command line asks for, and of all jobs before them.
+
+        Args:
+            words: among which are targets: outputs, or names of stages without a matrix. None of them, or the word ``all``,
+                stands for all outputs.
+        """
+        makers = self._producers | {name: name for name, stage in self.stages.items() if not stage.axes}
+        named = {makers[word] for word in words if word in makers}
+        return _reached(named if named and "all" not in words else makers.values(), _turned(self._readers))
+
+    def stale(self, restoring: Collection[str] = (), log: Path = Path(os.devnull)) -> set[str]:
         """Addresses of the jobs that DVC calls out of date, and of all jobs downstream of them.
 
-        DVC is asked once.
+        Args:
+            restoring: addresses of the jobs whose results DVC should bring back now if it knows them.
+            log: what it says while it does.
 
         Raises:
             WorkflowError: DVC cannot say, for instance because dvc.yaml is wrong.
         """
+        return _reached(_dvc_status(restoring, log), self._readers)
+
+    @cached_property
+    def _readers(self) -> dict[str, list[str]]:
+        """The addresses of the jobs that read what a job makes, by its address."""
         readers: dict[str, list[str]] = {}
         for stage in self.stages.values():
             for item in stage.items():
                 for dep in self.deps(stage.name, item):
                     readers.setdefault(self._producers[dep], []).append(stage.address(item))
-        reached: set[str] = set()
-        waiting = list(_dvc_status())
-        while waiting:
-            address = waiting.pop()
-            if address not in reached:
-                reached.add(address)
-                waiting += readers.get(address, [])
-        return reached
+        return readers
 
 
-def _dvc_status() -> list[str]:
+def _turned(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The edges of a graph the other way round."""
+    turned: dict[str, list[str]] = {}
+    for start, ends in edges.items():
+        for end in ends:
+            turned.setdefault(end, []).append(start)
+    return turned
+
+
+def _reached(starts: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """The nodes of a graph that can be reached, starts included."""
+    reached: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        node = waiting.pop()
+        if node not in reached:
+            reached.add(node)
+            waiting += edges.get(node, [])
+    return reached
+
+
+def _dvc_status(restoring: Collection[str], log: Path) -> list[str]:
     """Stages that DVC finds changed, by their own command, dependencies, parameters or outputs."""
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
+    command = [sys.executable, "-m", "workflow.status", *(["--restore", *restoring] if restoring else [])]
     asked = subprocess.run(command, capture_output=True, text=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(asked.stderr, encoding="utf-8")
     if asked.returncode:
         raise WorkflowError(f"dvc status failed:\n{asked.stderr.strip()}")
-    return list(json.loads(asked.stdout or "{}"))
+    return asked.stdout.split()

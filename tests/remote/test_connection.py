@@ -62,21 +62,42 @@ def test_being_ended_from_outside_is_no_result_of_the_engine(script) -> None:
     assert not isinstance(told.value, EngineFailed)
 
 
-def test_inputs_of_different_lengths_stream_through_an_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 3, 9])
+def test_inputs_of_different_lengths_stream_through_an_engine(tmp_path: Path, processes: int) -> None:
     engine = linear(tmp_path / "engine.onnx")
     rng = np.random.default_rng(1)
-    inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 5, 2)]
-    outputs = Local().stream(["run", "--engine", str(engine)], 1, iter(inputs))
+    inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 5, 2, 3, 1, 4)]
+    outputs = Local().stream(["run", "--engine", str(engine)], 1, iter(inputs), processes)
     for given, found in zip(inputs, outputs, strict=True):
         np.testing.assert_allclose(found, given @ weights(), rtol=1e-5, atol=1e-6)
 
 
-def test_an_input_that_the_engine_refuses_ends_the_process(tmp_path: Path) -> None:
+def test_the_number_of_processes_changes_no_bit(tmp_path: Path) -> None:
+    engine = linear(tmp_path / "engine.onnx")
+    inputs = list(np.random.default_rng(2).standard_normal((40, 3, 4)).astype(np.float32))
+    alone, shared = (Local().stream(["run", "--engine", str(engine)], 1, inputs, processes) for processes in (1, 2))
+    assert [output.tobytes() for output in alone] == [output.tobytes() for output in shared]
+
+
+def test_there_may_be_no_input(tmp_path: Path) -> None:
+    assert Local().stream(["run", "--engine", str(tmp_path / "never started")], 1, [], 2) == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_input_that_the_engine_refuses_ends_the_processes(tmp_path: Path, processes: int) -> None:
     engine = linear(tmp_path / "engine.onnx")
     before = children()
+    asked = []
+
+    def inputs():
+        for number in range(9999):
+            asked.append(number)
+            yield np.ones((1, 5 if number == 3 else 4))
+
     with pytest.raises(EngineFailed, match="x"):
-        Local().stream(["run", "--engine", str(engine)], 1, [np.ones((1, 4)), np.ones((1, 5))])
+        Local().stream(["run", "--engine", str(engine)], 1, inputs(), processes)
     assert children() == before
+    assert len(asked) < 9999
 
 
 def test_an_engine_that_cannot_be_loaded_is_told_whatever_is_still_to_be_sent(tmp_path: Path) -> None:
@@ -85,14 +106,15 @@ def test_an_engine_that_cannot_be_loaded_is_told_whatever_is_still_to_be_sent(tm
         Local().stream(["run", "--engine", str(tmp_path / "engine.onnx")], 1, (np.ones((999, 4)) for _ in range(99)))
 
 
-def test_a_fault_in_the_inputs_ends_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_fault_in_the_inputs_ends_the_processes(tmp_path: Path, processes: int) -> None:
     def inputs():
         yield np.ones((1, 4))
         raise OSError("disk gone")
 
     before = children()
     with pytest.raises(OSError, match="disk gone"):
-        Local().stream(["run", "--engine", str(linear(tmp_path / "engine.onnx"))], 1, inputs())
+        Local().stream(["run", "--engine", str(linear(tmp_path / "engine.onnx"))], 1, inputs(), processes)
     assert children() == before
 
 

@@ -144,6 +144,8 @@ class TestInterrupted:
         process = subprocess.Popen(
             command(world, tmp_path / "out", 5000, section={"checkpoint_s": 0.1}),
             cwd=tmp_path, env=ENV, stderr=subprocess.PIPE, text=True,
+            # Tests may run in the background of a shell, where Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         while not (tmp_path / ".out.begun/phase1/checkpoint").exists():
             assert process.poll() is None

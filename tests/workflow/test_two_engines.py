@@ -80,6 +80,30 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
     toy.agree()
 
 
+def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: Toy) -> None:
+    before, lock = toy.results(), read_yaml(toy.where / "dvc.lock")
+    toy.edit(r"lr: 1e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.snakemake()
+    changed = toy.results()
+    # Back again, with a percentile that was never computed: what it needs is restored, the rest of its branch runs.
+    toy.edit(r"lr: 2e-3, weight_decay", "lr: 1e-3, weight_decay")
+    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 45, 60]")
+    run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
+    assert toy.results() == changed
+    told = run(["snakemake", "--cores", "2", "results/finetune/gaitset/p60"], toy.where)
+    assert "Nothing to be done" in told
+    assert toy.results()["results/finetune/gaitset/p60/content"] == before["results/finetune/gaitset/p60/content"]
+    assert toy.results()["results/report/content"] == changed["results/report/content"]
+    assert toy.snakemake() == branch("gaitset", 45) | branch("cnn2d", 45) | FAN_IN
+    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 60]")
+    assert toy.snakemake() <= FAN_IN
+    stages = read_yaml(toy.where / "dvc.lock")["stages"]
+    assert {name: stages[name] for name in lock["stages"] if name not in FAN_IN} == {
+        name: entry for name, entry in lock["stages"].items() if name not in FAN_IN
+    }
+    toy.agree()
+
+
 def test_a_new_device_runs_its_own_branch_alone(toy: Toy) -> None:
     before = toy.results()
     run(["python", "-m", "remote", "add", "other"], toy.where)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,21 @@ def _keys(entry: Any) -> list[str]:
     return [f"{file}:{key}" for file, keys in entry.items() for key in keys]
 
 
-def toy_dvc_yaml() -> str:
-    """dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency."""
+def toy_dvc_yaml(all_code: bool = False) -> str:
+    """dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency, or all."""
     yaml = YAML()
     yaml.width = 1000
     dvc = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for name, spec in dvc["stages"].items():
         is_code = [_path(dep).partition("/")[0] in CODE and _path(dep).endswith((".py", "s")) for dep in spec["deps"]]
         data = [dep for dep, code in zip(spec["deps"], is_code, strict=True) if not code]
-        spec["deps"] = [*data, f"stages/{name}.py"]
+        read = [*data, f"stages/{name}.py"]
+        if not all_code:
+            spec["deps"] = read
         axes = "-".join(f"${{item.{axis}}}" for axis in spec.get("matrix", {}))
         address = f"{name}@{axes}" if axes else name
         outs = " ".join(_path(out) for out in spec["outs"])
-        spec["cmd"] = f"python toystage.py {address} --outs {outs} --deps {' '.join(map(_path, spec['deps']))}"
+        spec["cmd"] = f"python toystage.py {address} --outs {outs} --deps {' '.join(map(_path, read))}"
         if spec.get("params"):
             spec["cmd"] += f" --params {' '.join(key for entry in spec['params'] for key in _keys(entry))}"
     text = StringIO()
@@ -55,19 +58,26 @@ class Toy:
         self.where = where
 
     @classmethod
-    def make(cls, where: Path) -> Toy:
+    def make(
+        cls,
+        where: Path,
+        percentiles: Sequence[int] = (0, 60),
+        precisions: Sequence[str] = ("fp32",),
+        all_code: bool = False,
+    ) -> Toy:
+        """Write a repository into an empty folder; ``all_code`` keeps the real lists of dependencies."""
         for name in ("Snakefile", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
             (where / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, where / name)
         for name in ("workflow", *CODE):
             shutil.copytree(ROOT / name, where / name, ignore=shutil.ignore_patterns("__pycache__", "facts"))
         shutil.copy2(ROOT / "tests/workflow/toystage.py", where)
-        (where / "dvc.yaml").write_text(toy_dvc_yaml(), encoding="utf-8")
+        (where / "dvc.yaml").write_text(toy_dvc_yaml(all_code), encoding="utf-8")
         with (where / ".gitignore").open("a") as ignored:
-            ignored.write("/ran.txt\n/fail/\n")
+            ignored.write("/ran.txt\n/cpu.txt\n/fail/\n")
         toy = cls(where)
-        toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 60]")
-        toy.edit(r"precisions: \[.*?\]", "precisions: [fp32]")
+        toy.edit(r"percentiles: \[.*?\]", f"percentiles: [{', '.join(map(str, percentiles))}]")
+        toy.edit(r"precisions: \[.*?\]", f"precisions: [{', '.join(precisions)}]")
         run(["git", "init", "-q"], where)
         commit(where, "start")
         return toy

@@ -1,15 +1,20 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
-A file ``fail/<address>`` makes the stage of that address fail.
+A file ``fail/<address>`` makes the stage of that address fail. GAITPRESS_TOY_SLEEP is how many seconds the stages take that
+need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 from ruamel.yaml import YAML
+
+ONE_CORE = ("train", "prune", "finetune", "export", "quantize", "build")
 
 
 def contents(path: Path) -> list[str]:
@@ -34,6 +39,8 @@ def main() -> None:
         ran.write(f"{options.address}\n")
     if Path("fail", options.address).exists():
         sys.exit(f"error: {options.address} was told to fail")
+    if options.address.startswith(ONE_CORE):
+        time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
     values = []
     for named in options.params:
         file, _, dotted = named.partition(":")
@@ -50,6 +57,8 @@ def main() -> None:
         else:
             out.mkdir(exist_ok=True)
             (out / "content").write_text(digest)
+    with Path("cpu.txt").open("a") as used:
+        used.write(f"{time.process_time()}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""dvc.lock with one entry replaced is the file that DVC writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.serialize import dumps_yaml, loads_yaml, modify_yaml, parse_yaml_for_update
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from workflow.lock_file import entry_of, with_entries
+
+LONG = "python -m stages.train --model gaitset --partition data/partition/{model}.json --out results/train/{model} and more"
+NAMES = st.sampled_from(["train@gaitset", "train@gaitset-0", "t", "build@local-x-0.5-fp32", "build@my board-x", "yes", "12"])
+TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x17F, exclude_categories=["Cc"]), max_size=120)
+SCALARS = st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.none(), TEXT)
+ENTRIES = st.fixed_dictionaries(
+    {"cmd": st.one_of(st.just(LONG), TEXT)},
+    optional={
+        "deps": st.lists(st.fixed_dictionaries({"path": TEXT, "size": st.integers()}), max_size=3),
+        "params": st.dictionaries(TEXT, st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3)), max_size=3),
+    },
+)
+
+
+def by_dvc(text: str, name: str, entry: Any, folder: Path) -> str:
+    """What DVC makes of a dvc.lock."""
+    file = folder / "by-dvc.lock"
+    file.write_text(text, encoding="utf-8")
+    with modify_yaml(file) as content:
+        content["stages"].update({name: entry})
+    return file.read_text(encoding="utf-8")
+
+
+def written(entries: dict[str, Any]) -> str:
+    return dumps_yaml({"schema": "2.0", "stages": entries})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=4), NAMES, ENTRIES)
+def test_the_file_is_the_one_that_dvc_writes(
+    tmp_path_factory: pytest.TempPathFactory, before: dict[str, Any], name: str, entry: dict[str, Any]
+) -> None:
+    text = written(before)
+    assume(dumps_yaml(parse_yaml_for_update(text, "dvc.lock")) == text)  # DVC itself loses some odd texts
+    found = with_entries(text, [dumps_yaml({"stages": {name: entry}})])
+    # None is the answer to what is not plain; then DVC writes the file.
+    assert found is None or found == by_dvc(text, name, entry, tmp_path_factory.getbasetemp())
+    alone = entry_of(text, name)
+    assert alone is None or loads_yaml(alone).get("stages", {}) == {key: before[key] for key in before if key == name}
+
+
+def test_entries_as_stages_have_them_are_replaced_and_added_in_place() -> None:
+    entries = {f"{name}@gaitset-{number}": {"cmd": LONG, "outs": [{"path": "a", "md5": "b.dir", "nfiles": 3}],
+                                            "params": {"params.yaml": {"model.gaitset": {"lr": 1e-3, "loss": [{"a": 1}]}}}}
+               for name in ("train", "prune") for number in (0, 30)}  # fmt: skip
+    text = written(entries)
+    for name in ("train@gaitset-0", "train@gaitset-30", "prune@gaitset-30", "export@gaitset-0"):
+        changed = {**entries, name: {"cmd": "another"}}
+        assert with_entries(text, [dumps_yaml({"stages": {name: {"cmd": "another"}}})]) == written(changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "fresh"),
+    [
+        ("", "stages:\n  a:\n    cmd: x\n"),
+        ("schema: '2.0'\ndatasets: []\nstages:\n  a:\n    cmd: x\n", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n  a:\n    cmd: x\ndatasets: []\n", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n  # mine\n  a:\n    cmd: x\n", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n  a:\n    cmd: x\n\n", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n  a:\n    cmd: x", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n<<<<<<< HEAD\n  a:\n    cmd: x\n", "stages:\n  a:\n    cmd: y\n"),
+        ("schema: '2.0'\nstages:\n  a:\n    cmd: x\n", "stages:\n  a:\n    p: &id001 [1]\n    q: *id001\n"),
+        ("schema: '2.0'\nstages:\n  a:\n    cmd: x\n", "stages: {}\n"),
+    ],
+)
+def test_what_is_not_as_dvc_writes_it_is_left_to_dvc(text: str, fresh: str) -> None:
+    assert with_entries(text, [fresh]) is None
