@@ -150,7 +150,7 @@ def _query(engine, example, threads):
 
 
 def warm_up(query, warmup_s):
-    """Run for at least ``warmup_s`` seconds and until the rolling median settles; give up after 5 times that + 10 s."""
+    """Run for at least ``warmup_s`` seconds and until the rolling median settles; give up after 10 times that."""
     start = time.perf_counter()
     medians, window, opened = [], [], start
     done, settled = 0, False
@@ -162,7 +162,7 @@ def warm_up(query, warmup_s):
             medians.append(statistics.median(window))
             window, opened = [], now
             settled = len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) <= SETTLED
-        if now - start >= (warmup_s if settled else 5 * warmup_s + 10):
+        if now - start >= (warmup_s if settled else 10 * warmup_s):
             return {"seconds": round(now - start, 3), "queries": done, "settled": settled}
 
 

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,42 +38,71 @@ class Local:
             raise _failure(answer, done.returncode, done.stderr)
         return answer
 
-    def stream(self, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """Run agent.py over inputs, one at a time so that a data set need not fit in memory; float32 in and out.
+    def cores(self) -> int:
+        """How many cores this process may use."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def stream(
+        self, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
+    ) -> list[np.ndarray]:
+        """Run agent.py over inputs, float32 in and out.
+
+        Args:
+            arguments: of agent.py.
+            threads: of each process.
+            inputs: asked for one at a time, so that a data set need not fit in memory.
+            processes: how many agents share the inputs; each input is one agent's own, so the outputs are the same.
+
+        Returns:
+            The outputs in the order of the inputs.
 
         Raises:
-            EngineFailed: the agent answered with an error or crashed.
-            DeviceError: it was ended from outside.
+            EngineFailed: an agent answered with an error or crashed.
+            DeviceError: one was ended from outside.
         """
-        outputs = []
-        with tempfile.TemporaryFile() as log:
-            agent = subprocess.Popen(
-                _command("agent.py", arguments),
-                env=_environment(threads),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-            assert agent.stdin is not None
-            assert agent.stdout is not None
+        shared = _Shared(inputs)
+        outputs: dict[int, np.ndarray] = {}
+
+        def work() -> None:
+            item = shared.next()
+            if item is None:
+                return
+            with tempfile.TemporaryFile() as log, _Agent(arguments, threads, log) as agent:
+                while item is not None:
+                    number, values = item
+                    outputs[number] = agent.answer(np.ascontiguousarray(values, np.float32))
+                    item = shared.next()
+                agent.finish()
+
+        with ThreadPoolExecutor(processes) as pool:
             try:
-                for values in inputs:
-                    outputs.append(_exchange(agent.stdin, agent.stdout, np.ascontiguousarray(values, np.float32)))
-                agent.stdin.close()
-                head = agent.stdout.readline()
-                if agent.wait() or head:
-                    raise _Ended(head)
-            except _Ended as ended:
-                code = agent.wait()
-                log.seek(0)
-                raise _failure(_answer(ended.line), code, log.read()) from None
+                for worker in as_completed([pool.submit(work) for _ in range(processes)]):
+                    worker.result()
             finally:
-                agent.kill()
-                agent.wait()
-                agent.stdout.close()
-                if not agent.stdin.closed:
-                    _quietly_close(agent.stdin)
-        return outputs
+                shared.stop()  # after a failure, the others need not go on
+        return [outputs[number] for number in range(len(outputs))]
+
+
+class _Shared:
+    """Numbered inputs that several threads take from one iterable, which is run by one of them at a time."""
+
+    def __init__(self, inputs: Iterable[np.ndarray]):
+        self._inputs = enumerate(inputs)
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def next(self) -> tuple[int, np.ndarray] | None:
+        """The next input with its number from 0; None if there are no more."""
+        with self._lock:
+            try:
+                return None if self._stopped else next(self._inputs, None)
+            except BaseException:
+                self._stopped = True
+                raise
+
+    def stop(self) -> None:
+        """Hand out no more."""
+        self._stopped = True
 
 
 class _Ended(Exception):
@@ -80,6 +111,60 @@ class _Ended(Exception):
     def __init__(self, line: bytes):
         super().__init__()
         self.line = line
+
+
+class _Agent:
+    """agent.py as a process that answers inputs one by one and is gone when the block ends; ``log`` takes what it prints."""
+
+    def __init__(self, arguments: Sequence[str], threads: int, log: IO[bytes]):
+        self._log = log
+        self._process = subprocess.Popen(
+            _command("agent.py", arguments),
+            env=_environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._sink, self._source = self._process.stdin, self._process.stdout
+
+    def __enter__(self) -> _Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._source.close()
+        if not self._sink.closed:
+            _quietly_close(self._sink)
+
+    def answer(self, values: np.ndarray) -> np.ndarray:
+        """The output for an input.
+
+        Raises:
+            EngineFailed, DeviceError: as for Local.stream.
+        """
+        try:
+            return _exchange(self._sink, self._source, values)
+        except _Ended as ended:
+            raise self._failure(ended.line) from None
+
+    def finish(self) -> None:
+        """Let the process end, which it does well once there are no more inputs.
+
+        Raises:
+            EngineFailed, DeviceError: it did not.
+        """
+        self._sink.close()
+        head = self._source.readline()
+        if self._process.wait() or head:
+            raise self._failure(head)
+
+    def _failure(self, line: bytes) -> DeviceError:
+        code = self._process.wait()
+        self._log.seek(0)
+        return _failure(_answer(line), code, self._log.read())
 
 
 def _exchange(sink: IO[bytes], source: IO[bytes], values: np.ndarray) -> np.ndarray:

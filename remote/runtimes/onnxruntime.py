@@ -20,6 +20,7 @@ from remote.facts import differences
 
 ENGINE = "engine.onnx"
 REASON_LENGTH = 300
+MAX_PROCESSES = 8  # one process can prepare no more inputs than these answer, and each holds the engine in memory
 
 
 class OnnxRuntime:
@@ -27,13 +28,16 @@ class OnnxRuntime:
 
     def __init__(self, connection: Local):
         self.connection = connection
+        self._facts: dict[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """See Runtime."""
-        try:
-            return self.connection.call("agent.py", ["facts"])
-        except EngineFailed as error:
-            raise DeviceError(f"onnxruntime cannot be used: {error}") from None
+        """See Runtime. The agent is asked once: nothing in them moves while a program runs."""
+        if self._facts is None:
+            try:
+                self._facts = self.connection.call("agent.py", ["facts"])
+            except EngineFailed as error:
+                raise DeviceError(f"onnxruntime cannot be used: {error}") from None
+        return self._facts
 
     def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
         """See Runtime.
@@ -86,11 +90,12 @@ class OnnxRuntime:
         return described
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
-        """See Runtime."""
+        """See Runtime. As many inputs at once as there are cores for, each with the number of threads asked for."""
         self.check(engine)
         arguments = ["run", "--engine", str(engine / ENGINE), "--threads", str(threads)]
+        processes = min(MAX_PROCESSES, max(1, self.connection.cores() // threads))
         try:
-            return self.connection.stream(arguments, threads, inputs)
+            return self.connection.stream(arguments, threads, inputs, processes)
         except EngineFailed as error:
             raise EngineFailed(_brief(error, engine / ENGINE)) from None
 
