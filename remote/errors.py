@@ -11,3 +11,11 @@ class EngineFailed(DeviceError):
 
 class StaleEngine(DeviceError):
     """An engine is not the one that this device's runtime would build now; it has to be built again."""
+
+
+class LinkLost(DeviceError):
+    """The connection to a device broke, or could not be made again; trying later may help."""
+
+
+class TimedOut(DeviceError):
+    """A command took longer on the device than it may; it has been ended."""
