@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
 
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 SIMULATED_ROOT = "GAITPRESS_SIMULATED_ROOT"  # set on a device that only plays one: the folder with its /etc, /proc and /sys
@@ -59,11 +59,17 @@ class Transport(Protocol):
 
     Attributes:
         name: the device's name, for messages.
+        python: a Python of 3.6 or later there, for scripts that need nothing else.
         home: the folder for our files on the device; absolute, and it exists.
         scratch: a folder of this connection's own below it, removed when the connection ends.
     """
 
     name: str
+    python: str
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
 
     @property
     def home(self) -> str: ...
