@@ -1,10 +1,9 @@
-"""The JSON files that trtexec writes: times of single queries, times of layers, and the engine's outputs."""
+"""The JSON files that trtexec writes: times of single queries and times of layers."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,25 +98,6 @@ def parse_profile(text: str) -> tuple[int, list[LayerTime]]:
         )
         for row in rows
     ]
-
-
-def parse_output(text: str) -> dict[str, np.ndarray]:
-    """Read ``--exportOutput``: arrays by name, float32, with six significant digits, which is all that trtexec writes.
-
-    Raises:
-        ExportError: it is damaged, or an output has not as many values as its dimensions say.
-    """
-    # C++ prints what is not finite in its own way.
-    text = re.sub(r"(?<=[\s,\[])-?nan(?:\([^)]*\))?(?=[\s,\]])", "NaN", text)
-    text = re.sub(r"(?<=[\s,\[])(-?)inf(?=[\s,\]])", r"\1Infinity", text)
-    outputs = {}
-    for row in _rows(text):
-        try:
-            shape = [int(size) for size in str(row["dimensions"]).split("x")]
-            outputs[str(row["name"])] = np.array(row["values"], np.float32).reshape(shape)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ExportError(f"an output is damaged ({error!r})") from None
-    return outputs
 
 
 def _rows(text: str) -> list[dict[str, Any]]:

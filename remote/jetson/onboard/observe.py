@@ -1,7 +1,6 @@
 """trtexec under observation: its lines and their times, power, temperature and throttling meanwhile."""
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -85,9 +84,7 @@ class Watch:
 
 def observed(argv, timeout_s):
     """Run a command; its lines with their times, its exit status (-n for signal n), and whether it took too long."""
-    child = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = []
 
     def listen():
@@ -103,7 +100,7 @@ def observed(argv, timeout_s):
         timed_out = True
     finally:
         if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
+            child.kill()
             child.wait()
     listener.join(5)
     return {"lines": lines, "code": child.returncode, "timed_out": timed_out}
