@@ -70,13 +70,18 @@ class Held:
 
 
 class Board:
-    """A board whose Python (3.6 or newer) runs our program, which is sent to it once."""
+    """A board whose Python (3.6 or newer) runs our program, which is sent to it once.
+
+    Attributes:
+        folder: a temporary folder of this computer for what is to be sent.
+    """
 
     def __init__(self, transport: Transport, python: str = "python3"):
         self.transport = transport
         self.python = python
         self._folder = tempfile.TemporaryDirectory(prefix="gaitpress-")
-        self._program = Path(self._folder.name) / "jetson.pyz"
+        self.folder = Path(self._folder.name)
+        self._program = self.folder / "jetson.pyz"
         program.write(self._program)
 
     def ask(

@@ -3,6 +3,7 @@
 import json
 import sys
 
+from remote.jetson.onboard.engines import cached, keep
 from remote.jetson.onboard.hold import guard, hold
 from remote.jetson.onboard.infer import infer
 from remote.jetson.onboard.observe import measure
@@ -17,6 +18,7 @@ def main(arguments):
         return infer(request, sys.stdin.buffer, sys.stdout.buffer)
     if arguments[0] == "hold":
         return hold(request)
-    answer = {"facts": facts, "state": state, "measure": measure, "cool": cool}[arguments[0]](request)
+    questions = {"facts": facts, "state": state, "cool": cool, "cached": cached, "keep": keep, "measure": measure}
+    answer = questions[arguments[0]](request)
     sys.stdout.write(json.dumps(answer) + "\n")
     return None
