@@ -17,5 +17,9 @@ class LinkLost(DeviceError):
     """The connection to a device broke, or could not be made again; trying later may help."""
 
 
+class Unreachable(LinkLost):
+    """A device has been tried again and again."""
+
+
 class TimedOut(DeviceError):
     """A command took longer on the device than it may; it has been ended."""

@@ -134,3 +134,22 @@ class Transport(Protocol):
             keep: let it stay on the device where ``place`` looks for it, so that it need not be sent back.
         """
         ...
+
+
+def connect(name: str, address: str) -> Transport:
+    """The transport of a device.
+
+    Args:
+        name: the device's name.
+        address: "local", or ``ssh://[user@]host[:port]``; the connection is made when it is first needed.
+
+    Raises:
+        DeviceError: the address or the user's SSH configuration cannot be understood.
+    """
+    if address == "local":
+        from remote.transport.local import LocalTransport
+
+        return LocalTransport(name)
+    from remote.transport.ssh import SshTransport
+
+    return SshTransport(name, address)
