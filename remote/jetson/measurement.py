@@ -43,7 +43,7 @@ class Run:
         """Whether the first quarter of the queries took as long as the rest."""
         quarter = max(1, len(self.times.latency) // 4)
         first, rest = self.times.latency[:quarter], self.times.latency[quarter:]
-        return bool(len(rest)) and abs(np.median(first) / np.median(rest) - 1) <= SETTLED
+        return bool(len(rest) and abs(np.median(first) / np.median(rest) - 1) <= SETTLED)
 
 
 def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float) -> Run:
@@ -108,7 +108,7 @@ def timing(
         energy: of an inference, or its reason.
         settings: how it was measured.
     """
-    repeats = [run.times.latency for run in runs]
+    repeats = [run.times.latency.tolist() for run in runs]
     statistics = benchmark.latency(repeats)
     medians = [float(np.median(times)) for times in repeats]
     drift = max(medians) / min(medians) - 1
@@ -163,11 +163,11 @@ def timing(
             "max_cov": settings.max_cov,
             "batch": settings.batch,
             "session": settings.session,
-            "timed": "each query by the GPU's own events (trtexec --exportTimes), one query at a time, spin-wait, no CUDA graph",
-            "transfers": "none: latency is GPU compute time; with_transfers is a run that copies input and output every time",
+            "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
+            "transfers": "none: latency is computing time on the GPU; with_transfers is a run that copies input and output",
             "with_transfers": _with_transfers(transferred),
             "enqueue_bound": any(run.log.enqueue_bound for run in runs),
-            "command": runs[0].log.command,
+            "options": _options(runs[0].log),
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
@@ -186,6 +186,12 @@ def _summary(run: Run) -> dict[str, Any]:
         "enqueue_p50": run.log.summary.get("Enqueue Time", {}).get("median"),
         "hottest_c": run.hottest_c,
     }
+
+
+def _options(log: Log) -> list[str]:
+    """The options that trtexec repeats, without those that name files."""
+    words = (log.command or "").split()[1:]
+    return [word for word in words if not word.startswith(("--loadEngine", "--loadInputs", "--exportTimes"))]
 
 
 def _with_transfers(run: Run) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class TensorRT:
             said = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
             if reason := measurement.failure(said, done.code):
                 raise EngineFailed(reason)
-            details = {"seconds": said.build_seconds, "built_on": dict(said.device), "command": said.command}
+            details = {"seconds": said.build_seconds, "built_on": dict(said.device)}
             known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, again=False)
         except TimedOut:
             raise EngineFailed(f"trtexec hung: it was ended after {self.longest_s:g} s") from None

@@ -122,7 +122,9 @@ def _told(server: Endpoint) -> Iterator[None]:
     except socket.gaierror as error:
         raise DeviceError(f"{server}: no host of this name: {error.strerror}") from None
     except TimeoutError:
-        raise LinkLost(f"{server}: no answer within {server.connect_timeout_s:g} s; is it on, and in this network?") from None
+        raise LinkLost(
+            f"{server}: no answer within {server.connect_timeout_s:g} s; is it on, and in this network?"
+        ) from None
     except ConnectionRefusedError:
         raise LinkLost(f"{server}: connection refused; is an SSH server running there, on this port?") from None
     except paramiko.ChannelException as error:

@@ -25,7 +25,7 @@ def hold(request):
     if not said:
         return _say({"mode": None, "locked": None, "refused": ["another measurement holds the power mode and the clocks"]})
     answer = {"mode": None, "locked": None, "refused": [], "former": json.loads(said.decode())}
-    journal = {"mode": None, "clocks": None}
+    journal: dict = {"mode": None, "clocks": None}
     if request["lock"]:
         stored = f"{request['journal']}.clocks-{os.getpid()}-{int(time.time())}"
         code, says = output(privileged([tool("jetson_clocks"), "--store", stored]))

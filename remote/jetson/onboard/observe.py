@@ -85,7 +85,9 @@ class Watch:
 def observed(argv, timeout_s):
     """Run a command; its lines with their times, its exit status (-n for signal n), and whether it took too long."""
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = []
+    lines: list = []
+
+    assert child.stdout is not None
 
     def listen():
         for line in iter(child.stdout.readline, b""):

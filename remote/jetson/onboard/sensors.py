@@ -1,5 +1,6 @@
 """Temperatures, throttling, clocks and power rails, from sysfs."""
 
+import functools
 import glob
 import os
 import re
@@ -29,7 +30,7 @@ def temperatures():
 
 def throttling():
     """What slows the board down by now: cooling devices at work, and how often its current was too high."""
-    found = {}
+    found: dict = {}
     for device in sorted(glob.glob(at("sys/class/thermal/cooling_device*"))):
         name, value = text(os.path.join(device, "type")).strip(), number(os.path.join(device, "cur_state"))
         if value and "fan" not in name.lower():
@@ -42,20 +43,24 @@ def throttling():
 
 def rails():
     """The power rails of the INA3221 sensors: [(name, function that reads its power in mW)]."""
-    found = []
+    found: list = []
     # JetPack 4: power in mW.
     for path in sorted(glob.glob(at("sys/bus/i2c/drivers/ina3221x/*/iio:device*/in_power[0-9]_input"))):
-        folder, channel = os.path.dirname(path), re.search(r"in_power(\d)_input$", path).group(1)
-        name = text(os.path.join(folder, "rail_name_" + channel)).strip()
-        found.append((name, lambda path=path: float(_read(path))))
+        channel = re.sub(r".*/in_power(\d)_input$", r"\1", path)
+        name = text(os.path.join(os.path.dirname(path), "rail_name_" + channel)).strip()
+        found.append((name, functools.partial(_power, path)))
     # From JetPack 5: mV and mA. Channel 7 is the sum of shunt voltages.
     for path in sorted(glob.glob(at("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"))):
-        folder, channel = os.path.dirname(path), re.search(r"in(\d)_label$", path).group(1)
+        folder, channel = os.path.dirname(path), re.sub(r".*/in(\d)_label$", r"\1", path)
         volts, amperes = (os.path.join(folder, f"{kind}{channel}_input") for kind in ("in", "curr"))
-        found.append((text(path).strip(), lambda v=volts, a=amperes: float(_read(v)) * float(_read(a)) / 1000))
+        found.append((text(path).strip(), functools.partial(_product, volts, amperes)))
     return [(name, read) for name, read in found if name and name != "NC"]
 
 
-def _read(path):
+def _power(path):
     with open(path) as file:
-        return file.read()
+        return float(file.read())
+
+
+def _product(millivolts, milliamperes):
+    return _power(millivolts) * _power(milliamperes) / 1000
