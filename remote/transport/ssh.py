@@ -27,11 +27,7 @@ T = TypeVar("T")
 
 
 class SshTransport:
-    """A device over SSH; see Transport.
-
-    Attributes:
-        after_reconnecting: called, in order, when a lost connection has been made again.
-    """
+    """A device over SSH; see Transport."""
 
     python = "python3"
 
