@@ -54,14 +54,22 @@ def interpreter(link: Transport, options: Mapping[str, Any]) -> str:
         if done.code:
             raise DeviceError(f"{link.name}: {named} (option python) cannot be used: {_last(done.stderr)}")
         return named
-    environment = f"{link.home}/python"
-    python = f"{environment}/bin/python"
-    if link.run(["sh", "-c", THERE, "sh", environment], repeatable=True).code == 0:
-        return python
-    about = suitable(link)
-    print(f"{link.name}: installing {' and '.join(PACKAGES)} into {environment} there; once", file=sys.stderr, flush=True)
-    _install(link, about, environment)
-    return python
+    if not is_there(link):
+        place = environment(link)
+        about = suitable(link)
+        print(f"{link.name}: installing {' and '.join(PACKAGES)} into {place} there; once", file=sys.stderr, flush=True)
+        _install(link, about, place)
+    return f"{environment(link)}/bin/python"
+
+
+def environment(link: Transport) -> str:
+    """The folder of our own environment on a device."""
+    return f"{link.home}/python"
+
+
+def is_there(link: Transport) -> bool:
+    """Whether our own environment is on a device and fits its Python."""
+    return link.run(["sh", "-c", THERE, "sh", environment(link)], repeatable=True).code == 0
 
 
 def suitable(link: Transport) -> dict[str, Any]:
@@ -107,10 +115,19 @@ def wheel_tags(about: Mapping[str, Any]) -> list[str]:
     platforms += [f"manylinux2014_{arch}", f"manylinux2010_{arch}", f"manylinux1_{arch}", f"linux_{arch}"]
     tags = [word for platform in platforms for word in ("--platform", platform)]
     abis = [word for abi in (f"cp{number}", "abi3", "none") for word in ("--abi", abi)]
-    return ["--implementation", "cp", "--python-version", number[0] + "." + number[1:], *abis, *tags, "--only-binary", ":all:"]
+    return [
+        "--implementation",
+        "cp",
+        "--python-version",
+        number[0] + "." + number[1:],
+        *abis,
+        *tags,
+        "--only-binary",
+        ":all:",
+    ]
 
 
-def _install(link: Transport, about: Mapping[str, Any], environment: str) -> None:
+def _install(link: Transport, about: Mapping[str, Any], place: str) -> None:
     partial = f"{link.scratch}/python"
     python = f"{partial}/bin/python"
     # It is made under another name and gets its own when it is whole; what can be moved is its Python, not its scripts.
@@ -129,10 +146,10 @@ def _install(link: Transport, about: Mapping[str, Any], environment: str) -> Non
         sent = link.run([*pip, "--no-index", "--find-links", wheels, *PACKAGES])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
-    link.run(["rm", "-rf", "--", environment])  # of another Python, that is no more
-    link.run(["mv", "-T", "-n", "--", partial, environment])
-    if link.run([f"{environment}/bin/python", "-c", f"import {', '.join(PACKAGES)}"]).code:
-        raise DeviceError(f"{link.name}: the environment {environment} there does not work; remove it and try again")
+    link.run(["rm", "-rf", "--", place])  # of another Python, that is no more
+    link.run(["mv", "-T", "-n", "--", partial, place])
+    if link.run([f"{place}/bin/python", "-c", f"import {', '.join(PACKAGES)}"]).code:
+        raise DeviceError(f"{link.name}: the environment {place} there does not work; remove it and try again")
 
 
 def _download(name: str, about: Mapping[str, Any], folder: Path, why: str) -> Iterator[Path]:

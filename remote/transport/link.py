@@ -38,7 +38,7 @@ class Link:
         self._name = name
         self._number = secrets.token_hex(8)
         self._commands = itertools.count()
-        self._connections = login.connect(endpoint, judge)
+        self._connections = login.connect((*endpoint.jumps, endpoint), judge)
         self._closed = threading.Event()
         self._heard = time.monotonic()
         try:

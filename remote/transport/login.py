@@ -38,19 +38,19 @@ def judge_by_known_hosts(device: str) -> Judge:
     return judge
 
 
-def connect(endpoint: Endpoint, judge: Judge) -> list[paramiko.Transport]:
-    """Log in to a server.
+def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transport]:
+    """Log in to servers, each reached through the one before.
 
     Returns:
-        The connections to the servers on the way and, last, to it. Close them in reverse.
+        The connections to them.
 
     Raises:
-        LinkLost: it cannot be reached now.
-        DeviceError: its host key is not to be trusted, or it does not let us in.
+        LinkLost: one cannot be reached now.
+        DeviceError: a host key is not to be trusted, or one does not let us in.
     """
     opened: list[paramiko.Transport] = []
     try:
-        for server in (*endpoint.jumps, endpoint):
+        for server in servers:
             opened.append(shake_hands(server, opened[-1] if opened else None, judge))
             _authenticate(opened[-1], server)
     except BaseException:
@@ -122,7 +122,9 @@ def _told(server: Endpoint) -> Iterator[None]:
     except socket.gaierror as error:
         raise DeviceError(f"{server}: no host of this name: {error.strerror}") from None
     except TimeoutError:
-        raise LinkLost(f"{server}: no answer within {server.connect_timeout_s:g} s; is it on, and in this network?") from None
+        raise LinkLost(
+            f"{server}: no answer within {server.connect_timeout_s:g} s; is it on, and in this network?"
+        ) from None
     except ConnectionRefusedError:
         raise LinkLost(f"{server}: connection refused; is an SSH server running there, on this port?") from None
     except paramiko.ChannelException as error:
