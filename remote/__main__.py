@@ -1,4 +1,4 @@
-"""The command line for devices: ``python -m remote add NAME TARGET``, ``trust``, ``check``, ``probe``, ``list``, ``remove``."""
+"""The command line for devices: ``python -m remote`` with add, trust, check, probe, list and remove."""
 
 from __future__ import annotations
 

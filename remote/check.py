@@ -16,7 +16,7 @@ from remote.transport import Transport, connect
 FREE_MB, LITTLE_MB = 300, 2000
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 
-# One round trip: a line "name=value" for each thing found. A device that plays a board has its files below a root of its own.
+# One round trip: a line "name=value" for each thing found. What plays a board has that board's files below a root.
 LOOK = r"""
 root=${GAITPRESS_SIMULATED_ROOT:-}
 say() { printf '%s=%s\n' "$1" "$2"; }
@@ -36,7 +36,7 @@ for file in "$root"/sys/bus/i2c/drivers/ina3221*/*/hwmon/hwmon*/curr1_input \
   if [ -e "$file" ]; then power=unreadable; fi
   if [ -r "$file" ]; then power=$file; break; fi
 done
-if [ -z "$power" ] && { command -v tegrastats || [ -x "$root/usr/bin/tegrastats" ]; } >/dev/null 2>&1; then power=tegrastats; fi
+if [ -z "$power" ] && [ -x "$root/usr/bin/tegrastats" ]; then power=tegrastats; fi
 say power "$power"
 say governors "$(cat "$root"/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor 2>/dev/null | sort -u | tr '\n' ' ')"
 loose=

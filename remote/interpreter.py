@@ -25,8 +25,8 @@ try:
     venvs = True
 except ImportError:
     venvs = False
-about = {"version": list(sys.version_info[:2]), "arch": platform.machine(), "libc": list(platform.libc_ver()), "venvs": venvs}
-about["implementation"] = sys.implementation.name
+about = {"version": list(sys.version_info[:2]), "implementation": sys.implementation.name, "venvs": venvs}
+about.update(arch=platform.machine(), libc=list(platform.libc_ver()))
 print(json.dumps(about))
 """
 # Whether an environment is there and is of the Python that it would run with: systems are upgraded.
@@ -95,8 +95,8 @@ def suitable(link: Transport) -> dict[str, Any]:
         else:
             return about
     raise DeviceError(
-        f"{link.name}: onnxruntime needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install one, "
-        "or name one that has numpy and onnxruntime with the option python"
+        f"{link.name}: onnxruntime needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install "
+        "one, or name one that has numpy and onnxruntime with the option python"
     )
 
 

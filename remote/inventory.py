@@ -53,8 +53,8 @@ class Device:
         """What a measurement there is worth, given the device's facts.
 
         Returns:
-            "simulated" for what only plays a board, whatever its entry says; "real-device" for a board over SSH; "host" for a
-            computer's own processor.
+            "simulated" for what only plays a board, whatever its entry says; "real-device" for a board over SSH; "host"
+            for a computer's own processor.
         """
         if facts.get("simulated"):
             return "simulated"
@@ -220,7 +220,7 @@ def _option_fault(runtime: str, key: Any, value: Any) -> str | None:
     known = OPTIONS[runtime]
     if key not in known:
         return f": unknown key; {runtime} takes {', '.join(known)}"
-    fits = isinstance(value, known[key]) and not (known[key] is int and (isinstance(value, bool) or value < 0))
+    fits = type(value) is known[key] and not (isinstance(value, int) and value < 0)
     if not fits or value == "" or (isinstance(value, str) and "\0" in value):
         return f" = {value}: must be {KINDS[known[key]]}"
     return None

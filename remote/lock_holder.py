@@ -2,8 +2,8 @@
 
     python3 lock_holder.py WHO DOING
 
-prints a line of JSON: ``{"held": true}`` once the device is ours, before that ``{"waiting_for": ...}`` with what the holder said
-of itself. It keeps the lock until its standard input ends, so a client that dies gives it back.
+prints a line of JSON: ``{"held": true}`` once the device is ours, before that ``{"waiting_for": ...}`` with what the holder
+said of itself. It keeps the lock until its standard input ends, so a client that dies gives it back.
 The lock is on a file of the folder for temporary files, for all users of the device share it.
 """
 

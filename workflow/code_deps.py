@@ -40,8 +40,8 @@ BY_NAME = {
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
     "stages/reporting/page.py": ("stages/reporting/page.html",),
 }
-# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is reached.
-# A change here must not cost anybody a week of training.
+# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
+# reached. A change here must not cost anybody a week of training.
 PLUMBING = (
     "stages/io.py",
     "stages/params.py",

@@ -67,7 +67,7 @@ def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
 
     Args:
         device: an entry of devices.yaml.
-        doing: what for, in words; meanwhile the device is ours alone, once all others are done. Without it, it may be shared.
+        doing: what for, in words: once all others are done, the device is ours alone. Without it, it may be shared.
 
     Raises:
         DeviceError: the device cannot be reached, or not be locked.

@@ -24,7 +24,7 @@ KEEPALIVE_S = 15
 # What it logs with a traceback is told as an error of ours, in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if the key is not to be trusted.
+# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if that is not to be trusted.
 Judge = Callable[[Endpoint, str, HostKey], None]
 
 
@@ -107,7 +107,7 @@ def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
         ours, theirs = socket.socketpair()
         # It ends when our end of the pair is closed.
         with theirs:
-            subprocess.Popen(server.proxy_command, stdin=theirs, stdout=theirs)
+            subprocess.Popen(server.proxy_command, stdin=theirs.fileno(), stdout=theirs.fileno())
         return ours
     connected = socket.create_connection((server.host, server.port), timeout=server.connect_timeout_s)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
