@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -16,99 +13,101 @@ from typing import IO, Any
 import numpy as np
 
 from remote.errors import DeviceError, EngineFailed
+from remote.transport import Finished, Transport
 
 HERE = Path(__file__).parent
 
 
-class Local:
-    """This machine: paths mean the same here and there."""
+class Agent:
+    """Our scripts on one device, run by one of its Pythons."""
 
-    def call(self, script: str, arguments: Sequence[str] = (), threads: int = 1) -> dict[str, Any]:
-        """Run remote/<script> and return its answer.
+    def __init__(self, link: Transport, python: str):
+        self.link = link
+        self.python = python
+
+    def call(
+        self, script: str, arguments: Sequence[str] = (), threads: int = 1, *, repeatable: bool = False
+    ) -> dict[str, Any]:
+        """Run remote/<script> and return its answer; ``repeatable`` if it may be run again after a lost link.
 
         Raises:
             EngineFailed: it answered with an error or crashed.
+            LinkLost: the connection broke; the script is ended.
             DeviceError: it was ended from outside.
         """
-        done = subprocess.run(_command(script, arguments), env=_environment(threads), capture_output=True, check=False)
+        done = self.link.run(self._command(script, arguments), env=_environment(threads), repeatable=repeatable)
         answer = _answer(done.stdout)
-        if done.returncode or "error" in answer:
-            raise _failure(answer, done.returncode, done.stderr)
+        if done.code or "error" in answer:
+            raise _failure(answer, done)
         return answer
 
     def stream(self, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """Run agent.py over inputs, one at a time so that a data set need not fit in memory; float32 in and out.
+        """Run agent.py over inputs, which need not fit in memory together; float32 in and out.
+
+        Inputs are sent while the device works at those before them, as many as the connection holds.
 
         Raises:
             EngineFailed: the agent answered with an error or crashed.
+            LinkLost: the connection broke; the agent is ended.
             DeviceError: it was ended from outside.
         """
+        agent = self.link.start(self._command("agent.py", arguments), _environment(threads))
+        feeder = _Feeder(agent.stdin, inputs)
         outputs = []
-        with tempfile.TemporaryFile() as log:
-            agent = subprocess.Popen(
-                _command("agent.py", arguments),
-                env=_environment(threads),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-            assert agent.stdin is not None
-            assert agent.stdout is not None
-            try:
-                for values in inputs:
-                    outputs.append(_exchange(agent.stdin, agent.stdout, np.ascontiguousarray(values, np.float32)))
-                agent.stdin.close()
-                head = agent.stdout.readline()
-                if agent.wait() or head:
-                    raise _Ended(head)
-            except _Ended as ended:
-                code = agent.wait()
-                log.seek(0)
-                raise _failure(_answer(ended.line), code, log.read()) from None
-            finally:
-                agent.kill()
-                agent.wait()
-                agent.stdout.close()
-                if not agent.stdin.closed:
-                    _quietly_close(agent.stdin)
+        try:
+            while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
+                size = 4 * int(np.prod(shape))
+                values = agent.stdout.read(size)
+                if len(values) < size:
+                    break
+                outputs.append(np.frombuffer(values, np.float32).reshape(shape))
+            done = agent.wait()
+            if done.code or line:
+                raise _failure(_answer(line), done)
+        finally:
+            agent.kill()
+            feeder.join()
+        if feeder.fault:
+            raise feeder.fault
         return outputs
 
-
-class _Ended(Exception):
-    """The agent said something other than an output, or nothing."""
-
-    def __init__(self, line: bytes):
-        super().__init__()
-        self.line = line
+    def _command(self, script: str, arguments: Sequence[str]) -> list[str]:
+        return [self.python, self.link.place(HERE / script), *arguments]
 
 
-def _exchange(sink: IO[bytes], source: IO[bytes], values: np.ndarray) -> np.ndarray:
-    try:
-        sink.write(json.dumps({"shape": values.shape}).encode() + b"\n")
-        sink.write(values.tobytes())
-        sink.flush()
-    except BrokenPipeError:
-        raise _Ended(source.readline()) from None
-    line = source.readline()
-    shape = _answer(line).get("shape")
-    if shape is None:
-        raise _Ended(line)
-    return np.frombuffer(source.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+class _Feeder(threading.Thread):
+    """Writes inputs as the wire has them: a line of JSON with the shape, then the values.
 
+    Attributes:
+        fault: what went wrong with the inputs themselves.
+    """
 
-def _quietly_close(pipe: Any) -> None:
-    # What was still to be sent has no reader any more.
-    with contextlib.suppress(BrokenPipeError):
-        pipe.close()
+    def __init__(self, sink: IO[bytes], inputs: Iterable[np.ndarray]):
+        super().__init__(daemon=True)
+        self.fault: Exception | None = None
+        self._sink, self._inputs = sink, inputs
+        self.start()
 
-
-def _command(script: str, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, str(HERE / script), *arguments]
+    def run(self) -> None:
+        try:
+            for given in self._inputs:
+                values = np.ascontiguousarray(given, np.float32)
+                self._sink.write(json.dumps({"shape": values.shape}).encode() + b"\n" + values.tobytes())
+            self._sink.close()
+        except (BrokenPipeError, ValueError) as error:
+            # The agent reads no more; why, it says itself. A file that was closed under us is a ValueError.
+            if isinstance(error, ValueError) and not self._sink.closed:
+                self.fault = error
+        except Exception as error:
+            self.fault = error
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                self._sink.close()
 
 
 def _environment(threads: int) -> dict[str, str]:
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    return {**os.environ, **dict.fromkeys(pools, str(threads))}
+    return dict.fromkeys(pools, str(threads))
 
 
 def _answer(output: bytes) -> dict[str, Any]:
@@ -119,12 +118,12 @@ def _answer(output: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _failure(answer: dict[str, Any], code: int, log: bytes) -> DeviceError:
+def _failure(answer: dict[str, Any], done: Finished) -> DeviceError:
     if "error" in answer:
         return EngineFailed(answer["error"])
-    if code in (-signal.SIGINT, -signal.SIGTERM):
+    if done.code in (-signal.SIGINT, -signal.SIGTERM):
         return DeviceError("the measuring process was ended from outside; nothing was recorded")
-    if code == -signal.SIGKILL:
+    if done.code == -signal.SIGKILL:
         return EngineFailed("the measuring process was killed (signal 9), most likely because memory ran out")
-    said = log.decode(errors="replace").strip().splitlines()
-    return EngineFailed(f"the measuring process ended with status {code}: {said[-1] if said else 'it said nothing'}")
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return EngineFailed(f"the measuring process ended with status {done.code}: {said[-1] if said else 'it said nothing'}")

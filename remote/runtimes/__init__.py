@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from remote.benchmark import BenchmarkSettings, Timing
-from remote.connection import Local
+from remote.errors import DeviceError
 from remote.inventory import Device
+from remote.lock import held
 from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.transport import connect
 
 
 class Runtime(Protocol):
@@ -58,6 +61,18 @@ class Runtime(Protocol):
         ...
 
 
-def runtime_for(device: Device) -> Runtime:
-    """The runtime of a device that the inventory accepted."""
-    return OnnxRuntime(Local())
+@contextmanager
+def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
+    """The runtime of a device that the inventory accepted, over one connection that lasts as long as the context.
+
+    Args:
+        device: an entry of devices.yaml.
+        doing: what for, in words: once all others are done, the device is ours alone. Without it, it may be shared.
+
+    Raises:
+        DeviceError: the device cannot be reached, or not be locked.
+    """
+    with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
+        if device.runtime != "onnxruntime":
+            raise DeviceError(f"{device.name}: its runtime {device.runtime} is not there yet")
+        yield OnnxRuntime(link, device.options)

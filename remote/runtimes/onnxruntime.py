@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from remote import benchmark
 from remote.benchmark import BenchmarkSettings, Timing
-from remote.connection import Local
+from remote.connection import Agent
 from remote.errors import DeviceError, EngineFailed, StaleEngine
 from remote.facts import differences
+from remote.interpreter import interpreter
+from remote.transport import Transport
 
 ENGINE = "engine.onnx"
 REASON_LENGTH = 300
@@ -25,15 +28,25 @@ REASON_LENGTH = 300
 class OnnxRuntime:
     """Builds and runs engines through the agent, so that no work of ours disturbs or is taken for the network's."""
 
-    def __init__(self, connection: Local):
-        self.connection = connection
+    def __init__(self, link: Transport, options: Mapping[str, Any]):
+        self.link = link
+        self.options = options
+        self._known: dict[str, Any] | None = None
+
+    @cached_property
+    def agent(self) -> Agent:
+        """Our scripts there, with the device's Python; installed when it is first needed."""
+        return Agent(self.link, interpreter(self.link, self.options))
 
     def facts(self) -> dict[str, Any]:
-        """See Runtime."""
-        try:
-            return self.connection.call("agent.py", ["facts"])
-        except EngineFailed as error:
-            raise DeviceError(f"onnxruntime cannot be used: {error}") from None
+        """See Runtime. A device is looked at once a connection: it cannot change without breaking it."""
+        if self._known is None:
+            try:
+                self._known = self.agent.call("agent.py", ["facts"], repeatable=True)
+            except EngineFailed as error:
+                raise DeviceError(f"{self.link.name}: onnxruntime cannot be used: {error}") from None
+            self.link.after_reconnecting.append(self._forget)
+        return self._known
 
     def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
         """See Runtime.
@@ -50,14 +63,15 @@ class OnnxRuntime:
         }
         described = {"key": _key(parts), **parts, "engine": ENGINE, "onnx_bytes": onnx.stat().st_size}
         described |= {"runtime": facts["runtime"], "version": facts["runtime_version"]}
-        arguments = ["build", "--onnx", str(onnx), "--engine", str(engine), "--threads", str(threads)]
+        there = f"{self.link.scratch}/{ENGINE}"
+        arguments = ["build", "--onnx", self.link.place(onnx), "--engine", there, "--threads", str(threads)]
         try:
-            answer = self.connection.call("agent.py", arguments)
+            answer = self.agent.call("agent.py", arguments)
+            self.link.fetch(there, engine, keep=True)
             result = {"status": "ok", "reason": None, "seconds": answer["seconds"]}
             result |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
         except EngineFailed as error:
-            engine.unlink(missing_ok=True)
-            reason = _brief(error, onnx)
+            reason = _brief(error, self.link.place(onnx), onnx.name)
             result = {"status": "failed", "reason": reason, "seconds": None, "sha256": None, "bytes": None}
         described |= result
         (out / "build.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -88,11 +102,11 @@ class OnnxRuntime:
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
         """See Runtime."""
         self.check(engine)
-        arguments = ["run", "--engine", str(engine / ENGINE), "--threads", str(threads)]
+        there = self.link.place(engine / ENGINE)
         try:
-            return self.connection.stream(arguments, threads, inputs)
+            return self.agent.stream(["run", "--engine", there, "--threads", str(threads)], threads, inputs)
         except EngineFailed as error:
-            raise EngineFailed(_brief(error, engine / ENGINE)) from None
+            raise EngineFailed(_brief(error, there, ENGINE)) from None
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime."""
@@ -101,16 +115,17 @@ class OnnxRuntime:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "example.npy"
             np.save(file, np.ascontiguousarray(example, np.float32))
-            common = ["--engine", str(engine / ENGINE), "--example", str(file), "--threads", str(settings.threads)]
+            there = self.link.place(engine / ENGINE)
+            common = ["--engine", there, "--example", self.link.place(file), "--threads", str(settings.threads)]
             common += ["--duration-s", str(settings.duration_s)]
             timed = ["benchmark", *common, "--warmup-s", str(settings.warmup_s), "--queries", str(queries)]
             try:
-                before = self.connection.call("conditions.py")
-                repeats = [self._agent(timed, settings.threads) for _ in range(settings.repeats)]
-                after = self.connection.call("conditions.py")
-                energy = self._agent(["energy", *common], settings.threads)
+                before = self.agent.call("conditions.py", repeatable=True)
+                repeats = [self.agent.call("agent.py", timed, settings.threads) for _ in range(settings.repeats)]
+                after = self.agent.call("conditions.py")
+                energy = self.agent.call("agent.py", ["energy", *common], settings.threads)
             except EngineFailed as error:
-                raise EngineFailed(_brief(error, engine / ENGINE)) from None
+                raise EngineFailed(_brief(error, there, ENGINE)) from None
         if "reason" not in energy:
             energy = {**energy, "gross_mj": energy["gross_mj"] / settings.batch}
             energy["idle_subtracted_mj"] /= settings.batch
@@ -120,8 +135,8 @@ class OnnxRuntime:
         }
         return benchmark.timing(repeats, before, after, energy, settings, protocol)
 
-    def _agent(self, arguments: list[str], threads: int) -> dict[str, Any]:
-        return self.connection.call("agent.py", arguments, threads)
+    def _forget(self) -> None:
+        self._known = None
 
 
 def sha256(path: Path) -> str:
@@ -135,7 +150,7 @@ def _key(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _brief(error: Exception, file: Path) -> str:
-    """A runtime's message in one line of bearable length, without the folders of this machine."""
-    text = " ".join(str(error).replace(str(file), file.name).split())
+def _brief(error: Exception, path: str, name: str) -> str:
+    """A runtime's message in one line of bearable length, with a file's name in place of its path on the device."""
+    text = " ".join(str(error).replace(path, name).split())
     return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]} ..."

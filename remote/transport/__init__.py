@@ -62,10 +62,12 @@ class Transport(Protocol):
         python: a Python of 3.6 or later there, for scripts that need nothing else.
         home: the folder for our files on the device; absolute, and it exists.
         scratch: a folder of this connection's own below it, removed when the connection ends.
+        after_reconnecting: called, in order, when a lost connection has been made again.
     """
 
     name: str
     python: str
+    after_reconnecting: list[Callable[[], None]]
 
     def __enter__(self) -> Self: ...
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from remote.errors import DeviceError
+from remote.errors import DeviceError, HostKeyRefused
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,21 @@ def check(entries: Sequence[Entry], host: str, key: HostKey, remedy: str) -> Non
         remedy: what to type to make it known.
 
     Raises:
-        DeviceError: says whether it is new, changed or revoked.
+        HostKeyRefused: says whether it is new, changed or revoked.
     """
     if any(entry.marker == "@revoked" and entry.key == key for entry in entries):
-        raise DeviceError(f"HOST KEY REVOKED: {host} shows the key {key.fingerprint}, which is marked @revoked")
+        raise HostKeyRefused(f"HOST KEY REVOKED: {host} shows the key {key.fingerprint}, which is marked @revoked")
     there = known(entries, host)
     if any(entry.key == key for entry in there):
         return
     if there:
         old = there[0]
-        raise DeviceError(
+        raise HostKeyRefused(
             f"HOST KEY CHANGED: {host} shows the key {key.fingerprint} ({key.kind}), but {old.path} line {old.line} has "
             f"{old.key.fingerprint}: somebody may be listening in. If the device was set up anew: "
             f"ssh-keygen -f {old.path} -R '{host}', then {remedy}"
         )
-    raise DeviceError(f"the host key of {host} is not known ({key.kind} {key.fingerprint}); {remedy}")
+    raise HostKeyRefused(f"the host key of {host} is not known ({key.kind} {key.fingerprint}); {remedy}")
 
 
 def pin(path: Path, host: str, key: HostKey) -> None:

@@ -26,9 +26,9 @@ WINDOW, BUFFER = 1 << 22, 1 << 16
 class Link:
     """A connection to a device, and the guard that runs there as long as it lasts.
 
-    The guard answers a beat every BEAT_S seconds. When it hears none for SILENCE_S seconds, or the connection closes, it ends
-    what was started over the link: no orphan goes on computing where the next measurement is. When we hear no answer for
-    so long, the link is closed here too.
+    The guard answers a beat every BEAT_S seconds. When it hears none for SILENCE_S seconds, or the connection closes, it
+    ends what was started over the link: no orphan goes on computing where the next measurement is. When we hear no answer
+    for so long, the link is closed here too.
 
     Attributes:
         home, scratch: see Transport.
@@ -38,7 +38,7 @@ class Link:
         self._name = name
         self._number = secrets.token_hex(8)
         self._commands = itertools.count()
-        self._connections = login.connect(endpoint, judge)
+        self._connections = login.connect((*endpoint.jumps, endpoint), judge)
         self._closed = threading.Event()
         self._heard = time.monotonic()
         try:

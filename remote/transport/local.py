@@ -73,6 +73,7 @@ class LocalTransport:
 
     def __init__(self, name: str = "local"):
         self.name = name
+        self.after_reconnecting: list[Callable[[], None]] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:

@@ -24,7 +24,7 @@ KEEPALIVE_S = 15
 # What it logs with a traceback is told as an error of ours, in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if the key is not to be trusted.
+# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if that is not to be trusted.
 Judge = Callable[[Endpoint, str, HostKey], None]
 
 
@@ -38,19 +38,19 @@ def judge_by_known_hosts(device: str) -> Judge:
     return judge
 
 
-def connect(endpoint: Endpoint, judge: Judge) -> list[paramiko.Transport]:
-    """Log in to a server.
+def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transport]:
+    """Log in to servers, each reached through the one before.
 
     Returns:
-        The connections to the servers on the way and, last, to it. Close them in reverse.
+        The connections to them.
 
     Raises:
-        LinkLost: it cannot be reached now.
-        DeviceError: its host key is not to be trusted, or it does not let us in.
+        LinkLost: one cannot be reached now.
+        DeviceError: a host key is not to be trusted, or one does not let us in.
     """
     opened: list[paramiko.Transport] = []
     try:
-        for server in (*endpoint.jumps, endpoint):
+        for server in servers:
             opened.append(shake_hands(server, opened[-1] if opened else None, judge))
             _authenticate(opened[-1], server)
     except BaseException:
@@ -107,7 +107,7 @@ def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
         ours, theirs = socket.socketpair()
         # It ends when our end of the pair is closed.
         with theirs:
-            subprocess.Popen(server.proxy_command, stdin=theirs, stdout=theirs)
+            subprocess.Popen(server.proxy_command, stdin=theirs.fileno(), stdout=theirs.fileno())
         return ours
     connected = socket.create_connection((server.host, server.port), timeout=server.connect_timeout_s)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -3,8 +3,8 @@
 BEAT_S = 20
 SILENCE_S = 70  # without a beat for so long, a link counts as lost, here and there
 
-# $1: a link's number, or one of its commands', $2: for how many rounds of 0.2 s SIGTERM will do, $3: how many rounds must find
-# nothing before all have ended, for a command may just have been starting.
+# $1: a link's number, or one of its commands', $2: for how many rounds of 0.2 s SIGTERM will do, $3: how many rounds must
+# find nothing before all have ended, for a command may just have been starting.
 _END = r"""
 find_all() { grep -lzE "^GAITPRESS_RUN=$1(\.|$)" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
 end_all() {
@@ -60,7 +60,8 @@ if ! there "$4" "$2"; then rm -f -- "$4"; echo 'the content did not arrive as it
 mv -f -- "$4" "$1" && echo there
 """
 
-# $1: the file, $2: from which byte on, $3: where it stays, named by its SHA-256, if anywhere. Says its SHA-256 and bytes first.
+# $1: the file, $2: from which byte on, $3: where it stays, named by its SHA-256, if anywhere. Says its SHA-256 and bytes
+# first.
 GIVE = r"""
 [ -f "$1" ] || { echo 'no such file' >&2; exit 1; }
 digest=$(sha256sum <"$1" | cut -c1-64)

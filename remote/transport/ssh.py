@@ -27,11 +27,7 @@ T = TypeVar("T")
 
 
 class SshTransport:
-    """A device over SSH; see Transport.
-
-    Attributes:
-        after_reconnecting: called, in order, when a lost connection has been made again.
-    """
+    """A device over SSH; see Transport."""
 
     python = "python3"
 
@@ -196,7 +192,7 @@ def _conversation(process: SshProcess) -> Iterator[None]:
 
 
 def _pump(source: IO[bytes], sink: IO[bytes], begin: int, end: int, what: str) -> None:
-    """Copy the bytes from ``begin`` to ``end``, as far as they come and are taken, with a bar on a terminal if it takes long."""
+    """Copy the bytes from ``begin`` to ``end`` as far as they come and are taken; on a terminal with a bar if it takes long."""
     from tqdm import tqdm
 
     left = end - begin

@@ -40,7 +40,8 @@ class Server:
         self.port = free_port()
         self.cache = where / "cache"
         self.host_key = new_key(where / "host_key")
-        self.env = {"HOME": str(where), "XDG_CACHE_HOME": str(self.cache), **env}
+        (where / "tmp").mkdir()
+        self.env = {"HOME": str(where), "TMPDIR": str(where / "tmp"), "XDG_CACHE_HOME": str(self.cache), **env}
         (where / "authorized_keys").write_text(authorized.with_suffix(".pub").read_text())
         self.settings = {
             "ListenAddress": f"127.0.0.1:{self.port}",

@@ -24,7 +24,7 @@ def remote(tmp_path: Path):
 
 def test_devices_are_listed_added_and_probed(remote, tmp_path: Path) -> None:
     assert "not probed yet" in remote("list").stdout
-    assert remote("add", "desk").returncode == 0
+    assert remote("add", "desk", "local").returncode == 0
     assert remote("probe", "desk").returncode == 0
     facts = json.loads((tmp_path / "facts/desk.json").read_text())
     row = next(line for line in remote("list").stdout.splitlines() if line.startswith("desk"))
@@ -40,7 +40,9 @@ def test_a_probe_tells_what_changed(remote, tmp_path: Path) -> None:
     assert "changed" not in remote("probe", "local").stdout
 
 
-@pytest.mark.parametrize("arguments", [("probe", "nano"), ("add", "local"), ("add", "No!")])
+@pytest.mark.parametrize(
+    "arguments", [("probe", "nano"), ("add", "local", "local"), ("add", "No!", "local"), ("remove", "nano")]
+)
 def test_a_mistake_is_one_line(remote, arguments: tuple[str, ...]) -> None:
     done = remote(*arguments)
     assert done.returncode == 1
