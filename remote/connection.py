@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from remote.errors import DeviceError, EngineFailed
-from remote.transport import Finished, Transport
+from remote.transport import Finished, Process, Transport
 
 HERE = Path(__file__).parent
 
@@ -51,28 +51,32 @@ class Agent:
             LinkLost: the connection broke; the agent is ended.
             DeviceError: it was ended from outside.
         """
-        agent = self.link.start(self._command("agent.py", arguments), _environment(threads))
-        feeder = _Feeder(agent.stdin, inputs)
-        outputs = []
-        try:
-            while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
-                size = 4 * int(np.prod(shape))
-                values = agent.stdout.read(size)
-                if len(values) < size:
-                    break
-                outputs.append(np.frombuffer(values, np.float32).reshape(shape))
-            done = agent.wait()
-            if done.code or line:
-                raise _failure(_answer(line), done)
-        finally:
-            agent.kill()
-            feeder.join()
-        if feeder.fault:
-            raise feeder.fault
-        return outputs
+        return stream(self.link.start(self._command("agent.py", arguments), _environment(threads)), inputs)
 
     def _command(self, script: str, arguments: Sequence[str]) -> list[str]:
         return [self.python, self.link.place(HERE / script), *arguments]
+
+
+def stream(agent: Process, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Give a program inputs and take its outputs, then end it. See Agent.stream for how they go and what is raised."""
+    feeder = _Feeder(agent.stdin, inputs)
+    outputs = []
+    try:
+        while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
+            size = 4 * int(np.prod(shape))
+            values = agent.stdout.read(size)
+            if len(values) < size:
+                break
+            outputs.append(np.frombuffer(values, np.float32).reshape(shape))
+        done = agent.wait()
+        if done.code or line:
+            raise _failure(_answer(line), done)
+    finally:
+        agent.kill()
+        feeder.join()
+    if feeder.fault:
+        raise feeder.fault
+    return outputs
 
 
 class _Feeder(threading.Thread):

@@ -33,7 +33,8 @@ def build(
     doing = f"the build of {quantized.parent.name}/{quantized.name}"
     with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
-        built = runtime.build(onnx, partial, precision, settings.threads.build)
+        shape = io.read_json(quantized / "signature.json")["benchmark_shape"]
+        built = runtime.build(onnx, partial, precision, settings.threads.build, shape)
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
         numbers = {key: value for key, value in measured.items() if value is not None}
         io.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})

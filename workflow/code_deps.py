@@ -37,6 +37,7 @@ BY_NAME = {
     # The stage partition names the content of each model's own losses; those that run them depend on what it says.
     "gait/losses/__init__.py": (),
     "stages/partition.py": ("gait/losses/cross_entropy.py", "gait/losses/triplet.py"),
+    "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
     "stages/reporting/page.py": ("stages/reporting/page.html",),
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from remote.connection import stream
 from remote.errors import DeviceError, EngineFailed
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
@@ -70,13 +71,13 @@ class Held:
 
 
 class Board:
-    """A board whose Python (3.6 or newer) runs our program, which is sent to it once.
+    """A board whose Python (3.6 or later) runs our program, which is sent to it once.
 
     Attributes:
         folder: a temporary folder of this computer for what is to be sent.
     """
 
-    def __init__(self, transport: Transport, python: str = "python3"):
+    def __init__(self, transport: Transport, python: str):
         self.transport = transport
         self.python = python
         self._folder = tempfile.TemporaryDirectory(prefix="gaitpress-")
@@ -180,25 +181,14 @@ class Board:
         Raises:
             EngineFailed: the engine cannot be loaded, refuses an input or breaks.
         """
-        outputs = []
         process = self.transport.start(self._argv("infer"))
-        try:
+        # A program that ended already says why on its output.
+        with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            self._heard(process)
-            for values in inputs:
-                values = np.ascontiguousarray(values, np.float32)
-                # What ended meanwhile says why on its output.
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.write(json.dumps({"shape": values.shape}).encode() + b"\n" + values.tobytes())
-                    process.stdin.flush()
-                shape = self._heard(process)["shape"]
-                outputs.append(np.frombuffer(process.stdout.read(4 * int(np.prod(shape))), np.float32).reshape(shape))
-            process.stdin.close()
-            process.wait()
-        finally:
-            process.kill()
-        return outputs
+        try:
+            return stream(process, inputs)
+        except EngineFailed as error:
+            raise EngineFailed(log.parse(str(error)).reason or str(error).strip().splitlines()[-1]) from None
 
     def _argv(self, question: str) -> list[str]:
         return [self.python, self.transport.place(self._program), question]
@@ -219,8 +209,6 @@ class Board:
             if code == -9:
                 raise EngineFailed("killed by the board (signal 9), most likely because memory ran out") from None
             raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}") from None
-        if "error" in answer:
-            raise EngineFailed(log.parse(answer.get("log", "")).reason or answer["error"])
         return answer
 
 

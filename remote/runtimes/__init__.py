@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from remote.benchmark import BenchmarkSettings, Timing
-from remote.errors import DeviceError
 from remote.inventory import Device
 from remote.lock import held
 from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.runtimes.tensorrt import TensorRT
 from remote.transport import connect
 
 
@@ -24,11 +24,21 @@ class Runtime(Protocol):
         """What engines on the device depend on: processor, system, runtime and its version; nothing that moves."""
         ...
 
-    def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
+    def build(
+        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+    ) -> dict[str, Any]:
         """Build an engine into the existing directory ``out``.
 
+        Args:
+            onnx: the network.
+            out: where the engine goes.
+            precision: of the network: "fp32", "fp16" or "int8".
+            threads: that the build may take.
+            shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
+                wants their range.
+
         Returns:
-            What build.json holds: ``status`` ("ok" or "failed") with ``reason``, ``key``, ``sha256``, ``seconds``,
+            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``, ``seconds``,
             ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an exception.
         """
         ...
@@ -72,7 +82,6 @@ def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
     Raises:
         DeviceError: the device cannot be reached, or not be locked.
     """
+    runtimes = {"onnxruntime": OnnxRuntime, "tensorrt": TensorRT}
     with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
-        if device.runtime != "onnxruntime":
-            raise DeviceError(f"{device.name}: its runtime {device.runtime} is not there yet")
-        yield OnnxRuntime(link, device.options)
+        yield runtimes[device.runtime](link, device.options)

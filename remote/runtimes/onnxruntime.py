@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from remote import benchmark
+from remote import benchmark, engines
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.connection import Agent
-from remote.errors import DeviceError, EngineFailed, StaleEngine
-from remote.facts import differences
+from remote.errors import DeviceError, EngineFailed
 from remote.interpreter import interpreter
 from remote.transport import Transport
 
@@ -48,56 +45,44 @@ class OnnxRuntime:
             self.link.after_reconnecting.append(self._forget)
         return self._known
 
-    def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
-        """See Runtime.
+    def build(
+        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """See Runtime. Free axes stay free, whatever the ``shape``.
 
         The memory layout is part of the optimisation, and quantised networks keep their integer kernels: Q/DQ pairs are
         merged into QLinearConv and its like before the graph is saved.
         """
         engine = out / ENGINE
         facts = self.facts()
-        parts = {
-            "onnx_sha256": sha256(onnx),
+        described = {
+            "onnx_sha256": engines.sha256(onnx),
             "flags": {"graph_optimization": "all", "precision": precision, "threads": threads},
             "facts": facts,
+            "engine": ENGINE,
+            "onnx_bytes": onnx.stat().st_size,
+            "runtime": facts["runtime"],
+            "version": facts["runtime_version"],
         }
-        described = {"key": _key(parts), **parts, "engine": ENGINE, "onnx_bytes": onnx.stat().st_size}
-        described |= {"runtime": facts["runtime"], "version": facts["runtime_version"]}
+        described |= {"key": engines.key(described), "seconds": None, "sha256": None, "bytes": None}
         there = f"{self.link.scratch}/{ENGINE}"
         arguments = ["build", "--onnx", self.link.place(onnx), "--engine", there, "--threads", str(threads)]
-        try:
-            answer = self.agent.call("agent.py", arguments)
-            self.link.fetch(there, engine, keep=True)
-            result = {"status": "ok", "reason": None, "seconds": answer["seconds"]}
-            result |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
-        except EngineFailed as error:
-            reason = _brief(error, self.link.place(onnx), onnx.name)
-            result = {"status": "failed", "reason": reason, "seconds": None, "sha256": None, "bytes": None}
-        described |= result
-        (out / "build.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if precision == "fp16":
+            described |= {"status": "skipped", "reason": "ONNX Runtime computes in fp32 or int8 on a processor, not in fp16"}
+        else:
+            try:
+                answer = self.agent.call("agent.py", arguments)
+                self.link.fetch(there, engine, keep=True)
+                described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
+                described |= {"sha256": engines.sha256(engine), "bytes": engine.stat().st_size}
+            except EngineFailed as error:
+                described |= {"status": "failed", "reason": _brief(error, self.link.place(onnx), onnx.name)}
+        engines.write(out, described)
         return described
 
     def check(self, engine: Path, onnx: Path | None = None) -> dict[str, Any]:
-        """See Runtime. Loading an engine runs what is in it, so only one of our own, unchanged, is let through."""
-        try:
-            described = json.loads((engine / "build.json").read_text(encoding="utf-8"))
-            parts = {part: described[part] for part in ("onnx_sha256", "flags", "facts")}
-        except FileNotFoundError:
-            raise StaleEngine(f"{engine}: there is no build.json; this engine was not built here") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise StaleEngine(f"{engine}/build.json is damaged ({error!r})") from None
-        if described.get("status") != "ok":
-            raise EngineFailed(described.get("reason") or "the build failed")
-        if described.get("key") != _key(parts):
-            raise StaleEngine(f"{engine}/build.json was changed after the build")
-        if changes := differences(parts["facts"], self.facts()):
-            raise StaleEngine(f"{engine} was built for something else ({changes})")
-        if onnx is not None and sha256(onnx) != parts["onnx_sha256"]:
-            raise StaleEngine(f"{engine} was built of another network than {onnx}")
-        file = engine / ENGINE
-        if not file.exists() or sha256(file) != described.get("sha256"):
-            raise StaleEngine(f"{file} is not the file that was built")
-        return described
+        """See Runtime."""
+        return engines.check(engine, self.facts, onnx)
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
         """See Runtime."""
@@ -137,17 +122,6 @@ class OnnxRuntime:
 
     def _forget(self) -> None:
         self._known = None
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _key(parts: dict[str, Any]) -> str:
-    """What an engine depends on, in one word: the network, the flags, the processor and the runtime."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _brief(error: Exception, path: str, name: str) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import math
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,18 @@ class TensorRT:
         self.transport = transport
         self.options = options
         self.longest_s = longest_s
-        self.board = Board(transport, options.get("python") or "python3")
+        self.board = Board(transport, options.get("python") or transport.python)
+        self._known: dict[str, Any] | None = None
+        transport.after_reconnecting.append(self._forget)
 
     def facts(self) -> dict[str, Any]:
-        """See Runtime."""
-        return self.board.facts(self.options.get("trtexec"))
+        """See Runtime. A board is looked at once a connection: it cannot change without breaking it."""
+        if self._known is None:
+            self._known = self.board.facts(self.options.get("trtexec"))
+        return self._known
+
+    def _forget(self) -> None:
+        self._known = None
 
     def build(
         self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
@@ -168,11 +176,13 @@ class TensorRT:
         words = command.build(facts["trtexec"], version, self.transport.place(onnx), partial, options)
         self.transport.run(["mkdir", "-p", f"{self.transport.home}/engines"], repeatable=True)
         try:
+            start = time.monotonic()
             done = self.transport.run(words, timeout_s=self.longest_s, on_line=_show)
+            took = time.monotonic() - start
             said = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
             if reason := measurement.failure(said, done.code):
                 raise EngineFailed(reason)
-            details = {"seconds": said.build_seconds, "built_on": dict(said.device)}
+            details = {"seconds": said.build_seconds or round(took, 3), "built_on": dict(said.device)}
             known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, again=False)
         except TimedOut:
             raise EngineFailed(f"trtexec hung: it was ended after {self.longest_s:g} s") from None

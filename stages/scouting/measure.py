@@ -139,7 +139,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
             onnx = out / "model.onnx"
             write_onnx(library, pruned, entry, onnx, settings.export)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
-            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build)
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, timed)
             if built["status"] != "ok":
                 raise EngineFailed(built["reason"])
             described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}

@@ -16,8 +16,8 @@ import onnx
 import pytest
 
 from remote.benchmark import BenchmarkSettings
-from remote.errors import DeviceError, EngineFailed, StaleEngine, TimedOut
-from remote.jetson import measurement, program
+from remote.errors import DeviceError, EngineFailed, StaleEngine
+from remote.jetson import program
 from remote.runtimes import tensorrt
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport.local import LocalTransport
@@ -43,7 +43,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> Jetson:
     monkeypatch.setenv("GAITPRESS_SIMULATED_ROOT", str(board.root))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{kind}"))
     monkeypatch.setattr(tensorrt, "IDLE_S", 0.3)
-    monkeypatch.setattr(measurement, "HOT_C", 65.0)
+    monkeypatch.setattr(tensorrt, "ENERGY_S", 1.0)
     return board
 
 
@@ -156,6 +156,7 @@ def test_a_stale_or_foreign_engine_is_never_loaded(change: str, jetson: Jetson, 
     _, file, engine = build(runtime, tmp_path)
     if change == "upgrade":
         jetson.upgrade()
+        runtime = start()
     elif change == "engine":
         (engine / "engine.plan").write_bytes(b"foreign")
     else:
@@ -227,7 +228,7 @@ def test_what_a_board_cannot_run_is_skipped_and_nothing_runs(jetson: Jetson, tmp
     with pytest.raises(EngineFailed, match="no INT8 hardware"):
         start().check(engine)
     assert build(start(dla_core=0), tmp_path, "fp16", name="dla")[0]["status"] == "skipped"
-    assert jetson.calls == ["trtexec --help"] * 3
+    assert set(jetson.calls) == {"trtexec --help"}
 
 
 @pytest.mark.parametrize(("of", "reason"), [({"opset": 17}, "up to 13 is safe here"), ({"op": "Teleport"}, "Teleport")])
