@@ -16,8 +16,8 @@ CORE = re.compile(r"(\d+)%@(\d+)")
 GPU = re.compile(r"(?<!\S)(GR3D\d*_FREQ) (\d+)%(?:@(\d+|\[[\d,]*\]))?(?!\S)")
 MEMORY_BUS = re.compile(r"(?<!\S)EMC_FREQ (\d+)%(?:@(\d+))?(?!\S)")
 TEMPERATURE = re.compile(r"(?<!\S)([A-Za-z]\w*)@(-?\d+(?:\.\d+)?)C(?:/-?\d+(?:\.\d+)?C)?(?!\S)")
-# Current/average in JetPack 4 to 6, current/average/maximum in 7; the average runs since tegrastats began. A line that is cut
-# off may end like a rail: "RAM 721/3".
+# Current/average in JetPack 4 to 6, current/average/maximum in 7; the average runs since tegrastats began. A line that is
+# cut off may end like a rail: "RAM 721/3".
 RAIL = r"(?<!\S)(?!(?:RAM|SWAP|IRAM) )([A-Z]\w*)"
 POWER = re.compile(rf"{RAIL} (\d+)(?:/\d+){{1,2}}(?!\S)|{RAIL} (\d+)mW(?:/\d+mW){{1,2}}(?!\S)")
 

@@ -38,8 +38,9 @@ class Runtime(Protocol):
                 wants their range.
 
         Returns:
-            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``, ``seconds``,
-            ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an exception.
+            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
+            ``seconds``, ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an
+            exception.
         """
         ...
 

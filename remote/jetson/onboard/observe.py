@@ -87,10 +87,11 @@ def observed(argv, timeout_s):
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines: list = []
 
-    assert child.stdout is not None
+    source = child.stdout
+    assert source is not None
 
     def listen():
-        for line in iter(child.stdout.readline, b""):
+        for line in iter(source.readline, b""):
             lines.append([time.monotonic(), line.decode("utf-8", "replace").rstrip("\r\n")])
 
     listener = threading.Thread(target=listen, daemon=True)
