@@ -52,6 +52,8 @@ class TensorRT:
 
     def facts(self) -> dict[str, Any]:
         """See Runtime. A board is looked at once a connection: it cannot change without breaking it."""
+        if self._known is not None:
+            self.transport.run(["true"], repeatable=True)  # a connection that broke unnoticed is made anew, and forgets
         if self._known is None:
             self._known = self.board.facts(self.options.get("trtexec"))
         return self._known

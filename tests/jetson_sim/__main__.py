@@ -35,9 +35,8 @@ def main() -> None:
         board = Jetson(folder / "root", given.board)
         server = Server(folder / "ssh", key.with_suffix(""), GAITPRESS_SIMULATED_ROOT=str(board.root))
         name = f"simulated-{given.board}"
-        print(
-            f"{board.kind.model}, TensorRT {'.'.join(map(str, board.kind.tensorrt))}: a simulation on this computer. Add it:\n"
-        )
+        version = ".".join(map(str, board.kind.tensorrt))
+        print(f"{board.kind.model}, TensorRT {version}: a simulation on this computer. Add it:\n")
         print(f"    python -m remote add {name} {server.address} --runtime tensorrt --option python={sys.executable}")
         print(f"    python -m remote trust {name}")
         print(f"    python -m remote probe {name}\n")
