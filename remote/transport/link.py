@@ -114,13 +114,13 @@ class Link:
 
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_S):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, EOFError):
                 self._guard.sendall(b"\n")
             if time.monotonic() - self._heard > SILENCE_S:
                 self.close()
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EOFError):
             while self._answers.readline():
                 self._heard = time.monotonic()
         self.close()
@@ -163,7 +163,10 @@ class _Source(io.RawIOBase):
 
     def readinto(self, target: Any) -> int:
         with memoryview(target) as view:
-            data = self._receive(len(view))
+            try:
+                data = self._receive(len(view))
+            except EOFError:
+                return 0  # the connection broke, which the command's status tells
             view[: len(data)] = data
         return len(data)
 
@@ -181,7 +184,7 @@ class _Sink(io.RawIOBase):
         with memoryview(data) as view:
             try:
                 self._channel.sendall(bytes(view))
-            except OSError as error:
+            except (OSError, EOFError) as error:
                 raise BrokenPipeError(str(error)) from None
             return len(view)
 

@@ -18,7 +18,7 @@ from remote.transport import known_hosts
 from remote.transport.known_hosts import HostKey
 from remote.transport.ssh_config import Endpoint
 
-BANNER_TIMEOUT_S = AUTH_TIMEOUT_S = CHANNEL_TIMEOUT_S = 20.0
+HANDSHAKE_TIMEOUT_S = AUTH_TIMEOUT_S = CHANNEL_TIMEOUT_S = 20.0
 KEEPALIVE_S = 15
 
 # What it logs with a traceback is told as an error of ours, in one line.
@@ -75,7 +75,7 @@ def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Jud
     """
     with _told(server):
         connection = paramiko.Transport(_socket(server, through))
-    connection.banner_timeout = BANNER_TIMEOUT_S
+    connection.banner_timeout = server.connect_timeout_s
     connection.auth_timeout = AUTH_TIMEOUT_S
     connection.channel_timeout = CHANNEL_TIMEOUT_S
     connection.daemon = True
@@ -86,7 +86,7 @@ def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Jud
     options.key_types = sorted(options.key_types, key=lambda kind: _type_of_key(kind) not in kinds)
     try:
         with _told(server):
-            connection.start_client(timeout=BANNER_TIMEOUT_S)
+            connection.start_client(timeout=HANDSHAKE_TIMEOUT_S + server.connect_timeout_s)
         key = connection.get_remote_server_key()
         judge(server, name, HostKey(key.get_name(), key.get_base64()))
         connection.set_keepalive(KEEPALIVE_S)

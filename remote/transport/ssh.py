@@ -192,7 +192,7 @@ def _conversation(process: SshProcess) -> Iterator[None]:
 
 
 def _pump(source: IO[bytes], sink: IO[bytes], begin: int, end: int, what: str) -> None:
-    """Copy the bytes from ``begin`` to ``end`` as far as they come and are taken; on a terminal with a bar if it takes long."""
+    """Copy the bytes from ``begin`` to ``end`` as far as they come and are taken; on a terminal with a bar."""
     from tqdm import tqdm
 
     left = end - begin

@@ -41,7 +41,7 @@ class Address:
             port = parts.port
         except ValueError as error:
             raise DeviceError(f"{error}; {example}") from None
-        if parts.scheme != "ssh" or parts.path.strip("/") or parts.query or parts.fragment or not parts.hostname:
+        if text != text.strip() or parts.scheme != "ssh" or parts.path.strip("/") or parts.query or parts.fragment or not parts.hostname:
             raise DeviceError(example)
         if parts.password is not None:
             raise DeviceError("a password does not belong here: use a key, or type it when asked")
@@ -139,8 +139,10 @@ def _endpoint(lines: list[str], address: Address, depth: int) -> Endpoint:
     if proxy == "proxyjump" and found[proxy].lower() != "none":
         if depth >= MAX_JUMPS:
             raise DeviceError(f"ProxyJump of {address.host} goes through more than {MAX_JUMPS} servers, or in a circle")
-        for hop in found[proxy].split(","):
-            jump = _endpoint(lines, Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}"), depth + 1)
+        hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in found[proxy].split(",")]
+        # What `Host *` says of all servers does not lead the one that they go through to itself.
+        for hop in hops if hops[0].host != address.host else []:
+            jump = _endpoint(lines, hop, depth + 1)
             # Only the first is reached by its own configuration, the others through the one before.
             jumps += (*jump.jumps, replace(jump, jumps=())) if not jumps else (replace(jump, jumps=(), proxy_command=None),)
     command = found.get("proxycommand") if proxy == "proxycommand" else None

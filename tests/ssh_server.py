@@ -10,11 +10,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
 
@@ -92,7 +89,8 @@ class Server:
 
     def kill(self) -> None:
         """End the server and all its sessions at once, as when a board loses its power (its commands go on for a while)."""
-        assert self._process
+        if self._process is None or self._process.poll() is not None:
+            return
         # A session is a process of its own, in another process group.
         sessions = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         self._process.kill()
@@ -102,6 +100,17 @@ class Server:
                 if "sshd" in _name(process):
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
+
+
+class Silent:
+    """A port that takes connections and says nothing."""
+
+    def __enter__(self) -> int:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        return self._listener.getsockname()[1]
+
+    def __exit__(self, *exception: object) -> None:
+        self._listener.close()
 
 
 def _descendants(pid: str) -> list[int]:
@@ -130,6 +139,7 @@ class Cutter:
         self.up = 0
         self._target = target
         self._frozen = threading.Event()
+        self._ends: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -137,10 +147,14 @@ class Cutter:
         """Let nothing through any more, in either direction, and tell nobody: a cable is out."""
         self._frozen.set()
 
-    def thaw(self) -> None:
-        self._frozen.clear()
+    def cut(self) -> None:
+        """Cut all connections."""
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Let no new connections in."""
         self._listener.close()
 
     def _serve(self) -> None:
@@ -149,6 +163,7 @@ class Cutter:
                 near, _ = self._listener.accept()
                 self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
+                self._ends += [near, far]
                 allowed = self.after.pop(0) if self.after else None
                 threading.Thread(target=self._copy, args=(near, far, allowed, True), daemon=True).start()
                 threading.Thread(target=self._copy, args=(far, near, None, False), daemon=True).start()
@@ -169,41 +184,3 @@ class Cutter:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the one who logs in, with a key; becomes this process's own."""
-    if SSHD is None:
-        pytest.skip("there is no sshd here (Debian: apt install openssh-server)")
-    home = tmp_path / "client"
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    new_key(home / ".ssh/id_ed25519")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return home
-
-
-@pytest.fixture
-def servers(tmp_path: Path, client: Path) -> Iterator:
-    """Starts servers that let the client in."""
-    started: list[Server] = []
-
-    def start(name: str = "board", known: bool = True, **env: str) -> Server:
-        server = Server(tmp_path / name, client / ".ssh/id_ed25519", **env)
-        started.append(server)
-        if known:
-            with (client / ".ssh/known_hosts").open("a") as file:
-                file.write(server.known)
-        return server
-
-    yield start
-    for server in started:
-        server.kill()
-
-
-@pytest.fixture
-def server(servers) -> Server:
-    """One server, whose key the client knows."""
-    return servers()
