@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.jetson_sim.boards import KINDS
 from tests.jetson_sim.jetson import FAULTS, Jetson
-from tests.remote.ssh_server import SSHD, Server
+from tests.ssh_server import SSHD, Server
 
 
 def main() -> None:

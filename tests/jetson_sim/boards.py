@@ -13,6 +13,7 @@ class Kind:
     Attributes:
         model: as the device tree has it.
         chip: of the device tree's ``compatible``.
+        cpu: implementer and part of its cores.
         release: the first line of /etc/nv_tegra_release.
         tensorrt: its version.
         gpu: as trtexec prints it, with compute capability and number of multiprocessors.
@@ -26,6 +27,7 @@ class Kind:
 
     model: str
     chip: str
+    cpu: tuple[str, str]
     release: str
     tensorrt: tuple[int, int, int]
     gpu: tuple[str, str, int]
@@ -46,6 +48,7 @@ KINDS = {
     "nano": Kind(
         model="NVIDIA Jetson Nano Developer Kit",
         chip="nvidia,tegra210",
+        cpu=("0x41", "0xd07"),
         release="# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64",
         tensorrt=(8, 2, 1),
         gpu=("NVIDIA Tegra X1", "5.3", 1),
@@ -59,6 +62,7 @@ KINDS = {
     "xavier-nx": Kind(
         model="NVIDIA Jetson Xavier NX Developer Kit",
         chip="nvidia,tegra194",
+        cpu=("0x4e", "0x004"),
         release="# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64",
         tensorrt=(8, 5, 2),
         gpu=("Xavier", "7.2", 6),
@@ -72,6 +76,7 @@ KINDS = {
     "orin-nano": Kind(
         model="NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super",
         chip="nvidia,tegra234",
+        cpu=("0x41", "0xd42"),
         release="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
         tensorrt=(10, 3, 0),
         gpu=("Orin", "8.7", 8),

@@ -157,7 +157,9 @@ class Jetson:
         self.write("etc/nv_tegra_release", kind.release + "\n")
         self.write("proc/device-tree/model", kind.model + "\0")
         self.write("proc/device-tree/compatible", f"nvidia,board\0{kind.chip}\0")
-        self.write("proc/cpuinfo", "processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\nFeatures\t: fp asimd\n")
+        implementer, part = kind.cpu
+        core = f"CPU implementer\t: {implementer}\nCPU part\t: {part}\n"
+        self.write("proc/cpuinfo", f"processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\n{core}")
         self.write("proc/meminfo", "MemTotal:        4059288 kB\nMemAvailable:    2903120 kB\n")
         self.write("proc/loadavg", "0.21 0.14 0.09 1/420 8001\n")
         self.write(

@@ -13,10 +13,9 @@ from remote.errors import DeviceError, StaleEngine
 from remote.inventory import Device
 from remote.runtimes import runtime_on, tensorrt
 from tests.jetson_sim.jetson import Jetson
-from tests.remote.ssh_server import Server
 from tests.remote.test_tensorrt import EXAMPLE, SETTINGS, build, matrices
+from tests.ssh_server import Server
 
-pytest_plugins = ["tests.remote.ssh_server"]
 pytestmark = pytest.mark.slow
 
 

@@ -110,6 +110,7 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     assert facts["simulated"] is True
     assert facts["runtime_version"] == ".".join(map(str, board.kind.tensorrt))
     assert (facts["board"], facts["compute_capability"]) == (board.kind.model, board.kind.gpu[1])
+    assert facts["cpu"] in ("Cortex-A57", "Carmel", "Cortex-A78AE")
     described, file, engine = build(runtime, tmp_path)
     assert (described["status"], described["reason"]) == ("ok", None)
     assert described["bytes"] == (engine / "engine.plan").stat().st_size
