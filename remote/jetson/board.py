@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,12 +63,12 @@ class Held:
     Attributes:
         locked: the clocks are locked; None if that was not asked for.
         refused: what was asked for and not reached, and why.
-        put_back: filled at the end: what could not be put back; empty if all could.
+        not_put_back: filled at the end: what could not be put back; empty if all could.
     """
 
     locked: bool | None
     refused: tuple[str, ...]
-    put_back: list[str]
+    not_put_back: list[str]
 
 
 class Board:
@@ -171,7 +172,9 @@ class Board:
                 yield held
             finally:
                 holder.stdin.close()
-                held.put_back.extend(self._heard(holder).get("faults", ()) if answer.get("former") else ())
+                held.not_put_back.extend(self._heard(holder)["faults"] if answer.get("former") else ())
+                for fault in held.not_put_back:
+                    print(f"{self.transport.name}: could not be put back: {fault}", file=sys.stderr)
         finally:
             holder.kill()
 

@@ -151,7 +151,7 @@ def timing(
             "waited_to_cool_s": cooled["waited_s"],
             "throttling": slowed,
             "median_drift": round(drift, 5),
-            "not_put_back": list(held.put_back),
+            "not_put_back": list(held.not_put_back),
             "unreadable": {**before.unreadable, **after.unreadable},
         },
         repeats=[_summary(run) for run in runs],

@@ -144,8 +144,6 @@ class TensorRT:
             after = self.board.state()
             transferred = measured.run(dataclasses.replace(options, transfers=True))[0]
             energy = measured.energy(options, settings.batch)
-        for fault in held.put_back:
-            print(f"{self.transport.name}: could not be put back: {fault}", file=sys.stderr)
         return measurement.timing(runs, transferred, (before, after), cooled, held, energy, settings)
 
     def _flags(self, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:

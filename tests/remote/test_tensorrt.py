@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from remote.benchmark import BenchmarkSettings
 from remote.errors import DeviceError, EngineFailed, StaleEngine
 from remote.jetson import measurement, program
+from remote.jetson.onboard import engines, state
 from remote.runtimes import tensorrt
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport.local import LocalTransport
@@ -370,9 +371,43 @@ def test_what_a_power_cut_left_is_put_back_at_the_next_time(jetson: Jetson, tmp_
     jetson.locked = True
     with start().board.held(None, True) as held:
         assert (jetson.mode, jetson.locked) == (1, True)
-    assert held.put_back == []
+    assert held.not_put_back == []
     assert (jetson.mode, jetson.locked) == (1, False)
     assert not (home / "stored").exists()
+
+
+def test_what_cannot_be_put_back_is_told_and_tried_again(
+    jetson: Jetson, start: Start, capsys: pytest.CaptureFixture
+) -> None:
+    with start().board.held(1, True) as held:
+        jetson.sudo = False
+    assert [fault.partition(":")[0] for fault in held.not_put_back] == ["power mode 0", "clocks"]
+    assert "could not be put back: power mode 0: sudo: a password is required" in capsys.readouterr().err
+    assert jetson.mode == 1
+    with start().board.held(1, True) as held:
+        assert "not put back since an earlier measurement" in held.refused[0]
+    jetson.sudo = True
+    with start().board.held(1, False):
+        assert (jetson.mode, jetson.locked) == (1, False)
+    assert (jetson.mode, jetson.locked) == (0, False)
+
+
+def test_an_engine_that_nobody_asked_for_a_month_makes_room(tmp_path: Path) -> None:
+    for name in ("old", "young", "new"):
+        (tmp_path / f"{name}.built").write_bytes(name.encode())
+    for name in ("old", "young"):
+        engines.keep({"built": str(tmp_path / f"{name}.built"), "path": str(tmp_path / f"{name}.plan"), "known": {}})
+        os.utime(tmp_path / f"{name}.plan", (0, time.time() - 86400 * (31 if name == "old" else 29)))
+    engines.keep({"built": str(tmp_path / "new.built"), "path": str(tmp_path / "new.plan"), "known": {"seconds": 7}})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.plan", "new.plan.json", "young.plan", "young.plan.json"]
+    assert engines.cached({"path": str(tmp_path / "new.plan")})["seconds"] == 7
+    (tmp_path / "new.plan").write_bytes(b"foreign")
+    assert engines.cached({"path": str(tmp_path / "new.plan")}) == {}
+
+
+@pytest.mark.parametrize(("present", "count"), [("0-3\n", 4), ("0\n", 1), ("0-1,4,6-7\n", 5), ("", 0)])
+def test_cores_that_a_power_mode_switches_off_count_too(present: str, count: int) -> None:
+    assert state.cores(present) == count
 
 
 def test_only_one_job_holds_the_power_mode(jetson: Jetson, start: Start) -> None:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import time
+
+DAYS = 30  # an engine that nobody asked for so long goes, for disks of boards are small
 
 
 def cached(request):
@@ -10,7 +13,10 @@ def cached(request):
     try:
         with open(request["path"] + ".json") as file:
             known = json.load(file)
-        return known if known["sha256"] == sha256(request["path"]) else {}
+        if known["sha256"] != sha256(request["path"]):
+            return {}
+        os.utime(request["path"])
+        return known
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -26,7 +32,17 @@ def keep(request):
         json.dump(known, file)
     os.rename(path + ".json.partial", path + ".json")
     os.rename(built, path)
+    _tidy(os.path.dirname(path))
     return known
+
+
+def _tidy(folder):
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if name.endswith(".plan") and time.time() - os.path.getmtime(path) > 86400 * DAYS:
+            os.remove(path)
+            if os.path.exists(path + ".json"):
+                os.remove(path + ".json")
 
 
 def sha256(path):

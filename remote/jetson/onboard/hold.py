@@ -24,7 +24,21 @@ def hold(request):
     said = guard.stdout.readline()
     if not said:
         return _say({"mode": None, "locked": None, "refused": ["another measurement holds the power mode and the clocks"]})
-    answer = {"mode": None, "locked": None, "refused": [], "former": json.loads(said.decode())}
+    former = json.loads(said.decode())
+    answer = {"mode": None, "locked": None, "refused": [], "former": former}
+    if former["faults"]:
+        # What stands in the journal must not be forgotten for the sake of this measurement.
+        answer["refused"] = ["not put back since an earlier measurement: " + fault for fault in former["faults"]]
+    else:
+        _change(request, answer)
+    _say(answer)
+    sys.stdin.readline()
+    guard.stdin.close()
+    return _say(json.loads(guard.stdout.readline().decode() or '{"faults": ["the guard process is gone"]}'))
+
+
+def _change(request, answer):
+    """Write down what is, then set the mode and lock the clocks; ``answer`` gets what was reached."""
     journal: dict = {"mode": None, "clocks": None}
     if request["lock"]:
         stored = f"{request['journal']}.clocks-{os.getpid()}-{int(time.time())}"
@@ -54,10 +68,6 @@ def hold(request):
         answer["locked"] = code == 0
         if code:
             answer["refused"].append("clocks not locked: " + _last(says))
-    _say(answer)
-    sys.stdin.readline()
-    guard.stdin.close()
-    return _say(json.loads(guard.stdout.readline().decode() or '{"faults": ["the guard process is gone"]}'))
 
 
 def present_mode():

@@ -27,13 +27,19 @@ def facts(request):
         "os_release": text(at("etc/os-release")),
         "meminfo": text(at("proc/meminfo")),
         "arch": platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": cores(text(at("sys/devices/system/cpu/present"))) or os.cpu_count(),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
         "looked_for": paths,
         "trtexec": trtexec,
         "trtexec_code": code,
         "trtexec_says": banner[:2000],
     }
+
+
+def cores(present):
+    """The number of cores in a list such as "0-3,5": those that a power mode switches off count too."""
+    ranges = [part.split("-") for part in present.strip().split(",") if part]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
 
 def state(_=None):
