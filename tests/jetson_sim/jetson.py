@@ -18,7 +18,7 @@ TOOLS = {
     "usr/bin/tegrastats": "tegrastats",
     "usr/bin/sudo": "sudo",
 }
-FAULTS = ("missing", "crash", "hang", "oom", "killed", "failed", "full-disk", "silent")
+FAULTS = ("missing", "crash", "hang", "oom", "killed", "failed", "full-disk", "silent", "reboot")
 
 
 class Jetson:
@@ -48,8 +48,6 @@ class Jetson:
         path.unlink(missing_ok=True)
         if name:
             path.write_text(name)
-        executable = self.root / "usr/src/tensorrt/bin/trtexec"
-        executable.chmod(0o644 if name == "missing" else 0o755)
 
     @property
     def mode(self) -> int:
@@ -188,6 +186,8 @@ class Jetson:
             self.write(
                 path,
                 "#!/bin/sh\n"
+                f"if [ {tool} = trtexec ] && grep -qs missing '{self.root}/sim/fault'; then\n"
+                '  echo "$0: not found" >&2; exit 127\nfi\n'
                 f"GAITPRESS_SIMULATED_ROOT='{self.root}' PYTHONPATH='{HERE.parents[1]}' \\\n"
                 f"exec '{sys.executable}' -m tests.jetson_sim.tools.{tool} \"$@\"\n",
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remote.errors import DeviceError, StaleEngine
+from remote.errors import DeviceError, LinkLost, StaleEngine
 from remote.inventory import Device
 from remote.runtimes import runtime_on, tensorrt
 from tests.jetson_sim.jetson import Jetson
@@ -68,6 +68,24 @@ def test_a_board_whose_link_breaks_is_put_back_and_usable_again(tmp_path: Path, 
             behind.start()
     with runtime_on(device, "a test") as runtime:
         assert len(runtime.run(engine, [EXAMPLE], 1)) == 1
+
+
+def test_a_board_that_reboots_while_it_is_measured_loses_nothing(tmp_path: Path, servers) -> None:
+    jetson, _, device = board("orin-nano", tmp_path, servers, lock_clocks=True, power_mode="15W")
+    with runtime_on(device, "a test") as runtime:
+        engine = build(runtime, tmp_path)[2]
+        jetson.fault = "reboot"
+        with pytest.raises(LinkLost):
+            runtime.benchmark(engine, EXAMPLE, SETTINGS)
+    for _ in range(100):
+        if (jetson.mode, jetson.locked) == (1, False):
+            break
+        time.sleep(0.1)
+    assert (jetson.mode, jetson.locked) == (1, False)
+    with runtime_on(device, "a test") as runtime:
+        with pytest.raises(StaleEngine, match=r"l4t: 36.4.3 -> 36.4.4"):
+            runtime.benchmark(engine, EXAMPLE, SETTINGS)
+        assert build(runtime, tmp_path, name="anew")[0]["status"] == "ok"
 
 
 def test_a_board_that_boots_with_another_l4t_refuses_its_old_engines(tmp_path: Path, servers) -> None:

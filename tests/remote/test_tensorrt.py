@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +21,14 @@ from onnx import TensorProto, helper, numpy_helper
 from remote.benchmark import BenchmarkSettings
 from remote.errors import DeviceError, EngineFailed, StaleEngine
 from remote.jetson import measurement, program
+from remote.jetson.nvpmodel import PowerMode
 from remote.jetson.onboard import engines, state
 from remote.runtimes import tensorrt
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport.local import LocalTransport
 from tests.jetson_sim import bindings
 from tests.jetson_sim.jetson import Jetson
+from tests.remote.test_trtexec_command import quantized
 
 SETTINGS = BenchmarkSettings(
     batch=2, threads=1, warmup_s=0.05, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1
@@ -266,6 +270,9 @@ def test_a_measurement_that_fails_is_a_reason_and_the_board_is_as_before(
 
 def test_a_missing_trtexec_is_told_with_the_remedy(jetson: Jetson, start: Start) -> None:
     jetson.fault = "missing"
+    with pytest.raises(DeviceError, match=r"trtexec does not run \(status 127\): .*not found"):
+        start().facts()
+    (jetson.root / "usr/src/tensorrt/bin/trtexec").unlink()
     with pytest.raises(DeviceError, match=r"usr/src/tensorrt/bin/trtexec.*libnvinfer-bin.*`trtexec`"):
         start().facts()
 
@@ -278,6 +285,46 @@ def test_what_a_board_cannot_run_is_skipped_and_nothing_runs(jetson: Jetson, tmp
         start().check(engine)
     assert build(start(dla_core=0), tmp_path, "fp16", name="dla")[0]["status"] == "skipped"
     assert set(jetson.calls) == {"trtexec --help"}
+
+
+def test_a_quantised_network_is_an_int8_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    board = play(tmp_path, monkeypatch, "xavier-nx")
+    runtime = start()
+    file, out = quantized(tmp_path / "q.onnx", TensorProto.INT8), tmp_path / "q"
+    out.mkdir()
+    described = runtime.build(file, out, "int8", 1)
+    assert (described["status"], described["reason"]) == ("ok", None)
+    assert described["flags"]["arguments"] == ["--int8", "--fp16"]
+    [found] = runtime.run(out, [np.array([[0.2, 1.7, -3.4, 300]], np.float32)], 1)
+    np.testing.assert_array_equal(found, [[0, 2, -3, 127]])
+    assert not any("--shapes" in call for call in board.calls)
+
+
+@pytest.mark.parametrize(("version", "status"), [("8502", "ok"), ("7103", "failed")])
+def test_a_calibration_cache_serves_the_tensorrt_that_wrote_it(
+    version: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    board = play(tmp_path, monkeypatch, "xavier-nx")
+    (tmp_path / "calibration.cache").write_text(f"TRT-{version}-EntropyCalibration2\nx: 3c008912\n")
+    described = build(start(), tmp_path, "int8")[0]
+    assert described["status"] == status
+    assert "calibration_sha256" in described["flags"]
+    assert any("--calib=" in call for call in board.calls)
+    assert ("does not match" in (described["reason"] or "")) == (status == "failed")
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8", "3.10", "3.12"])
+def test_the_pythons_of_all_jetpacks_run_the_program(version: str, jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    interpreter = shutil.which(f"python{version}")
+    if not interpreter or subprocess.run([interpreter, "-V"], capture_output=True).returncode:
+        pytest.skip(f"there is no Python {version} here")
+    runtime = start(python=interpreter)
+    assert runtime.facts()["python"] == version
+    with runtime.board.held(1, True) as held:
+        assert held.refused == ()
+        assert runtime.board.state().mode == PowerMode("5W", 1)
+    [found] = runtime.run(build(runtime, tmp_path)[2], [EXAMPLE], 1)
+    assert found.shape == (2, 3)
 
 
 @pytest.mark.parametrize(("of", "reason"), [({"opset": 17}, "up to 13 is safe here"), ({"op": "Teleport"}, "Teleport")])

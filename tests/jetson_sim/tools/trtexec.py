@@ -72,6 +72,8 @@ def device(board: Jetson, log: Log) -> None:
 def broken(board: Jetson, log: Log) -> None:
     """Do what the board's fault makes it do."""
     fault = board.fault
+    if fault == "reboot":
+        reboot(board)
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if fault == "killed":
@@ -86,6 +88,22 @@ def broken(board: Jetson, log: Log) -> None:
             "[TRT] 10: [optimizer.cpp::computeCosts] Error Code 10: Could not find any implementation for node Conv_0.", "E"
         )
         raise Refused("Engine could not be created from network")
+
+
+def reboot(board: Jetson) -> None:
+    """Come up again with another L4T: the SSH session in which this runs is gone, and so is this."""
+    board.fault = None
+    board.upgrade()
+    parents = []
+    process = os.getpid()
+    while process > 1:
+        status = Path(f"/proc/{process}/status").read_text()
+        if status.startswith("Name:\tsshd"):
+            parents.append(process)
+        process = int(status.partition("PPid:")[2].split()[0])
+    for session in parents[:-1]:  # the last one is the server itself
+        os.kill(session, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def save(board: Jetson, path: Path, content: bytes, log: Log) -> None:
