@@ -19,7 +19,7 @@ REMEDY = "python -m remote trust nano"
 
 
 def judged(path: Path, host: str, key: HostKey) -> str:
-    """"" if the key is let through, else what is told."""
+    """ "" if the key is let through, else what is told."""
     try:
         known_hosts.check(known_hosts.read([path]), host, key, REMEDY)
     except HostKeyRefused as refused:
@@ -70,7 +70,9 @@ def test_a_revoked_key_is_refused_even_if_it_is_known(path: Path) -> None:
     assert "REVOKED" in judged(path, "nano", A)
 
 
-@pytest.mark.parametrize("line", ["", "#", "nano", "nano ssh-ed25519", "nano ssh-ed25519 !!!", "@x", "|1|a|b ssh-ed25519 AAAA"])
+@pytest.mark.parametrize(
+    "line", ["", "#", "nano", "nano ssh-ed25519", "nano ssh-ed25519 !!!", "@x", "|1|a|b ssh-ed25519 AAAA"]
+)
 def test_lines_that_say_nothing_are_passed_over(path: Path, line: str) -> None:
     path.parent.mkdir()
     path.write_text(f"{line}\nnano {A.kind} {A.blob}\n")

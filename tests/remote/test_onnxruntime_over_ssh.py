@@ -134,7 +134,9 @@ def orphans(server: Server) -> list[str]:
     return found
 
 
-def test_a_measurement_that_is_ended_from_outside_is_no_result(runtime: Runtime, built: tuple[Path, Path], server: Server) -> None:
+def test_a_measurement_that_is_ended_from_outside_is_no_result(
+    runtime: Runtime, built: tuple[Path, Path], server: Server
+) -> None:
     def end() -> None:
         while not (found := orphans(server)):
             time.sleep(0.05)

@@ -90,7 +90,23 @@ def test_a_program_that_is_not_there_is_told(board: SshTransport) -> None:
     assert board.run(["no-such-program"]).code == 127
 
 
-HOSTILE = ["; touch x", "$(touch x)", "`touch x`", "a\nb", "'", '"', "\\", "-rf", "*", "~", "", "!!", "a=b", "é ", "& touch x"]
+HOSTILE = [
+    "; touch x",
+    "$(touch x)",
+    "`touch x`",
+    "a\nb",
+    "'",
+    '"',
+    "\\",
+    "-rf",
+    "*",
+    "~",
+    "",
+    "!!",
+    "a=b",
+    "é ",
+    "& touch x",
+]
 
 
 @pytest.mark.parametrize("word", HOSTILE)
@@ -395,7 +411,9 @@ def test_a_proxy_command_leads_there_and_its_end_is_the_links(server: Server, cl
     relay += "def up():\n while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
     relay += "while d:=s.recv(65536): os.write(1,d)\n"
     (client / "relay.py").write_text(relay)
-    (client / ".ssh/config").write_text(f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n ProxyCommand python3 ~/relay.py %p\n")
+    (client / ".ssh/config").write_text(
+        f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n ProxyCommand python3 ~/relay.py %p\n"
+    )
     known = f"[127.0.0.1]:{server.port}"
     assert known in (client / ".ssh/known_hosts").read_text()
     with connect("nano", "ssh://nano") as link:

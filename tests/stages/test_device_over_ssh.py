@@ -55,7 +55,9 @@ def test_what_plays_a_board_says_so_in_facts_and_record_whatever_its_entry_says(
     assert world.benchmark()["evidence"] == "simulated"
 
 
-def test_a_device_that_became_another_is_refused_with_the_remedy(world: World, servers: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_device_that_became_another_is_refused_with_the_remedy(
+    world: World, servers: Callable[..., Server], tmp_path: Path
+) -> None:
     world.build()
     root = tmp_path / "played"
     (root / "proc/device-tree").mkdir(parents=True)
