@@ -99,7 +99,7 @@ def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
         monkeypatch.setenv(key, value)
     server = servers(PIP_INDEX_URL=nowhere, PIP_EXTRA_INDEX_URL=nowhere, PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin")
     with connect("nano", server.address) as link:
-        with pytest.raises(DeviceError, match="cannot be installed: there: .*from here: .*option python"):
+        with pytest.raises(DeviceError, match=r"cannot be installed: there: .*from here: .*option python"):
             interpreter.interpreter(link, {})
         assert not interpreter.is_there(link)
 

@@ -116,9 +116,9 @@ def test_a_lock_that_is_lost_with_the_connection_is_taken_again(server: Server, 
 def test_a_device_that_cannot_be_locked_is_told(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(lock, "HOLDER", tmp_path / "holder.py")
     (tmp_path / "holder.py").write_text("raise OSError('no room')\n")
-    with connect("nano", server.address) as link, pytest.raises(DeviceError, match="cannot be locked: OSError: no room"):  # noqa: SIM117
-        with held(link, "a job"):
-            pass
+    said = pytest.raises(DeviceError, match="cannot be locked: OSError: no room")
+    with connect("nano", server.address) as link, said, held(link, "a job"):
+        pass
 
 
 def test_two_devices_on_different_machines_do_not_wait_for_each_other(servers: Callable[..., Server]) -> None:
