@@ -96,7 +96,7 @@ class Link:
             channel.settimeout(BEAT_S)
             channel.recv_exit_status()
             channel.close()
-        except (LinkLost, OSError):
+        except (LinkLost, OSError, EOFError):
             self.close()
 
     def _open(self, command: str) -> paramiko.Channel:
@@ -149,7 +149,8 @@ class SshProcess:
         """See Process."""
         if not self._channel.exit_status_ready() and self._link.alive:
             self._link.end(self._number)
-        self._channel.close()
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.close()
 
 
 class _Source(io.RawIOBase):

@@ -62,7 +62,8 @@ def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transpor
 def close(opened: Sequence[paramiko.Transport]) -> None:
     """Close connections, the last one first."""
     for connection in reversed(opened):
-        connection.close()
+        with contextlib.suppress(OSError, EOFError):
+            connection.close()
 
 
 def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Judge) -> paramiko.Transport:

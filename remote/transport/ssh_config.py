@@ -41,7 +41,14 @@ class Address:
             port = parts.port
         except ValueError as error:
             raise DeviceError(f"{error}; {example}") from None
-        if text != text.strip() or parts.scheme != "ssh" or parts.path.strip("/") or parts.query or parts.fragment or not parts.hostname:
+        if (
+            text != text.strip()
+            or parts.scheme != "ssh"
+            or parts.path.strip("/")
+            or parts.query
+            or parts.fragment
+            or not parts.hostname
+        ):
             raise DeviceError(example)
         if parts.password is not None:
             raise DeviceError("a password does not belong here: use a key, or type it when asked")

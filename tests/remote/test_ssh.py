@@ -324,7 +324,7 @@ def test_a_device_that_stays_away_is_given_up(server: Server, board: SshTranspor
     assert board.home
     server.kill()
     begun = time.monotonic()
-    with pytest.raises(Unreachable, match="nano cannot be reached: .*connection refused"):
+    with pytest.raises(Unreachable, match=r"nano cannot be reached: .*connection refused"):
         board.run(["true"], repeatable=True)
     assert time.monotonic() - begun < 30
 
@@ -397,7 +397,8 @@ def test_a_host_that_is_not_there_is_told(client: Path) -> None:
 def test_an_alias_leads_through_a_second_server(servers: Callable[..., Server], client: Path) -> None:
     first, board = servers("first"), servers("board", WHICH="board")
     (client / ".ssh/config").write_text(
-        f"Host first\n HostName 127.0.0.1\n Port {first.port}\nHost nano\n HostName 127.0.0.1\n Port {board.port}\n ProxyJump first\n"
+        f"Host first\n HostName 127.0.0.1\n Port {first.port}\n"
+        f"Host nano\n HostName 127.0.0.1\n Port {board.port}\n ProxyJump first\n"
     )
     with connect("nano", "ssh://nano") as link:
         assert link.run(["printenv", "WHICH"]).stdout == b"board\n"
