@@ -13,7 +13,7 @@ from remote.errors import DeviceError, LinkLost, StaleEngine
 from remote.inventory import Device
 from remote.runtimes import runtime_on, tensorrt
 from tests.jetson_sim.jetson import Jetson
-from tests.remote.test_tensorrt import EXAMPLE, SETTINGS, build, matrices
+from tests.remote.played import EXAMPLE, SETTINGS, build, matrices
 from tests.ssh_server import Server
 
 pytestmark = pytest.mark.slow
