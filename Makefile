@@ -1,6 +1,6 @@
 # make demo: from nothing to the Pareto table.  make test: the tests.  Both set up .venv by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint bench setup
+.PHONY: help demo test test-slow test-all lint bench setup simulated-jetson
 SHELL := /bin/sh
 
 VENV := .venv
@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL := 2
 CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ "$$n" -gt 2 ] && echo $$n || echo 2)
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engines and a Pareto table
 	snakemake --cores $(CORES) all
@@ -42,6 +42,9 @@ bench: $(STAMP) ## speed and quality, as ratios of one run: one JSON object a be
 	@for file in benchmarks/[a-z]*.py; do \
 		name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name --json || exit 1; \
 	done
+
+simulated-jetson: $(STAMP) ## a Jetson that is only played, behind an SSH server; BOARD=nano, xavier-nx or orin-nano
+	@python -m tests.jetson_sim $(or $(BOARD),orin-nano)
 
 setup: $(STAMP) ## only set up .venv
 

@@ -25,13 +25,19 @@ WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling med
 IDLE_S = 1.0
 
 
-def facts(root=Path("/")):
-    """What engines on this machine depend on; the same on every call, so nothing that moves (clocks, free memory)."""
+def facts(root=None):
+    """What engines on this machine depend on; the same on every call, so nothing that moves (clocks, free memory).
+
+    A machine that plays a board has that board's files below GAITPRESS_SIMULATED_ROOT, and says so: ``simulated``.
+    """
     import onnxruntime
 
+    played = os.environ.get("GAITPRESS_SIMULATED_ROOT")
+    root = root or Path(played or "/")
     cpu = _cpu(_text(root / "proc/cpuinfo"))
     release = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)', _text(root / "etc/os-release"), re.MULTILINE))
     return {
+        **({"simulated": True} if played else {}),
         "arch": platform.machine(),
         "board": _text(root / "proc/device-tree/model").strip("\0\n ") or None,
         "cores": os.cpu_count(),

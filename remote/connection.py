@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, Any
@@ -18,182 +14,155 @@ from typing import IO, Any
 import numpy as np
 
 from remote.errors import DeviceError, EngineFailed
+from remote.transport import Finished, Process, Transport
 
 HERE = Path(__file__).parent
 
 
-class Local:
-    """This machine: paths mean the same here and there."""
+class Agent:
+    """Our scripts on one device, run by one of its Pythons."""
 
-    def call(self, script: str, arguments: Sequence[str] = (), threads: int = 1) -> dict[str, Any]:
-        """Run remote/<script> and return its answer.
+    def __init__(self, link: Transport, python: str):
+        self.link = link
+        self.python = python
+
+    def call(
+        self, script: str, arguments: Sequence[str] = (), threads: int = 1, *, repeatable: bool = False
+    ) -> dict[str, Any]:
+        """Run remote/<script> and return its answer; ``repeatable`` if it may be run again after a lost link.
 
         Raises:
             EngineFailed: it answered with an error or crashed.
+            LinkLost: the connection broke; the script is ended.
             DeviceError: it was ended from outside.
         """
-        done = subprocess.run(_command(script, arguments), env=_environment(threads), capture_output=True, check=False)
+        done = self.link.run(self._command(script, arguments), env=_environment(threads), repeatable=repeatable)
         answer = _answer(done.stdout)
-        if done.returncode or "error" in answer:
-            raise _failure(answer, done.returncode, done.stderr)
+        if done.code or "error" in answer:
+            raise _failure(answer, done)
         return answer
-
-    def cores(self) -> int:
-        """How many cores this process may use."""
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def stream(
         self, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
     ) -> list[np.ndarray]:
-        """Run agent.py over inputs, float32 in and out.
+        """Run agent.py over inputs, which need not fit in memory together; float32 in and out.
+
+        Inputs are sent while the device works at those before them, as many as the connection holds.
 
         Args:
             arguments: of agent.py.
             threads: of each process.
-            inputs: asked for one at a time, so that a data set need not fit in memory.
+            inputs: asked for one at a time.
             processes: how many agents share the inputs; each input is one agent's own, so the outputs are the same.
-
-        Returns:
-            The outputs in the order of the inputs.
 
         Raises:
             EngineFailed: an agent answered with an error or crashed.
+            LinkLost: the connection broke; the agents are ended.
             DeviceError: one was ended from outside.
         """
         shared = _Shared(inputs)
+        command = self._command("agent.py", arguments)
+
+        def work() -> dict[int, np.ndarray]:
+            numbers: list[int] = []
+            outputs = stream(self.link.start(command, _environment(threads)), shared.taken(numbers))
+            return dict(zip(numbers, outputs, strict=True))
+
         outputs: dict[int, np.ndarray] = {}
-
-        def work() -> None:
-            item = shared.next()
-            if item is None:
-                return
-            with tempfile.TemporaryFile() as log, _Agent(arguments, threads, log) as agent:
-                while item is not None:
-                    number, values = item
-                    outputs[number] = agent.answer(np.ascontiguousarray(values, np.float32))
-                    item = shared.next()
-                agent.finish()
-
         with ThreadPoolExecutor(processes) as pool:
             try:
-                for worker in as_completed([pool.submit(work) for _ in range(processes)]):
-                    worker.result()
+                for done in as_completed([pool.submit(work) for _ in range(processes)]):
+                    outputs |= done.result()
             finally:
                 shared.stop()  # after a failure, the others need not go on
         return [outputs[number] for number in range(len(outputs))]
 
+    def _command(self, script: str, arguments: Sequence[str]) -> list[str]:
+        return [self.python, self.link.place(HERE / script), *arguments]
+
+
+def stream(agent: Process, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Give a program inputs and take its outputs, then end it. See Agent.stream for how they go and what is raised."""
+    feeder = _Feeder(agent.stdin, inputs)
+    outputs = []
+    try:
+        while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
+            size = 4 * int(np.prod(shape))
+            values = agent.stdout.read(size)
+            if len(values) < size:
+                break
+            outputs.append(np.frombuffer(values, np.float32).reshape(shape))
+        done = agent.wait()
+        if done.code or line:
+            raise _failure(_answer(line), done)
+    finally:
+        agent.kill()
+        feeder.join()
+    if feeder.fault:
+        raise feeder.fault
+    return outputs
+
 
 class _Shared:
-    """Numbered inputs that several threads take from one iterable, which is run by one of them at a time."""
+    """Inputs that several threads take from one iterable, which is run by one of them at a time."""
 
     def __init__(self, inputs: Iterable[np.ndarray]):
         self._inputs = enumerate(inputs)
         self._lock = threading.Lock()
         self._stopped = False
 
-    def next(self) -> tuple[int, np.ndarray] | None:
-        """The next input with its number from 0; None if there are no more."""
-        with self._lock:
-            try:
-                return None if self._stopped else next(self._inputs, None)
-            except BaseException:
-                self._stopped = True
-                raise
+    def taken(self, numbers: list[int]) -> Iterator[np.ndarray]:
+        """Inputs that nobody else has; their positions are appended to ``numbers``."""
+        while True:
+            with self._lock:
+                try:
+                    item = None if self._stopped else next(self._inputs, None)
+                except BaseException:
+                    self._stopped = True
+                    raise
+            if item is None:
+                return
+            numbers.append(item[0])
+            yield item[1]
 
     def stop(self) -> None:
         """Hand out no more."""
         self._stopped = True
 
 
-class _Ended(Exception):
-    """The agent said something other than an output, or nothing."""
+class _Feeder(threading.Thread):
+    """Writes inputs as the wire has them: a line of JSON with the shape, then the values.
 
-    def __init__(self, line: bytes):
-        super().__init__()
-        self.line = line
+    Attributes:
+        fault: what went wrong with the inputs themselves.
+    """
 
+    def __init__(self, sink: IO[bytes], inputs: Iterable[np.ndarray]):
+        super().__init__(daemon=True)
+        self.fault: Exception | None = None
+        self._sink, self._inputs = sink, inputs
+        self.start()
 
-class _Agent:
-    """agent.py as a process that answers inputs one by one and is gone when the block ends; ``log`` takes what it prints."""
-
-    def __init__(self, arguments: Sequence[str], threads: int, log: IO[bytes]):
-        self._log = log
-        self._process = subprocess.Popen(
-            _command("agent.py", arguments),
-            env=_environment(threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._sink, self._source = self._process.stdin, self._process.stdout
-
-    def __enter__(self) -> _Agent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._source.close()
-        if not self._sink.closed:
-            _quietly_close(self._sink)
-
-    def answer(self, values: np.ndarray) -> np.ndarray:
-        """The output for an input.
-
-        Raises:
-            EngineFailed, DeviceError: as for Local.stream.
-        """
+    def run(self) -> None:
         try:
-            return _exchange(self._sink, self._source, values)
-        except _Ended as ended:
-            raise self._failure(ended.line) from None
-
-    def finish(self) -> None:
-        """Let the process end, which it does well once there are no more inputs.
-
-        Raises:
-            EngineFailed, DeviceError: it did not.
-        """
-        self._sink.close()
-        head = self._source.readline()
-        if self._process.wait() or head:
-            raise self._failure(head)
-
-    def _failure(self, line: bytes) -> DeviceError:
-        code = self._process.wait()
-        self._log.seek(0)
-        return _failure(_answer(line), code, self._log.read())
-
-
-def _exchange(sink: IO[bytes], source: IO[bytes], values: np.ndarray) -> np.ndarray:
-    try:
-        sink.write(json.dumps({"shape": values.shape}).encode() + b"\n")
-        sink.write(values.tobytes())
-        sink.flush()
-    except BrokenPipeError:
-        raise _Ended(source.readline()) from None
-    line = source.readline()
-    shape = _answer(line).get("shape")
-    if shape is None:
-        raise _Ended(line)
-    return np.frombuffer(source.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
-
-
-def _quietly_close(pipe: Any) -> None:
-    # What was still to be sent has no reader any more.
-    with contextlib.suppress(BrokenPipeError):
-        pipe.close()
-
-
-def _command(script: str, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, str(HERE / script), *arguments]
+            for given in self._inputs:
+                values = np.ascontiguousarray(given, np.float32)
+                self._sink.write(json.dumps({"shape": values.shape}).encode() + b"\n" + values.tobytes())
+            self._sink.close()
+        except (BrokenPipeError, ValueError) as error:
+            # The agent reads no more; why, it says itself. A file that was closed under us is a ValueError.
+            if isinstance(error, ValueError) and not self._sink.closed:
+                self.fault = error
+        except Exception as error:
+            self.fault = error
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                self._sink.close()
 
 
 def _environment(threads: int) -> dict[str, str]:
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    return {**os.environ, **dict.fromkeys(pools, str(threads))}
+    return dict.fromkeys(pools, str(threads))
 
 
 def _answer(output: bytes) -> dict[str, Any]:
@@ -204,12 +173,12 @@ def _answer(output: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _failure(answer: dict[str, Any], code: int, log: bytes) -> DeviceError:
+def _failure(answer: dict[str, Any], done: Finished) -> DeviceError:
     if "error" in answer:
         return EngineFailed(answer["error"])
-    if code in (-signal.SIGINT, -signal.SIGTERM):
+    if done.code in (-signal.SIGINT, -signal.SIGTERM):
         return DeviceError("the measuring process was ended from outside; nothing was recorded")
-    if code == -signal.SIGKILL:
+    if done.code == -signal.SIGKILL:
         return EngineFailed("the measuring process was killed (signal 9), most likely because memory ran out")
-    said = log.decode(errors="replace").strip().splitlines()
-    return EngineFailed(f"the measuring process ended with status {code}: {said[-1] if said else 'it said nothing'}")
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return EngineFailed(f"the measuring process ended with status {done.code}: {said[-1] if said else 'it said nothing'}")

@@ -11,3 +11,19 @@ class EngineFailed(DeviceError):
 
 class StaleEngine(DeviceError):
     """An engine is not the one that this device's runtime would build now; it has to be built again."""
+
+
+class HostKeyRefused(DeviceError):
+    """A device's host key is not known, has changed or is revoked."""
+
+
+class LinkLost(DeviceError):
+    """The connection to a device broke, or could not be made again; trying later may help."""
+
+
+class Unreachable(LinkLost):
+    """A device has been tried again and again."""
+
+
+class TimedOut(DeviceError):
+    """A command took longer on the device than it may; it has been ended."""

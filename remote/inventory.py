@@ -14,12 +14,23 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from remote.errors import DeviceError
+from remote.transport.ssh_config import Address
 
 # What a device's name may be: it becomes a folder, a DVC key (hence no dot) and part of a stage's name.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-TRANSPORTS = ("local",)
-RUNTIMES = ("onnxruntime",)
-OPTIONS: dict[str, tuple[str, ...]] = {"onnxruntime": ()}
+OPTIONS: dict[str, dict[str, type]] = {
+    "onnxruntime": {"python": str},
+    "tensorrt": {
+        "power_mode": str,
+        "lock_clocks": bool,
+        "trtexec": str,
+        "workspace_mib": int,
+        "dla_core": int,
+        "python": str,
+    },
+}
+RUNTIMES = tuple(OPTIONS)
+KINDS = {str: "text", bool: "true or false", int: "a whole number, 0 or more"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Device:
 
     Attributes:
         name: the entry's key.
-        transport: how commands reach it; "local" is this machine.
+        transport: how commands reach it; "local" is this machine, all else is ``ssh://[user@]host[:port]``.
         runtime: what builds and runs engines there.
         options: settings of that runtime.
     """
@@ -38,10 +49,16 @@ class Device:
     runtime: str = "onnxruntime"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def evidence(self) -> str:
-        """What a measurement there is worth: "host" is a computer's own processor, not a board."""
-        return {"local": "host"}[self.transport]
+    def evidence(self, facts: Mapping[str, Any]) -> str:
+        """What a measurement there is worth, given the device's facts.
+
+        Returns:
+            "simulated" for what only plays a board, whatever its entry says; "real-device" for a board over SSH; "host"
+            for a computer's own processor.
+        """
+        if facts.get("simulated"):
+            return "simulated"
+        return "real-device" if self.transport != "local" and facts.get("board") else "host"
 
 
 def load(path: Path | str) -> dict[str, Device]:
@@ -52,10 +69,18 @@ def load(path: Path | str) -> dict[str, Device]:
     """
     path = Path(path)
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DeviceError(f"{path}: no such file; it lists the devices") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DeviceError(f"{path}: not text in UTF-8: {error}") from None
+    return _read(text, path)
+
+
+def _read(text: str, path: Path) -> dict[str, Device]:
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         raise DeviceError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict) or not data:
         raise DeviceError(f"{path}: must be a mapping of names to devices, such as `local: {{transport: local}}`")
@@ -78,6 +103,23 @@ def find(path: Path | str, name: str) -> Device:
     return devices[name]
 
 
+def option(runtime: str, key: str, text: str) -> Any:
+    """The value of an option that was typed.
+
+    Raises:
+        DeviceError: there is no such option or it does not take this value.
+    """
+    kind = OPTIONS[runtime].get(key)
+    value: Any = text
+    if kind is bool:
+        value = {"true": True, "false": False}.get(text, text)
+    elif kind is int and text.isdecimal():
+        value = int(text)
+    if fault := _option_fault(runtime, key, value):
+        raise DeviceError(f"option {key}{fault}")
+    return value
+
+
 def add(path: Path | str, device: Device) -> None:
     """Append a device to devices.yaml; what stands there stays as it is.
 
@@ -93,9 +135,46 @@ def add(path: Path | str, device: Device) -> None:
     written = StringIO()
     yaml = YAML()
     yaml.dump({device.name: entry}, written)
-    before = path.read_text(encoding="utf-8")
+    _replace(path, f"{path.read_text(encoding='utf-8').rstrip()}\n\n{written.getvalue()}")
+
+
+def remove(path: Path | str, name: str) -> Device:
+    """Take a device out of devices.yaml; all else there stays as it is, comments included.
+
+    Returns:
+        The device that it was.
+
+    Raises:
+        DeviceError: the file is wrong, has no such entry or no other, or is written so that a person has to do it.
+    """
+    path = Path(path)
+    device = find(path, name)
+    text = path.read_text(encoding="utf-8")
+    data = YAML(typ="rt", pure=True).load(text)
+    left = {key: entry for key, entry in load(path).items() if key != name}
+    if not left:
+        raise DeviceError(f"{path}: {name} is the last device; add another one first")
+    begins = [data.lc.key(key)[0] for key in data]
+    begin = data.lc.key(name)[0]
+    lines = text.splitlines(keepends=True)
+    end = min((line for line in begins if line > begin), default=len(lines))
+    # What stands at the left edge below the entry is about the next one.
+    while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    remaining = "".join(lines[:begin] + lines[end:])
+    try:
+        same = _read(remaining, path) == left
+    except DeviceError:
+        same = False
+    if not same:
+        raise DeviceError(f"{path}: {name} does not stand on lines of its own; take it out by hand")
+    _replace(path, remaining)
+    return device
+
+
+def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(f"{before.rstrip()}\n\n{written.getvalue()}", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 
@@ -111,15 +190,37 @@ def _faults(name: Any, entry: Any) -> list[str]:
             close = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
             faults.append(f"{name}.{key}: unknown key; {hint}")
-    for key, supported in (("transport", TRANSPORTS), ("runtime", RUNTIMES)):
-        if key in entry and entry[key] not in supported:
-            faults.append(f"{name}.{key} = {entry[key]}: must be {' or '.join(supported)}")
+    if fault := _transport_fault(entry.get("transport", Device.transport)):
+        faults.append(f"{name}.transport = {fault}")
+    runtime = entry.get("runtime", Device.runtime)
+    if runtime not in RUNTIMES:
+        return [*faults, f"{name}.runtime = {runtime}: must be {' or '.join(RUNTIMES)}"]
     options = entry.get("options", {})
     if not isinstance(options, dict):
         return [*faults, f"{name}.options = {options}: must be a section, such as {{}}"]
-    runtime = entry.get("runtime", Device.runtime)
-    if isinstance(runtime, str) and runtime in OPTIONS:
-        takes = ", ".join(OPTIONS[runtime]) or "no options"
-        unknown = [key for key in options if key not in OPTIONS[runtime]]
-        faults += [f"{name}.options.{key}: unknown key; {runtime} takes {takes}" for key in unknown]
-    return faults
+    found = ((key, _option_fault(runtime, key, value)) for key, value in options.items())
+    return [*faults, *(f"{name}.options.{key}{fault}" for key, fault in found if fault)]
+
+
+def _transport_fault(transport: Any) -> str | None:
+    if transport == "local":
+        return None
+    if not isinstance(transport, str) or not transport.startswith("ssh://"):
+        return f"{transport}: must be local or ssh://user@host:port, or ssh:// and an alias of ~/.ssh/config"
+    try:
+        Address.parse(transport)
+    except DeviceError as error:
+        # What may be a secret is not shown again.
+        shown = f"ssh://...@{transport.rpartition('@')[2]}" if "@" in transport else transport
+        return f"{shown}: {error}"
+    return None
+
+
+def _option_fault(runtime: str, key: Any, value: Any) -> str | None:
+    known = OPTIONS[runtime]
+    if key not in known:
+        return f": unknown key; {runtime} takes {', '.join(known)}"
+    fits = type(value) is known[key] and not (isinstance(value, int) and value < 0)
+    if not fits or value == "" or (isinstance(value, str) and "\0" in value):
+        return f" = {value}: must be {KINDS[known[key]]}"
+    return None

@@ -20,7 +20,7 @@ from gait.evaluation import protocols, signatures
 from remote import facts, inventory
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed, StaleEngine
-from remote.runtimes import Runtime, runtime_for
+from remote.runtimes import Runtime, runtime_on
 from stages import io, params
 from stages.inputs import add_options, open_data
 
@@ -61,9 +61,16 @@ def benchmark(variant: Variant, where: Inputs, settings: params.Benchmark) -> di
         StageError: the engine has to be built again, or inputs do not belong together.
         DeviceError: the device is no longer what its facts say.
     """
-    start = time.monotonic()
     device = inventory.find(where.devices, variant.device)
-    runtime = runtime_for(device)
+    doing = f"the benchmark of {variant.model}/p{variant.percentile}-{variant.precision}"
+    with runtime_on(device, doing) as runtime:
+        return _measured(variant, device, runtime, where, settings)
+
+
+def _measured(
+    variant: Variant, device: inventory.Device, runtime: Runtime, where: Inputs, settings: params.Benchmark
+) -> dict[str, Any]:
+    start = time.monotonic()
     now = runtime.facts()
     facts.check(variant.device, facts.read(where.facts, variant.device), now)
     signature = io.read_json(where.quantized / "signature.json")
@@ -73,7 +80,7 @@ def benchmark(variant: Variant, where: Inputs, settings: params.Benchmark) -> di
         "status": "ok",
         "reason": None,
         "variant": {**asdict(variant), "dataset": store.dataset},
-        "evidence": device.evidence,
+        "evidence": device.evidence(now),
         "data": store.evidence,
         "size": {
             "onnx_bytes": (where.quantized / "model.onnx").stat().st_size,

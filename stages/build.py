@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from remote import facts, inventory
-from remote.runtimes import runtime_for
+from remote.runtimes import runtime_on
 from stages import io, params
 
 
@@ -26,13 +26,15 @@ def build(
         out: directory to write: the engine, build.json and metrics.json.
         settings: params.yaml.
     """
-    runtime = runtime_for(inventory.find(devices, device))
-    facts.check(device, facts.read(recorded, device), runtime.facts())
+    known = facts.read(recorded, device)
     onnx = quantized / "model.onnx"
     if not onnx.exists():
         raise io.StageError(f"{onnx}: no such file; run `dvc repro` to make it")
-    with io.new_directory(out) as partial:
-        built = runtime.build(onnx, partial, precision, settings.threads.build)
+    doing = f"the build of {quantized.parent.name}/{quantized.name}"
+    with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
+        facts.check(device, known, runtime.facts())
+        shape = io.read_json(quantized / "signature.json")["benchmark_shape"]
+        built = runtime.build(onnx, partial, precision, settings.threads.build, shape)
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
         numbers = {key: value for key, value in measured.items() if value is not None}
         io.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})

@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from remote import facts, inventory
-from remote.runtimes import runtime_for
+from remote.runtimes import runtime_on
 from stages import io
 
 
 def probe(device: str, devices: Path, out: Path) -> None:
     """Write the facts of a device of devices.yaml to a JSON file."""
-    found = runtime_for(inventory.find(devices, device)).facts()
+    with runtime_on(inventory.find(devices, device)) as runtime:
+        found = runtime.facts()
     facts.write(out, found)
     print(f"{device}: {found['cpu']}, {found['cores']} cores, {found['runtime']} {found['runtime_version']}")
 

@@ -57,11 +57,11 @@ def main() -> None:
     models = list(dict.fromkeys(given.model or settings.models))
     for model in models:
         entry_of(settings, model)
-    bench = Bench.find(given.device, DEVICES, FACTS / f"{given.device}.json")
     found = {}
-    for model in models:
-        found[model] = scout_model(model, percentiles, bench, settings)
-        print(f"{summary.table(found[model])}\n" if model != models[-1] else summary.table(found[model]), flush=True)
+    with Bench.find(given.device, DEVICES, FACTS / f"{given.device}.json") as bench:
+        for model in models:
+            found[model] = scout_model(model, percentiles, bench, settings)
+            print(f"{summary.table(found[model])}\n" if model != models[-1] else summary.table(found[model]), flush=True)
     if given.json:
         print(json.dumps(found))
 

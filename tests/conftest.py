@@ -1,5 +1,57 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from tests.ssh_server import SSHD, Server, new_key
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("gaitpress", deadline=None, derandomize=True)
 settings.load_profile("gaitpress")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The lock of this machine as a device is of these tests only: they wait for nobody's measurement."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        yield
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the one who logs in, with a key; becomes this process's own."""
+    if SSHD is None:
+        pytest.skip("there is no sshd here (Debian: apt install openssh-server)")
+    home = tmp_path / "client"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    new_key(home / ".ssh/id_ed25519")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    return home
+
+
+@pytest.fixture
+def servers(tmp_path: Path, client: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers that let the client in."""
+    started: list[Server] = []
+
+    def start(name: str = "board", known: bool = True, **env: str) -> Server:
+        server = Server(tmp_path / name, client / ".ssh/id_ed25519", **env)
+        started.append(server)
+        if known:
+            with (client / ".ssh/known_hosts").open("a") as file:
+                file.write(server.known)
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def server(servers: Callable[..., Server]) -> Server:
+    """One server, whose key the client knows."""
+    return servers()

@@ -37,11 +37,12 @@ BY_NAME = {
     # The stage partition names the content of each model's own losses; those that run them depend on what it says.
     "gait/losses/__init__.py": (),
     "stages/partition.py": ("gait/losses/cross_entropy.py", "gait/losses/triplet.py"),
+    "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
     "stages/reporting/page.py": ("stages/reporting/page.html",),
 }
-# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages. A change here must not
-# cost anybody a week of training.
+# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
+# reached. A change here must not cost anybody a week of training.
 PLUMBING = (
     "stages/io.py",
     "stages/params.py",
@@ -50,6 +51,9 @@ PLUMBING = (
     "compress/errors.py",
     "gait/errors.py",
     "remote/errors.py",
+    "remote/interpreter.py",  # the facts have what it found
+    "remote/lock.py",
+    "remote/transport",
 )
 
 
@@ -95,7 +99,7 @@ def closure(entry: str, models: Iterable[str], root: Path) -> set[str]:
     waiting = [entry]
     while waiting:
         name = waiting.pop()
-        if name in found or name in PLUMBING:
+        if name in found or any(_covers(plumbing, name) for plumbing in PLUMBING):
             continue
         found.add(name)
         concrete = [MODEL.replace("${item.model}", model) for model in models] if name == MODEL else [name]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from remote.benchmark import BenchmarkSettings, Timing
-from remote.connection import Local
 from remote.inventory import Device
+from remote.lock import held
 from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.runtimes.tensorrt import TensorRT
+from remote.transport import connect
 
 
 class Runtime(Protocol):
@@ -21,12 +24,23 @@ class Runtime(Protocol):
         """What engines on the device depend on: processor, system, runtime and its version; nothing that moves."""
         ...
 
-    def build(self, onnx: Path, out: Path, precision: str, threads: int) -> dict[str, Any]:
+    def build(
+        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+    ) -> dict[str, Any]:
         """Build an engine into the existing directory ``out``.
 
+        Args:
+            onnx: the network.
+            out: where the engine goes.
+            precision: of the network: "fp32", "fp16" or "int8".
+            threads: that the build may take.
+            shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
+                wants their range.
+
         Returns:
-            What build.json holds: ``status`` ("ok" or "failed") with ``reason``, ``key``, ``sha256``, ``seconds``,
-            ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an exception.
+            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
+            ``seconds``, ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an
+            exception.
         """
         ...
 
@@ -58,6 +72,17 @@ class Runtime(Protocol):
         ...
 
 
-def runtime_for(device: Device) -> Runtime:
-    """The runtime of a device that the inventory accepted."""
-    return OnnxRuntime(Local())
+@contextmanager
+def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
+    """The runtime of a device that the inventory accepted, over one connection that lasts as long as the context.
+
+    Args:
+        device: an entry of devices.yaml.
+        doing: what for, in words: once all others are done, the device is ours alone. Without it, it may be shared.
+
+    Raises:
+        DeviceError: the device cannot be reached, or not be locked.
+    """
+    runtimes = {"onnxruntime": OnnxRuntime, "tensorrt": TensorRT}
+    with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
+        yield runtimes[device.runtime](link, device.options)

@@ -18,7 +18,7 @@ from compress import export
 from compress.errors import CompressionError
 from remote import facts, inventory
 from remote.errors import EngineFailed
-from remote.runtimes import Runtime, runtime_for
+from remote.runtimes import Runtime, runtime_on
 from stages import describe, io, params
 from stages.benchmark import protocol_of
 from stages.export import write_onnx
@@ -39,18 +39,19 @@ class Bench:
     facts: Mapping[str, Any]
 
     @classmethod
-    def find(cls, name: str, devices: Path, recorded: Path) -> Bench:
-        """The device of an entry of devices.yaml.
+    @contextmanager
+    def find(cls, name: str, devices: Path, recorded: Path) -> Iterator[Bench]:
+        """The device of an entry of devices.yaml; in this context it is ours alone.
 
         Raises:
             DeviceError: there is no such entry, or the facts file ``recorded`` is missing or no longer holds.
         """
         device = inventory.find(devices, name)
-        runtime = runtime_for(device)
         known = facts.read(recorded, name)
-        now = runtime.facts()
-        facts.check(name, known, now)
-        return cls(device, runtime, now)
+        with runtime_on(device, "scouting") as runtime:
+            now = runtime.facts()
+            facts.check(name, known, now)
+            yield cls(device, runtime, now)
 
 
 @dataclass
@@ -138,7 +139,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
             onnx = out / "model.onnx"
             write_onnx(library, pruned, entry, onnx, settings.export)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
-            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build)
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, timed)
             if built["status"] != "ok":
                 raise EngineFailed(built["reason"])
             described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}

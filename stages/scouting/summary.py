@@ -41,7 +41,7 @@ def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) 
         "model": model,
         "device_name": bench.device.name,
         "device": dict(bench.facts),
-        "evidence": bench.device.evidence,
+        "evidence": bench.device.evidence(bench.facts),
         "data": "none",
         "protocol": protocol(settings.benchmark)
         | (turns[0]["timed"] if turns else {})

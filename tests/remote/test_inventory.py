@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remote import inventory
 from remote.errors import DeviceError
@@ -21,7 +23,7 @@ def faults(tmp_path: Path, text: str) -> list[str]:
 
 def test_the_inventory_of_this_repository_has_the_computer_itself() -> None:
     local = inventory.find("remote/devices.yaml", "local")
-    assert (local.transport, local.runtime, local.evidence) == ("local", "onnxruntime", "host")
+    assert (local.transport, local.runtime) == ("local", "onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +37,19 @@ def test_the_inventory_of_this_repository_has_the_computer_itself() -> None:
         ("nano: local", "nano = local: must be a section"),
         ("nano: {transprot: local}", "nano.transprot: unknown key; did you mean transport?"),
         ("nano: {transport: telnet}", "nano.transport = telnet: must be local"),
+        ("nano: {transport: [ssh]}", "nano.transport = ['ssh']: must be local"),
+        ("nano: {transport: 'ssh://'}", "nano.transport = ssh://: must be ssh://user@host:port"),
+        ("nano: {transport: 'ssh://a:secret@b'}", "nano.transport = ssh://...@b: a password does not belong here"),
+        ("nano: {transport: 'ssh://b:99999'}", "nano.transport = ssh://b:99999: "),
+        ("nano: {transport: 'ssh://-oProxyCommand=id'}", "nano.transport = ssh://-oProxyCommand=id: must be"),
+        ("nano: {transport: 'ssh://b/etc/passwd'}", "nano.transport = ssh://b/etc/passwd: must be"),
         ("nano: {runtime: [tensorrt]}", "nano.runtime = ['tensorrt']: must be"),
         ("nano: {options: 3}", "nano.options = 3: must be a section"),
-        ("nano: {options: {fast: true}}", "nano.options.fast: unknown key; onnxruntime takes no options"),
+        ("nano: {options: {fast: true}}", "nano.options.fast: unknown key; onnxruntime takes python"),
+        ("nano: {options: {python: 3}}", "nano.options.python = 3: must be text"),
+        ("nano: {runtime: tensorrt, options: {lock_clocks: 1}}", "nano.options.lock_clocks = 1: must be true or false"),
+        ("nano: {runtime: tensorrt, options: {dla_core: true}}", "nano.options.dla_core = True: must be a whole number"),
+        ("nano: {runtime: tensorrt, options: {workspace_mib: -1}}", "nano.options.workspace_mib = -1: must be a whole"),
     ],
 )
 def test_each_fault_is_told_with_its_key(tmp_path: Path, text: str, said: str) -> None:
@@ -64,6 +76,73 @@ def test_a_device_is_added_below_what_stands_there(tmp_path: Path) -> None:
     assert path.read_text().startswith(GOOD.rstrip())
     assert inventory.load(path) == {"local": Device("local"), "nano-2": Device("nano-2")}
     assert [entry.name for entry in tmp_path.iterdir()] == ["devices.yaml"]
+
+
+LISTED = """# The first comment.
+
+local:  # this one
+  transport: local
+
+# About the nano.
+nano:
+  transport: ssh://me@nano.lan:2222
+  # inside the nano
+  options: {}
+
+# About the xavier.
+xavier: {transport: ssh://xavier}  # a short one
+# The last comment.
+"""
+
+
+def test_a_device_is_taken_out_and_the_comments_of_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "devices.yaml"
+    path.write_text(LISTED)
+    assert inventory.remove(path, "nano") == Device("nano", "ssh://me@nano.lan:2222")
+    begin, end = LISTED.index("nano:\n"), LISTED.index("\n# About the xavier")
+    assert path.read_text() == LISTED[:begin] + LISTED[end:]
+    inventory.remove(path, "xavier")
+    assert list(inventory.load(path)) == ["local"]
+    assert path.read_text().endswith("# The last comment.\n")
+    with pytest.raises(DeviceError, match="the last device"):
+        inventory.remove(path, "local")
+
+
+@given(st.permutations(["a", "b", "c", "d"]), st.integers(0, 3), st.booleans())
+def test_whatever_is_taken_out_the_others_stay_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], gone: int, short: bool
+) -> None:
+    path = tmp_path_factory.mktemp("inventory") / "devices.yaml"
+    entry = "{name}: {{transport: ssh://{name}}}\n" if short else "{name}:\n  transport: ssh://{name}\n\n"
+    path.write_text("".join(f"# {name}\n{entry.format(name=name)}" for name in names))
+    before = inventory.load(path)
+    inventory.remove(path, names[gone])
+    del before[names[gone]]
+    assert inventory.load(path) == before
+    assert [line for line in path.read_text().splitlines() if line.startswith("#")] == [f"# {name}" for name in names]
+
+
+def test_what_is_not_on_lines_of_its_own_is_left_to_a_person(tmp_path: Path) -> None:
+    path = tmp_path / "devices.yaml"
+    path.write_text("{a: {transport: local}, b: {transport: local}}\n")
+    with pytest.raises(DeviceError, match="by hand"):
+        inventory.remove(path, "a")
+    assert list(inventory.load(path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("transport", "facts", "evidence"),
+    [
+        ("local", {"board": None}, "host"),
+        ("local", {"board": "NVIDIA Jetson Nano Developer Kit"}, "host"),
+        ("ssh://nano", {"board": "NVIDIA Jetson Nano Developer Kit"}, "real-device"),
+        ("ssh://server", {"board": None}, "host"),
+        ("ssh://nano", {"board": "NVIDIA Jetson Nano Developer Kit", "simulated": True}, "simulated"),
+        ("local", {"simulated": True}, "simulated"),
+    ],
+)
+def test_the_evidence_is_that_of_the_device_and_not_of_its_entry(transport: str, facts: dict, evidence: str) -> None:
+    assert Device("nano", transport).evidence(facts) == evidence
 
 
 @pytest.mark.parametrize(

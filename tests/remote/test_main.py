@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from remote import inventory
+from tests.ssh_server import Server, new_key
 from tests.toy import ROOT
 
 
@@ -17,14 +20,14 @@ def remote(tmp_path: Path):
 
     def type_(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "remote", "--devices", str(devices), "--facts", str(facts), *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     return type_
 
 
 def test_devices_are_listed_added_and_probed(remote, tmp_path: Path) -> None:
     assert "not probed yet" in remote("list").stdout
-    assert remote("add", "desk").returncode == 0
+    assert remote("add", "desk", "local").returncode == 0
     assert remote("probe", "desk").returncode == 0
     facts = json.loads((tmp_path / "facts/desk.json").read_text())
     row = next(line for line in remote("list").stdout.splitlines() if line.startswith("desk"))
@@ -40,9 +43,140 @@ def test_a_probe_tells_what_changed(remote, tmp_path: Path) -> None:
     assert "changed" not in remote("probe", "local").stdout
 
 
-@pytest.mark.parametrize("arguments", [("probe", "nano"), ("add", "local"), ("add", "No!")])
+@pytest.mark.parametrize(
+    "arguments", [("probe", "nano"), ("add", "local", "local"), ("add", "No!", "local"), ("remove", "nano")]
+)
 def test_a_mistake_is_one_line(remote, arguments: tuple[str, ...]) -> None:
     done = remote(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def nano(remote, servers: Callable[..., Server]) -> Server:
+    """A device whose host key is not known yet; its Python is this one."""
+    server = servers(known=False)
+    done = remote("add", "nano", server.address, "--option", f"python={sys.executable}")
+    assert "python -m remote trust nano" in done.stdout
+    return server
+
+
+def test_a_device_over_ssh_is_added_trusted_checked_probed_and_removed(remote, nano: Server, tmp_path: Path) -> None:
+    refused = remote("probe", "nano")
+    assert refused.returncode == 1
+    assert "python -m remote trust nano" in refused.stderr
+    shown = subprocess.run(["ssh-keygen", "-lf", nano.host_key], capture_output=True, text=True, check=True).stdout.split()[
+        1
+    ]
+    asked = remote("trust", "nano")
+    assert asked.returncode == 1
+    assert shown in asked.stderr
+    assert shown in remote("trust", "nano", "--yes").stdout
+    assert (Path.home() / ".ssh/known_hosts").read_text() == nano.known
+    assert "known already" in remote("trust", "nano").stdout
+    checked = remote("check", "nano")
+    assert checked.returncode == 0, checked.stdout
+    assert {line.split()[0] for line in checked.stdout.splitlines()[:-1]} <= {"ok", "warning"}
+    assert remote("probe", "nano").returncode == 0
+    said = remote("remove", "nano").stdout
+    assert str(tmp_path / "facts/nano.json") in said
+    assert (tmp_path / "facts/nano.json").exists()
+    assert "nano" not in (tmp_path / "devices.yaml").read_text()
+
+
+def test_a_changed_host_key_is_a_fault_that_trust_does_not_mend_by_itself(remote, nano: Server, tmp_path: Path) -> None:
+    remote("trust", "nano", "--yes")
+    nano_known = nano.known
+    nano.kill()
+    nano.settings["HostKey"] = str(new_key(tmp_path / "other"))
+    nano.start()
+    checked = remote("check", "nano")
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("fault    host key     HOST KEY CHANGED")
+    trusted = remote("trust", "nano", "--yes")
+    assert trusted.returncode == 1
+    assert "HOST KEY CHANGED" in trusted.stderr
+    assert (Path.home() / ".ssh/known_hosts").read_text() == nano_known
+
+
+def test_the_key_of_a_server_on_the_way_is_shown_too(remote, servers: Callable[..., Server], client: Path) -> None:
+    first, board = servers("first", known=False), servers("board", known=False)
+    (client / ".ssh/config").write_text(
+        f"Host first\n HostName 127.0.0.1\n Port {first.port}\n"
+        f"Host nano\n HostName 127.0.0.1\n Port {board.port}\n ProxyJump first\n"
+    )
+    assert remote("add", "nano", "nano").returncode == 0
+    assert f":{first.port}: ssh-ed25519" in remote("trust", "nano", "--yes").stdout
+    assert (client / ".ssh/known_hosts").read_text() == first.known + board.known
+
+
+def test_a_check_says_what_to_do_about_each_fault(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if not program.name.startswith(("python", "flock")):
+            (tools / program.name).symlink_to(program)
+    server = servers(PATH=str(tools))
+    remote("add", "nano", server.address, "--runtime", "tensorrt")
+    done = remote("check", "nano")
+    assert done.returncode == 1
+    verdicts = {line[9:21].strip(): (line.split()[0], line[22:]) for line in done.stdout.splitlines()}
+    assert verdicts["tools"] == ("fault", "missing: flock; sudo apt install coreutils findutils grep util-linux")
+    assert verdicts["python"] == ("fault", "no python3 on PATH; sudo apt install python3")
+    assert verdicts["trtexec"][0] == "fault"
+    assert verdicts["link"][0] == verdicts["disk"][0] == "ok"
+
+
+def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+    root = tmp_path / "played"
+    files = {
+        "proc/device-tree/model": "NVIDIA Jetson Orin Nano\0",
+        "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3\n",
+        "usr/src/tensorrt/bin/trtexec": "",
+        "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/curr1_input": "1000\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "schedutil\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "729600\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "1728000\n",
+        "sys/class/devfreq/17000000.ga10b/min_freq": "306000000\n",
+        "sys/class/devfreq/17000000.ga10b/max_freq": "624750000\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "usr/src/tensorrt/bin/trtexec").chmod(0o755)
+    remote("add", "orin", servers(GAITPRESS_SIMULATED_ROOT=str(root)).address, "--runtime", "tensorrt")
+    said = remote("check", "orin").stdout
+    assert "warning  board        SIMULATED NVIDIA Jetson Orin Nano, # R36 (release), REVISION: 4.3" in said
+    assert f"ok       trtexec      {root}/usr/src/tensorrt/bin/trtexec" in said
+    assert "ok       power        read from " in said
+    assert "warning  clocks       not locked (CPU GPU, governor schedutil): times vary; sudo jetson_clocks" in said
+    for which in ("sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq", "sys/class/devfreq/17000000.ga10b/min_freq"):
+        (root / which).write_text((root / which.replace("min", "max")).read_text())
+    assert "ok       clocks       locked (governor schedutil)" in remote("check", "orin").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ssh://a:secret@nano"], "a password does not belong here"),
+        (["a b"], "names are made of letters"),
+        (["nano", "--option", "fast=1"], "unknown key; onnxruntime takes python"),
+        (["nano", "--option", "python"], "must be KEY=VALUE"),
+        (["nano", "--runtime", "tensorrt", "--option", "lock_clocks=1"], "must be true or false"),
+    ],
+)
+def test_what_may_not_be_added_is_told(remote, tmp_path: Path, words: list[str], said: str) -> None:
+    done = remote("add", "nano", *words)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "secret" not in done.stderr
+    assert (tmp_path / "devices.yaml").read_text() == "local: {transport: local}\n"
+
+
+def test_options_are_kept_by_their_type(remote, tmp_path: Path) -> None:
+    options = ["--option", "lock_clocks=true", "--option", "workspace_mib=1024", "--option", "power_mode=MAXN"]
+    assert remote("add", "nano", "board", "--runtime", "tensorrt", *options).returncode == 0
+    found = inventory.find(tmp_path / "devices.yaml", "nano")
+    assert found.transport == "ssh://board"
+    assert found.options == {"lock_clocks": True, "workspace_mib": 1024, "power_mode": "MAXN"}

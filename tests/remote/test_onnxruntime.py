@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 
 from remote.benchmark import BenchmarkSettings
-from remote.connection import Local
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.transport.local import LocalTransport
 from tests.remote.onnx_files import linear
 
 SETTINGS = BenchmarkSettings(
@@ -18,7 +18,7 @@ SETTINGS = BenchmarkSettings(
 
 @pytest.fixture(scope="module")
 def runtime() -> OnnxRuntime:
-    return OnnxRuntime(Local())
+    return OnnxRuntime(LocalTransport(), {})
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from remote import facts, inventory
 from remote.benchmark import BenchmarkSettings, Timing, timing
 from remote.errors import DeviceError
-from remote.runtimes import runtime_for
+from remote.runtimes import runtime_on
 from remote.runtimes.onnxruntime import OnnxRuntime
 from stages import io, scout
 from stages.scouting.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
@@ -122,8 +122,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_small(tmp_path / "params.yaml", **QUICK)
     (tmp_path / "remote").mkdir()
     (tmp_path / "remote/devices.yaml").write_text("local: {transport: local}\n")
-    now = runtime_for(inventory.find(tmp_path / "remote/devices.yaml", "local")).facts()
-    facts.write(tmp_path / "remote/facts/local.json", now)
+    with runtime_on(inventory.find(tmp_path / "remote/devices.yaml", "local")) as runtime:
+        facts.write(tmp_path / "remote/facts/local.json", runtime.facts())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,0 +1,65 @@
+"""An engine on this computer: a directory with the engine's file and build.json, which tells what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from remote.errors import EngineFailed, StaleEngine
+from remote.facts import differences
+
+PARTS = ("onnx_sha256", "flags", "facts")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key(parts: Mapping[str, Any]) -> str:
+    """What an engine depends on, in one word: the network, the flags, and the device's facts."""
+    return hashlib.sha256(json.dumps({part: parts[part] for part in PARTS}, sort_keys=True).encode()).hexdigest()
+
+
+def write(directory: Path, described: Mapping[str, Any]) -> None:
+    """Write build.json."""
+    (directory / "build.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def check(directory: Path, facts: Callable[[], Mapping[str, Any]], onnx: Path | None = None) -> dict[str, Any]:
+    """What build.json holds, once it is sure that the engine is the one that was built, on this device, of that network.
+
+    Loading an engine runs what is in it, so only one of our own, unchanged, is let through.
+
+    Args:
+        directory: the engine's.
+        facts: what the device is now.
+        onnx: the network, if it is to be compared.
+
+    Raises:
+        StaleEngine: it is not.
+        EngineFailed: its build failed or was skipped.
+    """
+    try:
+        described = json.loads((directory / "build.json").read_text(encoding="utf-8"))
+        recorded = key(described)
+    except FileNotFoundError:
+        raise StaleEngine(f"{directory}: there is no build.json; this engine was not built here") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StaleEngine(f"{directory}/build.json is damaged ({error!r})") from None
+    if described.get("status") != "ok":
+        raise EngineFailed(described.get("reason") or "the build failed")
+    if described.get("key") != recorded:
+        raise StaleEngine(f"{directory}/build.json was changed after the build")
+    if changes := differences(described["facts"], facts()):
+        raise StaleEngine(f"{directory} was built for something else ({changes})")
+    if onnx is not None and sha256(onnx) != described["onnx_sha256"]:
+        raise StaleEngine(f"{directory} was built of another network than {onnx}")
+    file = directory / str(described.get("engine"))
+    if not file.is_file() or sha256(file) != described.get("sha256"):
+        raise StaleEngine(f"{file} is not the file that was built")
+    return described

@@ -1,0 +1,169 @@
+"""A Python with numpy and onnxruntime on a device: the one that its entry names, or an environment of our own there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from remote.errors import DeviceError
+from remote.transport import Transport
+
+CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8")
+PACKAGES = ("numpy", "onnxruntime")
+OLDEST = (3, 8)
+# What a Python there says of itself; it need not be one that we can use.
+ABOUT = """
+import json, platform, sys
+try:
+    import ensurepip, venv
+    venvs = True
+except ImportError:
+    venvs = False
+about = {"version": list(sys.version_info[:2]), "implementation": sys.implementation.name, "venvs": venvs}
+about.update(arch=platform.machine(), libc=list(platform.libc_ver()))
+print(json.dumps(about))
+"""
+# Whether an environment is there and is of the Python that it would run with: systems are upgraded.
+THERE = """
+version=$("$1/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
+[ -d "$1/lib/python$version/site-packages/onnxruntime" ]
+"""
+
+
+def interpreter(link: Transport, options: Mapping[str, Any]) -> str:
+    """The path of a Python on the device that has numpy and onnxruntime, installed there if need be.
+
+    Args:
+        link: the way to the device.
+        options: its entry's options; ``python`` names an interpreter that has them.
+
+    Raises:
+        DeviceError: there is no fitting Python, or the packages cannot be installed; says what to do.
+    """
+    if link.python == sys.executable and "python" not in options:
+        return link.python
+    if "python" in options:
+        named = str(options["python"])
+        done = link.run([named, "-c", f"import {', '.join(PACKAGES)}"], repeatable=True)
+        if done.code:
+            raise DeviceError(f"{link.name}: {named} (option python) cannot be used: {_last(done.stderr)}")
+        return named
+    if not is_there(link):
+        place = environment(link)
+        about = suitable(link)
+        print(f"{link.name}: installing {' and '.join(PACKAGES)} into {place} there; once", file=sys.stderr, flush=True)
+        _install(link, about, place)
+    return f"{environment(link)}/bin/python"
+
+
+def environment(link: Transport) -> str:
+    """The folder of our own environment on a device."""
+    return f"{link.home}/python"
+
+
+def is_there(link: Transport) -> bool:
+    """Whether our own environment is on a device and fits its Python."""
+    return link.run(["sh", "-c", THERE, "sh", environment(link)], repeatable=True).code == 0
+
+
+def suitable(link: Transport) -> dict[str, Any]:
+    """The first Python of the device that onnxruntime can be installed for, as it describes itself.
+
+    Raises:
+        DeviceError: there is none; says what there is.
+    """
+    seen = []
+    script = 'for python in "$@"; do printf "%s\\t" "$python"; "$python" -c "$about" 2>/dev/null || echo; done'
+    done = link.run(["sh", "-c", script, "sh", *CANDIDATES], env={"about": ABOUT}, repeatable=True)
+    for line in done.stdout.decode(errors="replace").splitlines():
+        name, _, text = line.partition("\t")
+        try:
+            about = {"name": name, **json.loads(text)}
+        except ValueError:
+            continue
+        version = ".".join(map(str, about["version"]))
+        if tuple(about["version"]) < OLDEST:
+            seen.append(f"{name} is {version}")
+        elif not about["venvs"]:
+            seen.append(f"{name} ({version}) has no venv module: sudo apt install python{version}-venv")
+        else:
+            return about
+    raise DeviceError(
+        f"{link.name}: onnxruntime needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install "
+        "one, or name one that has numpy and onnxruntime with the option python"
+    )
+
+
+def wheel_tags(about: Mapping[str, Any]) -> list[str]:
+    """The options of ``pip download`` that choose wheels for a Python on another machine.
+
+    Raises:
+        DeviceError: no wheels are made for such a machine.
+    """
+    kind, version = about["libc"]
+    found = re.match(r"2\.(\d+)", version)
+    if kind != "glibc" or not found or about["implementation"] != "cpython":
+        raise DeviceError(f"there are no ready packages for {about['implementation']} on {kind or 'this libc'} {version}")
+    arch, number = about["arch"], "".join(map(str, about["version"]))
+    platforms = [f"manylinux_2_{minor}_{arch}" for minor in range(int(found[1]), 16, -1)]
+    platforms += [f"manylinux2014_{arch}", f"manylinux2010_{arch}", f"manylinux1_{arch}", f"linux_{arch}"]
+    tags = [word for platform in platforms for word in ("--platform", platform)]
+    abis = [word for abi in (f"cp{number}", "abi3", "none") for word in ("--abi", abi)]
+    return [
+        "--implementation",
+        "cp",
+        "--python-version",
+        number[0] + "." + number[1:],
+        *abis,
+        *tags,
+        "--only-binary",
+        ":all:",
+    ]
+
+
+def _install(link: Transport, about: Mapping[str, Any], place: str) -> None:
+    partial = f"{link.scratch}/python"
+    python = f"{partial}/bin/python"
+    # It is made under another name and gets its own when it is whole; what can be moved is its Python, not its scripts.
+    done = link.run([about["name"], "-m", "venv", "--clear", partial])
+    if done.code:
+        raise DeviceError(f"{link.name}: no environment can be made there: {_last(done.stderr or done.stdout)}")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
+    own = link.run([*pip, "--retries", "1", "--timeout", "10", *PACKAGES])
+    if own.code:
+        why = _last(own.stderr)
+        print(f"{link.name}: its own pip could not: {why}; sending the packages from here", file=sys.stderr, flush=True)
+        wheels = f"{link.scratch}/wheels"
+        with tempfile.TemporaryDirectory() as folder:
+            for wheel in _download(link.name, about, Path(folder), why):
+                link.send(wheel, f"{wheels}/{wheel.name}")
+        sent = link.run([*pip, "--no-index", "--find-links", wheels, *PACKAGES])
+        if sent.code:
+            raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
+    link.run(["rm", "-rf", "--", place])  # of another Python, that is no more
+    link.run(["mv", "-T", "-n", "--", partial, place])
+    if link.run([f"{place}/bin/python", "-c", f"import {', '.join(PACKAGES)}"]).code:
+        raise DeviceError(f"{link.name}: the environment {place} there does not work; remove it and try again")
+
+
+def _download(name: str, about: Mapping[str, Any], folder: Path, why: str) -> Iterator[Path]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--dest", str(folder)]
+    done = subprocess.run([*command, *wheel_tags(about), *PACKAGES], capture_output=True, check=False)
+    if done.returncode:
+        raise DeviceError(
+            f"{name}: {' and '.join(PACKAGES)} cannot be installed: there: {why}; from here: {_last(done.stderr)}; "
+            "or name a Python that has them with the option python"
+        )
+    yield from sorted(folder.iterdir())
+
+
+def _last(said: bytes) -> str:
+    lines = [line for line in said.decode(errors="replace").strip().splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Error" in line]
+    return (errors or lines or ["it said nothing"])[-1].strip()

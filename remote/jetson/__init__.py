@@ -1,0 +1,1 @@
+"""Jetson boards: the file that runs on one, and the texts of its tools in words a program can use."""

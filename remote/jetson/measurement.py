@@ -1,0 +1,203 @@
+"""From runs of trtexec to a measurement that says how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from remote import benchmark
+from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
+from remote.errors import EngineFailed
+from remote.jetson.board import Held, State
+from remote.trtexec.exports import ExportError, QueryTimes, parse_times
+from remote.trtexec.log import Log, parse
+
+HOT_C = 65.0  # a board hotter than this at the start has not cooled down from what it did before
+SETTLED = 0.01
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process of trtexec.
+
+    Attributes:
+        times: of its timed queries.
+        log: what it printed.
+        began, ended: of the timed part, by the board's clock in seconds; None if the log does not tell.
+        hottest_c: the highest temperature meanwhile, or None.
+        throttling: what slowed the board down meanwhile.
+    """
+
+    times: QueryTimes
+    log: Log
+    began: float | None
+    ended: float | None
+    hottest_c: float | None
+    throttling: Mapping[str, int]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the first quarter of the queries took as long as the rest."""
+        quarter = max(1, len(self.times.latency) // 4)
+        first, rest = self.times.latency[:quarter], self.times.latency[quarter:]
+        return bool(len(rest) and abs(np.median(first) / np.median(rest) - 1) <= SETTLED)
+
+
+def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float) -> Run:
+    """Understand what the board observed.
+
+    Raises:
+        EngineFailed: trtexec failed, crashed, hung, or its times are damaged.
+    """
+    log = parse("\n".join(line for _, line in answer["lines"]))
+    if reason := failure(log, answer["code"], answer["timed_out"]):
+        raise EngineFailed(reason)
+    try:
+        times = parse_times(answer["times"], version, warmup_ms)
+    except ExportError as error:
+        raise EngineFailed(f"trtexec's times cannot be read: {error}") from None
+    moments = {
+        mark: time for time, line in answer["lines"] for mark in ("Starting inference", "Timing trace has") if mark in line
+    }
+    began, ended = moments.get("Starting inference"), moments.get("Timing trace has")
+    return Run(
+        times=times,
+        log=log,
+        began=None if began is None else began + warmup_ms / 1000,
+        ended=ended,
+        hottest_c=answer["hottest_c"],
+        throttling=answer["throttling"],
+    )
+
+
+def failure(log: Log, code: int, timed_out: bool = False) -> str | None:
+    """Why trtexec did not do its work, or None if it did."""
+    if timed_out:
+        return "trtexec hung: it was ended at its time limit"
+    if code == 0 and log.result == "PASSED":
+        return None
+    if log.out_of_memory:
+        return log.reason
+    if code == -9:
+        return "trtexec was killed (signal 9), most likely because memory ran out"
+    if code < 0:
+        return f"trtexec crashed (signal {-code})" + (f": {log.reason}" if log.reason else "")
+    return log.reason or f"trtexec ended with status {code} and no reason"
+
+
+def timing(
+    runs: Sequence[Run],
+    transferred: Run,
+    states: tuple[State, State],
+    cooled: Mapping[str, Any],
+    held: Held,
+    energy: Mapping[str, Any],
+    settings: BenchmarkSettings,
+) -> Timing:
+    """Put a measurement together.
+
+    Args:
+        runs: the repeats, without transfers.
+        transferred: one run with transfers.
+        states: of the board before the first and after the last.
+        cooled: the board's answer to waiting until it is cool.
+        held: what became of power mode and clocks.
+        energy: of an inference, or its reason.
+        settings: how it was measured.
+    """
+    repeats = [run.times.latency.tolist() for run in runs]
+    statistics = benchmark.latency(repeats)
+    medians = [float(np.median(times)) for times in repeats]
+    drift = max(medians) / min(medians) - 1
+    before, after = states
+    slowed = {
+        name: value for run in runs for name, value in run.throttling.items() if value > before.throttling.get(name, 0)
+    }
+    slowed |= {name: value for name, value in before.throttling.items() if not name.startswith("oc")}
+    invalid = benchmark.judge(statistics, 0.0, settings.max_cov)
+    if drift > MAX_DRIFT:
+        invalid.append(f"drift: medians of the repeats differ by {100 * drift:.0f} % (limit {100 * MAX_DRIFT:.0f} %)")
+    if cooled["hottest_c"] is not None and cooled["hottest_c"] > HOT_C:
+        invalid.append(
+            f"hot: still {cooled['hottest_c']:g} °C after {cooled['waited_s']:g} s of waiting (limit {HOT_C:g} °C)"
+        )
+    if slowed:
+        invalid.append(f"throttled: {', '.join(f'{name} {value}' for name, value in sorted(slowed.items()))}")
+    invalid += held.refused
+    if before.mode != after.mode:
+        invalid.append(f"the power mode changed meanwhile: {before.mode} -> {after.mode}")
+    hottest = [run.hottest_c for run in runs if run.hottest_c is not None]
+    return Timing(
+        latency_ms=statistics,
+        throughput_per_s=round(1000 * settings.batch / statistics["mean"], 5),
+        invalid_reasons=invalid,
+        conditions={
+            "power_mode": before.mode.name if before.mode else None,
+            "power_mode_id": before.mode.id if before.mode else None,
+            "clocks_locked": before.locked,
+            "gpu_mhz_before": before.gpu_mhz,
+            "gpu_mhz_after": after.gpu_mhz,
+            "cpu_mhz_before": before.cpu_mhz,
+            "cpu_mhz_after": after.cpu_mhz,
+            "governor": before.governor,
+            "load_before": before.load,
+            "load_after": after.load,
+            "free_memory_mb": before.free_memory_mb,
+            "temperature_c_before": cooled["hottest_c"],
+            "temperature_c": max(hottest) if hottest else None,
+            "waited_to_cool_s": cooled["waited_s"],
+            "throttling": slowed,
+            "median_drift": round(drift, 5),
+            "not_put_back": list(held.not_put_back),
+            "unreadable": {**before.unreadable, **after.unreadable},
+        },
+        repeats=[_summary(run) for run in runs],
+        protocol={
+            "warmup_s": settings.warmup_s,
+            "duration_s": settings.duration_s,
+            "repeats": settings.repeats,
+            "min_queries": settings.min_queries,
+            "max_cov": settings.max_cov,
+            "batch": settings.batch,
+            "session": settings.session,
+            "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
+            "transfers": "none: latency is computing time on the GPU; with_transfers is a run that copies input and output",
+            "with_transfers": _with_transfers(transferred),
+            "enqueue_bound": any(run.log.enqueue_bound for run in runs),
+            "options": _options(runs[0].log),
+        },
+        energy=None if "reason" in energy else energy,
+        energy_reason=energy.get("reason"),
+    )
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    times = run.times.latency
+    return {
+        "p50": round(float(np.median(times)), 5),
+        "mean": round(float(times.mean()), 5),
+        "cov": round(float(times.std() / times.mean()), 5),
+        "queries": len(times),
+        "settled": run.settled,
+        "throughput_qps": run.log.throughput_qps,
+        "enqueue_p50": run.log.summary.get("Enqueue Time", {}).get("median"),
+        "hottest_c": run.hottest_c,
+    }
+
+
+def _options(log: Log) -> list[str]:
+    """The options that trtexec repeats, without those that name files."""
+    words = (log.command or "").split()[1:]
+    return [word for word in words if not word.startswith(("--loadEngine", "--loadInputs", "--exportTimes"))]
+
+
+def _with_transfers(run: Run) -> dict[str, Any]:
+    medians = {"p50": run.times.latency, "compute_p50": run.times.compute}
+    medians |= {"to_device_p50": run.times.to_device, "to_host_p50": run.times.to_host}
+    return {
+        **{name: round(float(np.median(times)), 5) for name, times in medians.items()},
+        "queries": len(run.times.latency),
+    }

@@ -1,0 +1,136 @@
+"""trtexec under observation: its lines and their times, power, temperature and throttling meanwhile."""
+
+import os
+import subprocess
+import threading
+import time
+
+from remote.jetson.onboard.sensors import rails, temperatures, throttling
+from remote.jetson.onboard.tools import text, tool
+
+WATCH_S = 1.0  # between looks at temperatures and throttling while something is measured
+
+
+class Power:
+    """Samples of the rails in a thread, or tegrastats' lines where sysfs has none; times are monotonic seconds."""
+
+    def __init__(self, hz):
+        self.period, self.samples, self.fault = 1 / hz, [], None
+        self._rails, self._tegrastats, self._over = rails(), None, threading.Event()
+        try:
+            for _, read in self._rails:
+                read()
+        except (OSError, ValueError) as error:
+            self.fault, self._rails = f"the INA3221 sensors cannot be read: {error}", []
+        self.source = "ina3221" if self._rails else "tegrastats"
+        self._thread = threading.Thread(target=self._sample if self._rails else self._listen, daemon=True)
+
+    def __enter__(self):
+        if not self._rails and tool("tegrastats"):
+            argv = [tool("tegrastats"), "--interval", str(max(100, int(1000 * self.period)))]
+            self._tegrastats = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        if self._tegrastats:
+            self._tegrastats.kill()
+            self._tegrastats.wait()
+        self._thread.join()
+
+    def _sample(self):
+        due = time.monotonic()
+        while not self._over.is_set():
+            try:
+                values = {name: read() for name, read in self._rails}
+                self.samples.append([time.monotonic(), values])
+            except (OSError, ValueError):
+                pass  # A sensor is busy at times; the next sample comes soon.
+            due += self.period
+            self._over.wait(max(0.0, due - time.monotonic()))
+
+    def _listen(self):
+        if self._tegrastats:
+            for line in iter(self._tegrastats.stdout.readline, b""):
+                self.samples.append([time.monotonic(), line.decode("utf-8", "replace").strip()])
+
+
+class Watch:
+    """The highest temperature and every throttling seen while something runs."""
+
+    def __init__(self):
+        self.hottest_c, self.throttling = None, {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _look(self):
+        while True:
+            degrees = list(temperatures().values()) + ([] if self.hottest_c is None else [self.hottest_c])
+            self.hottest_c = max(degrees) if degrees else None
+            for name, value in throttling().items():
+                self.throttling[name] = max(value, self.throttling.get(name, 0))
+            if self._over.wait(WATCH_S):
+                return
+
+
+def observed(argv, timeout_s):
+    """Run a command; its lines with their times, its exit status (-n for signal n), and whether it took too long."""
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lines: list = []
+
+    source = child.stdout
+    assert source is not None
+
+    def listen():
+        for line in iter(source.readline, b""):
+            lines.append([time.monotonic(), line.decode("utf-8", "replace").rstrip("\r\n")])
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    timed_out = False
+    try:
+        child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    listener.join(5)
+    return {"lines": lines, "code": child.returncode, "timed_out": timed_out}
+
+
+def measure(request):
+    """Run trtexec under observation.
+
+    The request: ``argv``, ``timeout_s``, ``times`` (the file that it writes, read and removed here), and ``power_hz`` with
+    ``idle_s`` to sample power during the run and for so long before and after it.
+    """
+    try:
+        with Watch() as watch:
+            if request.get("power_hz"):
+                with Power(request["power_hz"]) as power:
+                    time.sleep(request["idle_s"])
+                    began = time.monotonic()
+                    answer = observed(request["argv"], request["timeout_s"])
+                    ended = time.monotonic()
+                    time.sleep(request["idle_s"])
+                answer["power"] = {"source": power.source, "samples": power.samples, "fault": power.fault}
+                answer["power"].update(began=began, ended=ended)
+            else:
+                answer = observed(request["argv"], request["timeout_s"])
+        answer.update(hottest_c=watch.hottest_c, throttling=watch.throttling)
+        answer["times"] = text(request["times"]) if request.get("times") else ""
+        return answer
+    finally:
+        if request.get("times") and os.path.exists(request["times"]):
+            os.remove(request["times"])

@@ -1,0 +1,65 @@
+"""Files and tools of a board."""
+
+import os
+import re
+import subprocess
+
+# A board that is only played says so here: the folder with its /etc, /proc, /sys and /usr.
+SIMULATED = os.environ.get("GAITPRESS_SIMULATED_ROOT")
+ROOT = SIMULATED or "/"
+TOOL_S = 60  # how long a tool of the board may take
+
+
+def at(*parts):
+    """A path of the board."""
+    return os.path.join(ROOT, *parts)
+
+
+def text(path):
+    """What a file holds, or "" if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def number(path):
+    """The whole number in a file, or None."""
+    found = re.match(r"\s*(-?\d+)\s*$", text(path))
+    return int(found.group(1)) if found else None
+
+
+def tool(name):
+    """The path of one of the board's tools, or None."""
+    for folder in ("usr/sbin", "usr/bin", "sbin", "bin"):
+        path = at(folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def output(argv, answer=""):
+    """(exit status, what a tool prints); a tool that is missing or hangs has status 127 or 124."""
+    if argv[0] is None:
+        return 127, "there is no such tool"
+    try:
+        done = subprocess.run(
+            argv, input=answer.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TOOL_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 124, f"it did not answer within {TOOL_S} s"
+    except OSError as error:
+        return 127, str(error)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def privileged(argv):
+    """A command with root's rights, without asking for a password."""
+    sudo = tool("sudo")
+    return [sudo, "-n", *argv] if sudo else argv
+
+
+def may_be_root():
+    """Whether commands can run with root's rights."""
+    return output([tool("sudo"), "-n", "true"])[0] == 0 if tool("sudo") else os.geteuid() == 0

@@ -1,0 +1,89 @@
+"""What TensorRT is to do with a network on a board, decided before anything is sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from remote.trtexec.command import BuildOptions, Range
+from remote.trtexec.network import Network
+
+WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2
+WITH_DLA = ("7.2", "8.7")  # of Xavier and Orin; the Orin Nano has none
+MOST = 8  # an engine takes up to so many times the size that it is fastest at, along each free axis
+CALIBRATION = "calibration.cache"  # beside the network, if there is one
+
+
+class Impossible(Exception):
+    """An engine that cannot be, with the status ("skipped" or "failed") and the reason for its record."""
+
+    def __init__(self, status: str, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
+def plan(
+    onnx: Path,
+    network: Network,
+    facts: Mapping[str, Any],
+    precision: str,
+    options: Mapping[str, Any],
+    shape: Sequence[int] | None,
+) -> BuildOptions:
+    """The options of a build; names of files are those on this computer.
+
+    Args:
+        onnx: the network's file.
+        network: what is known of it.
+        facts: of the board.
+        precision: "fp32", "fp16", "int8" or "best".
+        options: of the device: ``workspace_mib`` and ``dla_core``.
+        shape: of the input that the engine is to be fastest at.
+
+    Raises:
+        Impossible: the board cannot run it, or TensorRT would refuse it or compute nonsense.
+    """
+    gpu, capability = facts.get("gpu"), facts.get("compute_capability")
+    dla_core = options.get("dla_core")
+    if precision == "int8" and capability in WITHOUT_INT8:
+        raise Impossible("skipped", f"the GPU ({gpu}, compute capability {capability}) has no INT8 hardware; take fp16")
+    if dla_core is not None and (capability not in WITH_DLA or "Orin Nano" in (facts.get("board") or "")):
+        raise Impossible("skipped", f"{facts.get('board') or gpu} has no DLA; leave out the device's option `dla_core`")
+    if dla_core is not None and precision == "fp32":
+        raise Impossible("skipped", "a DLA core computes in fp16 and int8 only")
+    calibration = onnx.with_name(CALIBRATION)
+    if precision == "int8" and network.unsigned:
+        raise Impossible(
+            "failed",
+            "the network is quantised to unsigned values and TensorRT takes signed ones: set `activations: int8` and "
+            "`weight_bits: 8` under `quantize` in params.yaml",
+        )
+    if precision == "int8" and not network.quantized and not calibration.exists():
+        raise Impossible(
+            "failed", f"the network is not quantised and has no {CALIBRATION}: INT8 would run on made-up ranges"
+        )
+    return BuildOptions(
+        precision=precision,
+        workspace_mib=options.get("workspace_mib"),
+        dla_core=dla_core,
+        calibration=str(calibration) if precision == "int8" and not network.quantized else None,
+        shapes=_ranges(network, shape),
+    )
+
+
+def _ranges(network: Network, shape: Sequence[int] | None) -> dict[str, Range]:
+    free = {name: axes for name, axes in network.inputs.items() if None in axes}
+    if not free:
+        return {}
+    name, axes = next(iter(network.inputs.items()))
+    if len(network.inputs) > 1 or shape is None or len(shape) != len(axes):
+        raise Impossible("failed", f"the input {name} has free axes {axes}, and no shape is known to make it fastest at")
+    best = tuple(axis or wanted for axis, wanted in zip(axes, shape, strict=True))
+    return {
+        name: Range(
+            tuple(axis or 1 for axis in axes),
+            best,
+            tuple(axis or MOST * wanted for axis, wanted in zip(axes, best, strict=True)),
+        )
+    }

@@ -1,0 +1,70 @@
+"""One job at a time on a device: a second one would disturb the first one's times."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from remote.errors import DeviceError, LinkLost
+from remote.transport import Process, Transport
+
+HOLDER = Path(__file__).with_name("lock_holder.py")
+
+
+@contextlib.contextmanager
+def held(link: Transport, doing: str) -> Iterator[None]:
+    """Hold a device, waiting for whoever has it; who that is, is said on standard error.
+
+    The lock is one of the device's own file system, kept by a process there that ends with the connection: neither a client
+    that dies nor a device that boots leaves it behind. A connection that is made again takes it again.
+
+    Args:
+        link: the way to the device.
+        doing: what for, in words, for those who wait.
+    """
+    holders = [_take(link, doing)]
+
+    def again() -> None:
+        holders.append(_take(link, doing))
+
+    link.after_reconnecting.append(again)
+    try:
+        yield
+    finally:
+        link.after_reconnecting.remove(again)
+        for holder in holders:
+            with contextlib.suppress(OSError, LinkLost):
+                holder.stdin.close()
+                holder.wait()
+            holder.kill()
+
+
+def _take(link: Transport, doing: str) -> Process:
+    who = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+    script = link.place(HOLDER)
+    holder = link.start([link.python, script, who, doing])
+    try:
+        while line := holder.stdout.readline():
+            answer = json.loads(line)
+            if answer.get("held"):
+                return holder
+            print(f"{link.name} is busy: {_in_words(answer['waiting_for'])}; waiting", file=sys.stderr, flush=True)
+        holder.stdin.close()
+        said = holder.wait().stderr.decode(errors="replace").strip().splitlines()
+        raise DeviceError(f"{link.name}: the device cannot be locked: {said[-1] if said else 'its lock said nothing'}")
+    except BaseException:
+        holder.kill()
+        raise
+
+
+def _in_words(holder: dict[str, Any]) -> str:
+    seconds = holder.get("seconds")
+    since = f", for {seconds // 60} min {seconds % 60} s now" if isinstance(seconds, int) else ""
+    return f"{holder.get('who')} is at {holder.get('doing')}{since}"

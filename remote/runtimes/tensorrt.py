@@ -1,0 +1,249 @@
+"""TensorRT on a Jetson: engines are built and measured there by its own trtexec.
+
+An engine belongs to one GPU model, one TensorRT and one L4T, so it is always built on the device that runs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remote import engines
+from remote.benchmark import BenchmarkSettings, Timing
+from remote.errors import DeviceError, EngineFailed, TimedOut
+from remote.jetson import measurement, power
+from remote.jetson.board import Board
+from remote.jetson.plan import Impossible, plan
+from remote.transport import Transport
+from remote.trtexec import command, log, network
+from remote.trtexec.command import RunOptions
+
+ENGINE = "engine.plan"
+LONGEST_S = 7200.0  # a build takes minutes, on a Nano up to half an hour
+COOL_S = 180.0  # how long a hot board may take to cool down
+POWER_HZ, IDLE_S, ENERGY_S = 20, 2.0, 3.0
+
+
+class TensorRT:
+    """Builds and runs engines with the trtexec of a board.
+
+    Args:
+        transport: the way to the board.
+        options: of the device: ``power_mode`` (a name), ``lock_clocks``, ``workspace_mib``, ``dla_core``, ``trtexec`` (its
+            path) and ``python`` (an interpreter of the board).
+        longest_s: how long one process of trtexec may take, in seconds.
+    """
+
+    def __init__(self, transport: Transport, options: Mapping[str, Any], longest_s: float = LONGEST_S):
+        self.transport = transport
+        self.options = options
+        self.longest_s = longest_s
+        self.board = Board(transport, options.get("python") or transport.python)
+        self._known: dict[str, Any] | None = None
+        transport.after_reconnecting.append(self._forget)
+
+    def facts(self) -> dict[str, Any]:
+        """See Runtime. A board is looked at once a connection: it cannot change without breaking it."""
+        if self._known is not None:
+            self.transport.run(["true"], repeatable=True)  # a connection that broke unnoticed is made anew, and forgets
+        if self._known is None:
+            self._known = self.board.facts(self.options.get("trtexec"))
+        return self._known
+
+    def _forget(self) -> None:
+        self._known = None
+
+    def build(
+        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """See Runtime. ``threads`` changes nothing: trtexec takes what it needs."""
+        facts = self.facts()
+        described: dict[str, Any] = {
+            "facts": facts,
+            "flags": {"precision": precision},
+            "onnx_sha256": engines.sha256(onnx),
+            "onnx_bytes": onnx.stat().st_size,
+            "engine": ENGINE,
+            "runtime": facts["runtime"],
+            "version": facts["runtime_version"],
+        }
+        nothing = {"seconds": None, "sha256": None, "bytes": None}
+        try:
+            found = network.read(onnx)
+            options = plan(onnx, found, facts, precision, self.options, shape)
+            described["flags"] |= self._flags(facts, options)
+            described["inputs"] = {name: list(axes) for name, axes in found.inputs.items()}
+            described["key"] = engines.key(described)
+            described |= {"status": "ok", "reason": None, **self._built(onnx, out, described["key"], facts, options)}
+        except Impossible as impossible:
+            described |= {"status": impossible.status, "reason": str(impossible), **nothing}
+        except ValueError as error:
+            described |= {"status": "failed", "reason": str(error), **nothing}
+        except EngineFailed as error:
+            newest = network.newest_opset(_version(facts))
+            hint = f" (the network has opset {found.opset}; up to {newest} is safe here: export.opset in params.yaml)"
+            described |= {"status": "failed", "reason": f"{error}{hint if found.opset > newest else ''}", **nothing}
+        described.setdefault("key", engines.key(described))
+        engines.write(out, described)
+        return described
+
+    def check(self, engine: Path, onnx: Path | None = None) -> dict[str, Any]:
+        """See Runtime."""
+        return engines.check(engine, self.facts, onnx)
+
+    def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
+        """See Runtime. By TensorRT's Python bindings where the board has them, else a process of trtexec an input."""
+        described = self.check(engine)
+        version = _version(described["facts"])
+        name, axes = next(iter(described["inputs"].items()))
+        placed = self.transport.place(engine / ENGINE)
+        once = RunOptions(transfers=True, inputs={name: "{input}"}, outputs="{output}", dla_core=self._dla_core)
+        words = command.run(described["facts"]["trtexec"], version, placed, once)
+        request = {
+            "engine": placed,
+            "version": ".".join(map(str, version)),
+            "trtexec": [*words, f"--shapes={name}:{{shape}}"] if None in axes else words,
+            "scratch": self.transport.scratch,
+            "timeout_s": self.longest_s,
+        }
+        return self.board.infer(request, inputs)
+
+    def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
+        """See Runtime.
+
+        First a power mode and clocks as the device's options say, then the board cools down, then processes of trtexec one
+        after the other, then one that copies inputs and outputs, then one whose energy is measured.
+        """
+        described = self.check(engine)
+        facts, [(name, axes)] = described["facts"], described["inputs"].items()
+        values = self._placed_values(example)
+        options = RunOptions(
+            shapes={name: tuple(example.shape)} if None in axes else {},
+            warmup_ms=math.ceil(1000 * settings.warmup_s),
+            duration_s=math.ceil(settings.duration_s),
+            queries=math.ceil(settings.min_queries / settings.repeats),
+            inputs={name: values},
+            dla_core=self._dla_core,
+        )
+        if None not in axes and list(axes) != list(example.shape):
+            raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(example.shape)}")
+        mode = self._mode()
+        measured = _Measured(self, facts, self.transport.place(engine / ENGINE))
+        with self.board.held(mode, bool(self.options.get("lock_clocks"))) as held:
+            cooled = self.board.ask("cool", {"below_c": measurement.HOT_C, "wait_s": COOL_S}, timeout_s=COOL_S + 60)
+            before = self.board.state()
+            runs = [measured.run(options)[0] for _ in range(settings.repeats)]
+            after = self.board.state()
+            transferred = measured.run(dataclasses.replace(options, transfers=True))[0]
+            energy = measured.energy(options, settings.batch)
+        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, settings)
+
+    def _flags(self, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
+        flags: dict[str, Any] = {"arguments": command.build_flags(_version(facts), options)}
+        if options.calibration:
+            flags["calibration_sha256"] = engines.sha256(Path(options.calibration))
+        return flags
+
+    def _built(
+        self, onnx: Path, out: Path, key: str, facts: Mapping[str, Any], options: command.BuildOptions
+    ) -> dict[str, Any]:
+        """Build the engine or take the one that was built before, and bring it here."""
+        kept = f"{self.transport.home}/engines/{key}.plan"
+        known = self.board.ask("cached", {"path": kept})
+        if not known:
+            known = self._build(onnx, kept, facts, options)
+        self.transport.fetch(kept, out / ENGINE, keep=True)
+        if engines.sha256(out / ENGINE) != known["sha256"]:
+            raise DeviceError(f"{self.transport.name}: {kept} changed while it was fetched")
+        return known
+
+    def _build(self, onnx: Path, kept: str, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
+        version, partial = _version(facts), f"{kept}.partial"
+        same = hashlib.sha256("|".join(str(facts[key]) for key in ("board", "gpu", "l4t", "runtime_version")).encode())
+        options = dataclasses.replace(
+            options,
+            calibration=self.transport.place(Path(options.calibration)) if options.calibration else None,
+            timing_cache=f"{self.transport.home}/engines/timing-{same.hexdigest()[:16]}.cache",
+        )
+        words = command.build(facts["trtexec"], version, self.transport.place(onnx), partial, options)
+        self.transport.run(["mkdir", "-p", f"{self.transport.home}/engines"], repeatable=True)
+        try:
+            start = time.monotonic()
+            done = self.transport.run(words, timeout_s=self.longest_s, on_line=_show)
+            took = time.monotonic() - start
+            said = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
+            if reason := measurement.failure(said, done.code):
+                raise EngineFailed(reason)
+            details = {"seconds": said.build_seconds or round(took, 3), "built_on": dict(said.device)}
+            known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, again=False)
+        except TimedOut:
+            raise EngineFailed(f"trtexec hung: it was ended after {self.longest_s:g} s") from None
+        finally:
+            self.transport.run(["rm", "-f", partial], repeatable=True)
+        if not known:
+            raise EngineFailed("trtexec says that it passed and wrote no engine; is the board's disk full?")
+        return known
+
+    def _placed_values(self, example: np.ndarray) -> str:
+        values = self.board.folder / "example.bin"
+        np.ascontiguousarray(example, np.float32).tofile(values)
+        return self.transport.place(values)
+
+    def _mode(self) -> int | None:
+        """The id of the power mode that is asked for.
+
+        Raises:
+            DeviceError: the board has no such mode.
+        """
+        if not (name := self.options.get("power_mode")):
+            return None
+        modes = self.board.state().modes
+        if name not in modes:
+            there = ", ".join(modes) or "none that /etc/nvpmodel.conf tells"
+            raise DeviceError(f"{self.transport.name}: no power mode {name}; there is {there}")
+        return modes[name]
+
+    @property
+    def _dla_core(self) -> int | None:
+        return self.options.get("dla_core")
+
+
+class _Measured:
+    """Runs of one engine on the board under observation."""
+
+    def __init__(self, runtime: TensorRT, facts: Mapping[str, Any], placed: str):
+        self.runtime, self.facts, self.placed = runtime, facts, placed
+
+    def run(self, options: RunOptions, **more: Any) -> tuple[measurement.Run, dict[str, Any]]:
+        version, longest = _version(self.facts), self.runtime.longest_s
+        times = f"{self.runtime.transport.scratch}/times.json"
+        argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, times=times))
+        request = {"argv": argv, "timeout_s": longest, "times": times, **more}
+        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, again=False)
+        return measurement.read_run(answer, version, options.warmup_ms), answer
+
+    def energy(self, options: RunOptions, batch: int) -> dict[str, Any]:
+        """Energy of an inference in a run of its own."""
+        longer = dataclasses.replace(options, duration_s=max(options.duration_s, math.ceil(ENERGY_S)))
+        run, answer = self.run(longer, power_hz=POWER_HZ, idle_s=IDLE_S)
+        if run.began is None or run.ended is None or run.log.queries is None:
+            return {"reason": "trtexec does not tell when it began and ended"}
+        queries, seconds = run.log.queries
+        return power.energy(answer["power"], run.began, run.ended, queries, seconds, batch)
+
+
+def _version(facts: Mapping[str, Any]) -> tuple[int, int, int]:
+    major, minor, patch, *_ = map(int, facts["runtime_version"].split("."))
+    return major, minor, patch
+
+
+def _show(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,142 @@
+"""This machine as a device: commands are processes of ours, and files are where they are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Self
+
+from remote.errors import DeviceError
+from remote.transport import NO_ENVIRONMENT, Finished
+from remote.transport.running import Collector, finish
+
+
+class LocalProcess:
+    """A process of this machine, in a group of its own so that what it starts ends with it. See Process."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]):
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                env={**os.environ, **env},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"{argv[0]!r} cannot be run here: {error}") from None
+        assert self._process.stderr is not None
+        self.errors = Collector(self._process.stderr)
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """See Process."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """See Process."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def wait(self) -> Finished:
+        """See Process."""
+        code = self._process.wait()
+        return Finished(code, b"", self.errors.result())
+
+    def kill(self) -> None:
+        """See Process."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self.errors.result()
+        # What was still to be sent has no reader any more.
+        for stream in (self.stdin, self.stdout, self.errors.stream):
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+
+
+class LocalTransport:
+    """This machine: a path means the same here and there. See Transport."""
+
+    python = sys.executable
+
+    def __init__(self, name: str = "local"):
+        self.name = name
+        self.after_reconnecting: list[Callable[[], None]] = []
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._scratch:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    @property
+    def home(self) -> str:
+        """See Transport."""
+        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gaitpress"
+        home.mkdir(parents=True, exist_ok=True)
+        return str(home)
+
+    @property
+    def scratch(self) -> str:
+        """See Transport; it is where this machine has its temporary files."""
+        self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="gaitpress-")
+        return self._scratch.name
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] = NO_ENVIRONMENT,
+        timeout_s: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+        repeatable: bool = False,
+    ) -> Finished:
+        """See Transport."""
+        process = LocalProcess(argv, env)
+        return finish(process, process.errors, stdin, timeout_s, on_line, Path(argv[0]).name)
+
+    def start(self, argv: Sequence[str], env: Mapping[str, str] = NO_ENVIRONMENT) -> LocalProcess:
+        """See Transport."""
+        return LocalProcess(argv, env)
+
+    def send(self, source: Path, target: str) -> None:
+        """See Transport."""
+        _copy(source, Path(target))
+
+    def place(self, source: Path) -> str:
+        """See Transport."""
+        return str(source.absolute())
+
+    def fetch(self, source: str, target: Path, keep: bool = False) -> None:
+        """See Transport."""
+        _copy(Path(source), target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    except OSError as error:
+        raise DeviceError(f"{target} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+"""Logging in to a server: reaching it through those before it, its host key, and the user's keys or password."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import paramiko
+
+from remote.errors import DeviceError, LinkLost
+from remote.transport import known_hosts
+from remote.transport.known_hosts import HostKey
+from remote.transport.ssh_config import Endpoint
+
+HANDSHAKE_TIMEOUT_S = AUTH_TIMEOUT_S = CHANNEL_TIMEOUT_S = 20.0
+KEEPALIVE_S = 15
+
+# What it logs with a traceback is told as an error of ours, in one line.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if that is not to be trusted.
+Judge = Callable[[Endpoint, str, HostKey], None]
+
+
+def judge_by_known_hosts(device: str) -> Judge:
+    """Lets a server through if the user's known_hosts files have its key."""
+
+    def judge(endpoint: Endpoint, name: str, key: HostKey) -> None:
+        remedy = f"see its fingerprint and accept it by: python -m remote trust {device}"
+        known_hosts.check(known_hosts.read(endpoint.known_hosts), name, key, remedy)
+
+    return judge
+
+
+def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transport]:
+    """Log in to servers, each reached through the one before.
+
+    Returns:
+        The connections to them.
+
+    Raises:
+        LinkLost: one cannot be reached now.
+        DeviceError: a host key is not to be trusted, or one does not let us in.
+    """
+    opened: list[paramiko.Transport] = []
+    try:
+        for server in servers:
+            opened.append(shake_hands(server, opened[-1] if opened else None, judge))
+            _authenticate(opened[-1], server)
+    except BaseException:
+        close(opened)
+        raise
+    return opened
+
+
+def close(opened: Sequence[paramiko.Transport]) -> None:
+    """Close connections, the last one first."""
+    for connection in reversed(opened):
+        with contextlib.suppress(OSError, EOFError):
+            connection.close()
+
+
+def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Judge) -> paramiko.Transport:
+    """Connect to a server and see its host key, without logging in.
+
+    Args:
+        server: where it is.
+        through: the connection to the server before it.
+        judge: decides on its key.
+    """
+    with _told(server):
+        connection = paramiko.Transport(_socket(server, through))
+    connection.banner_timeout = server.connect_timeout_s
+    connection.auth_timeout = AUTH_TIMEOUT_S
+    connection.channel_timeout = CHANNEL_TIMEOUT_S
+    connection.daemon = True
+    name = server.key_name or known_hosts.host_name(server.host, server.port)
+    kinds = {entry.key.kind for entry in known_hosts.known(known_hosts.read(server.known_hosts), name)}
+    options = connection.get_security_options()
+    # A server has keys of several types: it is asked for one that is known.
+    options.key_types = sorted(options.key_types, key=lambda kind: _type_of_key(kind) not in kinds)
+    try:
+        with _told(server):
+            connection.start_client(timeout=HANDSHAKE_TIMEOUT_S + server.connect_timeout_s)
+        key = connection.get_remote_server_key()
+        judge(server, name, HostKey(key.get_name(), key.get_base64()))
+        connection.set_keepalive(KEEPALIVE_S)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _type_of_key(algorithm: str) -> str:
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
+    if through is not None:
+        return through.open_channel("direct-tcpip", (server.host, server.port), ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT_S)
+    if server.proxy_command:
+        ours, theirs = socket.socketpair()
+        # It ends when our end of the pair is closed.
+        with theirs:
+            subprocess.Popen(server.proxy_command, stdin=theirs.fileno(), stdout=theirs.fileno())
+        return ours
+    connected = socket.create_connection((server.host, server.port), timeout=server.connect_timeout_s)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
+@contextlib.contextmanager
+def _told(server: Endpoint) -> Iterator[None]:
+    """Say in one line why a server cannot be reached."""
+    try:
+        yield
+    except socket.gaierror as error:
+        raise DeviceError(f"{server}: no host of this name: {error.strerror}") from None
+    except TimeoutError:
+        raise LinkLost(
+            f"{server}: no answer within {server.connect_timeout_s:g} s; is it on, and in this network?"
+        ) from None
+    except ConnectionRefusedError:
+        raise LinkLost(f"{server}: connection refused; is an SSH server running there, on this port?") from None
+    except paramiko.ChannelException as error:
+        raise LinkLost(f"{server}: the server before it cannot reach it: {error.text}") from None
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        text = getattr(error, "strerror", None) or " ".join(str(error).split()) or "the connection was closed"
+        raise LinkLost(f"{server}: no SSH connection: {text}") from None
+
+
+def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
+    """Offer the configured keys, those of the agent and, on a terminal, a password; nothing of it is kept."""
+    tried = []
+    for name, key in _keys(server):
+        tried.append(name)
+        try:
+            if not connection.auth_publickey(server.user, key):
+                return
+            break  # the key was right, and a password is wanted too
+        except paramiko.AuthenticationException:
+            continue
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            why = " ".join(str(error).split()) or "the connection was closed"
+            raise DeviceError(f"{server}: it let nobody in: {why} (tried: {', '.join(tried)})") from None
+    if sys.stdin is not None and sys.stdin.isatty():
+        try:
+            if not connection.auth_password(server.user, getpass.getpass(f"{server}'s password: ")):
+                return
+        except (paramiko.SSHException, EOFError, OSError):
+            tried.append("a password")
+    offered = ", ".join(tried) or "nothing, for there is no key and no agent"
+    raise DeviceError(
+        f"{server}: permission denied (tried: {offered}); let it know your key: "
+        f"ssh-copy-id -p {server.port} {server.user}@{server.host}"
+    )
+
+
+def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
+    locked = []
+    for path in server.identities:
+        try:
+            yield str(path), paramiko.PKey.from_path(path)
+        except TypeError:
+            locked.append(path)  # it has a passphrase: the agent may know the key
+        except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+            continue
+    with contextlib.suppress(paramiko.SSHException, OSError):
+        for key in paramiko.Agent().get_keys():
+            yield f"the agent's key {key.comment or key.get_name()}", key
+    for path in locked if sys.stdin is not None and sys.stdin.isatty() else []:
+        with contextlib.suppress(ValueError, TypeError, OSError, paramiko.SSHException):
+            yield str(path), paramiko.PKey.from_path(path, getpass.getpass(f"passphrase of {path}: "))

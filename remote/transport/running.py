@@ -1,0 +1,135 @@
+"""Running a started command to its end, the same way whatever carries its streams."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+from collections.abc import Callable
+from typing import IO
+
+from remote.errors import TimedOut
+from remote.transport import Finished, Process
+
+CHUNK = 1 << 16
+
+
+class Collector:
+    """Reads a stream to its end in a thread of its own, so that a full pipe never stops the command.
+
+    Attributes:
+        on_line: called with each line as it comes; may be set later, and is given what has come before.
+    """
+
+    def __init__(self, stream: IO[bytes]):
+        self.stream = stream
+        self._collected = io.BytesIO()
+        self._lock = threading.Lock()
+        self._lines: Lines | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def tell(self, lines: Lines) -> None:
+        """Pass on every line, those that have come already too."""
+        with self._lock:
+            self._lines = lines
+            lines.feed(self._collected.getvalue())
+
+    def result(self) -> bytes:
+        """All of it, once the stream has ended."""
+        self._thread.join()
+        if self._lines:
+            self._lines.end()
+        return self._collected.getvalue()
+
+    def _read(self) -> None:
+        # What closes the stream under us has ended the command.
+        with contextlib.suppress(OSError, ValueError):
+            while chunk := self.stream.read1(CHUNK):  # type: ignore[attr-defined]
+                with self._lock:
+                    self._collected.write(chunk)
+                    if self._lines:
+                        self._lines.feed(chunk)
+
+
+class Lines:
+    """Cuts a stream into lines."""
+
+    def __init__(self, on_line: Callable[[str], None]):
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take some bytes and pass on the lines that end in them."""
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        for line in whole:
+            self._on_line(line.decode(errors="replace").rstrip("\r"))
+
+    def end(self) -> None:
+        """Pass on a last line that has no end."""
+        if self._rest:
+            self.feed(b"\n")
+
+
+def finish(
+    process: Process,
+    errors: Collector,
+    stdin: bytes | None,
+    timeout_s: float | None,
+    on_line: Callable[[str], None] | None,
+    what: str,
+) -> Finished:
+    """Feed a command, read both its streams and wait for its end.
+
+    Args:
+        process: the command, as it was started.
+        errors: what collects its standard error.
+        stdin: its whole standard input.
+        timeout_s: how long it may take.
+        on_line: called with each line of both streams, one at a time.
+        what: the command in words, for messages.
+
+    Raises:
+        TimedOut: it took longer; it has been ended.
+    """
+    if on_line:
+        one_at_a_time = threading.Lock()
+        tell = on_line
+
+        def on_line(line: str) -> None:
+            with one_at_a_time:
+                tell(line)
+
+        errors.tell(Lines(on_line))
+    output = Collector(process.stdout)
+    if on_line:
+        output.tell(Lines(on_line))
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(timeout_s, end) if timeout_s is not None else None
+    feeder = threading.Thread(target=_feed, args=(process.stdin, stdin or b""), daemon=True)
+    try:
+        feeder.start()
+        if timer:
+            timer.start()
+        stdout = output.result()
+        done = process.wait()
+    finally:
+        if timer:
+            timer.cancel()
+        process.kill()
+    if late.is_set():
+        raise TimedOut(f"{what} took longer than {timeout_s:g} s; it was ended")
+    return Finished(done.code, stdout, done.stderr)
+
+
+def _feed(sink: IO[bytes], data: bytes) -> None:
+    # A command need not read what it is given.
+    with contextlib.suppress(OSError, ValueError):
+        sink.write(data)
+    with contextlib.suppress(OSError, ValueError):
+        sink.close()

@@ -1,0 +1,71 @@
+"""What a device's shell does for us (POSIX sh with the usual tools of a Linux): each a script that takes words."""
+
+BEAT_S = 20
+SILENCE_S = 70  # without a beat for so long, a link counts as lost, here and there
+
+# $1: a link's number, or one of its commands', $2: for how many rounds of 0.2 s SIGTERM will do, $3: how many rounds must
+# find nothing before all have ended, for a command may just have been starting.
+_END = r"""
+find_all() { grep -lzE "^GAITPRESS_RUN=$1(\.|$)" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
+end_all() {
+  rounds=0 quiet=0
+  while [ "$quiet" -lt "$3" ] && [ "$rounds" -lt 100 ]; do
+    found=$(find_all "$1")
+    if [ -z "$found" ]; then quiet=$((quiet + 1)); else quiet=0; fi
+    if [ "$rounds" -lt "$2" ]; then signal=TERM; else signal=KILL; fi
+    for process in $found; do kill -s "$signal" "$process" 2>/dev/null; done
+    rounds=$((rounds + 1))
+    sleep 0.2
+  done
+}
+"""
+
+# $1: the link's number. Says where our folder is, answers each beat, and when the link has ended ends what runs over it.
+GUARD = (
+    _END
+    + rf"""
+home="${{XDG_CACHE_HOME:-$HOME/.cache}}/gaitpress"
+umask 077
+mkdir -p "$home/files" "$home/run/$1" || exit 1
+find "$home/run" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {{}} + 2>/dev/null
+find "$home/files" -type f -mtime +30 -exec rm -f {{}} + 2>/dev/null
+printf '%s\n' "$home"
+trap '' HUP PIPE
+while timeout {SILENCE_S} sh -c 'IFS= read -r beat'; do echo; done
+end_all "$1" 50 20
+rm -rf "$home/run/$1"
+"""
+)
+
+# $1: the number of a command.
+KILL = _END + 'end_all "$1" 0 1\n'
+
+# $1: where to, $2: the content's SHA-256, $3: its bytes, $4: how its unfinished part is called. Says "there", or from which
+# byte on it takes the content.
+RECEIVE = r"""
+there() { [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -c1-64)" = "$2" ]; }
+umask 077
+if there "$1" "$2"; then touch -c -- "$1"; echo there; exit 0; fi
+mkdir -p -- "$(dirname -- "$1")" && exec 9>>"$4" || exit 1
+flock 9
+if there "$1" "$2"; then echo there; exit 0; fi
+if [ "$(wc -c <"$4")" -gt "$3" ]; then : >"$4"; fi
+echo "from $(wc -c <"$4")"
+cat >>"$4"
+status=$?
+if [ "$status" -gt 128 ] && [ "$status" -ne 153 ]; then exit 75; fi
+if [ "$status" -ne 0 ]; then rm -f -- "$4"; exit 1; fi
+if [ "$(wc -c <"$4")" -lt "$3" ]; then exit 75; fi
+if ! there "$4" "$2"; then rm -f -- "$4"; echo 'the content did not arrive as it was sent' >&2; exit 75; fi
+mv -f -- "$4" "$1" && echo there
+"""
+
+# $1: the file, $2: from which byte on, $3: where it stays, named by its SHA-256, if anywhere. Says its SHA-256 and bytes
+# first.
+GIVE = r"""
+[ -f "$1" ] || { echo 'no such file' >&2; exit 1; }
+digest=$(sha256sum <"$1" | cut -c1-64)
+if [ -n "$3" ]; then ln -f -- "$1" "$3/$digest" 2>/dev/null; fi
+printf '%s %s\n' "$digest" "$(wc -c <"$1")"
+tail -c "+$(($2 + 1))" -- "$1"
+"""

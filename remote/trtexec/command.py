@@ -1,0 +1,161 @@
+"""Command lines of trtexec for TensorRT 8.0 to 10.x, whose options differ from version to version.
+
+Every option that decides what is measured is given, also where it is the default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+PRECISIONS = ("fp32", "fp16", "int8", "best")
+OLDEST, END = (8, 0), (11, 0)
+
+Version = Sequence[int]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The shapes that an engine takes for an input with free axes, and the one that it is fastest at."""
+
+    least: Shape
+    best: Shape
+    most: Shape
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build an engine.
+
+    Attributes:
+        precision: "fp32" (without TF32), "fp16", "int8" (the rest in fp16) or "best" (whatever is fastest).
+        workspace_mib: scratch memory in MiB that a layer may use; None leaves it to TensorRT.
+        dla_core: the deep-learning accelerator to build for, layers that it lacks going to the GPU; None for the GPU.
+        calibration: an INT8 calibration cache, for networks that are not quantised already.
+        shapes: of the inputs with free axes; none for a network whose axes are all fixed.
+        timing_cache: a file in which TensorRT remembers times of kernels from build to build.
+    """
+
+    precision: str = "fp32"
+    workspace_mib: int | None = None
+    dla_core: int | None = None
+    calibration: str | None = None
+    shapes: Mapping[str, Range] = field(default_factory=dict)
+    timing_cache: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision}: must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
+        if self.calibration and self.precision not in ("int8", "best"):
+            raise ValueError(f"a calibration cache is of no use for {self.precision}")
+        if self.dla_core is not None and self.precision == "fp32":
+            raise ValueError("a DLA core computes in fp16 and int8 only")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run an engine.
+
+    Attributes:
+        shapes: of the inputs with free axes.
+        warmup_ms, duration_s, queries: at least so long a warm-up, so many seconds and so many queries.
+        transfers: whether inputs and outputs are copied to the device and back in every query.
+        inputs: files with the raw values of inputs, by name; else they are random.
+        times, outputs: files to write the queries' times and the outputs to.
+        dla_core: the accelerator that the engine was built for.
+    """
+
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    warmup_ms: int = 0
+    duration_s: int = 0
+    queries: int = 1
+    transfers: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    times: str | None = None
+    outputs: str | None = None
+    dla_core: int | None = None
+
+
+def supported(version: Version) -> bool:
+    """Whether the command lines here fit a version of TensorRT."""
+    return OLDEST <= tuple(version[:2]) < END
+
+
+def build(trtexec: str, version: Version, onnx: str, engine: str, options: BuildOptions) -> list[str]:
+    """The command that builds an engine of an ONNX file and runs nothing.
+
+    Raises:
+        ValueError: the version is not supported.
+    """
+    _check(version)
+    return [
+        trtexec,
+        f"--onnx={onnx}",
+        f"--saveEngine={engine}",
+        *build_flags(version, options),
+        *([f"--calib={options.calibration}"] if options.calibration else []),
+        *([f"--timingCacheFile={options.timing_cache}"] if options.timing_cache else []),
+        "--skipInference" if tuple(version[:2]) >= (8, 6) else "--buildOnly",
+    ]
+
+
+def build_flags(version: Version, options: BuildOptions) -> list[str]:
+    """The part of a build's command line, without names of files, that decides what engine comes out."""
+    flags = {"fp32": ["--noTF32"], "fp16": ["--fp16"], "int8": ["--int8", "--fp16"], "best": ["--best"]}[options.precision]
+    if options.workspace_mib is not None:
+        old = tuple(version[:2]) < (8, 4)
+        flags.append(f"--workspace={options.workspace_mib}" if old else f"--memPoolSize=workspace:{options.workspace_mib}")
+    if options.dla_core is not None:
+        flags += [f"--useDLACore={options.dla_core}", "--allowGPUFallback"]
+    for option, part in (("minShapes", "least"), ("optShapes", "best"), ("maxShapes", "most")):
+        if options.shapes:
+            shapes = {name: getattr(shape, part) for name, shape in options.shapes.items()}
+            flags.append(f"--{option}={_shapes(shapes)}")
+    return flags
+
+
+def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> list[str]:
+    """The command that runs an engine that is there.
+
+    Raises:
+        ValueError: the version is not supported.
+    """
+    _check(version)
+    command = [trtexec, f"--loadEngine={engine}"]
+    if options.shapes:
+        command.append(f"--shapes={_shapes(options.shapes)}")
+    if options.inputs:
+        files = (f"{_name(name)}:{file}" for name, file in options.inputs.items())
+        command.append(f"--loadInputs={','.join(files)}")
+    command += [
+        f"--warmUp={options.warmup_ms}",
+        f"--duration={options.duration_s}",
+        f"--iterations={options.queries}",
+        "--avgRuns=100",
+        "--useSpinWait",
+    ]
+    if not options.transfers:
+        command.append("--noDataTransfers")
+    if options.dla_core is not None:
+        command.append(f"--useDLACore={options.dla_core}")
+    if options.times:
+        command.append(f"--exportTimes={options.times}")
+    if options.outputs:
+        command.append(f"--exportOutput={options.outputs}")
+    return command
+
+
+def _check(version: Version) -> None:
+    if not supported(version):
+        raise ValueError(f"TensorRT {'.'.join(map(str, version))}: versions 8.0 to 10.x are supported")
+
+
+def _shapes(shapes: Mapping[str, Shape]) -> str:
+    return ",".join(f"{_name(name)}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def _name(name: str) -> str:
+    """An input's name as options take it: in quotes if it holds what separates names from what follows."""
+    return name if re.fullmatch(r"[\w./-]+", name) else f"'{name}'"

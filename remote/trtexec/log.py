@@ -1,0 +1,141 @@
+"""What trtexec prints while it builds and measures (TensorRT 8.0 to 10.x)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REASON_LENGTH = 300
+
+BANNER = re.compile(
+    r"&&&& (RUNNING|PASSED|FAILED|WAIVED) TensorRT\.trtexec(?: \[TensorRT v(\d+)\])?(?: \[b(\d+)\])?(?: # (.*))?"
+)
+LINE = re.compile(r"^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[([IWEFV])\]\s?(.*)$")
+SUMMARY = re.compile(r"^([A-Z][\w /-]*?): (min = .*)$")
+STATISTIC = re.compile(r"([a-z]\w*(?:\(\d+(?:\.\d+)?%\))?) = (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ms)?(?=,|\s|$)")
+NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|OutOfMemory|std::bad_alloc|cudaErrorMemoryAllocation|insufficient memory|Cannot allocate memory",
+    re.IGNORECASE,
+)
+# The last lines before the end say only that something was wrong.
+CONSEQUENCES = re.compile(
+    r"^(Engine could not be created|Engine set up failed|Inference set up failed|Could not (create|build) engine|"
+    r"Failed to (create|build) engine|Engine loading failed|Engine deserialization failed)"
+)
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log, whole or cut off anywhere.
+
+    Attributes:
+        version: TensorRT's version, such as (8, 2, 1), or None.
+        build: its build number (from 10.4), or None.
+        result: "PASSED", "FAILED", "WAIVED", or None if it ended before.
+        command: the command line as trtexec repeats it.
+        summary: statistics by the line's name ("Latency", "GPU Compute Time", ...), in ms, by their own names ("min",
+            "median", "percentile(99%)", ...).
+        throughput_qps: queries a second.
+        queries: of the timed part, and its seconds, or None.
+        device: what is printed of the GPU, such as {"Selected Device": "Orin", "Compute Capability": "8.7"}.
+        build_seconds: how long the engine took to build, or None.
+        warnings: lines of level W.
+        errors: lines of level E and F.
+        out_of_memory: memory ran out.
+        enqueue_bound: trtexec warns that the processor could not keep the GPU busy.
+    """
+
+    version: tuple[int, int, int] | None
+    build: int | None
+    result: str | None
+    command: str | None
+    summary: Mapping[str, Mapping[str, float]]
+    throughput_qps: float | None
+    queries: tuple[int, float] | None
+    device: Mapping[str, str]
+    build_seconds: float | None
+    warnings: tuple[str, ...]
+    errors: tuple[str, ...]
+    out_of_memory: bool
+    enqueue_bound: bool
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, in one line, or None if nothing points to a failure."""
+        memory = next((error for error in self.errors if OUT_OF_MEMORY.search(error)), None)
+        if memory or self.out_of_memory:
+            return f"out of memory: {_brief(memory)}" if memory else "out of memory"
+        telling = [error for error in self.errors if not CONSEQUENCES.match(error)]
+        if telling or self.errors:
+            return _brief((telling or list(self.errors))[0])
+        return "trtexec says only that it failed" if self.result == "FAILED" else None
+
+
+def parse(text: str) -> Log:
+    """Read a log; lines that are not known are passed over, lines after the result are read like all others."""
+    version = build = result = command = throughput = queries = seconds = None
+    summary: dict[str, dict[str, float]] = {}
+    device: dict[str, str] = {}
+    levels: dict[str, list[str]] = {}
+    in_device = False
+    for line in text.splitlines():
+        if banner := BANNER.match(line.strip()):
+            version = parse_version(banner[2]) or version
+            build = int(banner[3]) if banner[3] else build
+            command = banner[4] or command
+            result = banner[1] if banner[1] != "RUNNING" else result
+            continue
+        found = LINE.match(line)
+        level, words = (found[1], found[2].strip()) if found else ("", line.strip())
+        levels.setdefault(level, []).append(words)
+        if words.startswith("==="):
+            in_device = words == "=== Device Information ==="
+        elif statistics := SUMMARY.match(words):
+            summary[statistics[1]] = {name: float(value) for name, value in STATISTIC.findall(statistics[2])}
+        elif in_device and (pair := re.match(r"^([\w ()-]+): (\S.*)$", words)):
+            device[pair[1]] = pair[2]
+        elif number := re.match(rf"^Throughput: {NUMBER} qps", words):
+            throughput = float(number[1])
+        elif numbers := re.match(rf"^Timing trace has (\d+) queries over {NUMBER} s", words):
+            queries = int(numbers[1]), float(numbers[2])
+        elif number := re.match(rf"^Engine built in {NUMBER} sec", words):
+            seconds = float(number[1])
+    warnings = levels.get("W", [])
+    return Log(
+        version=version,
+        build=build,
+        result=result,
+        command=command,
+        summary=summary,
+        throughput_qps=throughput,
+        queries=queries,
+        device=device,
+        build_seconds=seconds,
+        warnings=tuple(warnings),
+        errors=tuple(words for level in "EF" for words in levels.get(level, ()) if words),
+        out_of_memory=any(OUT_OF_MEMORY.search(words) for level in ("E", "F", "") for words in levels.get(level, ())),
+        enqueue_bound=any("may be bound by Enqueue Time" in words for words in warnings),
+    )
+
+
+def parse_version(digits: str | None) -> tuple[int, int, int] | None:
+    """The version in a banner's number: "8201" is 8.2.1, "100300" is 10.3.0."""
+    if not digits or not 4 <= len(digits) <= 6:
+        return None
+    number = int(digits)
+    return (
+        (number // 10000, number // 100 % 100, number % 100)
+        if number >= 100000
+        else (
+            number // 1000,
+            number // 100 % 10,
+            number % 100,
+        )
+    )
+
+
+def _brief(text: str | None) -> str:
+    words = re.sub(r"\s+", " ", text or "")
+    return words if len(words) <= REASON_LENGTH else f"{words[:REASON_LENGTH]} ..."

@@ -1,0 +1,68 @@
+"""What must be known of an ONNX file before TensorRT gets it: its inputs, and whether and how it is quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Highest ONNX operator set that a TensorRT version reads for sure, in descending order of versions.
+OPSETS = (((10, 13), 24), ((10, 0), 20), ((8, 4), 17), ((8, 0), 13))
+
+
+@dataclass(frozen=True)
+class Network:
+    """An ONNX network.
+
+    Attributes:
+        opset: its operator set.
+        inputs: for each input, its axes; None for one that is free.
+        output: name of the first output.
+        quantized: it holds QuantizeLinear or DequantizeLinear.
+        unsigned: a quantised tensor has unsigned values, which TensorRT does not take.
+    """
+
+    opset: int
+    inputs: Mapping[str, tuple[int | None, ...]]
+    output: str
+    quantized: bool
+    unsigned: bool
+
+
+def read(path: Path) -> Network:
+    """Read an ONNX file without running anything of it.
+
+    Raises:
+        ValueError: it is no ONNX file.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError:
+        raise ValueError(f"{path.name} is no ONNX file") from None
+    graph = model.graph
+    constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    linear = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    zero_points = [constants.get(node.input[2]) for node in linear if len(node.input) > 2]
+    if not graph.input or not graph.output:
+        raise ValueError(f"{path.name} has no input or no output")
+    return Network(
+        opset=max((imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx")), default=0),
+        inputs={
+            value.name: tuple(axis.dim_value or None for axis in value.type.tensor_type.shape.dim)
+            for value in graph.input
+            if value.name not in constants
+        },
+        output=graph.output[0].name,
+        quantized=bool(linear),
+        # Without a zero point the values are unsigned bytes.
+        unsigned=any(len(node.input) < 3 and node.op_type == "QuantizeLinear" for node in linear)
+        or onnx.TensorProto.UINT8 in zero_points,
+    )
+
+
+def newest_opset(version: tuple[int, ...]) -> int:
+    """The highest operator set that a version of TensorRT reads for sure."""
+    return next(opset for first, opset in OPSETS if version[:2] >= first)

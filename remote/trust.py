@@ -1,0 +1,62 @@
+"""Making a device's host key known: seen, compared by a person, then kept in the user's own known_hosts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from remote.errors import DeviceError
+from remote.inventory import Device
+from remote.transport import known_hosts
+from remote.transport.known_hosts import HostKey
+from remote.transport.ssh_config import Address, Endpoint, resolve
+
+
+def trust(device: Device, accept: Callable[[str], bool]) -> None:
+    """Show the host keys on the way to a device, its own last, and keep those that are new and accepted.
+
+    Args:
+        device: an entry of devices.yaml.
+        accept: asked with a sentence about each new key.
+
+    Raises:
+        DeviceError: there is no way there, a key has changed, or one was not accepted.
+    """
+    from remote.transport import login
+
+    if device.transport == "local":
+        raise DeviceError(f"{device.name} is this computer: there is no host key to trust")
+
+    def judge(endpoint: Endpoint, name: str, key: HostKey) -> None:
+        entries = known_hosts.read(endpoint.known_hosts)
+        if known_hosts.known(entries, name) or any(entry.marker and entry.key == key for entry in entries):
+            known_hosts.check(entries, name, key, f"python -m remote trust {device.name}")
+            print(f"{name}: {key.kind} {key.fingerprint}: known already")
+            return
+        if not accept(f"{name} shows the host key {key.kind} {key.fingerprint}"):
+            raise DeviceError(f"{name}: its key was not accepted; nothing was changed")
+        if not endpoint.known_hosts:
+            raise DeviceError(f"{name}: UserKnownHostsFile of the SSH configuration is none, so no key can be kept")
+        known_hosts.pin(endpoint.known_hosts[0], name, key)
+        print(f"{name}: {key.kind} {key.fingerprint}: added to {endpoint.known_hosts[0]}")
+
+    endpoint = resolve(Address.parse(device.transport))
+    before = login.connect(endpoint.jumps, judge)
+    try:
+        login.shake_hands(endpoint, before[-1] if before else None, judge).close()
+    finally:
+        login.close(before)
+
+
+def ask(sentence: str) -> bool:
+    """Ask on the terminal whether a key is right.
+
+    Raises:
+        DeviceError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise DeviceError(
+            f"{sentence}; compare it with the device's own and accept it by --yes, for there is no terminal to ask on"
+        )
+    print(f"{sentence}\nThe device itself tells it by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub (or _ecdsa_, _rsa_)")
+    return input("Is it the same (yes/no)? ").strip().lower() in ("yes", "y")

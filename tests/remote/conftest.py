@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remote.runtimes.tensorrt import TensorRT
+from remote.transport.local import LocalTransport
+from tests.jetson_sim.jetson import Jetson
+from tests.remote.played import Start, play
+
+
+@pytest.fixture
+def jetson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jetson:
+    """A simulated Jetson Nano, which this process and what it starts take for the computer that they run on."""
+    return play(tmp_path, monkeypatch, "nano")
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Makes runtimes of this computer as a device."""
+    opened = []
+
+    def make(longest_s: float = 60.0, **options: object) -> TensorRT:
+        transport = LocalTransport("board")
+        opened.append(transport)
+        return TensorRT(transport, {"python": sys.executable, **options}, longest_s)
+
+    yield make
+    for transport in opened:
+        transport.__exit__()

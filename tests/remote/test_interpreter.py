@@ -1,0 +1,124 @@
+"""The Python on a device, found and furnished."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.tags import cpython_tags
+from packaging.utils import parse_wheel_filename
+
+from remote import interpreter
+from remote.errors import DeviceError
+from remote.transport import connect
+from tests.ssh_server import Server
+
+NANO = {"version": [3, 8], "arch": "aarch64", "libc": ["glibc", "2.31"], "implementation": "cpython", "venvs": True}
+
+
+def accepted(about: dict, wheel: str) -> bool:
+    """Whether ``wheel_tags`` asks for a wheel of this name."""
+    words = interpreter.wheel_tags(about)
+    chosen = {key: [words[at + 1] for at, word in enumerate(words) if word == key] for key in ("--platform", "--abi")}
+    version = tuple(map(int, words[words.index("--python-version") + 1].split(".")))
+    tags = set(cpython_tags(version, chosen["--abi"], chosen["--platform"]))
+    return bool(tags & parse_wheel_filename(wheel)[3])
+
+
+@pytest.mark.parametrize(
+    ("wheel", "fits"),
+    [
+        ("onnxruntime-1.19.2-cp38-cp38-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl", True),
+        ("onnxruntime-1.19.2-cp39-cp39-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl", False),
+        ("onnxruntime-1.19.2-cp38-cp38-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl", False),
+        ("numpy-1.24.4-cp38-cp38-manylinux_2_17_aarch64.manylinux2014_aarch64.whl", True),
+        ("thing-1.0-cp38-cp38-manylinux_2_34_aarch64.whl", False),
+        ("thing-1.0-cp38-cp38-musllinux_1_1_aarch64.whl", False),
+    ],
+)
+def test_wheels_fit_the_devices_python_processor_and_libc(wheel: str, fits: bool) -> None:
+    assert accepted(NANO, wheel) == fits
+
+
+@pytest.mark.parametrize("change", [{"libc": ["musl", "1.2"]}, {"libc": ["", ""]}, {"implementation": "pypy"}])
+def test_machines_that_no_wheels_are_made_for_are_told(change: dict) -> None:
+    with pytest.raises(DeviceError, match="no ready packages"):
+        interpreter.wheel_tags({**NANO, **change})
+
+
+def python(folder: Path, name: str, version: str, venvs: str = "True") -> None:
+    """A program that answers as a Python of some version would."""
+    folder.mkdir(exist_ok=True)
+    answer = f'{{"version": [{version}], "arch": "aarch64", "libc": ["glibc", "2.27"], "venvs": {venvs.lower()}}}'
+    (folder / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of programs that has the usual ones, but for Pythons."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for place in ("/usr/bin", "/bin"):
+        for program in Path(place).iterdir():
+            if not program.name.startswith("python") and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    return folder
+
+
+def test_the_first_python_that_is_new_enough_is_taken(servers: Callable[..., Server], tools: Path) -> None:
+    python(tools, "python3", "3, 6")
+    python(tools, "python3.9", "3, 9", venvs="False")
+    python(tools, "python3.8", "3, 8")
+    with connect("nano", servers(PATH=str(tools)).address) as link:
+        assert interpreter.suitable(link)["name"] == "python3.8"
+
+
+def test_what_there_is_instead_is_told(servers: Callable[..., Server], tools: Path) -> None:
+    python(tools, "python3", "3, 6")
+    python(tools, "python3.9", "3, 9", venvs="False")
+    with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError) as told:
+        interpreter.suitable(link)
+    assert "python3 is 3.6" in str(told.value)
+    assert "sudo apt install python3.9-venv" in str(told.value)
+
+
+def test_a_device_without_any_python_is_told(servers: Callable[..., Server], tools: Path) -> None:
+    with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError, match="there is none"):
+        interpreter.suitable(link)
+
+
+def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
+    servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = "http://127.0.0.1:9/simple"
+    for key, value in (("PIP_INDEX_URL", nowhere), ("PIP_EXTRA_INDEX_URL", nowhere), ("PIP_RETRIES", "0")):
+        monkeypatch.setenv(key, value)
+    server = servers(PIP_INDEX_URL=nowhere, PIP_EXTRA_INDEX_URL=nowhere, PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin")
+    with connect("nano", server.address) as link:
+        with pytest.raises(DeviceError, match=r"cannot be installed: there: .*from here: .*option python"):
+            interpreter.interpreter(link, {})
+        assert not interpreter.is_there(link)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [True, False], ids=["its own network", "no network"])
+def test_packages_are_installed_once_by_the_device_or_from_here(
+    servers: Callable[..., Server], network: bool, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    ask = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path), "packaging"]
+    if subprocess.run(ask, capture_output=True).returncode:
+        pytest.skip("there is no package registry here")
+    more = {} if network else {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": "/dev/null"}
+    server = servers(PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin", **more)
+    with connect("nano", server.address) as link:
+        found = interpreter.interpreter(link, {})
+        assert found == f"{server.home}/python/bin/python"
+        said = capfd.readouterr().err
+        assert ("sending the packages from here" in said) != network
+        assert link.run([found, "-c", "import numpy, onnxruntime; print(onnxruntime.__version__)"]).code == 0
+        assert interpreter.interpreter(link, {}) == found
+        assert "installing" not in capfd.readouterr().err

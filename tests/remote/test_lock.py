@@ -1,0 +1,128 @@
+"""One job at a time on a device, on this machine and over SSH."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from remote import lock, lock_holder
+from remote.errors import DeviceError
+from remote.lock import held
+from remote.transport import connect, ssh
+from tests.ssh_server import Server
+from tests.toy import ROOT
+
+CLIENT = """
+import sys, time
+from remote.lock import held
+from remote.transport import connect
+with connect("nano", sys.argv[1]) as link, held(link, "a long job"):
+    print("mine", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(params=["local", "ssh"])
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "local":
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        return "local"
+    return request.getfixturevalue("server").address
+
+
+def taken(address: str) -> subprocess.Popen[bytes]:
+    """Another client that has the device."""
+    client = subprocess.Popen([sys.executable, "-c", CLIENT, address], cwd=ROOT, stdout=subprocess.PIPE)
+    assert client.stdout
+    assert client.stdout.readline() == b"mine\n"
+    return client
+
+
+def test_what_runs_on_the_device_is_written_in_python_3_6() -> None:
+    tree = ast.parse(Path(lock_holder.__file__).read_text(), feature_version=(3, 6))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert names <= set(sys.stdlib_module_names)
+
+
+def test_jobs_follow_each_other_and_the_second_says_whom_it_waits_for(address: str, capfd: pytest.CaptureFixture) -> None:
+    order: list[str] = []
+    free = threading.Event()
+
+    def first() -> None:
+        with connect("nano", address) as link, held(link, "the first job"):
+            order.append("first begins")
+            free.wait(20)
+            time.sleep(0.5)
+            order.append("first ends")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    while not order:
+        time.sleep(0.02)
+    free.set()
+    with connect("nano", address) as link, held(link, "the second job"):
+        order.append("second begins")
+    thread.join()
+    assert order == ["first begins", "first ends", "second begins"]
+    said = capfd.readouterr().err
+    assert "nano is busy: " in said
+    assert f"(process {os.getpid()}) is at the first job, for 0 min " in said
+
+
+def test_a_client_that_is_killed_leaves_no_lock_behind(address: str) -> None:
+    client = taken(address)
+    client.send_signal(signal.SIGKILL)
+    client.wait()
+    begun = time.monotonic()
+    with connect("nano", address) as link, held(link, "the next job"):
+        assert time.monotonic() - begun < 15
+
+
+def test_who_gives_up_waiting_does_not_get_it_later(address: str, tmp_path: Path) -> None:
+    client = taken(address)
+    waiting = subprocess.Popen([sys.executable, "-c", CLIENT, address], cwd=ROOT, stderr=subprocess.PIPE)
+    assert waiting.stderr
+    assert b"nano is busy" in waiting.stderr.readline()
+    waiting.kill()
+    waiting.wait()
+    client.kill()
+    client.wait()
+    with connect("nano", address) as link, held(link, "the next job"):
+        pass
+
+
+def test_a_lock_that_is_lost_with_the_connection_is_taken_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "LATER_WAITS_S", (0.1, 0.2, 0.4, 0.8))
+    with connect("nano", server.address) as link, held(link, "a job"):
+        server.kill()
+        server.start()
+        assert link.run(["true"], repeatable=True).code == 0
+        other = subprocess.Popen([sys.executable, "-c", CLIENT, server.address], cwd=ROOT, stderr=subprocess.PIPE)
+        assert other.stderr
+        assert b"is at a job" in other.stderr.readline()
+        other.kill()
+        other.wait()
+
+
+def test_a_device_that_cannot_be_locked_is_told(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lock, "HOLDER", tmp_path / "holder.py")
+    (tmp_path / "holder.py").write_text("raise OSError('no room')\n")
+    said = pytest.raises(DeviceError, match="cannot be locked: OSError: no room")
+    with connect("nano", server.address) as link, said, held(link, "a job"):
+        pass
+
+
+def test_two_devices_on_different_machines_do_not_wait_for_each_other(servers: Callable[..., Server]) -> None:
+    one, two = servers("one"), servers("two")
+    with connect("one", one.address) as first, connect("two", two.address) as second:
+        with held(first, "a job"), held(second, "another job"):
+            assert first.run(["true"]).code == second.run(["true"]).code == 0

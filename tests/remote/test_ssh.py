@@ -1,0 +1,443 @@
+"""Commands and files over SSH, with real OpenSSH servers on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from remote.errors import DeviceError, HostKeyRefused, LinkLost, TimedOut, Unreachable
+from remote.transport import connect, link, ssh
+from remote.transport.ssh import SshTransport
+from tests.ssh_server import Cutter, Server, Silent, free_port, new_key
+
+
+@pytest.fixture
+def board(server: Server) -> Iterator[SshTransport]:
+    with SshTransport("nano", server.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that are made for boards that boot are as short as loopback is."""
+    monkeypatch.setattr(ssh, "FIRST_WAITS_S", (0.05,))
+    monkeypatch.setattr(ssh, "LATER_WAITS_S", (0.1, 0.2, 0.4, 0.8, 1.6))
+
+
+def through(server: Server, after: list[int]) -> tuple[Cutter, str]:
+    """A proxy that cuts, and the address of the server behind it, whose key is known."""
+    proxy = Cutter(server.port, after)
+    (Path.home() / ".ssh/known_hosts").write_text(server.known.replace(str(server.port), str(proxy.port)))
+    return proxy, server.address.replace(str(server.port), str(proxy.port))
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 20) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def running(words: str) -> bool:
+    """Whether a process has exactly these words."""
+    wanted = words.replace(" ", "\0").encode() + b"\0"
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes() == wanted:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_a_command_has_its_input_output_complaints_and_status(board: SshTransport) -> None:
+    done = board.run(["sh", "-c", "cat; echo too bad >&2; exit 7"], stdin=b"\0\xff" * 200_000)
+    assert (done.code, done.stdout, done.stderr) == (7, b"\0\xff" * 200_000, b"too bad\n")
+
+
+def test_much_output_on_both_streams_stops_nothing(board: SshTransport) -> None:
+    noise = "head -c 9000000 /dev/zero >&2 & head -c 9000000 /dev/zero; wait"
+    done = board.run(["sh", "-c", noise], timeout_s=60)
+    assert (len(done.stdout), len(done.stderr)) == (9_000_000, 9_000_000)
+
+
+def test_lines_are_told_as_they_come(board: SshTransport) -> None:
+    told: list[tuple[str, float]] = []
+    begun = time.monotonic()
+    script = "echo first; echo 'second é' >&2; sleep 0.6; printf last"
+    board.run(["sh", "-c", script], on_line=lambda line: told.append((line, time.monotonic() - begun)))
+    assert sorted(line for line, _ in told) == ["first", "last", "second é"]
+    assert told[-1][0] == "last"
+    assert told[0][1] < told[-1][1] - 0.4
+
+
+@pytest.mark.parametrize("signal", [9, 11, 15])
+def test_a_signal_that_ended_it_is_told(board: SshTransport, signal: int) -> None:
+    assert board.run(["sh", "-c", f"kill -{signal} $$"]).code == -signal
+
+
+def test_a_program_that_is_not_there_is_told(board: SshTransport) -> None:
+    assert board.run(["no-such-program"]).code == 127
+
+
+HOSTILE = [
+    "; touch x",
+    "$(touch x)",
+    "`touch x`",
+    "a\nb",
+    "'",
+    '"',
+    "\\",
+    "-rf",
+    "*",
+    "~",
+    "",
+    "!!",
+    "a=b",
+    "é ",
+    "& touch x",
+]
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_words_arrive_as_they_are(board: SshTransport, server: Server, word: str) -> None:
+    done = board.run(["printf", "%s\\0", word, word], env={"WORD": word})
+    assert done.stdout == word.encode() + b"\0" + word.encode() + b"\0"
+    assert board.run(["sh", "-c", 'printf %s "$WORD"'], env={"WORD": word}).stdout == word.encode()
+    assert not (server.where / "x").exists()
+
+
+def test_any_words_arrive_as_they_are(board: SshTransport) -> None:
+    texts = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12)
+
+    @settings(max_examples=25)
+    @given(st.lists(texts, max_size=4))
+    def arrive(words: list[str]) -> None:
+        done = board.run(["sh", "-c", 'for word in "$@"; do printf "%s\\0" "$word"; done', "sh", *words])
+        assert done.stdout.decode() == "".join(f"{word}\0" for word in words)
+
+    arrive()
+
+
+@pytest.mark.parametrize("fault", [{"argv": ["a\0b"]}, {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}])
+def test_what_cannot_be_said_is_refused(board: SshTransport, fault: dict) -> None:
+    with pytest.raises(DeviceError):
+        board.run(**{"argv": ["true"], **fault})
+
+
+@pytest.mark.parametrize("name", ["plain", "; touch x", "$(id)", "a\nb", "-rf", "'q'", "deep/er/é"])
+def test_files_go_and_come_whatever_they_are_called(board: SshTransport, server: Server, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(70_000))
+    board.send(source, f"{board.home}/{name}")
+    assert (server.home / name).read_bytes() == source.read_bytes()
+    board.fetch(f"{board.home}/{name}", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    assert not (server.where / "x").exists()
+    assert not list(server.home.rglob("*.part"))
+
+
+def test_empty_files_go_too(board: SshTransport, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    board.fetch(board.place(tmp_path / "empty"), tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b""
+
+
+def test_what_is_there_is_not_sent_again_and_what_was_changed_there_is(server: Server, tmp_path: Path) -> None:
+    proxy, address = through(server, [])
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(2_000_000))
+    with SshTransport("nano", address) as board:
+        there = Path(board.place(source))
+    assert there.name == subprocess.run(["sha256sum", source], capture_output=True, text=True).stdout[:64]
+    first = proxy.up
+    with SshTransport("nano", address) as board:
+        board.place(source)
+    assert proxy.up - first < 100_000
+    there.write_bytes(b"something else")
+    with SshTransport("nano", address) as board:
+        board.place(source)
+    assert there.read_bytes() == source.read_bytes()
+    proxy.close()
+
+
+def test_what_was_fetched_to_be_kept_is_where_it_is_looked_for(board: SshTransport, server: Server, tmp_path: Path) -> None:
+    board.run(["sh", "-c", 'echo engine >"$1/e"', "sh", board.scratch])
+    board.fetch(f"{board.scratch}/e", tmp_path / "engine", keep=True)
+    assert list((server.home / "files").iterdir()) == [Path(board.place(tmp_path / "engine"))]
+
+
+def test_what_is_not_there_is_told_and_leaves_nothing(board: SshTransport, tmp_path: Path) -> None:
+    (tmp_path / "back").write_text("old")
+    with pytest.raises(DeviceError, match="no such file"):
+        board.fetch(f"{board.home}/none", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "old"
+    assert not list(tmp_path.glob(".back*"))
+
+
+def test_a_disk_that_is_full_is_told_and_freed(board: SshTransport, server: Server, tmp_path: Path) -> None:
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        (tmp_path / "big").write_bytes(os.urandom(3_000_000))
+        with pytest.raises(DeviceError, match=r"\(3.0 MB\) cannot be written there: .*No space left"):
+            board.send(tmp_path / "big", f"{mounted}/big")
+        assert list(mounted.iterdir()) == []
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+
+def test_a_folder_that_may_not_be_written_is_told(board: SshTransport, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DeviceError, match="cannot be written there"):
+        board.send(tmp_path / "file", "/proc/nothing/file")
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(board: SshTransport) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TimedOut, match=r"nano: sh took longer than 0.5 s"):
+        board.run(["sh", "-c", "sleep 4001 & sleep 4002"], timeout_s=0.5)
+    assert time.monotonic() - begun < 8
+    assert not running("sleep 4001")
+    assert not running("sleep 4002")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_command_whose_link_breaks_is_ended_there_and_what_puts_things_back_is_not(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "GUARD", link.GUARD.replace('end_all "$1" 50 20', 'end_all "$1" 10 10'))
+    proxy, address = through(server, [])
+    board = SshTransport("nano", address)
+    scratch = Path(board.scratch)
+    stubborn = board.start(["sh", "-c", "trap '' TERM; sleep 4003; true"])
+    mended = tmp_path / "mended"
+    script = 'cat >/dev/null; sleep 1; echo back >"$1"'
+    board.start(["env", "-u", "GAITPRESS_RUN", "sh", "-c", script, "sh", str(mended)])
+    assert eventually(lambda: running("sleep 4003"))
+    proxy.cut()
+    with pytest.raises(LinkLost, match="nano: the connection was lost"):
+        stubborn.wait()
+    assert eventually(lambda: not running("sleep 4003"))
+    assert eventually(mended.exists)
+    assert eventually(lambda: not scratch.exists())
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_cable_that_is_pulled_ends_the_command_on_both_sides(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "BEAT_S", 0.3)
+    monkeypatch.setattr(link, "SILENCE_S", 2)
+    monkeypatch.setattr(link, "GUARD", link.GUARD.replace("timeout 70", "timeout 2"))
+    proxy, address = through(server, [])
+    with SshTransport("nano", address) as board:
+        process = board.start(["sleep", "4004"])
+        assert eventually(lambda: running("sleep 4004"))
+        time.sleep(2.5)
+        assert running("sleep 4004")  # a link that lives outlasts any silence of its commands
+        proxy.freeze()
+        with pytest.raises(LinkLost):
+            process.wait()
+        assert eventually(lambda: not running("sleep 4004"))
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_upload_that_is_cut_goes_on_where_it_was(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    proxy, address = through(server, [6_000_000, 5_000_000])
+    (tmp_path / "big").write_bytes(os.urandom(16_000_000))
+    with SshTransport("nano", address) as board:
+        there = board.place(tmp_path / "big")
+    assert Path(there).read_bytes() == (tmp_path / "big").read_bytes()
+    assert proxy.cuts == 2
+    # What was on its way at each cut is lost, not more: an upload from the start would have been 27 MB.
+    assert proxy.up < 22_000_000
+    assert "trying again (1 of 4)" in capfd.readouterr().err
+    assert not list(server.home.rglob("*.part"))
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_download_that_is_cut_goes_on_too(server: Server, tmp_path: Path) -> None:
+    proxy, address = through(server, [])
+    big = server.where / "big"
+    big.write_bytes(os.urandom(40_000_000))
+    with SshTransport("nano", address) as board:
+        partial = tmp_path / ".back.partial"
+        assert board.home
+
+        def cut() -> None:
+            eventually(lambda: partial.exists() and partial.stat().st_size > 1_000_000)
+            proxy.cut()
+
+        threading.Thread(target=cut).start()
+        board.fetch(str(big), tmp_path / "back")
+    assert proxy.connections == 2
+    assert (tmp_path / "back").read_bytes() == big.read_bytes()
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_dies_and_comes_back_is_used_again(server: Server, board: SshTransport, tmp_path: Path) -> None:
+    restored: list[str] = []
+    assert board.run(["true"]).code == 0
+    board.after_reconnecting.append(lambda: restored.append(board.home))
+    process = board.start(["sleep", "4005"])
+    server.kill()
+    with pytest.raises(LinkLost):
+        process.wait()
+    threading.Timer(0.5, server.start).start()
+    (tmp_path / "file").write_text("x")
+    assert Path(board.place(tmp_path / "file")).read_text() == "x"
+    assert restored == [board.home]
+    assert eventually(lambda: not running("sleep 4005"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_command_that_may_be_repeated_is(server: Server, board: SshTransport) -> None:
+    once = server.where / "once"
+    script = '[ -e "$1" ] && echo done && exit; touch "$1"; sleep 4006'
+
+    def restart() -> None:
+        eventually(once.exists)
+        server.kill()
+        server.start()
+
+    threading.Thread(target=restart).start()
+    assert board.run(["sh", "-c", script, "sh", str(once)], repeatable=True).stdout == b"done\n"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_device_that_stays_away_is_given_up(server: Server, board: SshTransport) -> None:
+    assert board.home
+    server.kill()
+    begun = time.monotonic()
+    with pytest.raises(Unreachable, match=r"nano cannot be reached: .*connection refused"):
+        board.run(["true"], repeatable=True)
+    assert time.monotonic() - begun < 30
+
+
+def told(address: str) -> str:
+    """What connecting says, in one line."""
+    with pytest.raises(DeviceError) as refused, connect("nano", address) as board:
+        assert board.home
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_an_unknown_host_key_is_refused_with_the_command_that_makes_it_known(servers: Callable[..., Server]) -> None:
+    server = servers(known=False)
+    with pytest.raises(HostKeyRefused, match="python -m remote trust nano"), connect("nano", server.address) as board:
+        assert board.home
+
+
+def test_a_changed_host_key_is_refused_loudly(server: Server, tmp_path: Path) -> None:
+    server.kill()
+    server.settings["HostKey"] = str(new_key(tmp_path / "other"))
+    server.start()
+    assert told(server.address).startswith("HOST KEY CHANGED")
+
+
+def test_of_several_host_keys_the_known_one_is_asked_for(server: Server, tmp_path: Path) -> None:
+    server.kill()
+    rsa = new_key(tmp_path / "rsa", "rsa")
+    server.settings["HostKey"] = f"{server.host_key}\nHostKey {rsa}"
+    server.start()
+    known = f"[127.0.0.1]:{server.port} {' '.join(rsa.with_suffix('.pub').read_text().split()[:2])}\n"
+    (Path.home() / ".ssh/known_hosts").write_text(known)
+    with connect("nano", server.address) as board:
+        assert board.run(["true"]).code == 0
+
+
+def test_who_may_not_log_in_is_told_what_was_tried(server: Server) -> None:
+    said = told(server.address.replace("ssh://", "ssh://nobody-", 1))
+    assert "permission denied (tried: " in said
+    assert "id_ed25519" in said
+    assert "ssh-copy-id" in said
+
+
+def test_without_any_key_it_is_told(server: Server) -> None:
+    (Path.home() / ".ssh/id_ed25519").unlink()
+    assert "there is no key and no agent" in told(server.address)
+
+
+def test_a_key_with_a_passphrase_needs_a_terminal_or_an_agent(server: Server) -> None:
+    key = Path.home() / ".ssh/id_ed25519"
+    key.unlink()
+    new_key(key, passphrase="secret")
+    assert "permission denied" in told(server.address)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_port_where_nobody_listens_and_one_where_something_else_does(client: Path) -> None:
+    assert "connection refused" in told(f"ssh://127.0.0.1:{free_port()}")
+    with Silent() as port:
+        (client / ".ssh/config").write_text("Host *\n ConnectTimeout 1\n")
+        begun = time.monotonic()
+        assert "no SSH connection" in told(f"ssh://127.0.0.1:{port}")
+        assert time.monotonic() - begun < 15
+
+
+def test_a_host_that_is_not_there_is_told(client: Path) -> None:
+    assert "no host of this name" in told("ssh://no-such-host.invalid")
+
+
+def test_an_alias_leads_through_a_second_server(servers: Callable[..., Server], client: Path) -> None:
+    first, board = servers("first"), servers("board", WHICH="board")
+    (client / ".ssh/config").write_text(
+        f"Host first\n HostName 127.0.0.1\n Port {first.port}\n"
+        f"Host nano\n HostName 127.0.0.1\n Port {board.port}\n ProxyJump first\n"
+    )
+    with connect("nano", "ssh://nano") as link:
+        assert link.run(["printenv", "WHICH"]).stdout == b"board\n"
+    assert "Accepted" in (first.where / "log").read_text()
+    first.kill()
+    assert "connection refused" in told("ssh://nano")
+
+
+def test_a_proxy_command_leads_there_and_its_end_is_the_links(server: Server, client: Path) -> None:
+    relay = "import socket,sys,threading,os\ns=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n"
+    relay += "def up():\n while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
+    relay += "while d:=s.recv(65536): os.write(1,d)\n"
+    (client / "relay.py").write_text(relay)
+    (client / ".ssh/config").write_text(
+        f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n ProxyCommand python3 ~/relay.py %p\n"
+    )
+    known = f"[127.0.0.1]:{server.port}"
+    assert known in (client / ".ssh/known_hosts").read_text()
+    with connect("nano", "ssh://nano") as link:
+        assert link.run(["echo", "hello"]).stdout == b"hello\n"
+        process = link.start(["sleep", "4007"])
+        subprocess.run(["pkill", "-f", f"relay.py {server.port}"], check=True)
+        with pytest.raises(LinkLost):
+            process.wait()
+
+
+def test_two_clients_at_once_send_the_same_file_once_whole(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(8_000_000))
+    places: list[str] = []
+
+    def send() -> None:
+        with SshTransport("nano", server.address) as board:
+            places.append(board.place(tmp_path / "big"))
+
+    threads = [threading.Thread(target=send) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(places) == 3
+    assert Path(places[0]).read_bytes() == (tmp_path / "big").read_bytes()
+    assert [entry.name for entry in (server.home / "files").iterdir()] == [Path(places[0]).name]

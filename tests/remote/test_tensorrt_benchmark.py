@@ -1,0 +1,210 @@
+"""Measurements with TensorRT on a simulated Jetson: its trtexec is ours, so TensorRT itself is not exercised here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remote.errors import DeviceError, EngineFailed
+from remote.runtimes import tensorrt
+from tests.jetson_sim.jetson import Jetson
+from tests.remote.played import EXAMPLE, SETTINGS, Start, build, matrices, play
+
+OTHER_FAULTS = ("crash", "killed", "failed", "hang")
+
+
+@pytest.mark.parametrize(
+    "kind", ["orin-nano", pytest.param("nano", marks=pytest.mark.slow), pytest.param("xavier-nx", marks=pytest.mark.slow)]
+)
+def test_a_board_of_each_jetpack_builds_runs_and_measures(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    board = play(tmp_path, monkeypatch, kind)
+    runtime = start()
+    facts = runtime.facts()
+    assert facts == runtime.facts()
+    assert facts["simulated"] is True
+    assert facts["runtime_version"] == ".".join(map(str, board.kind.tensorrt))
+    assert (facts["board"], facts["compute_capability"]) == (board.kind.model, board.kind.gpu[1])
+    assert facts["cpu"] in ("Cortex-A57", "Carmel", "Cortex-A78AE")
+    described, file, engine = build(runtime, tmp_path)
+    assert (described["status"], described["reason"]) == ("ok", None)
+    assert described["bytes"] == (engine / "engine.plan").stat().st_size
+    runtime.check(engine, file)
+    inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
+    for given, found in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
+        np.testing.assert_allclose(
+            found, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-4, atol=1e-5
+        )  # trtexec writes six digits
+    timing = runtime.benchmark(engine, EXAMPLE, SETTINGS)
+    json.dumps([timing.repeats, timing.conditions, timing.protocol, timing.energy])
+    assert timing.invalid_reasons == []
+    assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30
+    assert timing.energy
+    idle, busy = next(iter(board.kind.rails.values()))
+    assert timing.energy["idle_w"] == pytest.approx(idle / 1000, rel=0.01)
+    assert idle / 1000 < timing.energy["mean_w"] <= busy / 1000 * 1.001
+    assert timing.energy["gross_mj"] > timing.energy["idle_subtracted_mj"] > 0
+    assert timing.conditions["power_mode"] == next(iter(board.kind.modes))
+    transfers = timing.protocol["with_transfers"]
+    assert transfers["p50"] >= transfers["compute_p50"] > 0
+
+
+@pytest.mark.parametrize("fault", ["oom", *(pytest.param(fault, marks=pytest.mark.slow) for fault in OTHER_FAULTS)])
+def test_a_measurement_that_fails_is_a_reason_and_the_board_is_as_before(
+    fault: str, jetson: Jetson, tmp_path: Path, start: Start
+) -> None:
+    engine = build(start(), tmp_path)[2]
+    runtime = start(longest_s=2.0, lock_clocks=True, power_mode="5W")
+    jetson.fault = fault
+    with pytest.raises(EngineFailed) as told:
+        runtime.benchmark(engine, EXAMPLE, SETTINGS)
+    assert len(str(told.value)) > 10
+    assert "Traceback" not in str(told.value)
+    assert (jetson.mode, jetson.locked) == (0, False)
+    assert "nvpmodel -m 1" in jetson.calls
+    with pytest.raises(EngineFailed):
+        runtime.run(engine, [EXAMPLE], 1)
+
+
+@pytest.mark.slow
+def test_power_mode_and_clocks_are_set_recorded_and_put_back(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    runtime = start(lock_clocks=True, power_mode="5W")
+    timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert (timing.conditions["power_mode"], timing.conditions["power_mode_id"]) == ("5W", 1)
+    assert timing.conditions["clocks_locked"] is True
+    assert timing.conditions["not_put_back"] == []
+    assert timing.invalid_reasons == []
+    assert (jetson.mode, jetson.locked) == (0, False)
+    assert list((tmp_path / "cache-nano/gaitpress").glob("power-to-put-back.json*")) == [
+        tmp_path / "cache-nano/gaitpress/power-to-put-back.json.lock"
+    ]
+
+
+@pytest.mark.slow
+def test_without_sudo_it_goes_on_unlocked_and_says_so(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    jetson.sudo = False
+    runtime = start(lock_clocks=True, power_mode="5W")
+    timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert timing.latency_ms["queries"] >= 30
+    assert [reason.partition(":")[0] for reason in timing.invalid_reasons] == ["clocks not locked", "power mode not set"]
+    assert "a password is required" in timing.invalid_reasons[0]
+    assert (timing.conditions["clocks_locked"], timing.conditions["power_mode"]) == (False, "MAXN")
+    assert (jetson.mode, jetson.locked) == (0, False)
+
+
+@pytest.mark.slow
+def test_a_mode_that_wants_a_reboot_is_not_set_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    board = play(tmp_path, monkeypatch, "xavier-nx")
+    runtime = start(power_mode="MODE_20W_6CORE")
+    timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert ["power mode not set" in reason for reason in timing.invalid_reasons] == [True]
+    assert board.mode == 2
+
+
+def test_an_unknown_power_mode_is_refused_with_those_that_there_are(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    runtime = start(power_mode="MAXQ")
+    with pytest.raises(DeviceError, match=r"no power mode MAXQ; there is MAXN, 5W"):
+        runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+
+
+def test_the_board_is_put_back_when_the_connection_is_lost(jetson: Jetson, start: Start) -> None:
+    runtime = start()
+    with pytest.raises(DeviceError), runtime.board.held(1, True):
+        assert (jetson.mode, jetson.locked) == (1, True)
+        # What the transport does when a link breaks: all that runs over it is killed.
+        for process in children_of(os.getpid()):
+            os.kill(process, signal.SIGKILL)
+        for _ in range(100):
+            if (jetson.mode, jetson.locked) == (0, False):
+                break
+            time.sleep(0.1)
+        assert (jetson.mode, jetson.locked) == (0, False)
+
+
+def children_of(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    if not listed.exists():
+        pytest.skip("this system does not list a process's children")
+    return [int(child) for child in listed.read_text().split()]
+
+
+def test_what_a_power_cut_left_is_put_back_at_the_next_time(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    home = tmp_path / "cache-nano/gaitpress"
+    home.mkdir(parents=True)
+    (home / "stored").write_text("locked 0\n")
+    (home / "power-to-put-back.json").write_text(json.dumps({"mode": 1, "clocks": str(home / "stored")}))
+    jetson.locked = True
+    with start().board.held(None, True) as held:
+        assert (jetson.mode, jetson.locked) == (1, True)
+    assert held.not_put_back == []
+    assert (jetson.mode, jetson.locked) == (1, False)
+    assert not (home / "stored").exists()
+
+
+def test_what_cannot_be_put_back_is_told_and_tried_again(
+    jetson: Jetson, start: Start, capsys: pytest.CaptureFixture
+) -> None:
+    with start().board.held(1, True) as held:
+        jetson.sudo = False
+    assert [fault.partition(":")[0] for fault in held.not_put_back] == ["power mode 0", "clocks"]
+    assert "could not be put back: power mode 0: sudo: a password is required" in capsys.readouterr().err
+    assert jetson.mode == 1
+    with start().board.held(1, True) as held:
+        assert "not put back since an earlier measurement" in held.refused[0]
+    jetson.sudo = True
+    with start().board.held(1, False):
+        assert (jetson.mode, jetson.locked) == (1, False)
+    assert (jetson.mode, jetson.locked) == (0, False)
+
+
+def test_only_one_job_holds_the_power_mode(jetson: Jetson, start: Start) -> None:
+    with start().board.held(1, False) as first, start().board.held(None, True) as second:
+        assert first.refused == ()
+        assert "another measurement" in second.refused[0]
+        assert (jetson.mode, jetson.locked) == (1, False)
+    assert (jetson.mode, jetson.locked) == (0, False)
+
+
+@pytest.mark.slow
+def test_a_hot_and_a_throttled_board_are_told(
+    jetson: Jetson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    monkeypatch.setattr(tensorrt, "COOL_S", 0.5)
+    runtime = start()
+    engine = build(runtime, tmp_path)[2]
+    jetson.heat(81.5)
+    jetson.throttle(3)
+    timing = runtime.benchmark(engine, EXAMPLE, SETTINGS)
+    assert [reason.partition(":")[0] for reason in timing.invalid_reasons] == ["hot", "throttled"]
+    assert timing.conditions["throttling"] == {"devfreq-gpu": 3}
+    assert timing.conditions["temperature_c"] == 81.5
+
+
+@pytest.mark.slow
+def test_power_comes_from_tegrastats_where_sysfs_has_none(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    jetson.sensor = False
+    runtime = start()
+    timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert timing.energy
+    assert timing.energy["source"] == "tegrastats"
+    assert timing.energy["idle_w"] == pytest.approx(1.58, rel=0.05)
+    assert timing.energy["gross_mj"] > timing.energy["idle_subtracted_mj"] > 0
+
+
+@pytest.mark.slow
+def test_a_board_that_tells_no_power_has_a_reason_and_no_energy(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    jetson.sensor = False
+    (jetson.root / "usr/bin/tegrastats").unlink()
+    runtime = start()
+    timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert timing.energy is None
+    assert timing.energy_reason

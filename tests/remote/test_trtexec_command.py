@@ -1,0 +1,154 @@
+"""Command lines of trtexec by version, and what is decided of a network before it is sent to a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from remote.jetson.plan import Impossible, plan
+from remote.trtexec import command, network
+from remote.trtexec.command import BuildOptions, Range, RunOptions
+from tests.remote.onnx_files import linear
+
+VERSIONS = [(8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2)]
+NANO = {"gpu": "Tegra X1", "compute_capability": "5.3", "board": "NVIDIA Jetson Nano Developer Kit"}
+XAVIER = {"gpu": "Xavier", "compute_capability": "7.2", "board": "NVIDIA Jetson AGX Xavier"}
+ORIN_NANO = {"gpu": "Orin", "compute_capability": "8.7", "board": "NVIDIA Jetson Orin Nano Developer Kit"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_gets_the_options_that_it_knows(version: tuple[int, int, int]) -> None:
+    words = command.build("/t", version, "m.onnx", "m.plan", BuildOptions("fp16", workspace_mib=256))
+    assert words[:3] == ["/t", "--onnx=m.onnx", "--saveEngine=m.plan"]
+    assert ("--skipInference" in words, "--buildOnly" in words) == (version >= (8, 6), version < (8, 6))
+    assert ("--workspace=256" in words, "--memPoolSize=workspace:256" in words) == (version < (8, 4), version >= (8, 4))
+
+
+@pytest.mark.parametrize("version", [(7, 1, 3), (11, 0, 0)])
+def test_versions_with_other_command_lines_are_refused(version: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=r"versions 8.0 to 10.x"):
+        command.build("/t", version, "m", "e", BuildOptions())
+    with pytest.raises(ValueError, match=r"versions 8.0 to 10.x"):
+        command.run("/t", version, "e", RunOptions())
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags"),
+    [("fp32", {"--noTF32"}), ("fp16", {"--fp16"}), ("int8", {"--int8", "--fp16"}), ("best", {"--best"})],
+)
+def test_precisions_are_flags(precision: str, flags: set[str]) -> None:
+    assert set(command.build_flags((10, 3, 0), BuildOptions(precision))) == flags
+
+
+def test_a_build_names_all_that_it_uses() -> None:
+    options = BuildOptions(
+        "int8", 512, dla_core=1, calibration="c.cache", timing_cache="t.cache",
+        shapes={"input": Range((1, 1, 64), (1, 30, 64), (1, 240, 64))},
+    )  # fmt: skip
+    assert command.build("/t", (8, 5, 2), "m.onnx", "m.plan", options) == [
+        "/t", "--onnx=m.onnx", "--saveEngine=m.plan", "--int8", "--fp16", "--memPoolSize=workspace:512", "--useDLACore=1",
+        "--allowGPUFallback", "--minShapes=input:1x1x64", "--optShapes=input:1x30x64", "--maxShapes=input:1x240x64",
+        "--calib=c.cache", "--timingCacheFile=t.cache", "--buildOnly",
+    ]  # fmt: skip
+    assert not {"c.cache", "t.cache", "m.onnx"} & set("".join(command.build_flags((8, 5, 2), options)))
+
+
+def test_a_run_says_all_that_decides_what_is_measured() -> None:
+    options = RunOptions(
+        {"input": (1, 30, 64)}, 2000, 10, 1000, inputs={"input": "i.bin"}, times="t.json", outputs="o.json", dla_core=0
+    )
+    assert command.run("/t", (10, 3, 0), "m.plan", options) == [
+        "/t", "--loadEngine=m.plan", "--shapes=input:1x30x64", "--loadInputs=input:i.bin", "--warmUp=2000", "--duration=10",
+        "--iterations=1000", "--avgRuns=100", "--useSpinWait", "--noDataTransfers", "--useDLACore=0", "--exportTimes=t.json",
+        "--exportOutput=o.json",
+    ]  # fmt: skip
+    assert "--noDataTransfers" not in command.run("/t", (10, 3, 0), "m.plan", RunOptions(transfers=True))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"precision": "fp8"}, {"precision": "fp16", "calibration": "c"}, {"precision": "fp32", "dla_core": 0}]
+)
+def test_options_that_contradict_each_other_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match=r"precision|calibration|DLA"):
+        BuildOptions(**wrong)
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(VERSIONS))
+def test_whatever_a_file_is_called_it_stays_one_word(onnx_name: str, engine: str, version: tuple[int, int, int]) -> None:
+    words = command.build("/t", version, onnx_name, engine, BuildOptions("fp16"))
+    assert f"--onnx={onnx_name}" in words
+    assert f"--saveEngine={engine}" in words
+    assert len(words) == 5
+
+
+def quantized(path: Path, kind: int) -> Path:
+    """x -> QuantizeLinear -> DequantizeLinear -> y with zero points of a kind."""
+    zero = numpy_helper.from_array(np.zeros((), np.uint8 if kind == TensorProto.UINT8 else np.int8), "zero")
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+        ],
+        "quantized",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(np.ones((), np.float32), "scale"), zero],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def test_a_network_tells_its_inputs_and_how_it_is_quantised(tmp_path: Path) -> None:
+    plain = network.read(linear(tmp_path / "plain.onnx"))
+    assert (plain.opset, plain.inputs, plain.output) == (17, {"x": (None, 4)}, "y")
+    assert (plain.quantized, plain.unsigned) == (False, False)
+    for kind, unsigned in ((TensorProto.UINT8, True), (TensorProto.INT8, False)):
+        found = network.read(quantized(tmp_path / "q.onnx", kind))
+        assert (found.quantized, found.unsigned) == (True, unsigned)
+    (tmp_path / "junk.onnx").write_bytes(b"\xff\xfejunk")
+    with pytest.raises(ValueError, match=r"junk\.onnx"):
+        network.read(tmp_path / "junk.onnx")
+
+
+@pytest.mark.parametrize(
+    ("facts", "precision", "options", "status", "said"),
+    [
+        (NANO, "int8", {}, "skipped", "no INT8 hardware"),
+        (NANO, "fp16", {"dla_core": 0}, "skipped", "no DLA"),
+        (ORIN_NANO, "fp16", {"dla_core": 0}, "skipped", "no DLA"),
+        (XAVIER, "fp32", {"dla_core": 0}, "skipped", "fp16 and int8 only"),
+        (XAVIER, "int8", {}, "failed", "made-up ranges"),
+    ],
+)
+def test_what_a_board_cannot_run_is_told_before(
+    tmp_path: Path, facts: dict, precision: str, options: dict, status: str, said: str
+) -> None:
+    file = linear(tmp_path / "m.onnx")
+    with pytest.raises(Impossible, match=said) as told:
+        plan(file, network.read(file), facts, precision, options, (2, 4))
+    assert told.value.status == status
+
+
+def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None:
+    file = quantized(tmp_path / "q.onnx", TensorProto.UINT8)
+    with pytest.raises(Impossible, match="activations: int8"):
+        plan(file, network.read(file), XAVIER, "int8", {}, None)
+    file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
+    assert plan(file, network.read(file), XAVIER, "int8", {}, None).calibration is None
+    file = linear(tmp_path / "m.onnx")
+    (tmp_path / "calibration.cache").write_text("TRT-8502-EntropyCalibration2\nx: 3c008912\n")
+    assert plan(file, network.read(file), XAVIER, "int8", {}, (2, 4)).calibration == str(tmp_path / "calibration.cache")
+
+
+def test_free_axes_get_a_range_around_the_shape_that_is_measured(tmp_path: Path) -> None:
+    file = linear(tmp_path / "m.onnx")
+    options = plan(file, network.read(file), NANO, "fp16", {}, (30, 4))
+    assert options.shapes == {"x": Range((1, 4), (30, 4), (240, 4))}
+    with pytest.raises(Impossible, match="free axes"):
+        plan(file, network.read(file), NANO, "fp16", {}, None)

@@ -1,0 +1,186 @@
+"""Real OpenSSH servers on loopback, each a normal process with its own keys, settings and port, and who logs in there."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path), "-C", "test"]
+    subprocess.run(command, check=True)
+    return path
+
+
+class Server:
+    """An SSH server below ``where``; ``cache`` is where its sessions keep our files."""
+
+    def __init__(self, where: Path, authorized: Path, **env: str) -> None:
+        where.mkdir(parents=True, exist_ok=True)
+        self.where = where
+        self.port = free_port()
+        self.cache = where / "cache"
+        self.host_key = new_key(where / "host_key")
+        (where / "tmp").mkdir()
+        self.env = {"HOME": str(where), "TMPDIR": str(where / "tmp"), "XDG_CACHE_HOME": str(self.cache), **env}
+        (where / "authorized_keys").write_text(authorized.with_suffix(".pub").read_text())
+        self.settings = {
+            "ListenAddress": f"127.0.0.1:{self.port}",
+            "HostKey": str(self.host_key),
+            "PidFile": str(where / "pid"),
+            "AuthorizedKeysFile": str(where / "authorized_keys"),
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "PasswordAuthentication": "no",
+            "KbdInteractiveAuthentication": "no",
+            "PermitRootLogin": "yes",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def home(self) -> Path:
+        return self.cache / "gaitpress"
+
+    @property
+    def address(self) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}"
+
+    @property
+    def known(self) -> str:
+        """The line of known_hosts that makes it known."""
+        return f"[127.0.0.1]:{self.port} {' '.join(self.host_key.with_suffix('.pub').read_text().split()[:2])}\n"
+
+    def start(self) -> None:
+        # Its sessions' environment is one line.
+        env = " ".join(f'"{name}={value}"' for name, value in self.env.items())
+        lines = [*(f"{key} {value}" for key, value in self.settings.items()), f"SetEnv {env}"]
+        (self.where / "config").write_text("\n".join(lines) + "\n")
+        with suppress(OSError):
+            Path("/run/sshd").mkdir(exist_ok=True)  # a server of root insists on it
+        assert SSHD
+        log = (self.where / "log").open("ab")
+        with log:
+            command = [SSHD, "-D", "-e", "-f", str(self.where / "config")]
+            self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, (self.where / "log").read_text()
+            time.sleep(0.02)
+        raise AssertionError("the SSH server does not listen")
+
+    def kill(self) -> None:
+        """End the server and all its sessions at once, as when a board loses its power (its commands go on for a while)."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        # A session is a process of its own, in another process group.
+        sessions = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        self._process.kill()
+        self._process.wait()
+        for session in sessions:
+            for process in [*_descendants(session), int(session)]:
+                if "sshd" in _name(process):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+
+
+class Silent:
+    """A port that takes connections and says nothing."""
+
+    def __enter__(self) -> int:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        return self._listener.getsockname()[1]
+
+    def __exit__(self, *exception: object) -> None:
+        self._listener.close()
+
+
+def _descendants(pid: str) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [found for child in children for found in (int(child), *_descendants(child))]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
+class Cutter:
+    """A TCP proxy that cuts a connection when so many bytes went up, once per entry of ``after``; later ones live."""
+
+    def __init__(self, target: int, after: list[int]) -> None:
+        self.port = free_port()
+        self.after = list(after)
+        self.cuts = 0
+        self.connections = 0
+        self.up = 0
+        self._target = target
+        self._frozen = threading.Event()
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, in either direction, and tell nobody: a cable is out."""
+        self._frozen.set()
+
+    def cut(self) -> None:
+        """Cut all connections."""
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let no new connections in."""
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                self.connections += 1
+                far = socket.create_connection(("127.0.0.1", self._target))
+                self._ends += [near, far]
+                allowed = self.after.pop(0) if self.after else None
+                threading.Thread(target=self._copy, args=(near, far, allowed, True), daemon=True).start()
+                threading.Thread(target=self._copy, args=(far, near, None, False), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket, allowed: int | None, up: bool) -> None:
+        passed = 0
+        with suppress(OSError):
+            while data := source.recv(1 << 14):
+                while self._frozen.is_set():
+                    time.sleep(0.05)
+                passed += len(data)
+                self.up += len(data) * up
+                sink.sendall(data)
+                if allowed is not None and passed >= allowed:
+                    self.cuts += 1
+                    break
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()

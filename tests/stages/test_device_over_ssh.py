@@ -1,0 +1,74 @@
+"""The stages probe, build and benchmark with a device behind a real SSH server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from remote.errors import DeviceError, HostKeyRefused
+from stages.probe import probe
+from tests.ssh_server import Server
+from tests.stages.device_world import World
+
+BOARD = b"NVIDIA Jetson Nano Developer Kit\0"
+
+
+def reached_over_ssh(world: World, server: Server) -> World:
+    entry = {"transport": server.address, "runtime": "onnxruntime", "options": {"python": sys.executable}}
+    YAML().dump({"local": entry}, world.devices)
+    return world
+
+
+@pytest.fixture
+def world(tmp_path: Path, server: Server) -> World:
+    world = reached_over_ssh(World(tmp_path, (0,)), server)
+    probe("local", world.devices, world.facts)
+    return world
+
+
+def test_an_engine_is_built_measured_and_judged_there(world: World, server: Server) -> None:
+    assert world.build()["status"] == "ok"
+    record = world.benchmark()
+    assert (record["status"], record["evidence"], record["accuracy"]["rank1_mean"]) == ("ok", "host", 100)
+    assert record["latency_ms"]["queries"] >= 20
+    assert str(server.home) not in json.dumps(record)
+    assert list((server.home / "run").rglob("*.onnx")) == []
+
+
+def test_what_plays_a_board_says_so_in_facts_and_record_whatever_its_entry_says(
+    tmp_path: Path, servers: Callable[..., Server]
+) -> None:
+    root = tmp_path / "played"
+    (root / "proc/device-tree").mkdir(parents=True)
+    (root / "proc/device-tree/model").write_bytes(BOARD)
+    world = World(tmp_path, (0,))
+    reached_over_ssh(world, servers("played", GAITPRESS_SIMULATED_ROOT=str(root)))
+    probe("local", world.devices, world.facts)
+    known = json.loads(world.facts.read_text())
+    assert (known["board"], known["simulated"]) == ("NVIDIA Jetson Nano Developer Kit", True)
+    world.build()
+    assert world.benchmark()["evidence"] == "simulated"
+
+
+def test_a_device_that_became_another_is_refused_with_the_remedy(
+    world: World, servers: Callable[..., Server], tmp_path: Path
+) -> None:
+    world.build()
+    root = tmp_path / "played"
+    (root / "proc/device-tree").mkdir(parents=True)
+    (root / "proc/device-tree/model").write_bytes(BOARD)
+    reached_over_ssh(world, servers("other", GAITPRESS_SIMULATED_ROOT=str(root)))
+    with pytest.raises(DeviceError, match=r"facts no longer hold .*python -m remote probe local"):
+        world.benchmark()
+
+
+def test_a_device_whose_key_is_not_known_leaves_nothing_behind(tmp_path: Path, servers: Callable[..., Server]) -> None:
+    world = reached_over_ssh(World(tmp_path, (0,)), servers(known=False))
+    with pytest.raises(HostKeyRefused, match="python -m remote trust local"):
+        world.build()
+    assert not world.engine().exists()
