@@ -38,6 +38,7 @@ class Link:
         self._name = name
         self._number = secrets.token_hex(8)
         self._commands = itertools.count()
+        self._running: set[str] = set()
         self._connections = login.connect((*endpoint.jumps, endpoint), judge)
         self._closed = threading.Event()
         self._heard = time.monotonic()
@@ -69,6 +70,8 @@ class Link:
         self._closed.set()
         # The guard goes first: it is at its work when the connection is gone.
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            if not self._running:
+                self._guard.sendall(b"end\n")
             self._guard.shutdown_write()
         login.close(self._connections)
 
@@ -87,14 +90,20 @@ class Link:
         # The login shell, whichever it is, only sees quoted words. Ours stays until the end, for its status names a signal;
         # the inner one takes a program's name for a name even if there is "=" in it.
         words = ["exec", "sh", "-c", 'env "$@"; exit $?', "sh", *variables, "sh", "-c", 'exec "$@"', "sh", *argv]
+        self._running.add(number)
         return SshProcess(self, number, self._open(shlex.join(words)))
+
+    def ended(self, number: str) -> None:
+        """Note that a command has ended."""
+        self._running.discard(number)
 
     def end(self, number: str) -> None:
         """End a command on the device; if that cannot be done, end the link, which does it too."""
         try:
             channel = self._open(shlex.join(["exec", "sh", "-c", KILL, "sh", number]))
             channel.settimeout(BEAT_S)
-            channel.recv_exit_status()
+            if channel.recv_exit_status() == 0:
+                self.ended(number)
             channel.close()
         except (LinkLost, OSError, EOFError):
             self.close()
@@ -143,12 +152,16 @@ class SshProcess:
         said = self.errors.result()
         if code < 0:
             raise self._link.lost()
+        self._link.ended(self._number)
         return Finished(128 - code if 128 < code <= 192 else code, b"", said)
 
     def kill(self) -> None:
         """See Process."""
-        if not self._channel.exit_status_ready() and self._link.alive:
-            self._link.end(self._number)
+        if not self._channel.exit_status_ready():
+            if self._link.alive:
+                self._link.end(self._number)
+        elif self._channel.exit_status >= 0:
+            self._link.ended(self._number)
         with contextlib.suppress(OSError, EOFError):
             self._channel.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import IO, Self
 from remote.errors import DeviceError
 from remote.transport import NO_ENVIRONMENT, Finished
 from remote.transport.running import Collector, finish
+from remote.transport.scripts import LOCAL_GUARD
 
 
 class LocalProcess:
@@ -37,6 +39,11 @@ class LocalProcess:
         self.errors = Collector(self._process.stderr)
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    @property
     def stdin(self) -> IO[bytes]:
         """See Process."""
         assert self._process.stdin is not None
@@ -55,7 +62,7 @@ class LocalProcess:
 
     def kill(self) -> None:
         """See Process."""
-        if self._process.poll() is None:
+        if not self.ended:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -75,11 +82,20 @@ class LocalTransport:
         self.name = name
         self.after_reconnecting: list[Callable[[], None]] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._number = secrets.token_hex(8)
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._started: list[LocalProcess] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._guard:
+            # Without this word, as when we are killed, it ends what we left running.
+            assert self._guard.stdin is not None
+            with self._guard.stdin as guard:
+                guard.write(b"end\n" if all(process.ended for process in self._started) else b"")
+            self._guard = None
         if self._scratch:
             self._scratch.cleanup()
             self._scratch = None
@@ -108,12 +124,17 @@ class LocalTransport:
         repeatable: bool = False,
     ) -> Finished:
         """See Transport."""
-        process = LocalProcess(argv, env)
+        process = self.start(argv, env)
         return finish(process, process.errors, stdin, timeout_s, on_line, Path(argv[0]).name)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str] = NO_ENVIRONMENT) -> LocalProcess:
         """See Transport."""
-        return LocalProcess(argv, env)
+        if self._guard is None:
+            command = ["sh", "-c", LOCAL_GUARD, "sh", self._number]
+            self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        process = LocalProcess(argv, {"GAITPRESS_RUN": self._number, **env})
+        self._started = [*(other for other in self._started if not other.ended), process]
+        return process
 
     def send(self, source: Path, target: str) -> None:
         """See Transport."""
@@ -129,10 +150,10 @@ class LocalTransport:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if target.exists() and target.samefile(source):
-        return
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
+        if target.exists() and target.samefile(source):
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, partial)
         partial.replace(target)

@@ -176,4 +176,5 @@ def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
             yield f"the agent's key {key.comment or key.get_name()}", key
     for path in locked if sys.stdin is not None and sys.stdin.isatty() else []:
         with contextlib.suppress(ValueError, TypeError, OSError, paramiko.SSHException):
-            yield str(path), paramiko.PKey.from_path(path, getpass.getpass(f"passphrase of {path}: "))
+            passphrase = getpass.getpass(f"passphrase of {path}: ").encode()
+            yield str(path), paramiko.PKey.from_path(path, passphrase)

@@ -20,7 +20,8 @@ end_all() {
 }
 """
 
-# $1: the link's number. Says where our folder is, answers each beat, and when the link has ended ends what runs over it.
+# $1: the link's number. Says where our folder is, answers each beat, and ends what runs over the link when it has broken.
+# The word "end" says that nothing does, so that nothing is looked for while the next one measures.
 GUARD = (
     _END
     + rf"""
@@ -31,9 +32,21 @@ find "$home/run" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {{}} + 2>/dev/nu
 find "$home/files" -type f -mtime +30 -exec rm -f {{}} + 2>/dev/null
 printf '%s\n' "$home"
 trap '' HUP PIPE
-while timeout {SILENCE_S} sh -c 'IFS= read -r beat'; do echo; done
+while beat=$(timeout {SILENCE_S} sh -c 'IFS= read -r beat && printf "%s" "$beat"'); do
+  if [ "$beat" = end ]; then rm -rf "$home/run/$1"; exit; fi
+  echo
+done
 end_all "$1" 50 20
 rm -rf "$home/run/$1"
+"""
+)
+
+# The same for commands of this machine, whose files are nobody's.
+LOCAL_GUARD = (
+    _END
+    + """
+read -r word
+[ "$word" = end ] || end_all "$1" 50 20
 """
 )
 

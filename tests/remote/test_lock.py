@@ -124,5 +124,6 @@ def test_a_device_that_cannot_be_locked_is_told(server: Server, monkeypatch: pyt
 def test_two_devices_on_different_machines_do_not_wait_for_each_other(servers: Callable[..., Server]) -> None:
     one, two = servers("one"), servers("two")
     with connect("one", one.address) as first, connect("two", two.address) as second:
-        with held(first, "a job"), held(second, "another job"):
+        locks = held(first, "a job"), held(second, "another job")
+        with locks[0], locks[1]:
             assert first.run(["true"]).code == second.run(["true"]).code == 0

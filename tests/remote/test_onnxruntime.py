@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ SETTINGS = BenchmarkSettings(
 
 
 @pytest.fixture(scope="module")
-def runtime() -> OnnxRuntime:
-    return OnnxRuntime(LocalTransport(), {})
+def runtime() -> Iterator[OnnxRuntime]:
+    with LocalTransport() as link:
+        yield OnnxRuntime(link, {})
 
 
 @pytest.fixture

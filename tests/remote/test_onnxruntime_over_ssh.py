@@ -46,12 +46,13 @@ def built(tmp_path: Path, runtime: Runtime) -> tuple[Path, Path]:
 
 
 def test_a_device_is_what_it_is_however_it_is_reached(runtime: Runtime, built: tuple[Path, Path], tmp_path: Path) -> None:
-    here = OnnxRuntime(LocalTransport(), {})
-    assert runtime.facts() == here.facts()
-    described = here.check(built[1], built[0])
     again = tmp_path / "again"
     again.mkdir()
-    assert here.build(built[0], again, "fp32", 1)["key"] == described["key"]
+    with LocalTransport() as link:
+        here = OnnxRuntime(link, {})
+        assert runtime.facts() == here.facts()
+        described = here.check(built[1], built[0])
+        assert here.build(built[0], again, "fp32", 1)["key"] == described["key"]
     assert sorted(entry.name for entry in built[1].iterdir()) == ["build.json", "engine.onnx"]
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote.errors import DeviceError, HostKeyRefused, LinkLost, TimedOut, Unreachable
-from remote.transport import connect, link, ssh
+from remote.transport import connect, link, login, ssh
 from remote.transport.ssh import SshTransport
+from remote.transport.ssh_config import Address, resolve
 from tests.ssh_server import Cutter, Server, Silent, free_port, new_key
 
 
@@ -441,3 +444,89 @@ def test_two_clients_at_once_send_the_same_file_once_whole(server: Server, tmp_p
     assert len(places) == 3
     assert Path(places[0]).read_bytes() == (tmp_path / "big").read_bytes()
     assert [entry.name for entry in (server.home / "files").iterdir()] == [Path(places[0]).name]
+
+
+def test_an_agents_key_opens_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listens = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(listens)], stdout=subprocess.DEVNULL)
+    try:
+        assert eventually(listens.exists)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(listens))
+        key = Path.home() / ".ssh/id_ed25519"
+        subprocess.run(["ssh-add", "-q", str(key)], check=True)
+        key.unlink()
+        with connect("nano", server.address) as board:
+            assert board.run(["true"]).code == 0
+    finally:
+        agent.kill()
+        agent.wait()
+
+
+class Typed:
+    """A person at a terminal who types one thing."""
+
+    def __init__(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.text = text
+        self.asked: list[str] = []
+        monkeypatch.setattr("sys.stdin", self)
+        monkeypatch.setattr("getpass.getpass", self.ask)
+
+    def isatty(self) -> bool:
+        return True
+
+    def ask(self, prompt: str) -> str:
+        self.asked.append(prompt)
+        return self.text
+
+
+def test_a_passphrase_is_asked_for_on_a_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Path.home() / ".ssh/id_ed25519"
+    key.unlink()
+    new_key(key, passphrase="secret")
+    (server.where / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    typed = Typed("secret", monkeypatch)
+    with connect("nano", server.address) as board:
+        assert board.run(["true"]).code == 0
+    assert typed.asked == [f"passphrase of {key}: "]
+
+
+class PasswordServer(paramiko.ServerInterface):
+    """Lets in who knows the password, to no use."""
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "password"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return paramiko.AUTH_SUCCESSFUL if (username, password) == ("me", "secret") else paramiko.AUTH_FAILED
+
+
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+def test_a_password_is_asked_for_where_no_key_fits(client: Path, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    host_key = paramiko.Ed25519Key.from_private_key_file(str(new_key(client / "host_key")))
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+
+    def serve() -> None:
+        server = paramiko.Transport(listener.accept()[0])
+        server.add_server_key(host_key)
+        server.start_server(server=PasswordServer())
+
+    threading.Thread(target=serve, daemon=True).start()
+    (client / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{port} ssh-ed25519 {host_key.get_base64()}\n")
+    typed = Typed(password, monkeypatch)
+    endpoint = resolve(Address.parse(f"ssh://me@127.0.0.1:{port}"))
+    judge = login.judge_by_known_hosts("nano")
+    if password == "secret":
+        login.close(login.connect([endpoint], judge))
+    else:
+        with pytest.raises(DeviceError, match=r"permission denied \(tried: .*a password\)") as told:
+            login.connect([endpoint], judge)
+        assert password not in str(told.value)
+    assert typed.asked == [f"me@127.0.0.1:{port}'s password: "]
+    listener.close()
+
+
+def test_nothing_is_asked_without_a_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path.home() / ".ssh/id_ed25519").unlink()
+    monkeypatch.setattr("getpass.getpass", lambda prompt: pytest.fail("asked"))
+    assert "permission denied" in told(server.address)
