@@ -167,9 +167,7 @@ function heatTable(kind, title, { probe, gallery, rank1 }) {
     cell(row, "th", probe[place]);
     rates.forEach((rate) => {
       const td = cell(row, "td", rate === null ? "–" : rate.toFixed(1));
-      if (rate === null) return;
-      td.style.backgroundColor = `hsl(205 65% ${96 - 0.61 * rate}%)`;
-      td.style.color = rate > 62 ? "#fff" : "#25303b";
+      if (rate !== null) td.style.backgroundColor = `hsl(205 75% ${97 - 0.37 * rate}%)`; // light enough for dark text everywhere
     });
   });
   return table;

@@ -104,8 +104,7 @@ def _json(value: Any) -> str:
 
 
 def _variants(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    points = zip(rows, charts.points(rows), strict=True)
-    return [{**point, "device": row.device, "number": number} for number, (row, point) in enumerate(points, start=1)]
+    return [{**point, "number": number} for number, point in enumerate(charts.points(rows), start=1)]
 
 
 def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
@@ -197,7 +196,7 @@ def _cells(row: Row, conditions: Sequence[str]) -> list[Cell]:
 
 
 def _evidence(row: Row) -> str:
-    return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')} data" if row.get("evidence") else ""
+    return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')}" if row.get("evidence") else ""
 
 
 def _protocol(rows: Sequence[Row]) -> dict[str, Any]:

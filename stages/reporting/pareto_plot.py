@@ -9,7 +9,7 @@ from typing import Any
 from stages.reporting import words
 from stages.reporting.labels import Label, place_labels
 from stages.reporting.records import Row, by_device
-from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, logarithmic, save
+from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
 FEW = 40  # with more variants, only Pareto-optimal ones are labelled
 
@@ -61,8 +61,6 @@ def _xy(row: Row) -> tuple[float, float]:
 
 
 def _axes(axes: Any, shown: Sequence[Row]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     times, ranks = zip(*(_xy(row) for row in shown), strict=True)
     lows = [row.get("accuracy", "rank1_mean_low") for row in shown]
     highs = [row.get("accuracy", "rank1_mean_high") for row in shown]
@@ -75,9 +73,7 @@ def _axes(axes: Any, shown: Sequence[Row]) -> None:
     first, last = min(times), max(times)
     if logarithmic(times):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        log_axis(axes.xaxis)
         margin = (last / first) ** 0.12
         axes.set_xlim(first / margin, last * margin)
     else:

@@ -25,8 +25,8 @@ class Row:
         record: the benchmark record; for one that is not there, a stand-in with ``status: missing``.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
         baseline_valid: whether that baseline's times are valid.
-        fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both rank-1
-            and that cost.
+        fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
+            cost and rank-1.
         own_fronts: the same among the variants of its model.
     """
 
@@ -99,8 +99,8 @@ class Row:
 
 
 def _energy(row: Row) -> float | None:
-    joules, rate = row.get("energy_mj_per_inference"), row.get("signature", "inferences_per_video_second")
-    return None if joules is None or rate is None else round(joules * rate, 5)
+    one, rate = row.get("energy_mj_per_inference"), row.get("signature", "inferences_per_video_second")
+    return None if one is None or rate is None else round(one * rate, 5)
 
 
 COSTS: Mapping[str, Callable[[Row], float | None]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.reporting import words
 from stages.reporting.records import Row, by_device
-from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, logarithmic, save
+from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
 DASHES = {"fp32": "-", "fp16": "-.", "int8": "--"}
 
@@ -49,6 +49,7 @@ def _draw(axes: Any, rows: Sequence[Row]) -> None:
         axes.plot([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="invalid times")
     if logarithmic([row.get("latency_ms", "p50") for row in timed]):
         axes.set_yscale("log")
+        log_axis(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("pruning percentile")

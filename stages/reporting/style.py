@@ -51,3 +51,12 @@ def save(made: Any, directory: Path, name: str) -> None:
     """Write a figure as <name>.png and <name>.svg."""
     made.savefig(directory / f"{name}.png", dpi=150, metadata={"Software": None})
     made.savefig(directory / f"{name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def log_axis(axis: Any) -> None:
+    """Plain numbers, 1, 2 and 5 of each decade, on an axis that is logarithmic already."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
