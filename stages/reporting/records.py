@@ -103,7 +103,7 @@ def _energy(row: Row) -> float | None:
     return None if one is None or rate is None else round(one * rate, 5)
 
 
-COSTS: Mapping[str, Callable[[Row], float | None]] = {
+COSTS: Mapping[str, Callable[[Row], Any]] = {  # None where unknown
     "time": lambda row: row.get("ms_per_video_second"),  # ms a second of video
     "energy": _energy,  # mJ a second of video
     "size": lambda row: row.get("size", "engine_bytes"),
