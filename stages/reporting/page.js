@@ -187,7 +187,7 @@ if (picked) {
 // ---- A link into the table must not end at a row that a filter hides ----
 
 addEventListener("hashchange", () => {
-  const body = document.querySelector(`${location.hash.replace(/[^#\w-]/g, "")}`);
+  const body = document.getElementById(location.hash.slice(1));
   if (body?.hidden) filters.reset();
   setTimeout(() => body?.scrollIntoView({ block: "center" }), 50);
 });

@@ -144,9 +144,16 @@ def _device(device: str, own: Sequence[Row]) -> dict[str, Any]:
         "runtime": words.runtime(own),
         "doubtful": any(row.get("evidence") in ("host", "simulated") for row in own),
         "unsure": sorted({row.model for row in own if row.speedup and not row.baseline_valid}),
-        "missing_energy": next((row.get("energy_reason") for row in own if row.get("latency_ms")), None),
+        "missing_energy": _missing_energy(own),
         "unlabelled": sum(not row.plotted for row in own),
     }
+
+
+def _missing_energy(own: Sequence[Row]) -> str:
+    """Of how many measured variants the energy is unknown, and why; "" if of none."""
+    reasons = [row.get("energy_reason") for row in own if row.status == "ok" and row.get("energy_mj_per_inference") is None]
+    known = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+    return f"{len(reasons)} of {len(own)} variants: {known or 'no reason given'}" if reasons else ""
 
 
 def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -197,6 +197,10 @@ def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
     assert browser.evaluate("document.documentElement.scrollWidth") <= 390
     chart = f"{FIRST}.querySelector('svg').getBoundingClientRect()"
     assert browser.evaluate(f"{chart}.right") <= 390
+    # Turned round and back, the charts follow.
+    for width in (800, 390):
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=600, deviceScaleFactor=1, mobile=True)
+        browser.wait_for(f"{width} - 80 < {chart}.right && {chart}.right <= {width}")
     assert browser.faults == []
 
 
