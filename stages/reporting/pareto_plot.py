@@ -12,6 +12,7 @@ from stages.reporting.records import Row, by_device
 from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
 FEW = 40  # with more variants, only Pareto-optimal ones are labelled
+IN_A_ROW = 8  # entries of the legend
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:
@@ -25,7 +26,9 @@ def write(directory: Path, rows: Sequence[Row]) -> None:
         for panel, own in zip(panels, devices.values(), strict=True):
             labels.append(_draw(panel, own))
             head = f"{own[0].device}: {words.data(own)}, {words.place(own)}"
-            panel.set_title(head, fontsize=10, loc="left", color=INK, pad=30)
+            legend = panel.get_legend()
+            pad = 48 if legend and len(legend.legend_handles) > IN_A_ROW else 30
+            panel.set_title(head, fontsize=10, loc="left", color=INK, pad=pad)
         _finish(drawn, panels, labels)
         save(drawn, directory, "pareto")
 
@@ -133,7 +136,7 @@ def _legend(axes: Any, shown: Sequence[Row], of: dict[str, str]) -> None:
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=min(len(handles), 8),
+        ncols=min(len(handles), IN_A_ROW),
         frameon=False,
         fontsize=9,
         handlelength=1.6,
