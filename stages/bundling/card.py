@@ -115,6 +115,10 @@ def _limits(row: Row) -> str:
         "anywhere, at other speeds.",
         "Gait is biometric data: recognising people needs a legal basis.",
     ]
+    if row.get("engine", "runtime") != "onnxruntime":
+        limits.append(
+            "The accuracy is that of the engine. `identify.py` runs `model.onnx` on a processor, which may differ a little."
+        )
     if row.get("data") == "synthetic":
         limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")
     if row.get("evidence") == "simulated":
