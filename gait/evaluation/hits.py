@@ -41,8 +41,8 @@ class Hits:
         """The tables of all conditions, in JSON's types.
 
         Returns:
-            ``probe`` and ``gallery``, the names of the views, and ``<measure>``: for each condition its :meth:`table`, rounded
-            to 0.01 %, with None where no probe is counted.
+            ``probe`` and ``gallery``, the names of the views, and ``<measure>``: for each condition its :meth:`table`,
+            rounded to 0.01 %, with None where no probe is counted.
         """
 
         def rows(kind: str) -> list[list[float | None]]:
