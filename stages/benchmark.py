@@ -97,7 +97,7 @@ def _measured(
         runtime.check(where.engine, where.quantized / "model.onnx")
         example = example_input(store, partition, signature, settings.batch)
         record |= timing_part(runtime.benchmark(where.engine, example, protocol_of(settings)), signature, settings.batch)
-        record["accuracy"] = accuracy(runtime, where.engine, store, partition, signature, settings.threads)
+        record |= accuracy_part(runtime, where.engine, store, partition, signature, settings.threads)
     except StaleEngine as error:
         raise io.StageError(f"{error}; build it again: `dvc repro -f -s {variant.stage('build')}`") from None
     except EngineFailed as error:
@@ -163,14 +163,15 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
         **dict.fromkeys(absent),
         "energy_reason": f"{status}: {reason}",
         "accuracy": None,
+        "rank1_by_view": None,
         "repeats": [],
     }
 
 
-def accuracy(
+def accuracy_part(
     runtime: Runtime, engine: Path, store: SequenceStore, partition: Partition, signature: dict[str, Any], threads: int
 ) -> dict[str, Any]:
-    """What the partition's protocol says of the engine itself.
+    """What the partition's protocol says of the engine itself: its rates, and rank-1 of each pair of views if there are any.
 
     Raises:
         EngineFailed: the engine's signatures have another shape than declared or are not finite.
@@ -192,9 +193,13 @@ def accuracy(
     found = map(checked, runtime.run(engine, inputs, threads))
     collected = signatures.Signatures.collect(signatures.owners(store, partition.test, shape), found)
     del found  # a runtime may hand over a list of all outputs
-    result = protocols.evaluate(collected, store.sequences, partition, threads=threads)
+    hits = protocols.identified(collected, store.sequences, partition, threads=threads)
+    result = protocols.rates(hits, collected, store.sequences, partition, threads=threads)
     rates = {key: round(value, 4) for key, value in result.items()}
-    return {**rates, "protocol": partition.protocol, "source": "engine"}
+    return {
+        "accuracy": {**rates, "protocol": partition.protocol, "source": "engine"},
+        "rank1_by_view": hits.by_view() if len(hits.gallery_views) > 1 else None,
+    }
 
 
 def main() -> None:

@@ -357,6 +357,21 @@ class Benchmark(Section):
     max_cov: Rate
 
 
+def _limit(units: str) -> Any:
+    """A number with its unit, such as 5ms."""
+    return StringConstraints(pattern=rf"^[0-9]*\.?[0-9]+ ?({units})$", max_length=32)
+
+
+class Select(Section):
+    """What `python -m stages.select` and `stages.bundle` choose by; options on their command lines go before these."""
+
+    device: Name | None = None
+    max_latency: Annotated[str, _limit("s|ms|us")] | None = None
+    min_rank1: Annotated[float, Range(gt=0, le=100)] | None = None
+    max_energy: Annotated[str, _limit("J|mJ|uJ")] | None = None
+    max_size: Annotated[str, _limit("GB|MB|kB|B|GiB|MiB|KiB")] | None = None
+
+
 class Threads(Section):
     dataset: Positive
     preprocess: Positive
@@ -390,6 +405,7 @@ class Params(Section):
     quantize: Quantize
     benchmark: Benchmark
     threads: Threads
+    select: Select = Select()
     mlflow: MLflow
 
 

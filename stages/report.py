@@ -1,4 +1,4 @@
-"""Show which variants are worth deploying: a page, a picture, a table and the figures behind them.
+"""Show which variants are worth deploying: a page, pictures, a table and the figures behind them.
 
 Only the variants that params.yaml lists are read. The same records give the same files.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages import io, params
-from stages.reporting import page, plots, table
+from stages.reporting import page, pareto_plot, staircase_plot, table
 from stages.reporting.records import load
+from stages.reporting.work import Folders
 
 
-def report(records: Path, out: Path, settings: params.Params) -> str:
-    """Write index.html, pareto.png, pareto.txt, variants.csv and metrics.json into the directory ``out``.
+def report(records: Path, folders: Folders, out: Path, settings: params.Params) -> str:
+    """Write index.html, pareto and staircase as .png and .svg, pareto.txt, variants.csv and metrics.json into ``out``.
 
     Returns:
         The table for a terminal.
@@ -21,9 +22,10 @@ def report(records: Path, out: Path, settings: params.Params) -> str:
     rows = load(records, settings)
     text = table.text(rows)
     with io.new_directory(out) as partial:
-        (partial / "index.html").write_text(page.render(rows, records, out, settings), encoding="utf-8")
+        (partial / "index.html").write_text(page.render(rows, records, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")
-        plots.write_png(partial / "pareto.png", rows)
+        pareto_plot.write(partial, rows)
+        staircase_plot.write(partial, rows)
         table.write_csv(partial / "variants.csv", rows)
         io.write_json(partial / "metrics.json", table.metrics(rows))
     return text
@@ -32,9 +34,13 @@ def report(records: Path, out: Path, settings: params.Params) -> str:
 def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--records", type=Path, required=True, help="directory of benchmark records")
+    parser.add_argument("--trained", type=Path, required=True, help="directory of trained models (results/train)")
+    parser.add_argument("--pruned", type=Path, required=True, help="directory of pruned models (results/prune)")
+    parser.add_argument("--finetuned", type=Path, required=True, help="directory of fine-tuned models (results/finetune)")
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     given, settings = io.parse(parser)
-    print(report(given.records, given.out, settings))
+    folders = Folders(given.trained, given.pruned, given.finetuned)
+    print(report(given.records, folders, given.out, settings))
     print(f"{given.out / 'index.html'}: open it in a browser")
 
 

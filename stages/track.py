@@ -1,8 +1,8 @@
 """Bring MLflow in step with the benchmark records: one run a variant, none twice.
 
 The environment variable MLFLOW_TRACKING_URI goes before mlflow.tracking_uri of params.yaml. A variant measured anew
-gets a new run, and its old one the tag ``superseded``; runs of variants that params.yaml no longer lists stay as they
-are.
+gets a new run, and its old one the tag ``superseded``; runs of variants that params.yaml no longer lists are kept, and
+tagged ``listed: false``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ from typing import Any
 
 from stages import io, params
 from stages.reporting import records
-from stages.reporting.runs import Run, described
+from stages.reporting.runs import Run, Sources, described
 from stages.reporting.server import TrackingServer, address, without_credentials
 
+NOTE = """One run a variant: a model at a pruning percentile and a precision, measured on a device.
 
-def track(directory: Path, receipt: Path, settings: params.Params) -> dict[str, Any]:
+- Filter by `tags.superseded = "false" and tags.listed = "true"` to see what params.yaml describes now.
+- Tick runs and press *Compare*: `rank1_mean` against `ms_per_video_second` is the trade-off, `speedup` is against the
+  unpruned fp32 of the same model and device. Runs with `tags.valid = "false"` have times that should not be used.
+- `tags.data` and `tags.evidence` say whose data and what hardware the figures are of.
+"""
+
+
+def track(directory: Path, sources: Sources, receipt: Path, settings: params.Params) -> dict[str, Any]:
     """Log the variants that params.yaml lists and write the receipt.
 
     Returns:
@@ -27,10 +35,11 @@ def track(directory: Path, receipt: Path, settings: params.Params) -> dict[str, 
         StageError: there are no records, or the tracking server cannot be reached.
     """
     uri = address(settings.mlflow)
-    runs = [described(row, settings) for row in records.load(directory, settings) if row.status != "missing"]
+    runs = [described(row, settings, sources) for row in records.load(directory, settings) if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
         server.open()
+        server.explain(NOTE)
         logged = _in_step(server, runs)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
     io.write_json(receipt, result)
@@ -50,6 +59,8 @@ def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
             server.compare_anew(run, same)
             if same.superseded:
                 server.supersede(run_id, False)
+            if not same.listed:
+                server.mark_listed(run_id, True)
         else:
             run_id = server.log(run, commit)
         for old in earlier:
@@ -60,6 +71,10 @@ def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
             elif not old.superseded:
                 server.supersede(old.run_id, True)
         logged[run.variant] = {"content_key": run.content_key, "run_id": run_id}
+    for variant in known.keys() - logged.keys():
+        for old in known[variant]:
+            if old.listed:
+                server.mark_listed(old.run_id, False)
     return logged
 
 
@@ -75,9 +90,14 @@ def _commit() -> str | None:
 def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--records", type=Path, required=True, help="directory of benchmark records")
+    parser.add_argument("--trained", type=Path, required=True, help="directory of trained models (results/train)")
+    parser.add_argument("--finetuned", type=Path, required=True, help="directory of fine-tuned models (results/finetune)")
+    parser.add_argument("--quantized", type=Path, required=True, help="directory of ONNX files (results/quantize)")
+    parser.add_argument("--partitions", type=Path, required=True, help="directory of partitions (data/partition)")
     parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
     given, settings = io.parse(parser)
-    result = track(given.records, given.receipt, settings)
+    sources = Sources(given.trained, given.finetuned, given.quantized, given.partitions)
+    result = track(given.records, sources, given.receipt, settings)
     print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
 
 

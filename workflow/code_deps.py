@@ -39,7 +39,7 @@ BY_NAME = {
     "stages/partition.py": ("gait/losses/cross_entropy.py", "gait/losses/triplet.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
-    "stages/reporting/page.py": ("stages/reporting/page.html",),
+    "stages/reporting/page.py": tuple(f"stages/reporting/page.{kind}" for kind in ("html", "css", "js")),
 }
 # Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
 # reached. A change here must not cost anybody a week of training.

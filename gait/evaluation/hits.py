@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,20 @@ class Hits:
         found, counted = self._cells(measure)
         of_kind = np.unique(self.kinds).tolist().index(kind)
         return _ratio(found.sum(0), counted.sum(0))[of_kind]
+
+    def by_view(self, measure: str = "rank1") -> dict[str, Any]:
+        """The tables of all conditions, in JSON's types.
+
+        Returns:
+            ``probe`` and ``gallery``, the names of the views, and ``<measure>``: for each condition its :meth:`table`,
+            rounded to 0.01 %, with None where no probe is counted.
+        """
+
+        def rows(kind: str) -> list[list[float | None]]:
+            return [[None if np.isnan(rate) else round(float(rate), 2) for rate in row] for row in self.table(kind, measure)]
+
+        tables = {kind: rows(kind) for kind in np.unique(self.kinds).tolist()}
+        return {"probe": np.unique(self.probe_views).tolist(), "gallery": self.gallery_views.tolist(), measure: tables}
 
     def summary(self, measure: str = "rank1") -> dict[str, float]:
         """``<measure>_<kind>`` and their mean ``<measure>_mean`` in %: mean over gallery views, then over probe views."""

@@ -52,9 +52,31 @@ def evaluate(
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
             and identical views are excluded.
     """
+    found = identified(signatures, sequences, partition, distance, threads)
+    return rates(found, signatures, sequences, partition, distance, threads)
+
+
+def identified(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    partition: Partition,
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> Hits:
+    """Which probes the partition's protocol identifies, in which views; arguments and errors as of :func:`evaluate`."""
     protocol = {"casia-b": casia_b, "cross-view": casia_b, "oumvlp": oumvlp, "tum-gaid": all_views, "all-views": all_views}
-    tested = signatures, sequences, partition.gallery, partition.probe
-    found = protocol[partition.protocol](*tested, distance, threads)
+    return protocol[partition.protocol](signatures, sequences, partition.gallery, partition.probe, distance, threads)
+
+
+def rates(
+    found: Hits,
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    partition: Partition,
+    distance: Distance = "euclidean",
+    threads: int = 1,
+) -> dict[str, float]:
+    """What :func:`evaluate` returns, of what :func:`identified` found."""
     result = {**found.summary(), **found.interval(), **found.summary("rank5")}
     if partition.protocol == "oumvlp":
         result = {metric: rate for metric, rate in result.items() if metric.split("_")[1] == "mean"}
@@ -63,11 +85,11 @@ def evaluate(
         lacking = np.isnan(found.hits["rank1"]) & ~np.isnan(found.hits["rank1_all_probes"])
         result["probes_without_gallery"] = int(lacking.any(1).sum())
     if partition.protocol == "tum-gaid":
-        result |= votes(*tested).summary("knn7")
+        result |= votes(signatures, sequences, partition.gallery, partition.probe).summary("knn7")
         if partition.temporal_gallery and partition.temporal_probe:
             later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe
-            rates = all_views(*later, distance, threads).summary() | votes(*later).summary("knn7")
-            result |= {metric.replace("_", "_t"): rate for metric, rate in rates.items() if not metric.endswith("_mean")}
+            anew = all_views(*later, distance, threads).summary() | votes(*later).summary("knn7")
+            result |= {metric.replace("_", "_t"): rate for metric, rate in anew.items() if not metric.endswith("_mean")}
     return {**result, "probes": len(partition.probe)}
 
 

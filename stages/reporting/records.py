@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stages import io
 from stages.params import Params
 from stages.reporting.pareto import front
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Row:
         record: the benchmark record; for one that is not there, a stand-in with ``status: missing``.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
         baseline_valid: whether that baseline's times are valid.
-        optimal: no other valid variant on this device beats it in both rank-1 and time a second of video.
-        own_optimal: the same among the variants of its model.
+        fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
+            cost and rank-1.
+        own_fronts: the same among the variants of its model.
     """
 
     device: str
@@ -35,8 +38,13 @@ class Row:
     record: Mapping[str, Any]
     speedup: float | None = None
     baseline_valid: bool = True
-    optimal: bool = False
-    own_optimal: bool = False
+    fronts: frozenset[str] = frozenset()
+    own_fronts: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """The variant in one word, such as "local/gaitset/p30-int8"."""
+        return f"{self.device}/{self.model}/p{self.percentile}-{self.precision}"
 
     @property
     def short_name(self) -> str:
@@ -68,10 +76,19 @@ class Row:
         return ("Pareto-optimal" if self.optimal else "valid") if self.valid else "invalid"
 
     @property
+    def optimal(self) -> bool:
+        """Whether it is on its device's front of rank-1 against time, the one that verdicts speak of."""
+        return "time" in self.fronts
+
+    @property
     def plotted(self) -> bool:
         """Whether there are a time and an accuracy to show."""
-        cost, gain = self.get("ms_per_video_second"), self.get("accuracy", "rank1_mean")
-        return self.status == "ok" and None not in (cost, gain) and math.isfinite(cost) and math.isfinite(gain)
+        return self.has("time")
+
+    def has(self, cost: str) -> bool:
+        """Whether there are an accuracy and this cost, one of COSTS, to show."""
+        values = COSTS[cost](self), self.get("accuracy", "rank1_mean")
+        return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
 
     def get(self, *keys: str) -> Any:
         """A value of the record by its path, such as ``get("latency_ms", "p50")``; None if it is not there."""
@@ -79,6 +96,18 @@ class Row:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+
+def _energy(row: Row) -> float | None:
+    one, rate = row.get("energy_mj_per_inference"), row.get("signature", "inferences_per_video_second")
+    return None if one is None or rate is None else round(one * rate, 5)
+
+
+COSTS: Mapping[str, Callable[[Row], Any]] = {  # None where unknown
+    "time": lambda row: row.get("ms_per_video_second"),  # ms a second of video
+    "energy": _energy,  # mJ a second of video
+    "size": lambda row: row.get("size", "engine_bytes"),
+}
 
 
 def load(records: Path, settings: Params) -> list[Row]:
@@ -122,8 +151,8 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
         for row in rows
         if row.percentile == 0 and row.precision == "fp32" and row.get("latency_ms", "p50")
     }
-    optimal = {id(row) for device in {row.device for row in rows} for row in _front(rows, device)}
-    own = {id(row) for device, model in {(row.device, row.model) for row in rows} for row in _front(rows, device, model)}
+    fronts = _members(by_device(rows).values())
+    own_fronts = _members(_grouped(rows, lambda row: (row.device, row.model)).values())
     for row in rows:
         baseline = baselines.get((row.device, row.model))
         ours = row.get("latency_ms", "p50")
@@ -131,19 +160,31 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
             row,
             speedup=round(baseline.get("latency_ms", "p50") / ours, 4) if baseline and ours else None,
             baseline_valid=baseline is None or baseline.valid,
-            optimal=id(row) in optimal,
-            own_optimal=id(row) in own,
+            fronts=frozenset(cost for cost in COSTS if id(row) in fronts[cost]),
+            own_fronts=frozenset(cost for cost in COSTS if id(row) in own_fronts[cost]),
         )
 
 
-def _front(rows: Sequence[Row], device: str, model: str | None = None) -> list[Row]:
-    """The Pareto-optimal rows of a device, or of one model on it; only valid ones can be."""
-    candidates = [row for row in rows if row.device == device and model in (None, row.model) and row.valid and row.plotted]
-    points = [(row.get("ms_per_video_second"), row.get("accuracy", "rank1_mean")) for row in candidates]
+def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
+    """By cost, which rows are on their group's front."""
+    groups = list(groups)
+    return {cost: {id(row) for group in groups for row in _front(group, cost)} for cost in COSTS}
+
+
+def _front(rows: Sequence[Row], cost: str) -> list[Row]:
+    """The Pareto-optimal ones of some rows; only valid ones can be."""
+    candidates = [row for row in rows if row.valid and row.has(cost)]
+    points = [(COSTS[cost](row), row.get("accuracy", "rank1_mean")) for row in candidates]
     return [candidates[position] for position in front(points)]
 
 
 def by_device(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each device, in their order."""
-    devices = dict.fromkeys(row.device for row in rows)
-    return {device: [row for row in rows if row.device == device] for device in devices}
+    return _grouped(rows, lambda row: row.device)
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:
+    groups: dict[K, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups

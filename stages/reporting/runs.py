@@ -1,4 +1,4 @@
-"""A variant as a run of an experiment tracker: its name, settings, figures and tags."""
+"""A variant as a run of an experiment tracker: its name, settings, figures, curves, files and tags."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from stages import io
 from stages.params import Params
+from stages.reporting import words
 from stages.reporting.records import Row
+from stages.reporting.work import Curve, curve
 
 METRICS = {
+    "rank1_mean": ("accuracy", "rank1_mean"),  # the first is what MLflow's comparison begins with
+    "ms_per_video_second": ("ms_per_video_second",),
     "latency_p50_ms": ("latency_ms", "p50"),
     "latency_p50_low_ms": ("latency_ms", "p50_low"),
     "latency_p50_high_ms": ("latency_ms", "p50_high"),
     "latency_p90_ms": ("latency_ms", "p90"),
     "latency_p99_ms": ("latency_ms", "p99"),
     "latency_cov": ("latency_ms", "cov"),
-    "ms_per_video_second": ("ms_per_video_second",),
     "throughput_per_s": ("throughput_per_s",),
     "energy_mj_per_inference": ("energy_mj_per_inference",),
     "engine_bytes": ("size", "engine_bytes"),
@@ -27,6 +32,16 @@ METRICS = {
     "params": ("size", "params"),
     "macs": ("size", "macs"),
 }
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the other stages write what a run shows: the parents of their models' folders."""
+
+    trained: Path
+    finetuned: Path
+    quantized: Path
+    partitions: Path
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,11 @@ class Run:
         params, metrics, tags: what the tracker shows and filters by.
         speedup, optimal: what also depends on other variants' records, and so may change for the same measurement.
         artifacts: JSON files by name.
+        files: files to keep beside these.
+        views: rank-1 by view as the record has it, or None.
+        curves: by prefix of their metrics' names, such as "training".
+        dataset: name, digest, protocol and counts of what it was trained and tested with; None if that is not there.
+        note: the variant in Markdown.
         failed: whether there is no measurement.
         start_ms, end_ms: when it was measured, in ms since 1970.
     """
@@ -53,13 +73,18 @@ class Run:
     speedup: float | None
     optimal: bool
     artifacts: Mapping[str, Any]
+    files: tuple[Path, ...]
+    views: Mapping[str, Any] | None
+    curves: Mapping[str, Curve]
+    dataset: Mapping[str, Any] | None
+    note: str
     failed: bool
     start_ms: int
     end_ms: int
 
 
-def described(row: Row, settings: Params) -> Run:
-    """The run of a row that has a record."""
+def described(row: Row, settings: Params, sources: Sources) -> Run:
+    """The run of a row that has a record; what is not in the sources is left out."""
     record = dict(row.record)
     dataset = record["variant"]["dataset"]
     chosen = _params(row, settings)
@@ -78,6 +103,11 @@ def described(row: Row, settings: Params) -> Run:
         speedup=row.speedup,
         optimal=row.optimal,
         artifacts=artifacts,
+        files=_files(row, sources),
+        views=record.get("rank1_by_view"),
+        curves=_curves(row, sources),
+        dataset=_dataset(row, sources),
+        note=_note(row),
         failed=row.status != "ok",
         start_ms=end_ms - int(1000 * record["seconds"]),
         end_ms=end_ms,
@@ -92,10 +122,9 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
         "precision": row.precision,
         "device": row.device,
         "dataset": settings.dataset,
-        "framework": model.framework,
-        "modality": model.modality,
-        "width": model.width,
-        "seed": model.seed,
+        # MLflow's comparison begins with the first three names, in the order of the alphabet, of those that differ: these
+        # come after model, percentile and precision.
+        **{f"training.{key}": getattr(model, key) for key in ("framework", "modality", "width", "seed")},
         **{
             f"prune.{key}": getattr(settings.prune, key)
             for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")
@@ -124,7 +153,52 @@ def _tags(row: Row) -> dict[str, str]:
         "data": row.get("data"),
         "status": row.status,
         "valid": str(row.valid).lower(),
+        "dvc_stage": f"benchmark@{row.device}-{row.model}-{row.percentile}-{row.precision}",
     }
     if row.reasons:
         tags["reason"] = "; ".join(row.reasons)
     return tags
+
+
+def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
+    onnx = sources.quantized / row.model / f"p{row.percentile}-{row.precision}" / "model.onnx"
+    return (onnx,) if onnx.exists() else ()
+
+
+def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
+    places = {
+        "training": sources.trained / row.model / "history.json",
+        "finetuning": sources.finetuned / row.model / f"p{row.percentile}" / "history.json",
+    }
+    return {name: curve(row.model, name, io.read_json(place)) for name, place in places.items() if place.exists()}
+
+
+def _dataset(row: Row, sources: Sources) -> dict[str, Any] | None:
+    path = sources.partitions / f"{row.model}.json"
+    if not path.exists():
+        return None
+    partition = io.read_json(path)
+    counts = {part: len(partition[part]) for part in ("train", "gallery", "probe")}
+    facts = {key: partition[key] for key in ("digest", "protocol", "modality", "evidence")}
+    return {"name": partition["dataset"], **facts, "sequences": counts}
+
+
+def _note(row: Row) -> str:
+    """What a reader of the run should know first."""
+    rank1, low, high = (row.get("accuracy", f"rank1_mean{end}") for end in ("", "_low", "_high"))
+    lines = [f"**{row.name}** on {row.device}: {row.verdict}", ""]
+    if row.get("latency_ms"):
+        energy = row.get("energy_mj_per_inference")
+        lines += [
+            "| mean rank-1 | latency p50 | a second of video | energy | engine |",
+            "|---|---|---|---|---|",
+            f"| {words.percent(rank1)} % [{words.interval(low, high, 'percent')}] "
+            f"| {words.significant(row.get('latency_ms', 'p50'))} ms "
+            f"| {words.significant(row.get('ms_per_video_second'))} ms "
+            f"| {f'{words.significant(energy)} mJ' if energy is not None else 'unknown'} "
+            f"| {words.mega(row.get('size', 'engine_bytes'))} MB |",
+            "",
+        ]
+    lines += [f"- {reason}" for reason in row.reasons]
+    lines.append(f"- {words.data([row])}, {words.place([row])}")
+    return "\n".join(lines)

@@ -21,7 +21,9 @@ from stages.reporting.runs import Run
 
 PAGE = 1000
 METRICS_A_CALL = 1000  # more are refused
+DIGEST_LENGTH = 36  # of a dataset; more are refused
 LAST_STEP = "last_step"
+NOTE = "mlflow.note.content"
 SQLITE = "sqlite:///"
 
 
@@ -33,6 +35,7 @@ class LoggedRun:
     content_key: str
     complete: bool
     superseded: bool
+    listed: bool
     speedup: float | None
     optimal: bool
 
@@ -112,6 +115,7 @@ class TrackingServer:
                         tags["content_key"],
                         run.info.status in ("FINISHED", "FAILED"),
                         tags.get("superseded") == "true",
+                        tags.get("listed") != "false",
                         run.data.metrics.get("speedup"),
                         tags.get("pareto_optimal") == "true",
                     )
@@ -130,23 +134,48 @@ class TrackingServer:
             "variant": run.variant,
             "content_key": run.content_key,
             "superseded": "false",
+            "listed": "true",
             "pareto_optimal": str(run.optimal).lower(),
-            **({"mlflow.source.git.commit": commit} if commit else {}),
+            NOTE: run.note,
+            **({"mlflow.source.git.commit": commit, "git_commit": commit} if commit else {}),
         }
         created = self._client.create_run(self._id, start_time=run.start_ms, tags=tags, run_name=run.name)
         run_id = created.info.run_id
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, run.end_ms, 0) for key, value in metrics.items()],
-            params=[Param(key, value) for key, value in run.params.items()],
-            synchronous=True,
-        )
+        points = [Metric(key, value, run.end_ms, 0) for key, value in metrics.items()]
+        for prefix, curve in run.curves.items():
+            for name, line in curve.metrics.items():
+                points += [Metric(f"{prefix}/{name}", value, run.end_ms, int(step)) for step, value in line]
+        for first in range(0, len(points), METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[first : first + METRICS_A_CALL], synchronous=True)
+        self._client.log_batch(run_id, params=[Param(key, value) for key, value in run.params.items()], synchronous=True)
+        self._log_dataset(run_id, run)
+        self._log_artifacts(run_id, run)
+        self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
+        return run_id
+
+    def _log_dataset(self, run_id: str, run: Run) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if run.dataset is not None:
+            known = dict(run.dataset)
+            name, digest = known.pop("name"), known.pop("digest")
+            source = json.dumps({"digest": digest, "modality": known["modality"]})
+            described = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(known))
+            for context in ("training", "testing"):
+                tagged = DatasetInput(described, [InputTag("mlflow.data.context", context)])
+                self._client.log_inputs(run_id, datasets=[tagged])
+
+    def _log_artifacts(self, run_id: str, run: Run) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             for name, content in run.artifacts.items():
                 (Path(scratch) / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            if run.views is not None:
+                from stages.reporting import views_plot
+
+                views_plot.write_png(Path(scratch) / "rank1_by_view.png", run.views, run.name)
             self._client.log_artifacts(run_id, scratch)
-        self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
-        return run_id
+        for file in run.files:
+            self._client.log_artifact(run_id, str(file))
 
     def begin(self, name: str, tags: Mapping[str, str]) -> str:
         """Begin a run that is told of row by row. Returns its id."""
@@ -181,6 +210,12 @@ class TrackingServer:
         """End a run: FINISHED, FAILED or KILLED."""
         self._client.set_terminated(run_id, status)
 
+    def explain(self, note: str) -> None:
+        """Say in the experiment's description how to read it, unless somebody wrote one."""
+        experiment = self._client.get_experiment(self._id)
+        if not experiment.tags.get(NOTE):
+            self._client.set_experiment_tag(self._id, NOTE, note)
+
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
         """Bring what follows from other variants' records up to date in a run that is there."""
         if run.speedup is not None and run.speedup != logged.speedup:
@@ -191,6 +226,10 @@ class TrackingServer:
     def supersede(self, run_id: str, superseded: bool) -> None:
         """Mark a run as out of date, or as up to date again."""
         self._client.set_tag(run_id, "superseded", str(superseded).lower())
+
+    def mark_listed(self, run_id: str, listed: bool) -> None:
+        """Mark a run as one of a variant that params.yaml lists, or no longer lists."""
+        self._client.set_tag(run_id, "listed", str(listed).lower())
 
     def delete(self, run_id: str) -> None:
         """Move a run to MLflow's bin."""

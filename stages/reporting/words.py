@@ -19,6 +19,7 @@ CONDITIONS = {
     "tb": "with a backpack months later",
     "ts": "in coating shoes months later",
 }
+EVIDENCE = {"host": "host CPU", "real-device": "real device", "simulated": "simulated device"}
 PROTOCOLS = {
     "casia-b": "over all pairs of different views",
     "oumvlp": "over all pairs of different views, without walks whose person is not enrolled in that view",

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from stages.reporting.plots import COLOURS, STYLE
+from stages.reporting.style import COLOURS, GREY, INK, STYLE
 from stages.scouting.summary import doubts, headline, verdict
 
-INK, GREY, SHADE = "#25303b", "#5b6672", "#eef1f4"
+SHADE = "#eef1f4"
 
 
 def write_png(path: Path, result: Mapping[str, Any]) -> None:

@@ -224,3 +224,19 @@ def test_votes_equal_a_naive_reading() -> None:
         Signatures.collect(positions, [values]), sequences, replace(partition, temporal_gallery=[], temporal_probe=[])
     )
     assert now == {metric: rate for metric, rate in found.items() if not metric.endswith(("_tn", "_tb", "_ts"))}
+
+
+def test_the_tables_by_view_average_to_the_published_means() -> None:
+    sequences, gallery, probe = walks(4)
+    rng = np.random.default_rng(1)
+    signatures = {n: np.eye(4)[[int(s.identity)]] + 0.6 * rng.normal(size=(1, 4)) for n, s in enumerate(sequences)}
+    partition = parted("casia-b", gallery, probe)
+    hits = protocols.identified(collected(signatures), sequences, partition)
+    tables = hits.by_view()
+    assert (tables["probe"], tables["gallery"]) == (list(VIEWS), list(VIEWS))
+    assert set(tables["rank1"]) == {"nm", "bg", "cl"}
+    rates = protocols.evaluate(collected(signatures), sequences, partition)
+    for kind, table in tables["rank1"].items():
+        assert [row[place] for place, row in enumerate(table)] == [None] * 3, "identical views are not counted"
+        means = [np.mean([rate for rate in row if rate is not None]) for row in table]
+        assert np.mean(means) == pytest.approx(rates[f"rank1_{kind}"], abs=0.01)

@@ -102,7 +102,7 @@ def test_an_input_that_the_engine_refuses_ends_the_processes(here: Agent, tmp_pa
 
     with pytest.raises(EngineFailed, match="x"):
         here.stream(["run", "--engine", str(engine)], 1, inputs(), processes)
-    assert children() == before
+    assert children() <= before
     assert len(asked) < 10**7
 
 
@@ -121,7 +121,7 @@ def test_a_fault_in_the_inputs_ends_the_processes(here: Agent, tmp_path: Path, p
     before = children()
     with pytest.raises(OSError, match="disk gone"):
         here.stream(["run", "--engine", str(linear(tmp_path / "engine.onnx"))], 1, inputs(), processes)
-    assert children() == before
+    assert children() <= before
 
 
 def children() -> set[str]:

@@ -19,6 +19,7 @@ from stages import io
 from stages.report import report
 from stages.reporting import records
 from stages.reporting.pareto import front
+from stages.reporting.work import POINTS, Folders, curve, curves
 from tests.stages.device_world import World
 from tests.toy import ROOT
 
@@ -49,14 +50,19 @@ def edit(world: World, percentile: float, **values: Any) -> None:
 
 def write(world: World) -> Path:
     out = world.where / "results/report"
-    report(world.records, out, world.settings)
+    report(world.records, folders(world), out, world.settings)
     return out
 
 
-POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+def folders(world: World) -> Folders:
+    results = world.where / "results"
+    return Folders(results / "train", results / "prune", results / "finetune")
 
 
-@given(POINTS)
+COSTS_AND_GAINS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+
+
+@given(COSTS_AND_GAINS)
 def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[int, int]]) -> None:
     def beaten(one: tuple[int, int]) -> bool:
         return any(cost <= one[0] and gain >= one[1] and (cost, gain) != one for cost, gain in points)
@@ -68,9 +74,11 @@ def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[i
 
 def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> None:
     out = write(world)
-    names = {"index.html", "pareto.png", "pareto.txt", "variants.csv", "metrics.json"}
+    pictures = {f"{name}.{kind}" for name in ("pareto", "staircase") for kind in ("png", "svg")}
+    names = {"index.html", "pareto.txt", "variants.csv", "metrics.json"} | pictures
     assert {path.name for path in out.iterdir()} == names
-    assert (out / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures if name.endswith("png"))
+    assert all("<svg" in (out / name).read_text(encoding="utf-8") for name in pictures if name.endswith("svg"))
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["variants"], metrics["ok"], metrics["missing"]) == (2, 2, 0)
     rows = list(csv.DictReader((out / "variants.csv").open()))
@@ -150,7 +158,9 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
         shutil.copy(world.record(0), world.record(50))  # the record of another variant
     else:
         world.record(50).write_text(content)
+    where = folders(world)
     command = [sys.executable, "-m", "stages.report", "--params", world.params, "--records", world.records, "--out", out]
+    command += ["--trained", where.trained, "--pruned", where.pruned, "--finetuned", where.finetuned]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {world.record(50)}")
@@ -162,3 +172,46 @@ def test_no_record_at_all_is_told(world: World) -> None:
     shutil.rmtree(world.records)
     with pytest.raises(io.StageError, match="holds no record"):
         write(world)
+
+
+def test_the_same_records_give_the_same_files(world: World) -> None:
+    first = {path.name: path.read_bytes() for path in write(world).iterdir()}
+    assert {path.name: path.read_bytes() for path in write(world).iterdir()} == first
+
+
+def test_energy_and_size_have_fronts_of_their_own(world: World) -> None:
+    accuracy = json.loads(world.record(0).read_text())["accuracy"]
+    edit(world, 0, energy_mj_per_inference=5.0, ms_per_video_second=9.0, accuracy={**accuracy, "rank1_mean": 90.0})
+    edit(world, 50, energy_mj_per_inference=7.0, ms_per_video_second=3.0, accuracy={**accuracy, "rank1_mean": 80.0})
+    rows = {row.percentile: row for row in records.load(world.records, world.settings)}
+    assert "energy" in rows[0].fronts
+    assert "energy" not in rows[50].fronts
+    assert "time" in rows[0].fronts & rows[50].fronts
+
+
+def test_energy_that_was_not_measured_is_on_no_front(world: World) -> None:
+    edit(world, 0, energy_mj_per_inference=None)
+    edit(world, 50, energy_mj_per_inference=None)
+    assert all("energy" not in row.fronts for row in records.load(world.records, world.settings))
+    assert "not available" in (write(world) / "index.html").read_text(encoding="utf-8")
+
+
+def test_curves_are_those_of_the_listed_percentiles(world: World) -> None:
+    where = folders(world)
+    for place in (where.trained / "gaitset", *(where.finetuned / f"gaitset/p{p}" for p in (0, 50, 99))):
+        io.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
+    found = curves(where, world.settings)
+    assert [each.name for each in found] == ["training", "fine-tuning, p0", "fine-tuning, p50"]
+    assert found[0].metrics == {"loss": [[1, 2.0], [2, 1.0]], "val_loss": [[2, 3.0]]}
+    assert found[0].counter == "epoch"
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=900))
+def test_long_curves_are_averaged_and_stay_within_their_values(values: list[float]) -> None:
+    points = curve("gaitset", "training", [{"iteration": n, "loss": value} for n, value in enumerate(values)]).metrics[
+        "loss"
+    ]
+    assert len(points) <= POINTS
+    assert points[-1][0] == len(values)
+    rounding = 1e-4 * max(map(abs, values))
+    assert all(min(values) - rounding <= value <= max(values) + rounding for _, value in points)

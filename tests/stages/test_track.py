@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from stages import io
+from stages.reporting.runs import Sources
 from stages.track import track
 from tests.stages.device_world import World
 from tests.toy import ROOT, environment
@@ -42,7 +43,12 @@ def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
 
 
 def tracked(world: World) -> dict[str, Any]:
-    return track(world.records, world.where / "receipt.json", world.settings)
+    return track(world.records, sources(world), world.where / "receipt.json", world.settings)
+
+
+def sources(world: World) -> Sources:
+    results = world.where / "results"
+    return Sources(results / "train", results / "finetune", results / "quantize", world.where / "partition")
 
 
 def client(world: World) -> Any:
@@ -68,7 +74,7 @@ def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: 
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "gaitset p50 fp32 @ local"
     assert run.data.params["percentile"] == "50"
-    assert run.data.params["width"] == str(world.settings.model["gaitset"].width)
+    assert run.data.params["training.width"] == str(world.settings.model["gaitset"].width)
     assert run.data.metrics["latency_p50_ms"] == record["latency_ms"]["p50"]
     assert run.data.metrics["rank1_mean"] == record["accuracy"]["rank1_mean"]
     assert (run.data.tags["data"], run.data.tags["evidence"]) == ("synthetic", "host")
@@ -116,7 +122,48 @@ def test_runs_of_variants_that_are_no_longer_listed_stay(world: World) -> None:
     tracked(world)
     world.write_params({"percentiles": [0]})
     assert set(tracked(world)["variants"]) == {"walkers/local/gaitset/p0-fp32"}
+    listed = {run.data.tags["percentile"]: run.data.tags["listed"] for run in runs(world)}
+    assert listed == {"0": "true", "50": "false"}
+    world.write_params({"percentiles": [0, 50]})
+    tracked(world)
+    assert {run.data.tags["listed"] for run in runs(world)} == {"true"}
     assert len(runs(world)) == 2
+
+
+def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
+    where = sources(world)
+    io.write_json(where.trained / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)])
+    io.write_json(
+        where.finetuned / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
+    )
+    run_id = tracked(world)["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
+    mlflow = client(world)
+    finetuning = [(point.step, point.value) for point in mlflow.get_metric_history(run_id, "finetuning/loss")]
+    assert finetuning == [(1, 0.5), (2, 0.25)]
+    training = mlflow.get_metric_history(run_id, "training/loss")
+    assert (len(training), training[-1].step) == (167, 500)
+    files = {file.path for file in mlflow.list_artifacts(run_id)}
+    assert files == {"record.json", "signature.json", "rank1_by_view.png", "model.onnx"}
+    network = Path(mlflow.download_artifacts(run_id, "model.onnx"))
+    assert network.read_bytes() == (world.quantized(50) / "model.onnx").read_bytes()
+    run = mlflow.get_run(run_id)
+    partition = json.loads((where.partitions / "gaitset.json").read_text())
+    [dataset] = {(each.dataset.name, each.dataset.digest, each.dataset.profile) for each in run.inputs.dataset_inputs}
+    assert dataset[0] == "walkers"
+    assert partition["digest"].startswith(dataset[1])
+    assert json.loads(dataset[2])["sequences"]["probe"] == len(partition["probe"])
+    assert run.data.tags["dvc_stage"] == "benchmark@local-gaitset-50-fp32"
+    assert "synthetic data" in run.data.tags["mlflow.note.content"]
+
+
+def test_a_description_of_ones_own_stays(world: World) -> None:
+    tracked(world)
+    mlflow = client(world)
+    experiment = mlflow.get_experiment_by_name("gait")
+    assert "Compare" in experiment.tags["mlflow.note.content"]
+    mlflow.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "ours")
+    tracked(world)
+    assert mlflow.get_experiment_by_name("gait").tags["mlflow.note.content"] == "ours"
 
 
 def test_what_an_interrupted_session_left_is_logged_again(world: World) -> None:
@@ -182,6 +229,9 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world:
     uri = "http://me:secret@127.0.0.1:9/mlflow?token=secret"
     receipt = world.where / "receipt.json"
     command = ["stages.track", "--params", world.params, "--records", world.records, "--receipt", receipt]
+    where = sources(world)
+    command += ["--trained", where.trained, "--finetuned", where.finetuned]
+    command += ["--quantized", where.quantized, "--partitions", where.partitions]
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],

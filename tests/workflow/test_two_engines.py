@@ -46,6 +46,7 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: 
     other = Toy.make(tmp_path)
     ran = other.snakemake()
     assert {"dataset", "train@gaitset", "report", "track"} <= ran
+    assert "Report created" in run(["snakemake", "--report", "snakemake-report.html"], other.where)
     assert other.results() == made_by_dvc.results()
     assert read_yaml(other.where / "dvc.lock") == read_yaml(made_by_dvc.where / "dvc.lock")
     other.agree()

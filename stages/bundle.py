@@ -1,0 +1,74 @@
+"""Ship a variant: engine, ONNX network, how its inputs are made, a model card, and a small program that recognises people.
+
+    python -m stages.bundle --max-latency 5ms --min-rank1 90 --out shipped/gait
+    python -m stages.bundle --variant local/gaitset/p30-int8 --out shipped/gait.zip
+
+Without --variant it is the one that `python -m stages.select` names for the same limits. What is there already is never
+replaced.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from stages import io, params, select
+from stages.bundling import contents
+from stages.bundling.contents import Places
+from stages.reporting.records import Row, load
+
+
+def bundle(row: Row, places: Places, settings: params.Params, out: Path) -> None:
+    """Write a bundle as the folder ``out`` or, if its name ends so, the .zip file.
+
+    Raises:
+        StageError: something is there already, or the variant cannot be shipped.
+    """
+    if out.exists() or out.is_symlink():
+        raise io.StageError(f"{out}: is there already; move it aside or choose another --out")
+    if out.suffix == ".zip":
+        with tempfile.TemporaryDirectory() as scratch:
+            contents.write(row, places, settings, Path(scratch))
+            with io.new_file(out) as partial:
+                contents.archive(Path(scratch), partial, out.stem)
+        return
+    with io.new_directory(out) as partial:
+        contents.write(row, places, settings, partial)
+
+
+def named(key: str, records: Path, settings: params.Params) -> Row:
+    """The variant of a name such as "local/gaitset/p30-int8".
+
+    Raises:
+        StageError: params.yaml lists no such variant.
+    """
+    rows = {row.key: row for row in load(records, settings)}
+    if key not in rows:
+        raise io.StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
+    return rows[key]
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    select.add_options(parser)
+    parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="partitions and preprocessed data; default: data")
+    parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
+    given, settings = io.parse(parser)
+    if given.variant:
+        row = named(given.variant, given.records, settings)
+    else:
+        choice, limits = select.chosen(given, settings)
+        if choice.best is None:
+            raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
+        row = choice.best
+    bundle(row, Places.of(row, given.results, given.data), settings, given.out)
+    if not row.valid:
+        print(f"warning: {row.key}: its times are not valid: {'; '.join(row.reasons)}", file=sys.stderr)
+    print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")
+
+
+if __name__ == "__main__":
+    io.run(main)

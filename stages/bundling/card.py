@@ -1,0 +1,128 @@
+"""The model card: what a network is, what it was made from, how good and fast it is, and where it should not be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gait.data.partitions import Partition
+from gait.data.sequences import SequenceStore
+from stages.params import Params
+from stages.reporting import words
+from stages.reporting.records import Row
+
+
+def card(row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any]) -> str:
+    """The card of a measured variant, in Markdown."""
+    parts = [
+        f"# {row.name}: gait recognition on {row.device}",
+        f"{words.data([row]).capitalize()}; {words.place([row])}.",
+        _use(row),
+        _data(partition, store),
+        _training(row, settings),
+        _accuracy(row),
+        _benchmark(row, build),
+        _limits(row),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _use(row: Row) -> str:
+    signature = row.get("signature")
+    return (
+        "## Use\n\n"
+        f"Input `{signature['input']['name']}` {signature['input']['shape']}, output `{signature['output']['name']}` "
+        f"{signature['output']['shape']}: a signature, [1, parts, channels]. Those of a walk's samples are averaged, then "
+        "every part is scaled to length 1; the distance of two walks is the mean over parts of the Euclidean distance. "
+        "`identify.py` does all that."
+    )
+
+
+def _data(partition: Partition, store: SequenceStore) -> str:
+    people = {part: len({store.sequences[n].identity for n in getattr(partition, part)}) for part in ("train", "probe")}
+    return (
+        "## Data\n\n"
+        f"{store.dataset} ({store.evidence}), modality {store.modality}, {store.fps:g} frames a second; digest "
+        f"`{store.digest}`. "
+        f"Trained on {len(partition.train)} walks of {people['train']} people; tested by protocol {partition.protocol} on "
+        f"{len(partition.probe)} walks of {people['probe']} other people, who are looked for among {len(partition.gallery)} "
+        "enrolled walks. "
+        f"Preprocessing: `{json.dumps(store.settings, sort_keys=True)}`."
+    )
+
+
+def _training(row: Row, settings: Params) -> str:
+    prune = settings.prune.model_dump(exclude={"percentiles"})
+    described = {
+        "model": settings.model[row.model].model_dump(exclude_defaults=True),
+        "prune": {"percentile": row.percentile, **prune},
+        "finetune": settings.finetune[row.model].model_dump(),
+        "precision": row.precision,
+    }
+    if row.precision == "int8":
+        described["quantize"] = settings.quantize.model_dump()
+    params, macs = row.get("size", "params"), row.get("size", "macs")
+    return (
+        "## Training and compression\n\n"
+        f"{params:,} parameters, {macs / 1e6:,.1f} million multiply-adds for {row.get('signature', 'benchmark_shape')}. "
+        f"Settings, as params.yaml has them:\n\n```json\n{json.dumps(described, indent=1, sort_keys=True)}\n```"
+    )
+
+
+def _accuracy(row: Row) -> str:
+    lines = [
+        "## Accuracy",
+        "",
+        f"Of the engine itself: rank-1 in %, {words.rank1([row])}.",
+        "",
+        "| | rank-1 | 95 % interval |",
+        "|---|---|---|",
+    ]
+    for kind in ("mean", *words.conditions([row])):
+        rate, low, high = (row.get("accuracy", f"rank1_{kind}{end}") for end in ("", "_low", "_high"))
+        name = kind if kind == "mean" else kind.upper()
+        lines.append(f"| {name} | {words.percent(rate)} | {words.interval(low, high, 'percent')} |")
+    return "\n".join(lines)
+
+
+def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
+    energy = row.get("energy_mj_per_inference")
+    figures = {
+        "device": words.place([row]),
+        "runtime": words.runtime([row]),
+        "latency, median of a query": f"{words.significant(row.get('latency_ms', 'p50'))} ms "
+        f"[{words.interval(row.get('latency_ms', 'p50_low'), row.get('latency_ms', 'p50_high'))}]",
+        "computing time a second of video": f"{words.significant(row.get('ms_per_video_second'))} ms",
+        "energy of an inference": f"unknown: {row.get('energy_reason')}"
+        if energy is None
+        else f"{words.significant(energy)} mJ",
+        "size of the engine": f"{words.mega(build['bytes'])} MB",
+        "times": "valid" if row.valid else f"NOT VALID: {'; '.join(row.reasons)}",
+        "measured": row.get("measured_at"),
+    }
+    lines = [f"| {name} | {value} |" for name, value in figures.items()]
+    return "\n".join(["## Benchmark", "", "`record.json` has all of it.", "", "| | |", "|---|---|", *lines])
+
+
+def _limits(row: Row) -> str:
+    limits = [
+        "Rank-1 is measured among enrolled people only. Somebody who is not enrolled is still given a nearest name: find a "
+        "distance to refuse at on data of your own.",
+        "It holds for the views, clothes, frame rate and silhouettes of the data above. Other ways to segment people give "
+        "other silhouettes; measure before you rely on it.",
+        f"The engine under `engine/` is for this device and runtime alone ({words.runtime([row])}); `model.onnx` runs "
+        "anywhere, at other speeds.",
+        "Gait is biometric data: recognising people needs a legal basis.",
+    ]
+    if row.get("engine", "runtime") != "onnxruntime":
+        limits.append(
+            "The accuracy is that of the engine. `identify.py` runs `model.onnx` on a processor, which may differ a little."
+        )
+    if row.get("data") == "synthetic":
+        limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")
+    if row.get("evidence") == "simulated":
+        limits.insert(0, "**The device is simulated. The times are those of no hardware.**")
+    if not row.valid:
+        limits.insert(0, "**The times are not valid; see the benchmark.**")
+    return "\n".join(["## Limits", "", *(f"- {limit}" for limit in limits)])

@@ -1,0 +1,146 @@
+"""The files of a bundle, checked to be those that were measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gait.data import flow, silhouettes
+from gait.data import inputs as network_inputs
+from gait.data.partitions import Partition
+from gait.data.sequences import SequenceStore
+from stages import inputs, io
+from stages.bundling.card import card
+from stages.params import Params
+from stages.reporting.records import Row
+
+RUNTIME = Path(__file__).parent / "runtime"
+PACKAGE = "gaitpress_runtime"
+# Preprocessing must be the same there as here, so it is the same code.
+SHARED = (silhouettes, flow, network_inputs)
+CHECKSUMS = "SHA256SUMS"
+README = """# {name}
+
+    python -m venv .venv
+    .venv/bin/pip install -r requirements.txt
+    .venv/bin/python identify.py --gallery people --probe unknown
+
+enrols the walks under people/<name>/<walk>/ and names the nearest people for each walk under unknown/; `--help` tells what
+the pictures must be. `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
+`model.onnx` is the network, `settings.json` how its inputs are made, `engine/` what was built for and measured on {device},
+`record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
+"""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a variant's engine, network, partition and preprocessed data are."""
+
+    engine: Path
+    quantized: Path
+    partition: Path
+    preprocessed: Path
+
+    @classmethod
+    def of(cls, row: Row, results: Path, data: Path) -> Places:
+        """The places that dvc.yaml names."""
+        variant = f"{row.model}/p{row.percentile}-{row.precision}"
+        partition = data / "partition" / f"{row.model}.json"
+        return cls(
+            results / "build" / row.device / variant, results / "quantize" / variant, partition, data / "preprocessed"
+        )
+
+
+def write(row: Row, places: Places, settings: Params, out: Path) -> None:
+    """Write a measured variant's bundle into the empty directory ``out``.
+
+    Raises:
+        StageError: it has no measurement, or the files are not those that were measured.
+        DataError: the data are not there.
+    """
+    if row.status != "ok":
+        raise io.StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
+    build = _checked(row, places)
+    partition, store = inputs.open_data(places.partition, places.preprocessed)
+    (out / "engine").mkdir()
+    for name in (build["engine"], "build.json"):
+        shutil.copyfile(places.engine / name, out / "engine" / name)
+    shutil.copyfile(places.quantized / "model.onnx", out / "model.onnx")
+    _write_runtime(out)
+    _write_texts(row, partition, store, settings, build, out)
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    lines = [f"{_sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
+    (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _checked(row: Row, places: Places) -> dict[str, Any]:
+    """build.json, if engine, network and record belong together."""
+    build: dict[str, Any] = io.read_json(places.engine / "build.json")
+    remedy = f"run `dvc repro benchmark@{row.device}-{row.model}-{row.percentile}-{row.precision}`"
+    try:
+        engine = places.engine / Path(build["engine"]).name
+        found = {"engine": _sha256(engine), "network": _sha256(places.quantized / "model.onnx")}
+        expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
+    except FileNotFoundError as error:
+        raise io.StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
+    except (KeyError, TypeError):
+        raise io.StageError(f"{places.engine}/build.json and the record do not belong together; {remedy}") from None
+    for what, digest in found.items():
+        if digest != expected[what]:
+            raise io.StageError(f"{row.key}: the {what} is not the one that was measured; {remedy}")
+    return {**build, "engine": engine.name}
+
+
+def _write_runtime(out: Path) -> None:
+    package = out / PACKAGE
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Preprocessing and recognition."""\n', encoding="utf-8")
+    for module in SHARED:
+        source = Path(str(module.__file__))
+        shutil.copyfile(source, package / source.name)
+    shutil.copyfile(RUNTIME / "recogniser.py", package / "recogniser.py")
+    shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
+
+
+def _write_texts(
+    row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any], out: Path
+) -> None:
+    texts = {
+        "MODEL_CARD.md": card(row, partition, store, settings, build),
+        "README.md": README.format(name=row.name, device=row.device),
+        "requirements.txt": "".join(f"{name}\n" for name in _requirements(row)),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+    described = {"preprocessing": store.settings, "fps": store.fps, "signature": row.get("signature")}
+    for name, value in {"settings.json": described, "record.json": dict(row.record)}.items():
+        (out / name).write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _requirements(row: Row) -> list[str]:
+    """The packages that it was measured with; numpy may be any that these take."""
+    measured = row.get("engine", "runtime") == "onnxruntime"
+    onnxruntime = row.get("engine", "version") if measured else version("onnxruntime")
+    return ["numpy", f"onnxruntime=={onnxruntime}", f"opencv-python-headless=={version('opencv-python-headless')}"]
+
+
+def archive(folder: Path, out: Path, name: str) -> None:
+    """A folder as a zip file in which all is below ``name``; the same content is the same file."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(f"{name}/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, path.read_bytes())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

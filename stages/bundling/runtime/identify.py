@@ -1,0 +1,51 @@
+"""Enrol people and identify others by how they walk.
+
+    python identify.py --gallery people --probe unknown
+
+people/<name>/<walk>/*.png are silhouettes of enrolled people, unknown/<walk>/*.png those of walks to identify: grey
+pictures, the person bright, one a frame, named in order. A network of optical flow takes <walk>/silhouettes/*.png and, with
+the same names, <walk>/video/*.png. Prints one JSON object a walk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gaitpress_runtime.recogniser import Gallery, Recogniser, frames_in, walks_in
+
+
+def signature(recogniser: Recogniser, walk: Path) -> np.ndarray:
+    """The signature of a walk's folder."""
+    video = walk / "video"
+    if video.is_dir():
+        return recogniser.signature(frames_in(walk / "silhouettes"), frames_in(video))
+    return recogniser.signature(frames_in(walk))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gallery", type=Path, required=True, help="folder of people, each a folder of walks")
+    parser.add_argument("--probe", type=Path, required=True, help="folder of walks to identify")
+    parser.add_argument("--top", type=int, default=3, help="how many people to name (default: 3)")
+    given = parser.parse_args()
+    recogniser = Recogniser.open(Path(__file__).parent)
+    gallery = Gallery()
+    try:
+        for person in walks_in(given.gallery):
+            for walk in walks_in(person):
+                gallery.enrol(person.name, signature(recogniser, walk))
+        for walk in walks_in(given.probe):
+            found = gallery.identify(signature(recogniser, walk))[: given.top]
+            named = [{"name": name, "distance": round(distance, 4)} for name, distance in found]
+            print(json.dumps({"walk": walk.name, "nearest": named}))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

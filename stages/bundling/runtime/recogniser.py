@@ -1,0 +1,150 @@
+"""Recognise people by their gait with the network of this folder. Needs numpy, onnxruntime and opencv-python-headless.
+
+recogniser = Recogniser.open(Path("."))
+gallery = Gallery()
+gallery.enrol("ada", recogniser.signature(silhouettes))
+gallery.identify(recogniser.signature(other_silhouettes))  # [("ada", 0.31), ...], the nearest first
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gaitpress_runtime import flow, inputs, silhouettes
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """The network and how its inputs are made; see :meth:`open`.
+
+    Attributes:
+        session: of ONNX Runtime.
+        preprocessing: how silhouettes are aligned or optical flow is computed.
+        shape: of the network's input, such as [1, "frames", 64, 44].
+    """
+
+    session: Any
+    preprocessing: dict[str, Any]
+    shape: list[int | str]
+
+    @classmethod
+    def open(cls, folder: Path, threads: int = 1) -> Recogniser:
+        """Load model.onnx and settings.json from a folder.
+
+        Raises:
+            OSError: a file is missing.
+            ValueError: settings.json is no such file.
+        """
+        import onnxruntime
+
+        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        return cls(session, settings["preprocessing"], settings["signature"]["input"]["shape"])
+
+    def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
+        """The signature of one walk.
+
+        Args:
+            shown: silhouettes, uint8 [height, width], the person bright; None for a frame without one.
+            video: grey frames, uint8 [height, width], one for each silhouette; only networks of optical flow need it.
+
+        Returns:
+            float32 [parts, channels], each part of length 1.
+
+        Raises:
+            ValueError: nobody can be seen, or the video is missing or too short.
+        """
+        outputs = [
+            self.session.run(None, {self.session.get_inputs()[0].name: each})[0] for each in self._samples(shown, video)
+        ]
+        mean = np.concatenate(outputs).mean(0)
+        lengths = np.linalg.norm(mean.astype(np.float64), axis=-1, keepdims=True)
+        unit: np.ndarray = (mean / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+        return unit
+
+    def _samples(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None) -> Iterator[np.ndarray]:
+        """The network's inputs that together stand for a walk."""
+        how = self.preprocessing
+        if how["kind"] == "flow":
+            if video is None or len(video) != len(shown):
+                raise ValueError("this network needs optical flow: give the grey video, a frame for each silhouette")
+            boxes = [None if each is None else flow.person_box(each) for each in shown]
+            stored = flow.samples(video, boxes, how["method"], how["frames"], how["stride"])
+            if not len(stored):
+                raise ValueError(f"no sample: more than {how['frames']} frames with a visible person are needed")
+            yield from (each[None] for each in inputs.network_input(stored, "flow"))
+            return
+        aligned = silhouettes.align_all((each for each in shown if each is not None), how["size"])
+        if not len(aligned):
+            raise ValueError("no frame shows a person")
+        prepared = inputs.network_input(aligned, "silhouette")
+        frames = self.shape[1]
+        if isinstance(frames, str):  # any number
+            yield prepared[None]
+            return
+        for start in range(0, len(prepared), frames):
+            yield prepared[None, np.arange(start, start + frames) % len(prepared)]
+
+
+@dataclass
+class Gallery:
+    """Enrolled walks: people and their signatures."""
+
+    names: list[str] = field(default_factory=list)
+    signatures: list[np.ndarray] = field(default_factory=list)
+
+    def enrol(self, name: str, signature: np.ndarray) -> None:
+        """Add a walk of a person; several walks, in several clothes and views, make recognition better."""
+        self.names.append(name)
+        self.signatures.append(signature)
+
+    def identify(self, signature: np.ndarray) -> list[tuple[str, float]]:
+        """Every enrolled person with the distance of the nearest walk, the nearest person first.
+
+        The distance is the mean over parts of the Euclidean distance. It is 0 for the same walk and at most 2; what is too
+        far to be anybody enrolled has to be found out on your own data.
+
+        Raises:
+            ValueError: nobody is enrolled.
+        """
+        if not self.names:
+            raise ValueError("nobody is enrolled")
+        distances = np.linalg.norm(np.stack(self.signatures).astype(np.float64) - signature, axis=-1).mean(-1)
+        nearest: dict[str, float] = {}
+        for place in np.argsort(distances, kind="stable"):
+            nearest.setdefault(self.names[place], float(distances[place]))
+        return list(nearest.items())
+
+
+def frames_in(folder: Path) -> list[np.ndarray]:
+    """The pictures of a folder in the order of their names, grey, uint8 [height, width].
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+    import cv2
+
+    read = []
+    for file in sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES):
+        frame = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        if frame is None:
+            raise ValueError(f"{file}: cannot be read as a picture")
+        read.append(frame)
+    if not read:
+        raise ValueError(f"{folder}: holds no pictures ({', '.join(PICTURES)})")
+    return read
+
+
+def walks_in(folder: Path) -> Iterable[Path]:
+    """The folders of walks in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.is_dir())

@@ -1,0 +1,104 @@
+"""Records of many variants that nobody measured, for a report at the size of a large study."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages import io, params
+from tests.toy import ROOT
+
+DEVICES = ("board-a", "board-b")
+MODELS = ("gaitset", "gaitpart", "gaitgl", "baseline", "gaitbase")
+PRECISIONS = ("fp32", "int8")
+PERCENTILES = tuple(range(0, 50, 2))  # 2 x 5 x 2 x 25 = 500
+VIEWS = tuple(f"{degrees:03d}" for degrees in range(0, 181, 18))
+
+
+def study(where: Path) -> params.Params:
+    """params.yaml and its records below ``where``, as CASIA-B's eleven views would give them."""
+    data = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data |= {"devices": list(DEVICES), "models": list(MODELS), "precisions": list(PRECISIONS)}
+    data["prune"]["percentiles"] = list(PERCENTILES)
+    YAML().dump(data, where / "params.yaml")
+    rng = random.Random(0)
+    for device in DEVICES:
+        for model in MODELS:
+            for percentile in PERCENTILES:
+                for precision in PRECISIONS:
+                    made = record(rng, device, model, percentile, precision)
+                    io.write_json(where / f"results/benchmark/{device}/{model}/p{percentile}-{precision}.json", made)
+    return params.load(where / "params.yaml")
+
+
+def record(rng: random.Random, device: str, model: str, percentile: float, precision: str) -> dict[str, Any]:
+    """What a benchmark would write: mostly valid, sometimes unstable, failed, skipped or without energy."""
+    evidence = "simulated" if device == "board-b" else "real-device"
+    common = {
+        "variant": {
+            "device": device,
+            "model": model,
+            "percentile": percentile,
+            "precision": precision,
+            "dataset": "walkers",
+        },
+        "measured_at": "2030-01-01T00:00:00+00:00",
+        "seconds": 10.0,
+        "evidence": evidence,
+        "data": "synthetic",
+        "device": {"board": f"{device} kit", "runtime": "tensorrt", "runtime_version": "8.5", "cpu": "ARM", "cores": 6},
+        "engine": {"runtime": "tensorrt", "version": "8.5", "key": "0", "sha256": "0"},
+        "signature": {"inferences_per_video_second": 25 / 30},
+        "protocol": {
+            "threads": 1,
+            "batch": 1,
+            "repeats": 3,
+            "warmup_s": 2,
+            "duration_s": 10,
+            "min_queries": 1000,
+            "max_cov": 0.1,
+        },
+        "size": {"engine_bytes": rng.randrange(10**5, 10**7), "onnx_bytes": 10**6, "params": 10**6, "macs": 10**9},
+    }
+    fate = rng.random()
+    if fate < 0.06:
+        status, reason = rng.choice([("failed", "out of memory"), ("skipped", "no int8 on this board")])
+        absent = dict.fromkeys(("latency_ms", "ms_per_video_second", "energy_mj_per_inference", "accuracy", "rank1_by_view"))
+        told = {"reason": reason, "valid": False, "invalid_reasons": [reason], "energy_reason": reason}
+        return common | absent | told | {"status": status}
+    p50 = rng.uniform(2, 40)
+    rank1 = {kind: rng.uniform(40, 99) for kind in ("nm", "bg", "cl")}
+    mean = sum(rank1.values()) / 3
+    reasons = ["throttled: 71 °C"] if fate > 0.92 else []
+    energy = None if rng.random() < 0.1 else rng.uniform(5, 80)
+    tables = {kind: [[None if a == b else round(rng.uniform(30, 100), 2) for a in VIEWS] for b in VIEWS] for kind in rank1}
+    return common | {
+        "status": "ok",
+        "reason": None,
+        "valid": not reasons,
+        "invalid_reasons": reasons,
+        "latency_ms": {
+            "p50": p50,
+            "p50_low": 0.97 * p50,
+            "p50_high": 1.05 * p50,
+            "p90": 1.1 * p50,
+            "p99": 1.2 * p50,
+            "cov": 0.05,
+        },
+        "throughput_per_s": 1000 / p50,
+        "ms_per_video_second": p50 * 25 / 30,
+        "energy_mj_per_inference": energy,
+        "energy_reason": None if energy else "the rail could not be read",
+        "accuracy": {
+            **{f"rank1_{kind}": rate for kind, rate in rank1.items()},
+            "rank1_mean": mean,
+            "rank1_mean_low": mean - 3,
+            "rank1_mean_high": mean + 2,
+            "probes": 5500,
+            "protocol": "casia-b",
+        },
+        "rank1_by_view": {"probe": list(VIEWS), "gallery": list(VIEWS), "rank1": tables},
+    }

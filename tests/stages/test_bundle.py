@@ -1,0 +1,240 @@
+"""Bundles of a small real study: walkers, their silhouettes, an engine, its record; and the program that comes with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stages import io
+from stages.bundle import bundle
+from stages.bundling.contents import Places
+from stages.inputs import open_data
+from stages.reporting.records import Row, load
+from tests.stages.device_world import World
+from tests.stages.walks import RANK1, dump
+from tests.toy import ROOT, make_small
+
+NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
+
+
+class Study(World):
+    """A world whose store is of real walkers: the raw frames are there too."""
+
+    def _write_store(self) -> None:
+        make_small(self.params, **{"datasets.walkers.difficulty": 0.8})
+        self.write_params({"models": ["gaitset"], "percentiles": [50], "precisions": ["fp32"], "modalities": ["silhouette"]})
+        self.stage("dataset", "--out", self.where / "raw/walkers")
+        options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]
+        self.stage("preprocess", "--modality", "silhouette", *options)
+        options = ["--losses", self.where / "losses.json", "--out", self.where / "partition/gaitset.json"]
+        self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
+
+    def stage(self, name: str, *options: str | Path) -> None:
+        command = [sys.executable, "-m", f"stages.{name}", "--params", str(self.params), *map(str, options)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    study = Study(tmp_path_factory.mktemp("study"), percentiles=(50,))
+    study.build(50)
+    study.benchmark(50)
+    return study
+
+
+@pytest.fixture(scope="module")
+def walks(measured: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw frames of the test walks."""
+    target = tmp_path_factory.mktemp("walks")
+    partition, store = open_data(measured.where / "partition/gaitset.json", measured.where / "preprocessed")
+    dump("casia-b", measured.where / "raw/walkers", partition, store, target)
+    return target
+
+
+@pytest.fixture
+def study(measured: Study, tmp_path: Path) -> Study:
+    """A copy whose files may be changed."""
+    for name in ("results", "partition"):
+        shutil.copytree(measured.where / name, tmp_path / name)
+    copy = object.__new__(Study)
+    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", measured.params
+    copy.devices, copy.facts = measured.devices, measured.facts
+    (tmp_path / "preprocessed").symlink_to(measured.where / "preprocessed")
+    return copy
+
+
+def row(study: Study) -> Row:
+    [found] = load(study.records, study.settings)
+    return found
+
+
+def ship(study: Study, out: Path) -> Path:
+    bundle(row(study), Places.of(row(study), study.where / "results", study.where), study.settings, out)
+    return out
+
+
+def plain_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def rank1_of(python: str | Path, shipped: Path, walks: Path, where: Path) -> dict[str, float]:
+    """What the shipped program finds, run by an interpreter that sees nothing of ours."""
+    command = [str(python), "-I", "-c", RANK1, str(shipped), str(walks)]
+    done = subprocess.run(command, cwd=where, env=plain_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def claimed(study: Study) -> dict[str, float]:
+    accuracy = json.loads(study.record(50).read_text())["accuracy"]
+    return {kind: pytest.approx(accuracy[f"rank1_{kind}"], abs=1e-3) for kind in ("nm", "bg", "cl", "mean")}
+
+
+def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, walks: Path, tmp_path: Path) -> None:
+    found = rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path)
+    assert found == claimed(study)
+    assert 10 < found["mean"] < 100
+
+
+@pytest.mark.slow
+def test_so_it_is_in_an_environment_with_its_listed_packages_alone(study: Study, walks: Path, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(shipped / "requirements.txt")]
+    done = subprocess.run(install, env=plain_environment(), capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no package registry: {done.stderr.splitlines()[-1]}")
+    assert rank1_of(python, shipped, walks, tmp_path) == claimed(study)
+
+
+def test_a_bundle_is_whole_and_its_checksums_hold(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=shipped, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    listed = {line.split()[1] for line in (shipped / "SHA256SUMS").read_text().splitlines()}
+    assert listed | {"SHA256SUMS"} == {str(path.relative_to(shipped)) for path in shipped.rglob("*") if path.is_file()}
+    assert json.loads((shipped / "record.json").read_text()) == json.loads(study.record(50).read_text())
+    assert (shipped / "model.onnx").read_bytes() == (study.quantized(50) / "model.onnx").read_bytes()
+    assert (shipped / "engine/engine.onnx").read_bytes() == (study.engine(50) / "engine.onnx").read_bytes()
+
+
+def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: Path) -> None:
+    record = json.loads(study.record(50).read_text())
+    io.write_json(study.record(50), {**record, "valid": False, "invalid_reasons": ["throttled"]})
+    card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    partition, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    assert store.digest in card
+    assert f"{len(partition.probe)} walks of 3 other people" in card
+    assert f"| mean | {record['accuracy']['rank1_mean']:.1f} |" in card
+    assert "not on a board" in card
+    assert "says nothing about real people" in card
+    assert "NOT VALID: throttled" in card
+
+
+def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    rng = np.random.default_rng(0)
+    shapes = {name: (rng.random((120, 60)) < 0.6).astype(np.uint8) * 255 for name in ("ada", "grace")}
+
+    def write(folder: Path, shape: np.ndarray) -> None:
+        folder.mkdir(parents=True)
+        for number in range(4):
+            cv2.imwrite(str(folder / f"{number:03d}.png"), np.pad(shape, ((number, 9 - number), (40, 40))))
+
+    for name, shape in shapes.items():
+        write(tmp_path / f"people/{name}/first", shape)
+        write(tmp_path / f"unknown/walk-of-{name}", shape)
+    command = [sys.executable, shipped / "identify.py", "--gallery", tmp_path / "people", "--probe", tmp_path / "unknown"]
+    done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["walk"], each["nearest"][0]["name"]) for each in found] == [
+        ("walk-of-ada", "ada"),
+        ("walk-of-grace", "grace"),
+    ]
+    assert all(each["nearest"][0]["distance"] < 0.01 < each["nearest"][1]["distance"] for each in found)
+    (tmp_path / "unknown/empty").mkdir()
+    done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n"
+
+
+def test_an_archive_holds_the_same_and_is_the_same_each_time(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    first, second = ship(study, tmp_path / "a/gait.zip"), ship(study, tmp_path / "b/gait.zip")
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as packed:
+        content = {name: packed.read(name) for name in packed.namelist()}
+    files = [path for path in shipped.rglob("*") if path.is_file()]
+    assert content == {f"gait/{path.relative_to(shipped)}": path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("name", ["shipped", "shipped.zip"])
+def test_what_is_there_is_never_replaced(study: Study, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(io.StageError, match="is there already"):
+        ship(study, tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["engine", "network"])
+def test_files_that_were_not_measured_are_not_shipped(study: Study, tmp_path: Path, what: str) -> None:
+    file = study.engine(50) / "engine.onnx" if what == "engine" else study.quantized(50) / "model.onnx"
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(io.StageError, match=f"the {what} is not the one that was measured; run `dvc repro benchmark@local"):
+        ship(study, tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
+def test_a_failed_variant_is_not_shipped(study: Study, tmp_path: Path) -> None:
+    record = json.loads(study.record(50).read_text())
+    io.write_json(study.record(50), {**record, "status": "failed", "reason": "out of memory", "valid": False})
+    with pytest.raises(io.StageError, match="cannot be shipped: failed: out of memory"):
+        ship(study, tmp_path / "shipped")
+
+
+def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> None:
+    record = json.loads(study.record(50).read_text())
+    io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
+    common = [
+        "--params",
+        study.params,
+        "--records",
+        study.records,
+        "--results",
+        study.where / "results",
+        "--data",
+        study.where,
+    ]
+    out = ["--out", tmp_path / "shipped"]
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "stages.bundle", *map(str, (*common, *out, *options))]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    refused = run("--max-latency", "1us")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: nothing to ship; ")
+    assert len(refused.stderr.splitlines()) == 1
+    assert run("--variant", "local/gaitset/p51-fp32").stderr == f"error: --variant local/gaitset/p51-fp32: {NONE}\n"
+    assert run("--min-rank1", "1").returncode == 0
+    assert (tmp_path / "shipped/MODEL_CARD.md").exists()
+
+
+def test_networks_of_a_fixed_number_of_frames_see_the_same_windows(study: Study, walks: Path, tmp_path: Path) -> None:
+    """As TensorRT needs them: seven frames an input, so that walks are cut into windows and signatures averaged."""
+    fixed = {"input": {"name": "input", "shape": [1, 7, 64, 44]}}
+    signature = json.loads((study.quantized(50) / "signature.json").read_text())
+    io.write_json(study.quantized(50) / "signature.json", {**signature, **fixed})
+    assert study.benchmark(50)["signature"]["input"]["shape"][1] == 7
+    assert rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path) == claimed(study)
