@@ -58,6 +58,6 @@ $(STAMP): requirements.lock
 		echo "error: $$python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
 	fi; \
 	echo "setting up $(VENV) with $$($$python --version); this takes some minutes once"; \
-	$$python -m venv --clear $(VENV)
+	$$python -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
