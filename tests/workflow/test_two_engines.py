@@ -82,7 +82,7 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
 
 def test_a_new_device_runs_its_own_branch_alone(toy: Toy) -> None:
     before = toy.results()
-    run(["python", "-m", "remote", "add", "other"], toy.where)
+    run(["python", "-m", "remote", "add", "other", "local"], toy.where)
     assert toy.dvc("repro") == set()
     toy.edit(r"devices: \[local\]", "devices: [local, other]")
     ran = toy.snakemake()
