@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import IO, Protocol, Self
 
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
-SIMULATED_ROOT = "GAITPRESS_SIMULATED_ROOT"  # set on a device that only plays one: the folder with its /etc, /proc and /sys
 
 
 @dataclass(frozen=True)

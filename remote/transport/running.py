@@ -15,11 +15,7 @@ CHUNK = 1 << 16
 
 
 class Collector:
-    """Reads a stream to its end in a thread of its own, so that a full pipe never stops the command.
-
-    Attributes:
-        on_line: called with each line as it comes; may be set later, and is given what has come before.
-    """
+    """Reads a stream to its end in a thread of its own, so that a full pipe never stops the command."""
 
     def __init__(self, stream: IO[bytes]):
         self.stream = stream

@@ -107,7 +107,7 @@ def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: 
 
 def test_a_new_device_runs_its_own_branch_alone(toy: Toy) -> None:
     before = toy.results()
-    run(["python", "-m", "remote", "add", "other"], toy.where)
+    run(["python", "-m", "remote", "add", "other", "local"], toy.where)
     assert toy.dvc("repro") == set()
     toy.edit(r"devices: \[local\]", "devices: [local, other]")
     ran = toy.snakemake()
