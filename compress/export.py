@@ -73,7 +73,7 @@ def export_keras(model: Any, path: Path, shape: Sequence[int], opset: int) -> No
         raise CompressionError(f"the model cannot be exported with opset {opset}: {error}") from None
     _rename(proto.graph.input[0].name, INPUT, proto)
     _rename(proto.graph.output[0].name, OUTPUT, proto)
-    onnx.save(proto, path)
+    save(proto, path)
     _simplify(path)
 
 
@@ -91,7 +91,37 @@ def _simplify(path: Path) -> None:
 
     proto = onnxslim.slim(onnx.load(path))
     onnx.checker.check_model(proto, full_check=True)
+    save(proto, path)
+
+
+def save(proto: onnx.ModelProto, path: Path) -> None:
+    """Write an ONNX file that old runtimes read too: with the lowest IR version that its operator sets allow.
+
+    A runtime refuses a file for its IR version alone, and tools stamp their newest one. Operator sets that no node uses
+    (quantisers declare all that they know) would raise it, so they go.
+    """
+    used = _domains(proto.graph)
+    kept = [each for each in proto.opset_import if (each.domain or "ai.onnx") in used]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    proto.ir_version = onnx.helper.find_min_ir_version_for(kept, ignore_unknown=True)
     onnx.save(proto, path)
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    """The operator set of ONNX itself that a network is written in."""
+    return next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
+
+
+def _domains(graph: onnx.GraphProto) -> set[str]:
+    """The operator sets that the nodes of a graph and of those inside it come from; ONNX's own always."""
+    found = {"ai.onnx"}
+    for node in graph.node:
+        found.add(node.domain or "ai.onnx")
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                found |= _domains(inner) if inner.node else set()
+    return found
 
 
 def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

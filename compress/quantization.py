@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from compress.errors import CompressionError
-from compress.export import INPUT
+from compress.export import INPUT, opset_of, save
 
 METHODS = ("minmax", "entropy", "percentile")
+INT8_OPSET = 13  # the first with one scale a channel
 
 
 def to_int8(
@@ -44,6 +46,10 @@ def to_int8(
     inputs = list(calibration)
     if not inputs:
         raise CompressionError("int8 needs calibration data, and there is none: raise quantize.calibration_sequences")
+    if (opset := opset_of(onnx.load(source))) < INT8_OPSET:
+        raise CompressionError(
+            f"int8 needs opset {INT8_OPSET}, and export.opset = {opset}; raise it or take int8 out of precisions"
+        )
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger at every call
     methods = dict(
         zip(METHODS, (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile), strict=True)
@@ -63,6 +69,7 @@ def to_int8(
             calibrate_method=methods[method],
             extra_options={"ActivationSymmetric": activations == "int8", "WeightSymmetric": True},
         )
+    save(onnx.load(target), target)
 
 
 class _Reader:

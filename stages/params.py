@@ -334,7 +334,7 @@ class Train(Section):
 
 
 class Export(Section):
-    opset: Annotated[int, Range(ge=13, le=20)]
+    opset: Annotated[int, Range(ge=11, le=20)]
     dynamic_frames: bool
 
 

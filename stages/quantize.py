@@ -1,6 +1,6 @@
-"""Make the ONNX file of one precision: int8 with ranges calibrated on training sequences; fp32 and fp16 as exported.
+"""Make the ONNX file of one precision: fp32 as exported, fp16, or int8 with ranges calibrated on training sequences.
 
-Half precision is the engine's affair: TensorRT takes it where it is faster.
+For int8 there is calibration.cache too: the same ranges for TensorRT up to 10.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from compress import calibration_cache, half_precision, quantization
 from compress import export as onnx_export
-from compress import quantization
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from gait.evaluation.signatures import samples
@@ -35,22 +35,42 @@ def main() -> None:
     source = options.exported / "model.onnx"
     with io.new_directory(options.out) as out:
         target = out / "model.onnx"
-        error = 0.0
-        if options.precision != "int8":
+        metrics = {"signature_error": 0.0}
+        if options.precision == "fp32":
             shutil.copyfile(source, target)
         else:
             partition, store = inputs.open_data(options.partition, options.preprocessed)
             shape = signature["input"]["shape"]
             chosen = _calibration(partition, store, settings.quantize.calibration_sequences, entry.seed)
             data = [sample for position in chosen for sample in samples(store, store.sequences[position], shape)]
-            how = settings.quantize
-            quantization.to_int8(source, target, data, how.method, how.per_channel, how.activations, how.weight_bits)
             some = data[:: max(1, len(data) // 8)]
-            error = onnx_export.relative_error(onnx_export.run(target, some), onnx_export.run(source, some))
+            if options.precision == "fp16":
+                metrics = _fp16(options.model, source, target, data)
+            else:
+                how = settings.quantize
+                quantization.to_int8(source, target, data, how.method, how.per_channel, how.activations, how.weight_bits)
+                scales = calibration_cache.activation_scales(source, target)
+                calibration_cache.write(out / "calibration.cache", scales)
+            ran = onnx_export.relative_error(onnx_export.run(target, some), onnx_export.run(source, some))
+            metrics["signature_error"] = max(ran, metrics["signature_error"])
         io.write_json(out / "signature.json", {**signature, "precision": options.precision})
-        metrics = {"onnx_bytes": target.stat().st_size, "signature_error": error}
-        io.write_json(out / "metrics.json", metrics)
-    print(f"{options.model} {options.precision}: {metrics['onnx_bytes']} bytes, signatures within {error:.2g} of fp32")
+        size = target.stat().st_size
+        io.write_json(out / "metrics.json", {"onnx_bytes": size, **metrics})
+    error = metrics["signature_error"]
+    print(f"{options.model} {options.precision}: {size} bytes, signatures within {error:.2g} of fp32")
+
+
+def _fp16(model: str, source: Path, target: Path, data: list[np.ndarray]) -> dict[str, float]:
+    """Write the fp16 file; what to put into metrics.json. Says which weights lose more than their last digits."""
+    half = half_precision.to_fp16(source, target, data)
+    greatest, normal = half_precision.GREATEST, half_precision.NORMAL
+    if half.cut:
+        print(f"{model} fp16: {half.cut} of {half.weights} weights are beyond {greatest:.0f} and were cut to it")
+    if half.subnormal:
+        share = 100 * half.subnormal / half.weights
+        print(f"{model} fp16: {half.subnormal} weights ({share:.2g} %) are below {normal:.2g}, with fewer digits")
+    numbers = {"largest_value": half.largest, "weights_cut": half.cut, "weights_subnormal": half.subnormal}
+    return {"signature_error": half.error, **numbers}
 
 
 def _calibration(partition: Partition, store: SequenceStore, count: int, seed: int) -> Iterator[int]:

@@ -39,6 +39,17 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
         group.name: {unit: state[f"{unit}.conv.weight"].numpy(force=True) for unit in group.units} for group in groups
     }
     selections = select(kernels, settings)
+    return remove(model, selections), selections
+
+
+def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
+    """A narrower copy of a model, in evaluation mode, with the weights of the filters that were selected, by group.
+
+    Raises:
+        CompressionError: the model's groups are not what it is made of.
+    """
+    state = model.state_dict()
+    groups = model.filter_groups()
     channels = dict(model.architecture.channels)
     for group in groups:
         selection = selections[group.name]
@@ -56,7 +67,7 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
         pruned.load_state_dict(state)
     except RuntimeError as error:
         raise CompressionError(f"{model.architecture.name}: filter_groups does not fit the network: {error}") from None
-    return pruned.eval(), selections
+    return pruned.eval()
 
 
 def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[str, Tensor]) -> Iterator[str]:

@@ -88,9 +88,7 @@ class TensorRT:
         except ValueError as error:
             described |= {"status": "failed", "reason": str(error), **nothing}
         except EngineFailed as error:
-            newest = network.newest_opset(_version(facts))
-            hint = f" (the network has opset {found.opset}; up to {newest} is safe here: export.opset in params.yaml)"
-            described |= {"status": "failed", "reason": f"{error}{hint if found.opset > newest else ''}", **nothing}
+            described |= {"status": "failed", "reason": str(error), **nothing}
         described.setdefault("key", engines.key(described))
         engines.write(out, described)
         return described

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Highest ONNX operator set that a TensorRT version reads for sure, in descending order of versions.
-OPSETS = (((10, 13), 24), ((10, 0), 20), ((8, 4), 17), ((8, 0), 13))
-
 
 @dataclass(frozen=True)
 class Network:
@@ -61,8 +58,3 @@ def read(path: Path) -> Network:
         unsigned=any(len(node.input) < 3 and node.op_type == "QuantizeLinear" for node in linear)
         or onnx.TensorProto.UINT8 in zero_points,
     )
-
-
-def newest_opset(version: tuple[int, ...]) -> int:
-    """The highest operator set that a version of TensorRT reads for sure."""
-    return next(opset for first, opset in OPSETS if version[:2] >= first)

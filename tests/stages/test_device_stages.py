@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compress import calibration_cache
 from remote import facts
 from remote.errors import DeviceError
+from remote.runtimes.onnxruntime import OnnxRuntime
 from stages import io
 from stages.reporting import runs, table
 from tests.stages.device_world import SHAPE, World
@@ -162,3 +164,42 @@ def test_a_missing_input_is_one_line_and_leaves_nothing_behind(world: World, tmp
     assert done.stderr.startswith(f"error: {gone}")
     assert len(done.stderr.splitlines()) == 1
     assert list((tmp_path / "new").rglob("*")) == []
+
+
+def test_a_network_beyond_the_runtimes_operator_sets_is_not_even_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {**facts.read(world.facts, "local"), "runtime_version": "1.8.1"}
+    facts.write(world.facts, old)
+    monkeypatch.setattr(OnnxRuntime, "facts", lambda self: old)
+    monkeypatch.setattr(OnnxRuntime, "build", lambda *_: pytest.fail("it was sent"))
+    with pytest.raises(DeviceError) as told:
+        world.build()
+    assert str(told.value) == "export.opset = 17: ONNX Runtime 1.8.1 reads up to opset 14; set export.opset: 14"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_calibration_never_sees_test_identities(tmp_path: Path, precision: str) -> None:
+    world = World(tmp_path, (0,))
+    world.write_params({"quantize": {**world.settings.quantize.model_dump(), "activations": "int8"}})
+    # Walks of test identities reach 1 after scaling, those of training identities 60/255: one of the former would show.
+    store = world.where / "preprocessed/silhouette"
+    index = json.loads((store / "index.json").read_text())
+    frames = np.load(store / "frames.npy", mmap_mode="r+")
+    train = set(json.loads((world.where / "partition/gaitset.json").read_text())["train"])
+    for position, sequence in enumerate(index["sequences"]):
+        rows = frames[sequence["start"] : sequence["start"] + sequence["count"]]
+        rows[:] = np.minimum(rows, 60) if position in train else 255
+    frames.flush()
+    out = tmp_path / "quantized"
+    words = ["--model", "gaitset", "--percentile", "0", "--precision", precision, "--exported", world.quantized()]
+    words += [*data(world), "--params", world.params, "--out", out]
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.quantize", *map(str, words)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["signature_error"] < 0.05
+    if precision == "fp16":
+        assert metrics["largest_value"] == pytest.approx(60 / 255, rel=0.01)
+    else:
+        _, _, scales = calibration_cache.read(out / "calibration.cache")
+        assert 127 * max(scales.values()) == pytest.approx(60 / 255, rel=0.01)

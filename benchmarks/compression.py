@@ -1,0 +1,312 @@
+"""How much faster pruning and int8 make GaitSet of the published width, and what that costs in rank-1.
+
+On the synthetic walkers of params.yaml, device `local`, ONNX Runtime, batch 1, 30 frames, one thread. The stages of the
+pipeline do the work: train once, then for each percentile prune, fine-tune, export and quantise. All engines are timed in
+one run, by turns in an order by chance, and their rank-1 is that of the engine itself.
+
+`latency_ratio` is the time of the dense fp32 engine by that of the fastest variant whose mean rank-1 is at most one point
+below it; `rank1_loss` is what that variant loses. `rank1_over_torch_pruning` is how much better our selection is than
+Torch-Pruning's magnitude importance: the mean difference in mean rank-1 over seeds of fine-tuning, with its interval
+(Student, 95 %). As many filters of each layer go, by the same surgery, so that latency is equal.
+
+`--work` keeps what was made, so that an interrupted benchmark goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from remote.benchmark import BenchmarkSettings
+from remote.inventory import Device
+from remote.runtimes import Runtime, runtime_on
+from stages import io
+from stages.benchmark import accuracy_part, example_input
+from stages.inputs import open_data
+
+MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
+PERCENTILES = (0, 50, 70, 80)
+COMPARED, SEEDS = 70, (1, 2, 3)
+ALLOWED_LOSS = 1.0  # points of mean rank-1
+ROUNDS = 5
+ONCE = BenchmarkSettings(batch=1, threads=1, warmup_s=0.5, duration_s=1.0, min_queries=10, repeats=1, max_cov=1.0, session=1)
+# How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
+TRAIN, EACH, EACH_COMPARED = 0.35, 0.10, 0.04
+LEAST_SHARE = 0.06  # of the time of a dense iteration that the narrowest network's takes: batches and pooling stay
+T_95 = {2: 4.303, 3: 3.182, 4: 2.776}  # Student's t by degrees of freedom
+
+
+class Work:
+    """A folder in which stages run; what is there already is not made again."""
+
+    def __init__(self, where: Path, settings: Mapping[str, Any]) -> None:
+        self.where = where
+        self.settings = settings
+        where.mkdir(parents=True, exist_ok=True)
+
+    def params(self, name: str, **sections: Any) -> Path:
+        """A file of settings with some sections changed; a folder that was made with others is an error."""
+        text, path = json.dumps({**self.settings, **sections}), self.where / f"{name}.yaml"
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            sys.exit(f"error: {path}: made with other settings; take an empty folder for --work")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def stage(self, name: str, out: str, params: Path, *words: str) -> Path:
+        """Run a stage unless its output is there."""
+        path = self.where / out
+        if not path.exists():
+            print(f"{time.strftime('%H:%M:%S')} {name} {out}", file=sys.stderr)
+            command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), "--out", str(path), *words]
+            if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+                sys.exit(f"error: the stage {name} failed")
+        return path
+
+    @property
+    def data(self) -> list[str]:
+        """The options of stages that read sequences."""
+        return ["--partition", str(self.where / "partition.json"), "--preprocessed", str(self.where / "preprocessed")]
+
+
+def prepare(work: Work) -> None:
+    """Walkers, silhouettes and the partition."""
+    params, preprocessed = work.params("data"), str(work.where / "preprocessed")
+    raw = str(work.stage("dataset", "walkers", params))
+    work.stage("preprocess", "preprocessed/silhouette", params, "--modality", "silhouette", "--dataset", raw)
+    losses = str(work.where / "losses.json")
+    words = ["--model", MODEL, "--preprocessed", preprocessed, "--losses", losses]
+    work.stage("partition", "partition.json", params, *words)
+
+
+def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
+    """The folders of all ONNX files by name, such as p70-int8."""
+    params = work.params("train", **schedules(plan["train"], 4, work.settings))
+    trained = work.stage("train", "train", params, "--model", MODEL, *work.data)
+    found = {}
+    for percentile in PERCENTILES:
+        own = schedules(plan["train"], plan["finetune"][f"p{percentile}"], work.settings)
+        params = work.params(f"p{percentile}", **own)
+        branch = ["--model", MODEL, "--percentile", str(percentile)]
+        pruned = work.stage("prune", f"prune/p{percentile}", params, *branch, "--dense", str(trained))
+        tuned = work.stage("finetune", f"finetune/p{percentile}", params, *branch, "--pruned", str(pruned), *work.data)
+        exported = work.stage("export", f"export/p{percentile}", params, *branch, "--finetuned", str(tuned), *work.data)
+        for precision in PRECISIONS:
+            name = f"p{percentile}-{precision}"
+            words = [*branch, "--precision", precision, "--exported", str(exported), *work.data]
+            found[name] = work.stage("quantize", f"quantize/{name}", params, *words)
+    return found
+
+
+def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Latency by turns, and rank-1 of each engine."""
+    partition, store = open_data(work.where / "partition.json", work.where / "preprocessed")
+    rng = np.random.default_rng(0)
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    rows = {}
+    with runtime_on(Device("local"), "benchmarks.compression") as runtime:
+        engines = {name: _built(runtime, work.where / "engines" / name, network) for name, network in networks.items()}
+        signature = io.read_json(next(iter(networks.values())) / "signature.json")
+        example = example_input(store, partition, signature, 1)
+        for turn in range(ROUNDS):
+            print(f"{time.strftime('%H:%M:%S')} timing, turn {turn + 1} of {ROUNDS}", file=sys.stderr)
+            for name in rng.permutation(list(networks)):
+                times[name].append(runtime.benchmark(engines[name], example, ONCE).latency_ms["p50"])
+        for name, network in networks.items():
+            signature = io.read_json(network / "signature.json")
+            found = accuracy_part(runtime, engines[name], store, partition, signature, 1)["accuracy"]
+            ratios = np.array(times["p0-fp32"]) / np.array(times[name])
+            rows[name] = {
+                "variant": name,
+                "latency_ms": round(float(np.median(times[name])), 3),
+                "times_faster": round(float(np.median(ratios)), 2),
+                "times_faster_range": [round(float(ratios.min()), 2), round(float(ratios.max()), 2)],
+                **{key: found[f"rank1_{key}"] for key in ("mean", "mean_low", "mean_high")},
+                "macs": signature["macs"],
+                "onnx_bytes": (network / "model.onnx").stat().st_size,
+            }
+    return rows
+
+
+def _built(runtime: Runtime, out: Path, network: Path) -> Path:
+    with io.new_directory(out) as partial:
+        built = runtime.build(network / "model.onnx", partial, network.name.rpartition("-")[2], 1, None)
+    if built["status"] != "ok":
+        sys.exit(f"error: {network.name}: {built['reason']}")
+    return out
+
+
+def best(rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The fastest variant that loses no more than is allowed."""
+    least = rows["p0-fp32"]["mean"] - ALLOWED_LOSS
+    return max((row for row in rows.values() if row["mean"] >= least), key=lambda row: row["times_faster"])
+
+
+def by_torch_pruning(work: Work) -> Path:
+    """The dense model pruned by Torch-Pruning's magnitudes: as many filters of each group as by our selection."""
+    import torch_pruning
+
+    from compress.pruning import torch_surgery
+    from compress.pruning.select import Selection
+    from gait.models import torch_model
+
+    out = work.where / f"prune/torch-pruning-p{COMPARED}"
+    if out.exists():
+        return out
+    model = torch_model.load(work.where / "train")
+    ours = io.read_json(work.where / f"prune/p{COMPARED}/pruning.json")
+    kept = {name: row["after"] for name, row in ours["layers"].items()}
+    magnitude = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    selections = {}
+    for group in model.filter_groups():
+        scores = magnitude(_as_torch_pruning_has_it(torch_pruning, model, group)).numpy(force=True)
+        stay = np.sort(np.argsort(-scores, kind="stable")[: kept[group.name]])
+        selections[group.name] = Selection(len(scores), stay, float("nan"), tuple(group.units))
+    pruned = torch_surgery.remove(model, selections)
+    with io.new_directory(out) as partial:
+        torch_model.save(pruned, partial)
+    return out
+
+
+def _as_torch_pruning_has_it(library: Any, model: Any, group: Any) -> Any:
+    """A group of filters with the convolutions that make and those that read them.
+
+    By the model's own account: Torch-Pruning's tracing miscounts where frames are folded into the batch.
+    """
+    units = {name: model.get_submodule(f"{name}.conv") for name in model.architecture.channels}
+    readers = [name.removesuffix(".conv.weight") for name, axis, blocks in group.readers if axis == blocks == 1]
+    makes = [(library.prune_conv_out_channels, units[name]) for name in group.units]
+    reads = [(library.prune_conv_in_channels, units[name]) for name in readers if name in units]
+    filters = list(range(makes[0][1].out_channels))
+    known = library.dependency.Group()
+    for prune, convolution in [*makes, *reads]:
+        node = library.dependency.Node(module=convolution, grad_fn=None)
+        known.add_dep(library.dependency.Dependency(trigger=prune, handler=prune, source=node, target=node), filters)
+        known.items[-1].root_idxs = filters
+    return known
+
+
+def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean rank-1 after fine-tuning of both selections, for several seeds."""
+    sections = schedules(plan["train"], plan["compared"], work.settings)
+    chosen = {"ours": work.where / f"prune/p{COMPARED}", "torch-pruning": by_torch_pruning(work)}
+    found: dict[str, list[float]] = {name: [] for name in chosen}
+    for seed in SEEDS:
+        models = {**sections["model"], MODEL: {**sections["model"][MODEL], "seed": seed}}
+        params = work.params(f"seed{seed}", model=models, finetune=sections["finetune"])
+        for name, pruned in chosen.items():
+            words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.data]
+            tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", params, *words)
+            found[name].append(io.read_json(tuned / "metrics.json")["rank1_mean"])
+    differences = np.subtract(found["ours"], found["torch-pruning"])
+    half = T_95[len(SEEDS) - 1] * differences.std(ddof=1) / math.sqrt(len(SEEDS))
+    mean = float(differences.mean())
+    return {
+        "rank1_over_torch_pruning": round(mean, 2),
+        "rank1_over_torch_pruning_interval": [round(mean - half, 2), round(mean + half, 2)],
+        "compared_at_percentile": COMPARED,
+        "seeds": {name: [round(value, 2) for value in values] for name, values in found.items()},
+    }
+
+
+def planned(budget_s: float, iteration_s: float) -> dict[str, Any]:
+    """Iterations that fit a budget. All fine-tunings take as long, so that narrow networks have more iterations."""
+
+    def within(share: float, percentile: int) -> int:
+        seconds = iteration_s * max(LEAST_SHARE, (1 - percentile / 100) ** 2)
+        return max(4, int(share * budget_s / seconds))
+
+    return {
+        "iteration_s": round(iteration_s, 2),
+        "train": within(TRAIN, 0),
+        "finetune": {f"p{percentile}": within(EACH, percentile) for percentile in PERCENTILES},
+        "compared": within(EACH_COMPARED, COMPARED),
+    }
+
+
+def schedules(iterations: int, finetune: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections ``model`` and ``finetune`` with GaitSet at published width and these numbers of iterations."""
+    entry = {**settings["model"][MODEL], "width": 1}
+    entry["schedule"] = {"iterations": iterations, "milestones": [max(1, int(0.75 * iterations))], "gamma": 0.1}
+    short = {**settings["finetune"][MODEL], "iterations": finetune, "milestones": [max(1, int(0.75 * finetune))]}
+    return {"model": {**settings["model"], MODEL: entry}, "finetune": {**settings["finetune"], MODEL: short}}
+
+
+def iteration_s(settings: Mapping[str, Any]) -> float:
+    """Seconds of an iteration of the dense model here, on a batch made at random; the loss itself costs next to nothing."""
+    import torch
+
+    from gait.models import gaitset
+
+    entry = settings["model"][MODEL]
+    model = gaitset.build(entry["architecture"], 1, 2)
+    torch.set_num_threads(settings["threads"]["train"])
+    sampling = entry["sampling"]
+    batch = torch.rand(sampling["identities"] * sampling["sequences"], sampling["frames"], *model.frame_shape)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model(batch).square().mean().backward()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def measure(where: Path, budget_min: float) -> dict[str, Any]:
+    """All figures; ``where`` keeps what was made."""
+    settings = YAML(typ="safe", pure=True).load(Path("params.yaml").read_text(encoding="utf-8"))
+    settings |= {"models": [MODEL], "dataset": "walkers", "modalities": ["silhouette"]}
+    settings["threads"] = {**settings["threads"], "train": 2, "finetune": 2}
+    work = Work(where, settings)
+    prepare(work)
+    file = where / "plan.json"
+    if not file.exists():
+        io.write_json(file, planned(60 * budget_min, iteration_s(settings)))
+    plan = io.read_json(file)
+    rows = measured(work, variants(work, plan))
+    chosen = best(rows)
+    return {
+        "benchmark": "compression",
+        "latency_ratio": chosen["times_faster"],
+        "rank1_loss": round(rows["p0-fp32"]["mean"] - chosen["mean"], 2),
+        "best": chosen["variant"],
+        **compared(work, plan),
+        "plan": plan,
+        "data": "synthetic",
+        "evidence": "host",
+        "variants": list(rows.values()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=float, default=30, metavar="MIN", help="minutes of training in all (default: 30)")
+    parser.add_argument("--work", type=Path, help="folder that keeps what was made (default: a temporary one)")
+    parser.add_argument("--json", action="store_true", help="print only the JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        result = measure(options.work or Path(scratch), options.budget)
+    if not options.json:
+        print_table(result["variants"])
+    print(json.dumps(result))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    print("variant     times faster      ms   mean rank-1 (95 %)    M multiply-adds     kB")
+    for row in sorted(rows, key=lambda row: row["times_faster"]):
+        rank1 = f"{row['mean']:5.1f} ({row['mean_low']:.1f} to {row['mean_high']:.1f})"
+        time_ms = f"{row['times_faster']:13.2f} {row['latency_ms']:7.2f}"
+        print(f"{row['variant']:10} {time_ms}   {rank1} {row['macs'] / 1e6:15.1f} {row['onnx_bytes'] / 1e3:10.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""fp16 files, the lowest IR version, folded batch norms, and TensorRT's calibration cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from compress import calibration_cache, export, half_precision, quantization
+from compress.errors import CompressionError
+from gait.models.torch_model import TorchModel
+from tests.published import SMALLER, small
+
+FRAMES = 6
+
+
+def exported(name: str, path: Path, opset: int = 17) -> TorchModel:
+    model = small(SMALLER[name])
+    export.export_torch(model, path, [1, "frames", *model.frame_shape], opset)
+    return model
+
+
+def frames(model: TorchModel, count: int = 2) -> list[np.ndarray]:
+    return [np.random.default_rng(n).random((1, FRAMES, *model.frame_shape), np.float32) for n in range(count)]
+
+
+def network(path: Path, weights: list[float], *kinds: str) -> Path:
+    """input [1, n] * weights, then one operation after the other."""
+    names = [f"{number}" for number in range(len(kinds))] + [export.OUTPUT]
+    nodes = [helper.make_node("Mul", [export.INPUT, "weights"], [names[0]])]
+    nodes += [helper.make_node(kind, [names[place]], [names[place + 1]]) for place, kind in enumerate(kinds)]
+    shape = [1, len(weights)]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info(export.INPUT, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(export.OUTPUT, TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.array([weights], np.float32), "weights")],
+    )
+    export.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("name", ["gaitset", "gaitpart", "gaitgl", "gaitbase"])
+def test_fp16_halves_a_network_takes_float32_and_gives_nearly_the_same(name: str, opset: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "fp32.onnx", tmp_path / "fp16.onnx"
+    model = exported(name, source, opset)
+    half = half_precision.to_fp16(source, target, frames(model))
+    proto = onnx.load(target)
+    for value in (*proto.graph.input, *proto.graph.output):
+        assert value.type.tensor_type.elem_type == TensorProto.FLOAT
+    weights = [tensor for tensor in proto.graph.initializer if np.prod(tensor.dims) > 100]
+    assert weights and {tensor.data_type for tensor in weights} <= {TensorProto.FLOAT16, TensorProto.INT64}
+    assert target.stat().st_size < 0.6 * source.stat().st_size
+    assert 0 < half.error < 2e-3
+    assert export.relative_error(export.run(target, frames(model)), export.run(source, frames(model))) < 2e-3
+
+
+def test_a_generalised_mean_stays_in_fp32_without_a_detour(tmp_path: Path) -> None:
+    model = exported("gaitgl", tmp_path / "fp32.onnx")
+    half_precision.to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx", frames(model))
+    nodes = {name: node for node in onnx.load(tmp_path / "fp16.onnx").graph.node for name in node.output}
+    chain = [[node for node in nodes.values() if node.op_type == "Pow"][-1]]
+    while len(chain) < 4:
+        chain.append(nodes[chain[-1].input[0]])
+    assert [node.op_type for node in chain] == ["Pow", "ReduceMean", "Pow", "Cast"]
+
+
+def test_a_value_beyond_fp16_is_refused_by_name_even_where_the_signature_is_finite(tmp_path: Path) -> None:
+    # exp(20) is 4.9e8; on this processor the fp16 file would give 20, on a device infinity.
+    source = network(tmp_path / "fp32.onnx", [20, 1], "Exp", "Log")
+    with pytest.raises(CompressionError, match=r"fp16 overflows: 1 reaches 4.85e\+08 .* 65504"):
+        half_precision.to_fp16(source, tmp_path / "fp16.onnx", [np.ones((1, 2), np.float32)])
+    assert not (tmp_path / "fp16.onnx").exists()
+
+
+def test_weights_that_fp16_cannot_hold_are_counted(tmp_path: Path) -> None:
+    source = network(tmp_path / "fp32.onnx", [1e5, -1e6, 1e-5, -1e-9, 0, 1], "Identity")
+    half = half_precision.to_fp16(source, tmp_path / "fp16.onnx", [np.full((1, 6), 0.5, np.float32)])
+    assert (half.weights, half.cut, half.subnormal) == (6, 2, 2)
+    assert half.error > 0.9
+    weights = numpy_helper.to_array(onnx.load(tmp_path / "fp16.onnx").graph.initializer[0])
+    assert weights.dtype == np.float16 and np.isfinite(weights).all()
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17, 20])
+def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_use(opset: int, tmp_path: Path) -> None:
+    model = exported("baseline", tmp_path / "fp32.onnx", opset)
+    half_precision.to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx", frames(model))
+    files = ["fp32.onnx", "fp16.onnx"]
+    if opset >= 13:
+        quantization.to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+        files.append("int8.onnx")
+    for file in files:
+        proto = onnx.load(tmp_path / file)
+        assert [(each.domain, each.version) for each in proto.opset_import] == [("", opset)]
+        assert proto.ir_version == {11: 6, 13: 7, 17: 8, 20: 9}[opset]
+
+
+def test_int8_below_opset_13_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    model = exported("baseline", tmp_path / "fp32.onnx", 11)
+    with pytest.raises(CompressionError, match=r"int8 needs opset 13, and export.opset = 11"):
+        quantization.to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+
+
+@pytest.mark.parametrize("name", list(SMALLER))
+def test_batch_norm_is_folded_into_the_convolutions(name: str, tmp_path: Path) -> None:
+    model = exported(name, tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    makers = {output: node.op_type for node in graph.node for output in node.output}
+    left = [node for node in graph.node if node.op_type == "BatchNormalization"]
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()) <= (not left)
+    # GaitGL's stands behind its FC of each part; it has no BatchNorm before that.
+    assert not any(makers[node.input[0]] == "Conv" for node in left)
+    assert {"Identity", "Dropout"}.isdisjoint(makers.values())
+
+
+@pytest.mark.parametrize("activations", ["int8", "uint8"])
+@pytest.mark.parametrize("name", ["gaitset", "gaitbase"])
+def test_the_cache_has_the_scales_of_the_quantised_file(name: str, activations: str, tmp_path: Path) -> None:
+    source, quantised = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    model = exported(name, source)
+    quantization.to_int8(source, quantised, frames(model), "minmax", True, activations, 8)
+    scales = calibration_cache.activation_scales(source, quantised)
+    proto = onnx.load(quantised)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    found = {
+        node.input[0].removesuffix("_QuantizeLinear_Input"): (constants[node.input[1]], constants[node.input[2]])
+        for node in proto.graph.node
+        if node.op_type == "QuantizeLinear" and node.input[0] not in constants
+    }
+    in_both = found.keys() & scales.keys()
+    assert len(in_both) > 15 and export.OUTPUT in in_both
+    for tensor in in_both:
+        scale, zero = found[tensor]
+        if activations == "int8":
+            assert zero == 0 and np.float32(scales[tensor]) == scale
+        else:
+            assert scales[tensor] * 127 == pytest.approx(max(float(zero), 255 - float(zero)) * float(scale), rel=1e-6)
+    # Every convolution's input, and what is known of a Relu's result, although the quantiser drops the Relu.
+    graph = onnx.load(source).graph
+    for node in graph.node:
+        if node.op_type == "Relu" or (node.op_type == "Conv" and activations == "int8"):
+            assert node.output[0] in scales
+        if node.op_type == "Conv":
+            assert node.input[0] in scales or node.input[0] == export.INPUT
+    assert scales.keys() <= {export.INPUT} | {output for node in graph.node for output in node.output}
+
+
+def test_the_range_of_an_int8_activation_is_127_scales(tmp_path: Path) -> None:
+    source = network(tmp_path / "fp32.onnx", [2, 2], "Relu")
+    inputs = [np.array([[0.25, 0.5]], np.float32), np.array([[-0.75, 0.1]], np.float32)]
+    quantization.to_int8(source, tmp_path / "int8.onnx", inputs, "minmax", False, "int8", 8)
+    scales = calibration_cache.activation_scales(source, tmp_path / "int8.onnx")
+    assert scales[export.INPUT] * 127 == pytest.approx(0.75, rel=1e-5)
+
+
+names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30)
+numbers = st.floats(min_value=2.0**-149, max_value=2.0**127, width=32).filter(lambda scale: scale > 0)
+
+
+@given(st.dictionaries(names, numbers, max_size=8), st.integers(7000, 109999))
+def test_a_cache_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, scales: dict, version: int) -> None:
+    path = tmp_path_factory.mktemp("cache") / "calibration.cache"
+    calibration_cache.write(path, scales, version)
+    assert calibration_cache.read(path) == (version, "EntropyCalibration2", scales)
+
+
+def test_a_cache_is_written_as_tensorrt_does(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.cache"
+    calibration_cache.write(path, {"data": 0.00784518, "/conv 1/Conv: 0": 2.0083642}, 8510)
+    assert path.read_bytes() == b"TRT-8510-EntropyCalibration2\ndata: 3c008912\n/conv 1/Conv: 0: 4000890a\n"
+    path.write_bytes(b"TRT-7202-MinMaxCalibration\r\nx[0]: 4000890A\r\n")
+    version, kind, scales = calibration_cache.read(path)
+    assert (version, kind) == (7202, "MinMaxCalibration")
+    assert 127 * scales["x[0]"] == pytest.approx(255.06, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("x: 3c008912\n", "line 1"), ("TRT-8201-MinMaxCalibration\nx 3c008912\n", "line 2"), ("", "line 1"),
+     ("TRT-8201-MinMaxCalibration\nx: 3c00891\n", "line 2")],
+)  # fmt: skip
+def test_what_is_no_cache_is_told_with_the_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "calibration.cache").write_text(text)
+    with pytest.raises(CompressionError, match=said):
+        calibration_cache.read(tmp_path / "calibration.cache")
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf"), 1e39])
+def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: float) -> None:
+    with pytest.raises(CompressionError, match="'x' has the scale"):
+        calibration_cache.write(tmp_path / "calibration.cache", {"x": scale})
