@@ -73,7 +73,8 @@ def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_pat
     assert all(np.isfinite(row["loss"]) for row in history)
 
 
-@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 3])
 def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: Start, tmp_path: Path, processes: int) -> None:
     torch.set_num_threads(1)
     expected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())

@@ -111,7 +111,8 @@ class TestInterrupted:
         """Start it, and kill it and its processes once it has a checkpoint."""
         kill_once_there(command, where, where / f".{name}.begun/phase1/checkpoint", env=ENV)
 
-    @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("processes", [1, 2])
     def test_by_kill_9(self, world: World, tmp_path: Path, processes: int) -> None:
         settings = {"processes": processes, "checkpoint_s": 0.1}
         whole = command(world, tmp_path / "whole", 150, section=settings)
@@ -158,6 +159,7 @@ class TestInterrupted:
         assert (tmp_path / ".out.begun/phase1/checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_several_processes_are_started_from_params_yaml(world: World, tmp_path: Path) -> None:
     one, two = (train(world, tmp_path / name, 3, section={"processes": int(name)}) for name in ("1", "2"))
     assert one.returncode == two.returncode == 0, two.stderr

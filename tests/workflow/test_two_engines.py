@@ -12,7 +12,6 @@ from tests.toy import commit, run
 from tests.workflow.toy_pipeline import Toy
 from workflow.dvc_stages import read_yaml
 
-BOTH = [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"]
 FAN_IN = {"report", "track"}
 FAN_IN_FOLDERS = ("results/report", "results/track")
 
@@ -52,7 +51,7 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: 
     other.agree()
 
 
-@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])
 def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(toy: Toy, engine: str) -> None:
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
@@ -66,7 +65,8 @@ def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_
     toy.agree()
 
 
-@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
 def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(toy: Toy, engine: str) -> None:
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
@@ -81,6 +81,7 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
     toy.agree()
 
 
+@pytest.mark.slow
 def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: Toy) -> None:
     before, lock = toy.results(), read_yaml(toy.where / "dvc.lock")
     toy.edit(r"lr: 1e-3, weight_decay", "lr: 2e-3, weight_decay")
@@ -105,6 +106,7 @@ def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: 
     toy.agree()
 
 
+@pytest.mark.slow
 def test_a_new_device_runs_its_own_branch_alone(toy: Toy) -> None:
     before = toy.results()
     run(["python", "-m", "remote", "add", "other", "local"], toy.where)
@@ -126,7 +128,8 @@ def test_new_optical_flow_does_not_prepare_silhouettes_again(toy: Toy) -> None:
     assert "preprocess@silhouette" not in ran
 
 
-@pytest.mark.parametrize("again", BOTH)
+@pytest.mark.slow
+@pytest.mark.parametrize("again", ["dvc", "snakemake"])
 def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str) -> None:
     toy.edit(r"seed: 1\n  gaitpart", "seed: 2\n  gaitpart")
     failing = toy.where / "fail" / "finetune@gaitset-60"
