@@ -40,7 +40,7 @@ def facts(root=None):
         **({"simulated": True} if played else {}),
         "arch": platform.machine(),
         "board": _text(root / "proc/device-tree/model").strip("\0\n ") or None,
-        "cores": os.cpu_count(),
+        "cores": _cores(_text(root / "sys/devices/system/cpu/present")) or os.cpu_count(),
         "cpu": cpu["name"] or platform.processor() or platform.machine(),
         "cpu_id": cpu["id"],
         "isa": cpu["isa"],
@@ -65,6 +65,12 @@ def _cpu(cpuinfo):
         "id": " ".join(first[part] for part in parts if part in first) or None,
         "isa": [flag for flag in ISA_X86 + ISA_ARM if flag in flags],
     }
+
+
+def _cores(present):
+    """The number of cores in a list such as "0-3,5": those that a power mode switches off count too."""
+    ranges = [part.split("-") for part in present.strip().split(",") if part]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
 
 def _text(path):

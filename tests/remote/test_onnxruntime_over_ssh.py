@@ -122,6 +122,19 @@ def test_a_server_that_dies_while_it_measures_is_no_result_of_the_engine(
     assert not orphans(server)
 
 
+def test_a_device_that_booted_unnoticed_as_another_is_looked_at_again(
+    runtime: Runtime, built: tuple[Path, Path], server: Server, tmp_path: Path
+) -> None:
+    root = tmp_path / "played"
+    (root / "proc/device-tree").mkdir(parents=True)
+    (root / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
+    server.kill()
+    server.env["GAITPRESS_SIMULATED_ROOT"] = str(root)
+    server.start()
+    with pytest.raises(StaleEngine, match="board: None -> NVIDIA Jetson Nano Developer Kit"):
+        runtime.run(built[1], [np.ones((1, 4))], 1)
+
+
 def orphans(server: Server) -> list[str]:
     """Processes that still measure on the device."""
     found = []
