@@ -6,8 +6,7 @@ as a share of their median, and `pairs` the ratio of each round: what the machin
 
 `overhead_s_per_job`: seconds of a job (a build and a benchmark with its accuracy, each a process as in the pipeline) by a
 real SSH server on loopback, less those of the same job on this computer itself: medians of --rounds, in turns. `sent` is
-what goes to the device, in bytes: `first_job` takes all that the device lacks; `second_job` is another job with the same
-network, and `accuracy` that part of it that is the inputs of the accuracy.
+what goes to the device, in bytes: the first job takes all that the device lacks, the second one is the same once more.
 
 The network is GaitSet as params.yaml has it, with weights by chance; the inputs are walkers.
 """
@@ -32,7 +31,7 @@ import numpy as np
 from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
 from remote.runtimes import runtime_on
-from tests.ssh_server import SSHD, Cutter, Server, new_key
+from tests.ssh_server import SSHD, Server, new_key, through
 
 LOCAL = Device("local")
 LONG = BenchmarkSettings(
@@ -138,23 +137,15 @@ def overhead(network: Path, inputs: list[np.ndarray], rounds: int, where: Path) 
     home = where / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     server = Server(where / "board", new_key(home / ".ssh/id_ed25519"))
-    proxy = Cutter(server.port, [])
+    os.environ["HOME"] = str(home)
+    proxy, address = through(server, [])
     try:
-        (home / ".ssh/known_hosts").write_text(server.known.replace(str(server.port), str(proxy.port)))
-        os.environ["HOME"] = str(home)
-        address = server.address.replace(str(server.port), str(proxy.port))
         board = Device("board", address, "onnxruntime", {"python": sys.executable})
         sent, seconds = [0], {"here": [0.0], "there": [0.0]}
         for turn in range(rounds + 1):
             seconds["there"].append(job(board, network, where / f"there{turn}", inputs))
             sent.append(proxy.up)
             seconds["here"].append(job(LOCAL, network, where / f"here{turn}", inputs))
-        begun = proxy.up
-        in_a_process(measure, board, where / "there0", inputs[0], inputs[:1])
-        without = proxy.up - begun
-        begun = proxy.up
-        in_a_process(measure, board, where / "there0", inputs[0], inputs)
-        accuracy = proxy.up - begun - without
     finally:
         proxy.close()
         server.kill()
@@ -163,7 +154,7 @@ def overhead(network: Path, inputs: list[np.ndarray], rounds: int, where: Path) 
     return {
         "overhead_s_per_job": round(medians["there"] - medians["here"], 2),
         "job_s": {name: round(median, 2) for name, median in medians.items()},
-        "sent": {"first_job": sent[1], "second_job": sent[2] - sent[1], "accuracy": accuracy},
+        "sent": {"first_job": sent[1], "second_job": sent[2] - sent[1]},
         "network_bytes": network.stat().st_size,
         "inputs": {"count": len(inputs), "bytes": sum(each.nbytes for each in inputs)},
     }
