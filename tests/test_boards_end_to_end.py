@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.jetson_sim import bindings
 from tests.jetson_sim.jetson import Jetson
 from tests.ssh_server import Server
-from tests.toy import copy_repository, make_small, run
+from tests.toy import copy_repository, environment, make_small, run
 
 pytestmark = pytest.mark.slow
 FOR_TENSORRT = {
@@ -80,9 +81,16 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
     assert "no INT8 hardware" in page
     assert "Nothing to be done" in run(SNAKEMAKE, where)
 
+    # It boots in the middle of its first build and comes up with another L4T.
     before, calls = written(where), (nano.calls, orin.calls)
-    add("xavier-nx", where, tmp_path, servers)
+    xavier, _ = add("xavier-nx", where, tmp_path, servers)
+    xavier.fault = "reboot"
     make_small(where / "params.yaml", **{**axes, "devices": ["nano", "orin-nano", "xavier-nx"]}, **FOR_TENSORRT)
+    stopped = subprocess.run(SNAKEMAKE, cwd=where, env=environment(), capture_output=True, text=True)
+    assert stopped.returncode
+    assert "xavier-nx: the connection was lost" in stopped.stderr
+    assert "its facts no longer hold (l4t: 35.4.1 -> 35.4.2)" in stopped.stderr
+    run([sys.executable, "-m", "remote", "probe", "xavier-nx"], where)
     run(SNAKEMAKE, where)
     assert (nano.calls, orin.calls) == calls
     ran = {path for path, moment in written(where).items() if before.get(path) != moment}

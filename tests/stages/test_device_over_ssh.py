@@ -122,7 +122,7 @@ def test_a_device_with_a_full_disk_is_told_and_usable_once_there_is_room(world: 
         with pytest.raises(OSError, match="No space"), filling.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-        with pytest.raises(DeviceError, match="cannot be written there: .*No space left on device"):
+        with pytest.raises(DeviceError, match=r"cannot be written there: .*No space left on device"):
             world.build()
         assert not world.engine().exists()
         filling.unlink()
