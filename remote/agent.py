@@ -6,6 +6,7 @@ JSON on its standard output: the result, or ``{"error": "..."}`` with exit statu
 
 import argparse
 import gc
+import io
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ import re
 import statistics
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ def facts(root=None):
         **({"simulated": True} if played else {}),
         "arch": platform.machine(),
         "board": _text(root / "proc/device-tree/model").strip("\0\n ") or None,
-        "cores": os.cpu_count(),
+        "cores": _cores(_text(root / "sys/devices/system/cpu/present")) or os.cpu_count(),
         "cpu": cpu["name"] or platform.processor() or platform.machine(),
         "cpu_id": cpu["id"],
         "isa": cpu["isa"],
@@ -65,6 +67,12 @@ def _cpu(cpuinfo):
         "id": " ".join(first[part] for part in parts if part in first) or None,
         "isa": [flag for flag in ISA_X86 + ISA_ARM if flag in flags],
     }
+
+
+def _cores(present):
+    """The number of cores in a list such as "0-3,5": those that a power mode switches off count too."""
+    ranges = [part.split("-") for part in present.strip().split(",") if part]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
 
 def _text(path):
@@ -106,18 +114,23 @@ def build(onnx, engine, threads):
 
 
 def run(engine, threads, source, sink):
-    """Answer inputs one by one until there are no more.
-
-    An array on the wire is a line of JSON with its shape, then its float32 values, the last axis fastest.
-    """
+    """Answer inputs one by one until there are no more; how they come, remote/inputs.py says."""
     session = _session(engine, threads)
     name = session.get_inputs()[0].name
-    for line in iter(source.readline, b""):
-        shape = json.loads(line)["shape"]
-        values = np.frombuffer(source.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+    for values in _inputs(source):
         output = np.ascontiguousarray(session.run(None, {name: values})[0], np.float32)
         sink.write(json.dumps({"shape": output.shape}).encode() + b"\n" + output.tobytes())
         sink.flush()
+
+
+def _inputs(source):
+    for line in iter(source.readline, b""):
+        head = json.loads(line)
+        if "shape" in head:
+            yield np.frombuffer(source.read(4 * int(np.prod(head["shape"]))), np.float32).reshape(head["shape"])
+        else:
+            packed = Path(head["file"]).read_bytes() if "file" in head else source.read(head["packed"])
+            yield from _inputs(io.BytesIO(zlib.decompress(packed)))
 
 
 def benchmark(engine, example, threads, warmup_s, duration_s, queries):

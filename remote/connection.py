@@ -14,9 +14,11 @@ from typing import IO, Any
 import numpy as np
 
 from remote.errors import DeviceError, EngineFailed
+from remote.inputs import Group, Sender, groups
 from remote.transport import Finished, Process, Transport
 
 HERE = Path(__file__).parent
+AHEAD = 3  # groups of inputs
 
 
 class Agent:
@@ -47,7 +49,7 @@ class Agent:
     ) -> list[np.ndarray]:
         """Run agent.py over inputs, which need not fit in memory together; float32 in and out.
 
-        Inputs are sent while the device works at those before them, as many as the connection holds.
+        Inputs are sent while the device works at those before them; how they travel: remote/inputs.py.
 
         Args:
             arguments: of agent.py.
@@ -60,12 +62,12 @@ class Agent:
             LinkLost: the connection broke; the agents are ended.
             DeviceError: one was ended from outside.
         """
-        shared = _Shared(inputs)
+        shared, sender = _Shared(groups(self.link, inputs)), Sender(self.link)
         command = self._command("agent.py", arguments)
 
         def work() -> dict[int, np.ndarray]:
             numbers: list[int] = []
-            outputs = stream(self.link.start(command, _environment(threads)), shared.taken(numbers))
+            outputs = stream(self.link.start(command, _environment(threads)), shared.taken(numbers), sender)
             return dict(zip(numbers, outputs, strict=True))
 
         outputs: dict[int, np.ndarray] = {}
@@ -81,9 +83,9 @@ class Agent:
         return [self.python, self.link.place(HERE / script), *arguments]
 
 
-def stream(agent: Process, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
+def stream(agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.ndarray]:
     """Give a program inputs and take its outputs, then end it. See Agent.stream for how they go and what is raised."""
-    feeder = _Feeder(agent.stdin, inputs)
+    feeder = _Feeder(agent.stdin, inputs, sender)
     outputs = []
     try:
         while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
@@ -92,38 +94,41 @@ def stream(agent: Process, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
             if len(values) < size:
                 break
             outputs.append(np.frombuffer(values, np.float32).reshape(shape))
+            feeder.answered(len(outputs))
         done = agent.wait()
         if done.code or line:
             raise _failure(_answer(line), done)
     finally:
         agent.kill()
-        feeder.join()
+        feeder.stop()
     if feeder.fault:
         raise feeder.fault
     return outputs
 
 
 class _Shared:
-    """Inputs that several threads take from one iterable, which is run by one of them at a time."""
+    """Groups of inputs that several threads take from one iterable, which is run by one of them at a time."""
 
-    def __init__(self, inputs: Iterable[np.ndarray]):
-        self._inputs = enumerate(inputs)
+    def __init__(self, inputs: Iterable[Group]):
+        self._inputs = iter(inputs)
+        self._count = 0
         self._lock = threading.Lock()
         self._stopped = False
 
-    def taken(self, numbers: list[int]) -> Iterator[np.ndarray]:
-        """Inputs that nobody else has; their positions are appended to ``numbers``."""
+    def taken(self, numbers: list[int]) -> Iterator[Group]:
+        """Groups that nobody else has; the positions of their inputs are appended to ``numbers``."""
         while True:
             with self._lock:
                 try:
-                    item = None if self._stopped else next(self._inputs, None)
+                    group = None if self._stopped else next(self._inputs, None)
                 except BaseException:
                     self._stopped = True
                     raise
-            if item is None:
-                return
-            numbers.append(item[0])
-            yield item[1]
+                if group is None:
+                    return
+                numbers.extend(range(self._count, self._count + len(group)))
+                self._count += len(group)
+            yield group
 
     def stop(self) -> None:
         """Hand out no more."""
@@ -131,23 +136,43 @@ class _Shared:
 
 
 class _Feeder(threading.Thread):
-    """Writes inputs as the wire has them: a line of JSON with the shape, then the values.
+    """Writes inputs to a program, some groups ahead of its answers and no more, so that programs that share them stay even.
 
     Attributes:
         fault: what went wrong with the inputs themselves.
     """
 
-    def __init__(self, sink: IO[bytes], inputs: Iterable[np.ndarray]):
+    def __init__(self, sink: IO[bytes], inputs: Iterable[Group], sender: Sender):
         super().__init__(daemon=True)
         self.fault: Exception | None = None
-        self._sink, self._inputs = sink, inputs
+        self._sink, self._inputs, self._sender = sink, inputs, sender
+        self._room = threading.Semaphore(AHEAD)
+        self._count, self._ends = 0, set[int]()  # inputs that are written or about to be, and how many at each group's end
+        self._stopped = False
         self.start()
+
+    def answered(self, count: int) -> None:
+        """So many answers have come."""
+        if count in self._ends:
+            self._room.release()
+
+    def stop(self) -> None:
+        """Write no more, and wait until that is so."""
+        self._stopped = True
+        self._room.release()
+        self.join()
 
     def run(self) -> None:
         try:
-            for given in self._inputs:
-                values = np.ascontiguousarray(given, np.float32)
-                self._sink.write(json.dumps({"shape": values.shape}).encode() + b"\n" + values.tobytes())
+            for group in self._inputs:
+                self._count += len(group)
+                self._ends.add(self._count)
+                message = self._sender.message(group)
+                self._room.acquire()
+                if self._stopped:
+                    break
+                self._sink.write(message)
+                self._sink.flush()
             self._sink.close()
         except (BrokenPipeError, ValueError) as error:
             # The agent reads no more; why, it says itself. A file that was closed under us is a ValueError.

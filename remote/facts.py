@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from remote.errors import DeviceError
+from remote.transport import Transport
+
+
+class Remembered:
+    """The facts of a device that is looked at once a connection: it cannot change without breaking it."""
+
+    def __init__(self, link: Transport, look: Callable[[], dict[str, Any]]):
+        self._link = link
+        self._look = look
+        self._known: dict[str, Any] | None = None
+        link.after_reconnecting.append(self._forget)
+
+    def __call__(self) -> dict[str, Any]:
+        if self._known is not None:
+            self._link.run(["true"], repeatable=True)  # a connection that broke unnoticed is made anew, and forgets
+        if self._known is None:
+            self._known = self._look()
+        return self._known
+
+    def _forget(self) -> None:
+        self._known = None
 
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:

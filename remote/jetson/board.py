@@ -16,6 +16,7 @@ import numpy as np
 
 from remote.connection import stream
 from remote.errors import DeviceError, EngineFailed
+from remote.inputs import Sender, groups
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
 from remote.trtexec import command, log
@@ -189,7 +190,7 @@ class Board:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
         try:
-            return stream(process, inputs)
+            return stream(process, groups(self.transport, inputs), Sender(self.transport))
         except EngineFailed as error:
             raise EngineFailed(log.parse(str(error)).reason or str(error).strip().splitlines()[-1]) from None
 

@@ -15,6 +15,7 @@ from remote import benchmark, engines
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.connection import Agent
 from remote.errors import DeviceError, EngineFailed
+from remote.facts import Remembered
 from remote.interpreter import interpreter
 from remote.transport import Transport
 
@@ -29,7 +30,7 @@ class OnnxRuntime:
     def __init__(self, link: Transport, options: Mapping[str, Any]):
         self.link = link
         self.options = options
-        self._known: dict[str, Any] | None = None
+        self._facts = Remembered(link, self._look)
 
     @cached_property
     def agent(self) -> Agent:
@@ -37,14 +38,8 @@ class OnnxRuntime:
         return Agent(self.link, interpreter(self.link, self.options))
 
     def facts(self) -> dict[str, Any]:
-        """See Runtime. A device is looked at once a connection: it cannot change without breaking it."""
-        if self._known is None:
-            try:
-                self._known = self.agent.call("agent.py", ["facts"], repeatable=True)
-            except EngineFailed as error:
-                raise DeviceError(f"{self.link.name}: onnxruntime cannot be used: {error}") from None
-            self.link.after_reconnecting.append(self._forget)
-        return self._known
+        """See Runtime."""
+        return self._facts()
 
     def build(
         self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
@@ -84,9 +79,9 @@ class OnnxRuntime:
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
         """See Runtime. As many inputs at once as there are cores for, each with the number of threads asked for."""
-        self.check(engine)
+        cores = self.check(engine)["facts"]["cores"]
         there = self.link.place(engine / ENGINE)
-        processes = min(MAX_PROCESSES, max(1, self.facts()["cores"] // threads))
+        processes = min(MAX_PROCESSES, max(1, cores // threads))
         try:
             return self.agent.stream(["run", "--engine", there, "--threads", str(threads)], threads, inputs, processes)
         except EngineFailed as error:
@@ -119,8 +114,11 @@ class OnnxRuntime:
         }
         return benchmark.timing(repeats, before, after, energy, settings, protocol)
 
-    def _forget(self) -> None:
-        self._known = None
+    def _look(self) -> dict[str, Any]:
+        try:
+            return self.agent.call("agent.py", ["facts"], repeatable=True)
+        except EngineFailed as error:
+            raise DeviceError(f"{self.link.name}: onnxruntime cannot be used: {error}") from None
 
 
 def _brief(error: Exception, path: str, name: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from remote import engines
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import DeviceError, EngineFailed, TimedOut
+from remote.facts import Remembered
 from remote.jetson import measurement, power
 from remote.jetson.board import Board
 from remote.jetson.plan import Impossible, plan
@@ -47,19 +48,11 @@ class TensorRT:
         self.options = options
         self.longest_s = longest_s
         self.board = Board(transport, options.get("python") or transport.python)
-        self._known: dict[str, Any] | None = None
-        transport.after_reconnecting.append(self._forget)
+        self._facts = Remembered(transport, lambda: self.board.facts(options.get("trtexec")))
 
     def facts(self) -> dict[str, Any]:
-        """See Runtime. A board is looked at once a connection: it cannot change without breaking it."""
-        if self._known is not None:
-            self.transport.run(["true"], repeatable=True)  # a connection that broke unnoticed is made anew, and forgets
-        if self._known is None:
-            self._known = self.board.facts(self.options.get("trtexec"))
-        return self._known
-
-    def _forget(self) -> None:
-        self._known = None
+        """See Runtime."""
+        return self._facts()
 
     def build(
         self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None

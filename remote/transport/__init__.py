@@ -58,6 +58,7 @@ class Transport(Protocol):
 
     Attributes:
         name: the device's name, for messages.
+        far: what goes there travels: it is another machine, or is taken for one.
         python: a Python of 3.6 or later there, for scripts that need nothing else.
         home: the folder for our files on the device; absolute, and it exists.
         scratch: a folder of this connection's own below it, removed when the connection ends.
@@ -65,6 +66,7 @@ class Transport(Protocol):
     """
 
     name: str
+    far: bool
     python: str
     after_reconnecting: list[Callable[[], None]]
 

@@ -76,6 +76,7 @@ class LocalProcess:
 class LocalTransport:
     """This machine: a path means the same here and there. See Transport."""
 
+    far = False
     python = sys.executable
 
     def __init__(self, name: str = "local"):

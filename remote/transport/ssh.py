@@ -29,6 +29,7 @@ T = TypeVar("T")
 class SshTransport:
     """A device over SSH; see Transport."""
 
+    far = True
     python = "python3"
 
     def __init__(self, name: str, address: str, judge: login.Judge | None = None):

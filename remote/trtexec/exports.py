@@ -1,4 +1,4 @@
-"""The JSON files that trtexec writes: times of single queries and times of layers."""
+"""The JSON file in which trtexec writes the times of single queries."""
 
 from __future__ import annotations
 
@@ -34,27 +34,6 @@ class QueryTimes:
     to_host: np.ndarray
 
 
-@dataclass(frozen=True)
-class LayerTime:
-    """A layer's time over a profiling run.
-
-    Attributes:
-        name: of the layer, several fused ones joined by " + ".
-        total_ms: over all queries.
-        average_ms: a query.
-        median_ms: a query; None before TensorRT 8.4.
-        percentage: of all layers' time.
-        other: further fields of the row.
-    """
-
-    name: str
-    total_ms: float
-    average_ms: float
-    median_ms: float | None
-    percentage: float
-    other: Mapping[str, Any]
-
-
 def parse_times(text: str, version: Sequence[int], warmup_ms: float) -> QueryTimes:
     """Read ``--exportTimes``.
 
@@ -74,30 +53,6 @@ def parse_times(text: str, version: Sequence[int], warmup_ms: float) -> QueryTim
     if (columns[0] <= 0).any() or any((column < 0).any() for column in columns):
         raise ExportError("a query took no time or less")
     return QueryTimes(*columns)
-
-
-def parse_profile(text: str) -> tuple[int, list[LayerTime]]:
-    """Read ``--exportProfile``: the number of profiled queries, and the layers in order.
-
-    Raises:
-        ExportError: it is damaged or its first row is no count.
-    """
-    first, *rows = _rows(text) or [{}]
-    count = first.get("count")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise ExportError("the first row is no count of queries")
-    known = ("name", "timeMs", "averageMs", "medianMs", "percentage")
-    return count, [
-        LayerTime(
-            str(row.get("name")),
-            _number(row, "timeMs"),
-            _number(row, "averageMs"),
-            _number(row, "medianMs") if "medianMs" in row else None,
-            _number(row, "percentage"),
-            {key: value for key, value in row.items() if key not in known},
-        )
-        for row in rows
-    ]
 
 
 def _rows(text: str) -> list[dict[str, Any]]:

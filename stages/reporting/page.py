@@ -207,8 +207,8 @@ def _evidence(row: Row) -> str:
 
 
 def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
-    """The protocol of the newest record that has one."""
-    measured = [row for row in rows if row.get("protocol")]
+    """The protocol of the newest record with a time."""
+    measured = [row for row in rows if row.get("protocol") and row.get("latency_ms")]
     return dict(max(measured, key=lambda row: row.get("measured_at") or "").get("protocol")) if measured else {}
 
 

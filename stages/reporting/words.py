@@ -55,11 +55,12 @@ def runtime(rows: Sequence[Row]) -> str:
     """What ran the networks, such as "onnxruntime 1.32.0, 1 thread, batch 1"."""
     found: dict[str, None] = {}
     for row in rows:
-        if row.get("device") and row.get("protocol"):
+        if row.get("device") and row.get("protocol") and row.get("latency_ms"):
             threads, batch = row.get("protocol", "threads"), row.get("protocol", "batch")
             name, version = row.get("device", "runtime"), row.get("device", "runtime_version")
-            found[f"{name} {version}, {threads} thread{'s' * (threads != 1)}, batch {batch}"] = None
-    return "; ".join(found)
+            told = [f"{threads} thread{'s' * (threads != 1)}"] if threads else []  # TensorRT has none to choose
+            found[", ".join([f"{name} {version}", *told, f"batch {batch}"])] = None
+    return "; ".join(found) or "nothing measured"
 
 
 def conditions(rows: Sequence[Row]) -> list[str]:

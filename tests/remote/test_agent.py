@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_the_board_is_told_by_the_device_tree(tmp_path: Path) -> None:
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
     assert agent.facts(tmp_path)["board"] == "NVIDIA Jetson Nano Developer Kit"
+
+
+@pytest.mark.parametrize(("present", "count"), [("0-3\n", 4), ("0\n", 1), ("0-1,4,6-7\n", 5)])
+def test_cores_that_a_power_mode_switches_off_count_too(tmp_path: Path, present: str, count: int) -> None:
+    (tmp_path / "sys/devices/system/cpu").mkdir(parents=True)
+    (tmp_path / "sys/devices/system/cpu/present").write_text(present)
+    assert agent.facts(tmp_path)["cores"] == count
+
+
+def test_where_the_kernel_lists_no_cores_those_that_are_on_count(tmp_path: Path) -> None:
+    assert agent.facts(tmp_path)["cores"] == os.cpu_count()
 
 
 @pytest.mark.parametrize(

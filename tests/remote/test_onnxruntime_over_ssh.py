@@ -117,32 +117,32 @@ def test_a_server_that_dies_while_it_measures_is_no_result_of_the_engine(
     with pytest.raises(LinkLost, match="nano: the connection was lost"):
         runtime.benchmark(built[1], np.ones((2, 4), np.float32), long)
     end = time.monotonic() + 15
-    while orphans(server) and time.monotonic() < end:
+    while server.agents("benchmark") and time.monotonic() < end:
         time.sleep(0.1)
-    assert not orphans(server)
+    assert not server.agents("benchmark")
 
 
-def orphans(server: Server) -> list[str]:
-    """Processes that still measure on the device."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-            if words[0] == sys.executable.encode() and str(server.home).encode() in words[1] and words[2] == b"benchmark":
-                found.append(entry.parent.name)
-        except (OSError, IndexError):
-            continue
-    return found
+def test_a_device_that_booted_unnoticed_as_another_is_looked_at_again(
+    runtime: Runtime, built: tuple[Path, Path], server: Server, tmp_path: Path
+) -> None:
+    root = tmp_path / "played"
+    (root / "proc/device-tree").mkdir(parents=True)
+    (root / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
+    server.kill()
+    server.env["GAITPRESS_SIMULATED_ROOT"] = str(root)
+    server.start()
+    with pytest.raises(StaleEngine, match="board: None -> NVIDIA Jetson Nano Developer Kit"):
+        runtime.run(built[1], [np.ones((1, 4))], 1)
 
 
 def test_a_measurement_that_is_ended_from_outside_is_no_result(
     runtime: Runtime, built: tuple[Path, Path], server: Server
 ) -> None:
     def end() -> None:
-        while not (found := orphans(server)):
+        while not (found := server.agents("benchmark")):
             time.sleep(0.05)
         for process in found:
-            os.kill(int(process), signal.SIGTERM)
+            os.kill(process, signal.SIGTERM)
 
     threading.Thread(target=end).start()
     long = BenchmarkSettings(**{**SETTINGS.__dict__, "duration_s": 30.0})

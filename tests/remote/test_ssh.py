@@ -19,7 +19,7 @@ from remote.errors import DeviceError, HostKeyRefused, LinkLost, TimedOut, Unrea
 from remote.transport import connect, link, login, ssh
 from remote.transport.ssh import SshTransport
 from remote.transport.ssh_config import Address, resolve
-from tests.ssh_server import Cutter, Server, Silent, free_port, new_key
+from tests.ssh_server import Server, Silent, free_port, new_key, through
 
 
 @pytest.fixture
@@ -33,13 +33,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are made for boards that boot are as short as loopback is."""
     monkeypatch.setattr(ssh, "FIRST_WAITS_S", (0.05,))
     monkeypatch.setattr(ssh, "LATER_WAITS_S", (0.1, 0.2, 0.4, 0.8, 1.6))
-
-
-def through(server: Server, after: list[int]) -> tuple[Cutter, str]:
-    """A proxy that cuts, and the address of the server behind it, whose key is known."""
-    proxy = Cutter(server.port, after)
-    (Path.home() / ".ssh/known_hosts").write_text(server.known.replace(str(server.port), str(proxy.port)))
-    return proxy, server.address.replace(str(server.port), str(proxy.port))
 
 
 def eventually(holds: Callable[[], bool], within_s: float = 20) -> bool:

@@ -65,7 +65,7 @@ def test_half_precision_is_another_engine_with_other_outputs(jetson: Jetson, tmp
     assert 1e-5 < np.abs(exact - rounded).max() < 1e-2
 
 
-@pytest.mark.parametrize("kind", ["nano", "orin-nano"])
+@pytest.mark.parametrize("kind", [pytest.param("nano", marks=pytest.mark.slow), "orin-nano"])
 def test_pythons_bindings_run_the_engine_where_the_board_has_them(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
@@ -112,11 +112,11 @@ def test_a_stale_or_foreign_engine_is_never_loaded(change: str, jetson: Jetson, 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("crash", "crashed (signal 11)"),
+        pytest.param("crash", "crashed (signal 11)", marks=pytest.mark.slow),
         pytest.param("killed", "most likely because memory ran out", marks=pytest.mark.slow),
         ("oom", "out of memory"),
         pytest.param("failed", "Could not find any implementation for node Conv_0", marks=pytest.mark.slow),
-        ("full-disk", "No space left on device"),
+        pytest.param("full-disk", "No space left on device", marks=pytest.mark.slow),
         pytest.param("silent", "wrote no engine", marks=pytest.mark.slow),
         ("hang", "trtexec hung"),
     ],

@@ -157,14 +157,3 @@ def test_times_that_are_cut_off_are_refused(length: int) -> None:
 def test_times_that_are_no_times_are_refused(value: object) -> None:
     with pytest.raises(exports.ExportError):
         exports.parse_times(json.dumps([{**rows(1)[0], "latencyMs": value}]), (10, 3, 0), 0)
-
-
-def test_a_profile_is_read_with_and_without_medians() -> None:
-    count, [layer] = exports.parse_profile((FIXTURES / "exportProfile_sample.json").read_text())
-    assert (count, layer.name, layer.median_ms) == (41400, "/conv1/Conv + /act1/Relu", 0.027872)
-    old = '[{"count": 3}, {"name": "a", "timeMs": 3, "averageMs": 1, "percentage": 100, "colour": "red"}]'
-    count, [layer] = exports.parse_profile(old)
-    assert (layer.median_ms, layer.other) == (None, {"colour": "red"})
-    for damaged in ("[]", "{}", "[{}]", '[{"count": 1}, {"name": "a"}]', "[1]", ""):
-        with pytest.raises(exports.ExportError):
-            exports.parse_profile(damaged)

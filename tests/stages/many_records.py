@@ -53,7 +53,7 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
         "engine": {"runtime": "tensorrt", "version": "8.5", "key": "0", "sha256": "0"},
         "signature": {"inferences_per_video_second": 25 / 30},
         "protocol": {
-            "threads": 1,
+            # As TensorRT's records: without a number of threads.
             "batch": 1,
             "repeats": 3,
             "warmup_s": 2,

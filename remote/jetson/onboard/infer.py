@@ -3,11 +3,13 @@
 import array
 import ctypes
 import glob
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zlib
 
 from remote.jetson.onboard.tools import at
 
@@ -18,23 +20,36 @@ def infer(request, source, sink):
     """Answer inputs until there are no more.
 
     The request: ``engine``, ``version`` (TensorRT's, as the engine needs it), ``trtexec`` (a command line in which {input},
-    {output} and {shape} are filled in), ``scratch`` and ``timeout_s``. An array on the wire is a line of JSON with its
-    shape, then its float32 values, the last axis fastest.
+    {output} and {shape} are filled in), ``scratch`` and ``timeout_s``. How inputs come, remote/inputs.py says.
     """
     try:
         engine = _bindings(request) or Trtexec(request)
-        for line in iter(source.readline, b""):
-            shape = json.loads(line.decode())["shape"]
-            size = 4
-            for axis in shape:
-                size *= axis
-            shape, values = engine(shape, source.read(size))
+        for given, content in _inputs(source):
+            shape, values = engine(given, content)
             _line(sink, {"shape": shape})
             sink.write(values)
             sink.flush()
     except Exception as error:  # Whatever the bindings throw is a result.
         _line(sink, {"error": str(error) or type(error).__name__})
         sys.exit(1)
+
+
+def _inputs(source):
+    """Shapes and float32 bytes."""
+    for line in iter(source.readline, b""):
+        head = json.loads(line.decode())
+        if "shape" in head:
+            size = 4
+            for axis in head["shape"]:
+                size *= axis
+            yield head["shape"], source.read(size)
+            continue
+        if "file" in head:
+            with open(head["file"], "rb") as file:
+                packed = file.read()
+        else:
+            packed = source.read(head["packed"])
+        yield from _inputs(io.BytesIO(zlib.decompress(packed)))
 
 
 def _line(sink, answer):

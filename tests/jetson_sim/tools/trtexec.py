@@ -16,7 +16,7 @@ from tests.jetson_sim.tools.inference import infer
 FLAGS = {"fp16", "int8", "best", "noTF32", "allowGPUFallback", "useSpinWait", "noDataTransfers", "useCudaGraph", "verbose"}
 VALUES = {
     "onnx", "saveEngine", "loadEngine", "calib", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
-    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput", "exportProfile", "timingCacheFile",
+    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput", "timingCacheFile",
     "streams",
 }  # fmt: skip
 

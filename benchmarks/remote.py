@@ -1,0 +1,188 @@
+"""How true measured latencies are, and what a job on a device over SSH costs beside the device's own work.
+
+`latency_agreement`: the median that a benchmark finds, by that of a bare loop of ONNX Runtime over the same engine and
+input in a process of its own: medians of --rounds runs of each, in turns. `spread` is how far the runs of each lie apart,
+as a share of their median, and `pairs` the ratio of each round: what the machine's noise does.
+
+`overhead_s_per_job`: seconds of a job (a build and a benchmark with its accuracy, each a process as in the pipeline) by a
+real SSH server on loopback, less those of the same job on this computer itself: the shortest of --rounds, in turns.
+`sent` is what goes to the device, in bytes: by the first job, and by the same one once more.
+
+The network is GaitSet as params.yaml has it, with weights by chance; the inputs are walkers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remote.benchmark import BenchmarkSettings
+from remote.inventory import Device
+from remote.runtimes import runtime_on
+from tests.ssh_server import SSHD, Server, new_key, through
+
+LOCAL = Device("local")
+LONG = BenchmarkSettings(
+    batch=1, threads=1, warmup_s=1.0, duration_s=3.0, min_queries=100, repeats=1, max_cov=0.2, session=1
+)
+SHORT = BenchmarkSettings(
+    batch=1, threads=1, warmup_s=0.2, duration_s=0.5, min_queries=150, repeats=3, max_cov=0.2, session=1
+)
+BARE = """
+import sys, time
+import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+feed = {session.get_inputs()[0].name: numpy.load(sys.argv[2])}
+begun, times = time.perf_counter(), []
+while time.perf_counter() - begun < float(sys.argv[3]):
+    start = time.perf_counter()
+    session.run(None, feed)
+    times.append((start - begun, time.perf_counter() - start))
+print(1000 * numpy.median([seconds for moment, seconds in times if moment >= float(sys.argv[4])]))
+"""
+
+
+def write_network(path: Path) -> None:
+    """GaitSet of this repository's params.yaml with weights by chance."""
+    from stages import describe, params
+    from stages.export import write_onnx
+    from stages.frameworks import framework
+
+    settings = params.load(Path("params.yaml"))
+    entry = settings.model["gaitset"]
+    library = framework("torch")
+    model = library.build("gaitset", entry, describe.classes(settings)).eval()
+    write_onnx(library, model, entry, path, settings.export)
+
+
+def sequences(count: int) -> list[np.ndarray]:
+    """Inputs of 30 frames as the accuracy is measured with."""
+    from gait.data.inputs import network_input
+    from gait.data.silhouettes import align_all
+    from gait.data.walkers import Walkers
+
+    walkers = Walkers(("054", "090", "126"), nm=2, bg=1, cl=1, frames=31, difficulty=0.2, seed=1)
+    seen = [network_input(align_all(walk.silhouettes, 64)[:30], "silhouette")[None] for walk in walkers.walks(1)]
+    return [seen[number % len(seen)] for number in range(count)]
+
+
+def agreement(network: Path, example: np.ndarray, rounds: int, where: Path) -> dict[str, Any]:
+    """The benchmark's median by that of a bare loop."""
+    engine = where / "engine"
+    engine.mkdir()
+    np.save(where / "example.npy", example)
+    bare = [sys.executable, "-c", BARE, str(engine / "engine.onnx"), str(where / "example.npy")]
+    seconds = [str(LONG.warmup_s + LONG.duration_s), str(LONG.warmup_s)]
+    found: dict[str, list[float]] = {"benchmark": [], "bare": []}
+    with runtime_on(LOCAL, "a comparison of latencies") as runtime:
+        runtime.build(network, engine, "fp32", 1)
+        for _ in range(rounds):
+            found["benchmark"].append(runtime.benchmark(engine, example, LONG).latency_ms["p50"])
+            done = subprocess.run([*bare, *seconds], check=True, capture_output=True, text=True)
+            found["bare"].append(float(done.stdout))
+    medians = {name: statistics.median(each) for name, each in found.items()}
+    return {
+        "latency_agreement": round(medians["benchmark"] / medians["bare"], 4),
+        "latency_ms": {name: round(median, 4) for name, median in medians.items()},
+        "spread": {name: round((max(each) - min(each)) / medians[name], 4) for name, each in found.items()},
+        "pairs": [round(one / other, 4) for one, other in zip(found["benchmark"], found["bare"], strict=True)],
+    }
+
+
+def build(device: Device, network: Path, engine: Path) -> None:
+    with runtime_on(device, "a build") as runtime:
+        runtime.build(network, engine, "fp32", 1)
+
+
+def measure(device: Device, engine: Path, example: np.ndarray, inputs: list[np.ndarray]) -> None:
+    with runtime_on(device, "a benchmark") as runtime:
+        runtime.benchmark(engine, example, SHORT)
+        runtime.run(engine, inputs, 1)
+
+
+def in_a_process(work: Callable[..., None], *arguments: Any) -> float:
+    """Seconds that something takes in a process of its own."""
+    begun = time.perf_counter()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(f"error: {work.__name__} on {arguments[0].name} failed")
+    return time.perf_counter() - begun
+
+
+def job(device: Device, network: Path, engine: Path, inputs: list[np.ndarray]) -> float:
+    """Seconds of a build and a benchmark."""
+    engine.mkdir()
+    return in_a_process(build, device, network, engine) + in_a_process(measure, device, engine, inputs[0], inputs)
+
+
+def overhead(network: Path, inputs: list[np.ndarray], rounds: int, where: Path) -> dict[str, Any]:
+    """What a job costs over SSH, and what it sends."""
+    home = where / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    server = Server(where / "board", new_key(home / ".ssh/id_ed25519"))
+    os.environ["HOME"] = str(home)
+    proxy, address = through(server, [])
+    try:
+        board = Device("board", address, "onnxruntime", {"python": sys.executable})
+        sent, here, there = [0], [], []
+        for turn in range(rounds):
+            there.append(job(board, network, where / f"there{turn}", inputs))
+            sent.append(proxy.up)
+            here.append(job(LOCAL, network, where / f"here{turn}", inputs))
+    finally:
+        proxy.close()
+        server.kill()
+    return {
+        "overhead_s_per_job": round(min(there) - min(here), 2),
+        "job_s": {"here": [round(each, 2) for each in here], "there": [round(each, 2) for each in there]},
+        "sent": {"first_job": sent[1], "second_job": sent[2] - sent[1]},
+        "network_bytes": network.stat().st_size,
+        "inputs": {"count": len(inputs), "bytes": sum(each.nbytes for each in inputs)},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print only the JSON object")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each, 2 or more (default: 5)")
+    parser.add_argument("--inputs", type=int, default=420, help="inputs of the accuracy (default: 420, as in the demo)")
+    options = parser.parse_args()
+    inputs = sequences(options.inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        network = where / "model.onnx"
+        write_network(network)
+        found = agreement(network, inputs[0], options.rounds, where)
+        if SSHD:
+            found |= overhead(network, inputs, options.rounds, where)
+        else:
+            found |= {"overhead_s_per_job": None, "reason": "there is no sshd here (Debian: apt install openssh-server)"}
+    if not options.json:
+        latency = found["latency_ms"]
+        print(f"median latency {latency['benchmark']:.3f} ms, in a bare loop {latency['bare']:.3f} ms")
+        print(f"ratio {found['latency_agreement']}, round by round {found['pairs']}, spread {found['spread']}")
+        if SSHD:
+            print(f"a job takes {min(found['job_s']['there'])} s over SSH and {min(found['job_s']['here'])} s here")
+            print(f"sent, in bytes: {found['sent']}")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
