@@ -17,7 +17,7 @@ FAN_IN = ("report", "track")
 def made_from_scratch(where: Path) -> dict[str, dict[str, str]]:
     """By the address of every job, in running order: the text in each of its output files.
 
-    The stages of dvc.yaml must stand in running order. Fan-in stages read whole folders, with what removed variants have left.
+    The stages of dvc.yaml must stand in running order. Fan-in stages read whole folders, what removed variants left too.
     """
     declared, params = read_yaml(where / "dvc.yaml")["stages"], read_yaml(where / "params.yaml")
     made: dict[str, dict[str, str]] = {}

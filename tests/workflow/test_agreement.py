@@ -87,12 +87,12 @@ class Sequence:
         command = self._command()
         self.done.append(" ".join(command))
         told = " > ".join(self.done)
-        before = self._ran()
+        before = len(self.toy.ran())
         try:
             run(command, self.toy.where)
         except AssertionError as error:
             raise AssertionError(f"{told}\n{error}") from None
-        ran = self._ran()[len(before) :]
+        ran = self.toy.ran()[before:]
         assert len(ran) == len(set(ran)), f"{told}: {ran}"
         made = self._complete()
         assert made == made_from_scratch(self.toy.where), told
@@ -102,13 +102,7 @@ class Sequence:
         self._remember(made)
 
     def _command(self) -> list[str]:
-        return self._chance.choice(
-            [["dvc", "repro"], *(["snakemake", "--cores", str(cores), "all"] for cores in (1, 2, 4))]
-        )
-
-    def _ran(self) -> list[str]:
-        log = self.toy.where / "ran.txt"
-        return log.read_text().splitlines() if log.exists() else []
+        return self._chance.choice([["dvc", "repro"], *(["snakemake", "--cores", str(cores), "all"] for cores in (1, 2, 4))])
 
     def _complete(self) -> dict[str, dict[str, str]]:
         """What stands in the outputs of every job."""
@@ -126,7 +120,8 @@ class Sequence:
         with chdir(self.toy.where), Repo() as repo:
             assert repo.status() == {}, told
             assert repo.reproduce() == [], told
-        assert "Nothing to be done" in run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where), told
+        planned = run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where)
+        assert "Nothing to be done" in planned, f"{told}\n{planned}"
 
     # What may happen between runs. Each returns how, for the messages.
 

@@ -75,6 +75,7 @@ class Toy:
             shutil.copy2(ROOT / name, where / name)
         for name in ("workflow", *CODE):
             shutil.copytree(ROOT / name, where / name, ignore=shutil.ignore_patterns("__pycache__", "facts"))
+        (where / "profiles").symlink_to("workflow/profiles")
         shutil.copy2(ROOT / "tests/workflow/toystage.py", where)
         (where / "dvc.yaml").write_text(toy_dvc_yaml(declared, all_code), encoding="utf-8")
         with (where / ".gitignore").open("a") as ignored:
@@ -113,11 +114,15 @@ class Toy:
         assert done.returncode, f"{command} did not fail\n{done.stdout}"
         return done.stdout
 
-    def _ran(self, command: list[str]) -> set[str]:
+    def ran(self) -> list[str]:
+        """The addresses of all stages that ever ran here, in order."""
         log = self.where / "ran.txt"
-        before = log.read_text().splitlines() if log.exists() else []
+        return log.read_text().splitlines() if log.exists() else []
+
+    def _ran(self, command: list[str]) -> set[str]:
+        before = len(self.ran())
         run(command, self.where)
-        return set((log.read_text().splitlines() if log.exists() else [])[len(before) :])
+        return set(self.ran()[before:])
 
     def agree(self) -> None:
         """Both engines say that there is nothing to do, and doing it does nothing."""

@@ -1,7 +1,7 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
-A file ``fail/<address>`` makes the stage of that address fail in the middle of writing. GAITPRESS_TOY_SLEEP is how many seconds the stages take that
-need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
+A file ``fail/<address>`` makes the stage of that address fail in the middle of writing. GAITPRESS_TOY_SLEEP is how many
+seconds the stages take that need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
