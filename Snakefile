@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+import snakemake_lock
 from command_line import runs_jobs
-from dvc_stages import Pipeline, WorkflowError, read_yaml
+from dvc_stages import Pipeline, PipelineError, read_yaml
 
 sys.path.insert(0, workflow.basedir)
 from remote import inventory
@@ -21,15 +22,18 @@ try:
     pipeline = Pipeline.read("dvc.yaml", params)
     stale = set()
     if workflow.is_main_process:
-        # Results that DVC knows are brought back here by one process: a job each would take a hundred times its start.
-        wanted = pipeline.needed(sys.argv[1:]) if runs_jobs(sys.argv) else set()
+        wanted = set()
+        if runs_jobs(sys.argv):
+            running = snakemake_lock.hold(Path(".snakemake"))
+            # Results that DVC knows are brought back here by one process: a job each would take a hundred times its start.
+            wanted = pipeline.needed(sys.argv[1:])
         stale = pipeline.stale(wanted, Path("logs/status.log"))
-    local = {
+    on_this_machine = {
         name
         for name, device in inventory.load("remote/devices.yaml").items()
         if device.transport == "local"
     }
-except (ParamsError, DeviceError, WorkflowError) as error:
+except (ParamsError, DeviceError, PipelineError) as error:
     sys.exit(f"error: {error}")
 
 # Newer than any output, and its content is never the same: a job that reads it runs.
@@ -60,7 +64,7 @@ def inputs(name):
 def threads_of(name):
     def of(wildcards):
         # Nothing else may run while this machine itself is being measured.
-        if name == "benchmark" and wildcards.device in local:
+        if name == "benchmark" and wildcards.device in on_this_machine:
             return workflow.cores
         processes = params.get("train", {}).get("processes", 1)
         together = processes if name in ("train", "finetune") else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import fcntl
 import json
 import math
@@ -26,6 +27,7 @@ from stages.params import Params, ParamsError
 
 T = TypeVar("T")
 LOG_EVERY_S = 10.0
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class StageError(Exception):
@@ -82,6 +84,9 @@ def run(main: Callable[[], None]) -> None:
     """Run a stage as a program: expected errors end it with one line, anything else is reported as a bug."""
     # A scheduler ends a job by this signal; outputs begun must go as they do on Ctrl-C.
     signal.signal(signal.SIGTERM, _terminated)
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        # Should DVC be killed, nobody would note what this makes, and the next run would start beside it.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
     except EXPECTED as error:

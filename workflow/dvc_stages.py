@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 Item = Mapping[str, Any]
 
 
-class WorkflowError(Exception):
+class PipelineError(Exception):
     """dvc.yaml uses something that cannot be turned into a rule, or DVC cannot say what is out of date."""
 
 
@@ -37,7 +38,7 @@ def _lookup(params: Mapping[str, Any], dotted: str) -> Any:
         try:
             value = value[key]
         except (KeyError, TypeError):
-            raise WorkflowError(f"dvc.yaml: ${{{dotted}}} is not in params.yaml") from None
+            raise PipelineError(f"dvc.yaml: ${{{dotted}}} is not in params.yaml") from None
     return value
 
 
@@ -71,10 +72,10 @@ class Stage:
         """A stage from its section of dvc.yaml.
 
         Raises:
-            WorkflowError: it uses ``foreach``, or names a parameter that is not there.
+            PipelineError: it uses ``foreach``, or names a parameter that is not there.
         """
         if "foreach" in spec:
-            raise WorkflowError(f"dvc.yaml: {name} uses foreach; write it as a matrix")
+            raise PipelineError(f"dvc.yaml: {name} uses foreach; write it as a matrix")
         axes = {
             axis: _lookup(params, values[2:-1]) if isinstance(values, str) else values
             for axis, values in spec.get("matrix", {}).items()
@@ -156,7 +157,7 @@ class Pipeline:
             log: what it says while it does.
 
         Raises:
-            WorkflowError: DVC cannot say, for instance because dvc.yaml is wrong.
+            PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
         """
         return _reached(_dvc_status(restoring, log), self._readers)
 
@@ -199,5 +200,22 @@ def _dvc_status(restoring: Collection[str], log: Path) -> list[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(asked.stderr, encoding="utf-8")
     if asked.returncode:
-        raise WorkflowError(f"dvc status failed:\n{asked.stderr.strip()}")
+        raise PipelineError(_explained(asked.stderr.strip()))
     return asked.stdout.split()
+
+
+def _explained(complaint: str) -> str:
+    """What DVC says, with the command to type if it is dvc.lock that it cannot read."""
+    if not Path("dvc.lock").exists() or _is_lock_file(Path("dvc.lock")):
+        return f"dvc status failed:\n{complaint}"
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "dvc.lock"], capture_output=True).returncode == 0
+    command = "git checkout dvc.lock" if tracked else "mv dvc.lock dvc.lock.damaged"
+    return f"dvc.lock is damaged; type `{command}` and run again: what was computed since is restored\n{complaint}"
+
+
+def _is_lock_file(path: Path) -> bool:
+    """False for one whose writing was cut short, by a full disk for instance."""
+    try:
+        return "stages" in read_yaml(path)
+    except (YAMLError, ValueError, TypeError):
+        return False

@@ -36,8 +36,11 @@ def record(stages: Sequence[PipelineStage]) -> None:
     elif text != before:
         log.info("Updating lock file '%s'", os.path.relpath(path))
         partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
         stages[0].repo.scm_context.track_file(os.path.relpath(path))
 
 

@@ -14,6 +14,8 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.utils.serialize import LOADERS
 
+from workflow import stale_rwlock
+
 FAILED, INTERRUPTED = 255, 252  # as dvc
 log = logging.getLogger("dvc")  # whose handlers print messages as dvc does: errors as a chain of causes, in one line
 
@@ -22,6 +24,7 @@ log = logging.getLogger("dvc")  # whose handlers print messages as dvc does: err
 def opened() -> Iterator[Repo]:
     """This repository; whoever else uses it is waited for (``dvc --wait-for-lock``)."""
     with Repo(_wait_for_lock=True) as repo:
+        stale_rwlock.mend(repo)
         yield repo
 
 

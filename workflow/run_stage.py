@@ -9,28 +9,49 @@ writing the entries of all other stages in dvc.lock, which are seconds in each o
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException, ReproductionError
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import loads_yaml
 
 from workflow import lock_file
-from workflow.repository import as_program, opened, params_read_once
+from workflow.repository import as_program, log, opened, params_read_once
+
+POLL_S = 1.0
 
 
 def run(address: str) -> None:
     """Run a stage, restore what it is known to make, or find that there is nothing to do.
 
+    A process that is making it already, such as a job of a Snakemake that was killed, is waited for.
+
     Raises:
         DvcException: it failed, or there is no such stage.
     """
+    waiting = False
+    while True:
+        try:
+            _run(address)
+            return
+        except LockError as error:
+            if not waiting:
+                log.warning("waiting, for another process is at work: %s", error)
+            waiting = True
+            time.sleep(POLL_S)
+
+
+def _run(address: str) -> None:
     with opened() as repo, lock_repo(repo), repo.scm_context(), params_read_once():
         stage = _loaded(repo, address)
         try:
             changed = stage.reproduce()
+        except LockError:
+            raise
         except DvcException as error:
             raise ReproductionError(f"failed to reproduce '{address}'") from error
         if changed:

@@ -15,6 +15,7 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import lock_repo
 from dvc.stage import PipelineStage
 
@@ -24,8 +25,15 @@ from workflow.repository import as_program, opened, params_read_once
 
 def changed() -> list[str]:
     """The addresses of all stages that are out of date by their own command, inputs, parameters or outputs."""
-    with opened() as repo, params_read_once():
-        return list(repo.status())
+    with opened() as repo, lock_repo(repo), params_read_once():
+        return [stage.addressing for stage in repo.index.stages if _out_of_date(stage)]
+
+
+def _out_of_date(stage: PipelineStage) -> bool:
+    try:
+        return bool(stage.status(check_updates=True))
+    except LockError:
+        return True  # somebody is making it, or what it reads
 
 
 def changed_after_restoring(wanted: Set[str]) -> list[str]:

@@ -29,11 +29,11 @@ def _keys(entry: Any) -> list[str]:
     return [f"{file}:{key}" for file, keys in entry.items() for key in keys]
 
 
-def toy_dvc_yaml(all_code: bool = False) -> str:
-    """dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency, or all."""
+def toy_dvc_yaml(declared: Path = ROOT / "dvc.yaml", all_code: bool = False) -> str:
+    """A dvc.yaml with every command replaced; of the code, each stage keeps its own module as a dependency, or all."""
     yaml = YAML()
     yaml.width = 1000
-    dvc = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    dvc = yaml.load(declared.read_text(encoding="utf-8"))
     for name, spec in dvc["stages"].items():
         is_code = [_path(dep).partition("/")[0] in CODE and _path(dep).endswith((".py", "s")) for dep in spec["deps"]]
         data = [dep for dep, code in zip(spec["deps"], is_code, strict=True) if not code]
@@ -64,15 +64,20 @@ class Toy:
         percentiles: Sequence[int] = (0, 60),
         precisions: Sequence[str] = ("fp32",),
         all_code: bool = False,
+        declared: Path = ROOT / "dvc.yaml",
     ) -> Toy:
-        """Write a repository into an empty folder; ``all_code`` keeps the real lists of dependencies."""
+        """Write a repository with the stages that ``declared`` lists into an empty folder.
+
+        ``all_code`` keeps the real lists of dependencies.
+        """
         for name in ("Snakefile", "params.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
             (where / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, where / name)
         for name in ("workflow", *CODE):
             shutil.copytree(ROOT / name, where / name, ignore=shutil.ignore_patterns("__pycache__", "facts"))
+        (where / "profiles").symlink_to("workflow/profiles")
         shutil.copy2(ROOT / "tests/workflow/toystage.py", where)
-        (where / "dvc.yaml").write_text(toy_dvc_yaml(all_code), encoding="utf-8")
+        (where / "dvc.yaml").write_text(toy_dvc_yaml(declared, all_code), encoding="utf-8")
         with (where / ".gitignore").open("a") as ignored:
             ignored.write("/ran.txt\n/cpu.txt\n/fail/\n")
         toy = cls(where)
@@ -109,11 +114,15 @@ class Toy:
         assert done.returncode, f"{command} did not fail\n{done.stdout}"
         return done.stdout
 
-    def _ran(self, command: list[str]) -> set[str]:
+    def ran(self) -> list[str]:
+        """The addresses of all stages that ever ran here, in order."""
         log = self.where / "ran.txt"
-        before = log.read_text().splitlines() if log.exists() else []
+        return log.read_text().splitlines() if log.exists() else []
+
+    def _ran(self, command: list[str]) -> set[str]:
+        before = len(self.ran())
         run(command, self.where)
-        return set((log.read_text().splitlines() if log.exists() else [])[len(before) :])
+        return set(self.ran()[before:])
 
     def agree(self) -> None:
         """Both engines say that there is nothing to do, and doing it does nothing."""

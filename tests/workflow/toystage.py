@@ -1,7 +1,7 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
-A file ``fail/<address>`` makes the stage of that address fail. GAITPRESS_TOY_SLEEP is how many seconds the stages take that
-need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
+A file ``fail/<address>`` makes the stage of that address fail in the middle of writing. GAITPRESS_TOY_SLEEP is how many
+seconds the stages take that need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
@@ -10,7 +10,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -18,6 +20,7 @@ ONE_CORE = ("train", "prune", "finetune", "export", "quantize", "build")
 
 
 def contents(path: Path) -> list[str]:
+    """Of a file its digest; of a folder the name and the digest of every file."""
     if path.is_dir():
         return [
             text
@@ -28,35 +31,55 @@ def contents(path: Path) -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest()]
 
 
-def main() -> None:
+def values(named: Iterable[str], where: Path = Path()) -> list[Any]:
+    """What stands at each file:dotted.key."""
+    files: dict[str, Any] = {}
+    found = []
+    for name in named:
+        file, _, dotted = name.partition(":")
+        if file not in files:
+            files[file] = YAML(typ="safe").load(where / file)
+        value = files[file]
+        for key in dotted.split("."):
+            value = value[key]
+        found.append(value)
+    return found
+
+
+def digest(address: str, given: Sequence[Any], read: Sequence[str]) -> str:
+    """What a stage makes of its parameters and of all that it reads."""
+    return hashlib.sha256(json.dumps([address, given, read]).encode()).hexdigest()
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of a stage."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("--deps", nargs="*", default=[], type=Path)
     parser.add_argument("--params", nargs="*", default=[])
     parser.add_argument("--outs", nargs="+", type=Path)
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def write(outs: Iterable[Path], text: str) -> None:
+    """Write the outputs: a name with a suffix is a file, any other a folder with one file."""
+    for out in outs:
+        file = out if out.suffix else out / "content"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def main() -> None:
+    options = parsed()
     with Path("ran.txt").open("a") as ran:
         ran.write(f"{options.address}\n")
     if Path("fail", options.address).exists():
+        write(options.outs, "half of it")
         sys.exit(f"error: {options.address} was told to fail")
     if options.address.startswith(ONE_CORE):
         time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
-    values = []
-    for named in options.params:
-        file, _, dotted = named.partition(":")
-        value = YAML(typ="safe", pure=True).load(Path(file))
-        for key in dotted.split("."):
-            value = value[key]
-        values.append(value)
-    read = [text for dep in options.deps for text in contents(dep)]
-    digest = hashlib.sha256(json.dumps([options.address, values, read]).encode()).hexdigest()
-    for out in options.outs:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix:
-            out.write_text(digest)
-        else:
-            out.mkdir(exist_ok=True)
-            (out / "content").write_text(digest)
+    made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
+    write(options.outs, made)
     with Path("cpu.txt").open("a") as used:
         used.write(f"{time.process_time()}\n")
 

@@ -1,0 +1,263 @@
+"""Whatever happened before: after a run, by either engine, both are satisfied, and results are those of a run from scratch.
+
+A sequence takes a repository through random edits, losses, faults and runs. GAITPRESS_SEQUENCES is how many the slow test
+takes; each has a number of its own, which names it in a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from tests.toy import commit, environment, run
+from tests.workflow.from_scratch import FAN_IN, made_from_scratch
+from tests.workflow.toy_pipeline import Toy
+
+SMALL = Path(__file__).with_name("small_dvc.yaml")
+SEQUENCES = int(os.environ.get("GAITPRESS_SEQUENCES", 30))
+# DVC keeps no former results of these: they follow the machine, and a database.
+NOT_KEPT = (*FAN_IN, "probe")
+LISTS = {"percentiles": ["0", "30", "60"], "models": ["gaitset", "cnn2d"], "devices": ["local", "other"]}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A repository in which everything has run."""
+    toy = Toy.make(tmp_path_factory.mktemp("start"), declared=SMALL)
+    toy.edit(r"models: \[.*?\]", "models: [gaitset]")
+    run(["python", "-m", "remote", "add", "other", "local"], toy.where)
+    toy.dvc("repro")
+    return toy
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_short_sequences(start: Toy, tmp_path: Path, seed: int) -> None:
+    Sequence(start, tmp_path, seed).play(rounds=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 100 + SEQUENCES))
+def test_sequences(start: Toy, tmp_path: Path, seed: int) -> None:
+    Sequence(start, tmp_path, seed).play(rounds=4)
+
+
+def test_a_run_from_scratch_makes_what_is_expected_of_it(start: Toy) -> None:
+    expected = {file: text for files in made_from_scratch(start.where).values() for file, text in files.items()}
+    assert start.results() == expected
+
+
+class Sequence:
+    """A repository, what was done with it, and what was computed in it.
+
+    Attributes:
+        toy: the repository, which a clone may take the place of.
+        done: what was done, in words, for messages.
+        known: address and content of every result that was seen complete.
+    """
+
+    def __init__(self, start: Toy, where: Path, seed: int) -> None:
+        self.toy = start.copy(where / "0")
+        self.done = [f"sequence {seed}"]
+        self.known: set[tuple[str, str]] = set()
+        self._where = where
+        self._chance = random.Random(seed)
+        self._clones = 0
+        self._remember(self._complete())
+
+    def play(self, rounds: int) -> None:
+        """Let some things happen before each run, and check what each run leaves."""
+        for _ in range(rounds):
+            for _ in range(self._chance.randint(1, 3)):
+                happens = self._chance.choices(list(HAPPENS), list(HAPPENS.values()))[0]
+                self.done.append(f"{happens.__name__} {happens(self) or ''}")
+            self.run()
+
+    def run(self) -> None:
+        """Bring everything up to date by one of the engines and check all that must hold then."""
+        command = self._command()
+        self.done.append(" ".join(command))
+        told = " > ".join(self.done)
+        before = len(self.toy.ran())
+        try:
+            run(command, self.toy.where)
+        except AssertionError as error:
+            raise AssertionError(f"{told}\n{error}") from None
+        ran = self.toy.ran()[before:]
+        assert len(ran) == len(set(ran)), f"{told}: {ran}"
+        made = self._complete()
+        assert made == made_from_scratch(self.toy.where), told
+        again = {address for address in ran if (address, _content(made[address])) in self.known}
+        assert not again, f"{told}: known, but computed again: {sorted(again)}"
+        self._nothing_to_do(told)
+        self._remember(made)
+
+    def _command(self) -> list[str]:
+        return self._chance.choice([["dvc", "repro"], *(["snakemake", "--cores", str(cores), "all"] for cores in (1, 2, 4))])
+
+    def _complete(self) -> dict[str, dict[str, str]]:
+        """What stands in the outputs of every job."""
+        return {
+            address: {file: (self.toy.where / file).read_text() for file in files}
+            for address, files in made_from_scratch(self.toy.where).items()
+        }
+
+    def _remember(self, made: dict[str, dict[str, str]]) -> None:
+        self.known |= {
+            (address, _content(files)) for address, files in made.items() if address.partition("@")[0] not in NOT_KEPT
+        }
+
+    def _nothing_to_do(self, told: str) -> None:
+        with chdir(self.toy.where), Repo() as repo:
+            assert repo.status() == {}, told
+            assert repo.reproduce() == [], told
+        planned = run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where)
+        assert "Nothing to be done" in planned, f"{told}\n{planned}"
+
+    # What may happen between runs. Each returns how, for the messages.
+
+    def edit_a_parameter(self) -> str:
+        pattern, values = self._chance.choice(
+            [
+                (r"(lr: )\S+?(, weight_decay)", ["1e-3", "2e-3", "5e-3"]),
+                (r"(subjects: )\d+()", ["48", "47"]),
+                (r"(criterion: )\S+()", ["mean-l1", "l1"]),
+                (r"(session: )\d+()", ["1", "2"]),
+            ]
+        )
+        value = self._chance.choice(values)
+        self.toy.edit(pattern, rf"\g<1>{value}\g<2>")
+        return f"{pattern} {value}"
+
+    def change_a_list(self) -> str:
+        name = self._chance.choice(list(LISTS))
+        kept = [value for value in LISTS[name] if self._chance.random() < 0.6] or LISTS[name][:1]
+        self.toy.edit(rf"{name}: \[.*?\]", f"{name}: [{', '.join(kept)}]")
+        return f"{name} {kept}"
+
+    def delete_outputs(self) -> str:
+        file = self._chance.choice(list(self.toy.results()) or ["results"])
+        victim = self.toy.where / self._chance.choice([file, Path(file).parent, *Path(file).parts[:1]])
+        shutil.rmtree(victim, ignore_errors=True)
+        victim.unlink(missing_ok=True)
+        return str(victim.relative_to(self.toy.where))
+
+    def tamper_with_an_output(self) -> str:
+        file = self._chance.choice(list(self.toy.results()) or ["results/stray.txt"])
+        (self.toy.where / file).parent.mkdir(parents=True, exist_ok=True)
+        (self.toy.where / file).write_text("tampered with")
+        return file
+
+    def check_out(self) -> None:
+        subprocess.run(["dvc", "checkout", "-q", "-f"], cwd=self.toy.where, env=environment(), stderr=subprocess.DEVNULL)
+
+    def touch_files(self) -> str:
+        files = [*self.toy.results(), "params.yaml", "dvc.yaml", "stages/train.py", "Snakefile"]
+        touched = self._chance.sample(files, min(3, len(files)))
+        for file in touched:
+            os.utime(self.toy.where / file)
+        return str(touched)
+
+    def edit_a_module(self) -> str:
+        module = self.toy.where / "stages" / self._chance.choice(["train.py", "prune.py", "benchmark.py"])
+        text = module.read_text()
+        module.write_text(text.removesuffix("# edited\n") if text.endswith("# edited\n") else f"{text}# edited\n")
+        return module.name
+
+    def forget_snakemakes_notes(self) -> None:
+        shutil.rmtree(self.toy.where / ".snakemake", ignore_errors=True)
+
+    def fail_once(self) -> str:
+        address = self._chance.choice(list(made_from_scratch(self.toy.where)))
+        failing = self.toy.where / "fail" / address
+        failing.parent.mkdir(exist_ok=True)
+        failing.touch()
+        command = self._command()
+        subprocess.run(command, cwd=self.toy.where, env=environment(), capture_output=True)
+        failing.unlink()
+        self._note_what_is_up_to_date()
+        return f"{address} {command}"
+
+    def interrupt(self) -> str:
+        """End a run and all its jobs at once by a signal."""
+        command, wait_s = self._command(), self._chance.uniform(0.3, 6)
+        number = self._chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+        process = subprocess.Popen(
+            command,
+            cwd=self.toy.where,
+            env=environment(),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, number)
+            process.wait(60)
+        _all_gone(process.pid)
+        self._note_what_is_up_to_date()
+        return f"{command} after {wait_s:.1f} s by {number.name}"
+
+    def clone(self) -> str:
+        """Push everything; go on in a fresh clone that pulls it."""
+        self._clones += 1
+        store, clone = self._where / "store", self._where / str(self._clones)
+        run(["dvc", "remote", "add", "-f", "-d", "store", str(store)], self.toy.where)
+        run(["dvc", "push", "-q", "--run-cache"], self.toy.where)
+        commit(self.toy.where, f"clone {self._clones}")
+        run(["git", "clone", "-q", str(self.toy.where), str(clone)], self._where)
+        self.toy = Toy(clone)
+        run(["dvc", "pull", "-q", "--run-cache", "--allow-missing"], clone)
+        return str(clone)
+
+    def _note_what_is_up_to_date(self) -> None:
+        """What a run that failed has completed is known from now on."""
+        with chdir(self.toy.where), Repo() as repo:
+            stale = set(repo.status())
+        made = made_from_scratch(self.toy.where)
+        reached = {address: files for address, files in made.items() if address not in stale}
+        self._remember({address: files for address, files in reached.items() if self._stands(files)})
+
+    def _stands(self, files: dict[str, str]) -> bool:
+        found = [self.toy.where / file for file in files]
+        return all(file.exists() and file.read_text() == text for file, text in zip(found, files.values(), strict=True))
+
+
+HAPPENS: dict[Callable[[Sequence], str | None], int] = {
+    Sequence.edit_a_parameter: 4,
+    Sequence.change_a_list: 4,
+    Sequence.delete_outputs: 2,
+    Sequence.tamper_with_an_output: 2,
+    Sequence.check_out: 1,
+    Sequence.touch_files: 1,
+    Sequence.edit_a_module: 2,
+    Sequence.forget_snakemakes_notes: 1,
+    Sequence.fail_once: 2,
+    Sequence.interrupt: 2,
+    Sequence.clone: 1,
+}
+
+
+def _content(files: dict[str, str]) -> str:
+    return next(iter(files.values()))
+
+
+def _all_gone(group: int) -> None:
+    """Wait until no process of a group is left."""
+    for _ in range(600):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"processes of group {group} are still there")

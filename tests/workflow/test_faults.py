@@ -1,0 +1,247 @@
+"""Runs that fail, are interrupted or are killed: the next one goes on by itself, or says what to type."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.toy import commit, environment, run
+from tests.workflow.from_scratch import made_from_scratch
+from tests.workflow.toy_pipeline import Toy
+
+SMALL = Path(__file__).with_name("small_dvc.yaml")
+SNAKEMAKE = ["snakemake", "--cores", "2", "all"]
+TRAINING_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A repository of one model in which everything has run."""
+    toy = Toy.make(tmp_path_factory.mktemp("made"), declared=SMALL)
+    toy.edit(r"models: \[.*?\]", "models: [gaitset]")
+    toy.dvc("repro")
+    return toy
+
+
+@pytest.fixture
+def toy(made: Toy, tmp_path: Path) -> Toy:
+    """The same with a new setting, so that all but the dataset and the probe is to be made."""
+    toy = made.copy(tmp_path)
+    (toy.where / "ran.txt").unlink()
+    toy.edit(r"lr: 1e-3, weight_decay", "lr: 2e-3, weight_decay")
+    return toy
+
+
+class Run:
+    """A run in a process group of its own, whose trainings take some seconds."""
+
+    def __init__(self, toy: Toy, command: list[str]) -> None:
+        self._toy, self._before = toy, len(toy.ran())
+        self._log = (toy.where / "run.log").open("w+")
+        self.process = subprocess.Popen(
+            command,
+            cwd=toy.where,
+            env=environment() | {"GAITPRESS_TOY_SLEEP": str(TRAINING_S)},
+            start_new_session=True,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def until_training(self) -> Run:
+        """Wait until its training has begun."""
+        for _ in range(1200):
+            if "train@gaitset" in self.ran():
+                return self
+            assert self.process.poll() is None, self.told()
+            time.sleep(0.05)
+        raise AssertionError("the training does not begin")
+
+    def ran(self) -> list[str]:
+        """What has run since it began."""
+        return self._toy.ran()[self._before :]
+
+    def told(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
+
+    def kill(self, what: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to one of its processes: the one with ``what`` in its command line, shells left out."""
+        found = [
+            process
+            for process in [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+            if what in " ".join(process.cmdline()[:4]) and "sh" not in process.name()
+        ]
+        assert len(found) == 1, found
+        found[0].send_signal(number)
+
+    def kill_all(self, number: signal.Signals) -> None:
+        os.killpg(self.process.pid, number)
+
+    def ended(self) -> str:
+        """Wait for its end, which must be a failure; what it printed."""
+        assert self.process.wait(60), self.told()
+        return self.told()
+
+
+@pytest.fixture
+def started() -> Iterator[list[Run]]:
+    runs: list[Run] = []
+    yield runs
+    for each in runs:
+        try:
+            os.killpg(each.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        each.process.wait()
+
+
+def complete(toy: Toy) -> None:
+    """Everything is there, and both engines are content."""
+    assert toy.results() == {file: text for files in made_from_scratch(toy.where).values() for file, text in files.items()}
+    toy.agree()
+    assert not list(toy.where.glob(".dvc.lock.*"))
+
+
+def test_a_failed_stage_leaves_no_output_and_stops_only_what_needs_it(toy: Toy) -> None:
+    (toy.where / "fail").mkdir()
+    failing = toy.where / "fail/prune@gaitset-60"
+    failing.touch()
+    told = toy.fails(SNAKEMAKE)
+    assert "error: prune@gaitset-60 was told to fail" in told
+    assert "Traceback" not in told
+    assert not (toy.where / "results/prune/gaitset/p60").exists()
+    assert "benchmark@local-gaitset-0" in toy.ran()
+    failing.unlink()
+    assert "train@gaitset" not in toy.snakemake()
+    complete(toy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["dvc", "repro"], SNAKEMAKE], ids=["dvc", "snakemake"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_after_a_signal_to_all_processes_the_next_run_goes_on(
+    toy: Toy, started: list[Run], command: list[str], number: signal.Signals
+) -> None:
+    started.append(Run(toy, command).until_training())
+    started[0].kill_all(number)
+    told = started[0].ended()
+    assert "Traceback" not in told or command[0] == "dvc"
+    assert "train@gaitset" in toy.snakemake()
+    complete(toy)
+
+
+def test_jobs_of_a_killed_snakemake_go_on_and_the_next_one_waits_for_them(toy: Toy, started: list[Run]) -> None:
+    started.append(Run(toy, SNAKEMAKE).until_training())
+    started[0].kill("snakemake")
+    started[0].ended()
+    told = run(SNAKEMAKE, toy.where)
+    assert started[0].ran().count("train@gaitset") == 1, told
+    assert "waiting, for another process is at work" in (toy.where / "logs/train-gaitset.log").read_text()
+    complete(toy)
+
+
+@pytest.mark.slow
+def test_what_is_being_made_is_out_of_date_to_whoever_asks_meanwhile(toy: Toy, started: list[Run]) -> None:
+    started.append(Run(toy, SNAKEMAKE).until_training())
+    asked = run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
+    assert "train" in asked
+    told = toy.fails(SNAKEMAKE)
+    assert "another Snakemake" in told or "no other Snakemake process" in told
+    assert started[0].process.wait(60) == 0, started[0].told()
+    complete(toy)
+
+
+@pytest.mark.slow
+def test_a_job_whose_dvc_was_killed_runs_again(toy: Toy, started: list[Run]) -> None:
+    started.append(Run(toy, SNAKEMAKE).until_training())
+    started[0].kill("workflow.run_stage")
+    assert "Killed" in started[0].ended()
+    assert "train@gaitset" in toy.snakemake()
+    complete(toy)
+
+
+@pytest.mark.slow
+def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, started: list[Run]) -> None:
+    started.append(Run(toy, SNAKEMAKE).until_training())
+    started[0].kill("snakemake", signal.SIGTERM)
+    started[0].ended()
+    assert started[0].ran() == ["train@gaitset"]
+    assert "train@gaitset" not in toy.snakemake()
+    complete(toy)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"write": {"',
+        json.dumps({"write": {"ROOT/results/train/gaitset": {"pid": os.getpid(), "cmd": "dvc repro -s x"}}}),
+    ],
+    ids=["empty", "half", "of a process whose number another has now"],
+)
+def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
+    (toy.where / ".dvc/tmp/rwlock").write_text(content.replace("ROOT", str(toy.where)))
+    told = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where)
+    assert "train@gaitset" in toy.ran(), told
+    assert "waiting" not in (toy.where / "logs/train-gaitset.log").read_text()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_damaged_dvc_lock_is_told_with_the_command_that_mends_it(made: Toy, tmp_path: Path, committed: bool) -> None:
+    toy = made.copy(tmp_path)
+    if committed:
+        commit(toy.where, "results")
+    whole = (toy.where / "dvc.lock").read_text()
+    (toy.where / "dvc.lock").write_text(whole[: len(whole) // 2] + "\n  {")
+    told = toy.fails(SNAKEMAKE)
+    command = "git checkout dvc.lock" if committed else "mv dvc.lock dvc.lock.damaged"
+    assert f"error: dvc.lock is damaged; type `{command}` and run again" in told
+    run(command.split(), toy.where)
+    assert toy.snakemake() <= {"probe@local", "track"}
+    complete(toy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["dvc", "repro"], SNAKEMAKE], ids=["dvc", "snakemake"])
+def test_after_a_full_disk_the_next_run_goes_on(made: Toy, tmp_path: Path, command: list[str]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = 2 * sum(file.stat().st_size for file in made.where.rglob("*") if file.is_file() and not file.is_symlink())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
+    try:
+        toy = made.copy(disk / "repository")
+        for lr in ("2e-3", "5e-3"):
+            toy.edit(r"lr: \S+, weight_decay", f"lr: {lr}, weight_decay")
+            free = shutil.disk_usage(disk).free
+            with (disk / "filler").open("wb") as filler:
+                filler.write(bytes(max(0, free - (16384 if lr == "2e-3" else 0))))
+            told = toy.fails(command)
+            assert "No space left on device" in told, told
+            (disk / "filler").unlink()
+        _mended_if_told(toy)
+        toy.snakemake()
+        complete(toy)
+    finally:
+        run(["umount", "-l", str(disk)], tmp_path)
+
+
+def _mended_if_told(toy: Toy) -> None:
+    """Type what the first run says, if it says something."""
+    done = subprocess.run(SNAKEMAKE, cwd=toy.where, env=environment(), capture_output=True, text=True)
+    if done.returncode:
+        command = done.stderr.partition("type `")[2].partition("`")[0]
+        assert command, done.stderr
+        run(command.split(), toy.where)

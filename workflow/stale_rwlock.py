@@ -1,0 +1,54 @@
+"""DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``, mended after a process was killed.
+
+DVC itself drops the entries of processes that are no more. What it cannot read it refuses, and a process that has the number
+of one that was killed, as happens after a restart, it takes for that one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dvc.lock import make_lock
+from dvc.repo import Repo
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+
+def mend(repo: Repo) -> None:
+    """Drop what no running process can have written."""
+    path = Path(repo.tmp_dir or "", RWLOCK_FILE)
+    if _mended(path) is None:
+        return
+    hardlinks = repo.config["core"].get("hardlink_lock", False)
+    with make_lock(str(path.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir, hardlink_lock=hardlinks):
+        mended = _mended(path)  # now that nobody is in the middle of writing it
+        if mended is not None:
+            path.write_text(json.dumps(mended), encoding="utf-8")
+
+
+def _mended(path: Path) -> dict[str, Any] | None:
+    """The content without what is stale; None if nothing is."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}  # whoever wrote it was killed meanwhile, or the disk was full
+    writers = {file: entry for file, entry in content.get("write", {}).items() if _is_its(entry)}
+    readers = {file: [entry for entry in entries if _is_its(entry)] for file, entries in content.get("read", {}).items()}
+    mended = {"write": writers, "read": {file: entries for file, entries in readers.items() if entries}}
+    return None if all(mended[mode] == content.get(mode, {}) for mode in mended) else mended
+
+
+def _is_its(entry: dict[str, Any]) -> bool:
+    """Whether the process with an entry's number is the one that wrote it, as far as its arguments tell."""
+    try:
+        running = psutil.Process(entry["pid"]).cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    arguments = entry["cmd"].split()[1:]
+    return " ".join(running).split()[-len(arguments) :] == arguments if arguments else True
