@@ -109,7 +109,10 @@ def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
-    """Latency by turns, and rank-1 of each engine."""
+    """Latency by turns, and rank-1 of each engine; kept, for what was measured in one run belongs together."""
+    file = work.where / "measured.json"
+    if file.exists():
+        return io.read_json(file)
     partition, store = open_data(work.where / "partition.json", work.where / "preprocessed")
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in networks}
@@ -135,6 +138,7 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
                 "macs": signature["macs"],
                 "onnx_bytes": (network / "model.onnx").stat().st_size,
             }
+    io.write_json(file, rows)
     return rows
 
 
