@@ -94,7 +94,7 @@ class LocalTransport:
         if self._guard:
             # Without this word, as when we are killed, it ends what we left running.
             assert self._guard.stdin is not None
-            with self._guard.stdin as guard:
+            with contextlib.suppress(BrokenPipeError), self._guard.stdin as guard:  # it may have been killed itself
                 guard.write(b"end\n" if all(process.ended for process in self._started) else b"")
             self._guard = None
         if self._scratch:
