@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import struct
 import shutil
+import struct
 import tarfile
 import zlib
 from pathlib import Path
