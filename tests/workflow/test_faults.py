@@ -139,6 +139,7 @@ def test_after_a_signal_to_all_processes_the_next_run_goes_on(
     complete(toy)
 
 
+@pytest.mark.slow
 def test_jobs_of_a_killed_snakemake_go_on_and_the_next_one_waits_for_them(toy: Toy, started: list[Run]) -> None:
     started.append(Run(toy, SNAKEMAKE).until_training())
     started[0].kill("snakemake")
