@@ -124,14 +124,19 @@ def _domains(graph: onnx.GraphProto) -> set[str]:
     return found
 
 
-def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of an ONNX file for each input, computed by ONNX Runtime on one thread."""
+def session(path: Path) -> Any:
+    """ONNX Runtime's session of an ONNX file, on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return [session.run([OUTPUT], {INPUT: each})[0] for each in inputs]
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of an ONNX file for each input, computed by ONNX Runtime on one thread."""
+    loaded = session(path)
+    return [loaded.run([OUTPUT], {INPUT: each})[0] for each in inputs]
 
 
 def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:

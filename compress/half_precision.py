@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from compress.errors import CompressionError
-from compress.export import INPUT, OUTPUT, relative_error, run, save
+from compress.export import INPUT, OUTPUT, relative_error, run, save, session
 
 GREATEST, NORMAL = 65504.0, 2.0**-14  # the greatest fp16 number, and the least with all its 11 binary digits
 
@@ -184,14 +184,10 @@ def _tried(path: Path, values: list[str], inputs: Sequence[np.ndarray]) -> tuple
     Raises:
         CompressionError: a value is too great for fp16; names the first.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    loaded = session(path)
     outputs, largest = [], 0.0
     for each in inputs:
-        signature, *greatest = session.run([OUTPUT, *(f"{name} greatest" for name in values)], {INPUT: each})
+        signature, *greatest = loaded.run([OUTPUT, *(f"{name} greatest" for name in values)], {INPUT: each})
         for name, value in zip(values, map(float, greatest), strict=True):
             if not value <= GREATEST:
                 raise CompressionError(
