@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from remote.errors import DeviceError
@@ -41,6 +42,11 @@ RUNTIMES: dict[str, tuple[str, list[tuple[Version, int, int | None]], Version]] 
 }
 
 
+def opset_of(network: Any) -> int:
+    """The operator set of ONNX itself that an ``onnx.ModelProto`` is written in; 0 if it names none."""
+    return max((each.version for each in network.opset_import if each.domain in ("", "ai.onnx")), default=0)
+
+
 def newest(facts: Mapping[str, Any]) -> tuple[int, int | None] | None:
     """The highest operator set and IR version that a device's runtime reads; None if that is not known.
 
@@ -58,6 +64,14 @@ def newest(facts: Mapping[str, Any]) -> tuple[int, int | None] | None:
         return None
     # What is older than the table reads no more than its first row.
     return next(((reads, ir) for since, reads, ir in reversed(table) if number >= since), table[0][1:])
+
+
+def check_file(facts: Mapping[str, Any], path: Path) -> None:
+    """Refuse an ONNX file that a device's runtime cannot read; see :func:`check`."""
+    import onnx
+
+    network = onnx.load(path, load_external_data=False)
+    check(facts, opset_of(network), network.ir_version)
 
 
 def check(facts: Mapping[str, Any], opset: int, ir_version: int) -> None:

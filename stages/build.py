@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx as onnx_files
-
 from remote import compatibility, facts, inventory
 from remote.runtimes import runtime_on
 from stages import io, params
@@ -33,11 +31,9 @@ def build(
     if not onnx.exists():
         raise io.StageError(f"{onnx}: no such file; run `dvc repro` to make it")
     doing = f"the build of {quantized.parent.name}/{quantized.name}"
-    network = onnx_files.load(onnx, load_external_data=False)
-    opset = next((each.version for each in network.opset_import if each.domain in ("", "ai.onnx")), 0)
     with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
-        compatibility.check(known, opset, network.ir_version)
+        compatibility.check_file(known, onnx)
         shape = io.read_json(quantized / "signature.json")["benchmark_shape"]
         built = runtime.build(onnx, partial, precision, settings.threads.build, shape)
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}

@@ -12,14 +12,12 @@ class Network:
     """An ONNX network.
 
     Attributes:
-        opset: its operator set.
         inputs: for each input, its axes; None for one that is free.
         output: name of the first output.
         quantized: it holds QuantizeLinear or DequantizeLinear.
         unsigned: a quantised tensor has unsigned values, which TensorRT does not take.
     """
 
-    opset: int
     inputs: Mapping[str, tuple[int | None, ...]]
     output: str
     quantized: bool
@@ -46,7 +44,6 @@ def read(path: Path) -> Network:
     if not graph.input or not graph.output:
         raise ValueError(f"{path.name} has no input or no output")
     return Network(
-        opset=max((imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx")), default=0),
         inputs={
             value.name: tuple(axis.dim_value or None for axis in value.type.tensor_type.shape.dim)
             for value in graph.input

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import onnx
 import pytest
 
 from remote import compatibility
 from remote.errors import DeviceError
+from tests.remote.onnx_files import linear
 
 NEEDED_IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
 
@@ -39,6 +43,14 @@ def reads(runtime: str, version: str | None, opset: int, ir_version: int | None 
 )
 def test_opsets_up_to_the_runtimes_own_are_read(runtime: str, version: str, highest: int) -> None:
     assert [opset for opset in NEEDED_IR if reads(runtime, version, opset)] == list(range(11, highest + 1))
+
+
+def test_the_opset_is_read_from_the_file(tmp_path: Path) -> None:
+    file = linear(tmp_path / "network.onnx")
+    assert compatibility.opset_of(onnx.load(file)) == 17
+    compatibility.check_file({"runtime": "tensorrt", "runtime_version": "8.4.1"}, file)
+    with pytest.raises(DeviceError, match=r"export.opset = 17: TensorRT 8.2.1 reads up to opset 13"):
+        compatibility.check_file({"runtime": "tensorrt", "runtime_version": "8.2.1"}, file)
 
 
 def test_the_refusal_names_the_opset_that_would_do() -> None:
