@@ -67,10 +67,14 @@ def newest(facts: Mapping[str, Any]) -> tuple[int, int | None] | None:
 
 
 def check_file(facts: Mapping[str, Any], path: Path) -> None:
-    """Refuse an ONNX file that a device's runtime cannot read; see :func:`check`."""
+    """Refuse an ONNX file that a device's runtime cannot read; see :func:`check`. What is none, the runtime will tell."""
     import onnx
+    from google.protobuf.message import DecodeError
 
-    network = onnx.load(path, load_external_data=False)
+    try:
+        network = onnx.load(path, load_external_data=False)
+    except DecodeError:
+        return
     check(facts, opset_of(network), network.ir_version)
 
 

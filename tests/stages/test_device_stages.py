@@ -166,6 +166,12 @@ def test_a_missing_input_is_one_line_and_leaves_nothing_behind(world: World, tmp
     assert list((tmp_path / "new").rglob("*")) == []
 
 
+def test_a_file_that_is_no_network_is_a_failed_build(world: World) -> None:
+    (world.quantized() / "model.onnx").write_bytes(b"junk")
+    assert world.build()["status"] == "failed"
+    assert world.benchmark()["status"] == "failed"
+
+
 def test_a_network_beyond_the_runtimes_operator_sets_is_not_even_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     old = {**facts.read(world.facts, "local"), "runtime_version": "1.8.1"}
     facts.write(world.facts, old)
