@@ -101,7 +101,7 @@ class Prune(Section):
 
     percentiles: list[Percentile]
     mode: Literal["percentile", "published"]
-    criterion: Literal["l1", "l2", "mean-l1", "random"]
+    criterion: Literal["l1", "l2", "mean-l1", "fpgm", "random"]
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive
