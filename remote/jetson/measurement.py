@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from remote import benchmark
 from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
-from remote.errors import EngineFailed
+from remote.errors import EngineFailed, killed
 from remote.jetson.board import Held, State
 from remote.trtexec.exports import ExportError, QueryTimes, parse_times
 from remote.trtexec.log import Log, parse
@@ -81,8 +82,8 @@ def failure(log: Log, code: int, timed_out: bool = False) -> str | None:
         return None
     if log.out_of_memory:
         return log.reason
-    if code == -9:
-        return "trtexec was killed (signal 9), most likely because memory ran out"
+    if code == -signal.SIGKILL:
+        return killed("trtexec")
     if code < 0:
         return f"trtexec crashed (signal {-code})" + (f": {log.reason}" if log.reason else "")
     return log.reason or f"trtexec ended with status {code} and no reason"
