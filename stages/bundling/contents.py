@@ -51,11 +51,8 @@ class Places:
     @classmethod
     def of(cls, row: Row, results: Path, data: Path) -> Places:
         """The places that dvc.yaml names."""
-        variant = f"{row.model}/p{row.percentile}-{row.precision}"
         partition = data / "partition" / f"{row.model}.json"
-        return cls(
-            results / "build" / row.device / variant, results / "quantize" / variant, partition, data / "preprocessed"
-        )
+        return cls(results / "build" / row.key, results / "quantize" / row.folder, partition, data / "preprocessed")
 
 
 def write(row: Row, places: Places, settings: Params, out: Path) -> None:
@@ -83,7 +80,7 @@ def write(row: Row, places: Places, settings: Params, out: Path) -> None:
 def _checked(row: Row, places: Places) -> dict[str, Any]:
     """build.json, if engine, network and record belong together."""
     build: dict[str, Any] = io.read_json(places.engine / "build.json")
-    remedy = f"run `dvc repro benchmark@{row.device}-{row.model}-{row.percentile}-{row.precision}`"
+    remedy = f"run `dvc repro {row.stage}`"
     try:
         engine = places.engine / Path(build["engine"]).name
         found = {"engine": sha256(engine), "network": sha256(places.quantized / "model.onnx")}

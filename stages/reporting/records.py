@@ -42,9 +42,24 @@ class Row:
     own_fronts: frozenset[str] = frozenset()
 
     @property
+    def pruned(self) -> str:
+        """The folder of its model and percentile, below what prune, finetune and export make: "gaitset/p30"."""
+        return f"{self.model}/p{self.percentile}"
+
+    @property
+    def folder(self) -> str:
+        """Its folder below what quantize makes, and below a device's folder of what build makes: "gaitset/p30-int8"."""
+        return f"{self.pruned}-{self.precision}"
+
+    @property
     def key(self) -> str:
         """The variant in one word, such as "local/gaitset/p30-int8"."""
-        return f"{self.device}/{self.model}/p{self.percentile}-{self.precision}"
+        return f"{self.device}/{self.folder}"
+
+    @property
+    def stage(self) -> str:
+        """The address of what measures it, on DVC's command line: "benchmark@local-gaitset-30-int8"."""
+        return f"benchmark@{self.device}-{self.model}-{self.percentile}-{self.precision}"
 
     @property
     def short_name(self) -> str:
@@ -129,16 +144,16 @@ def load(records: Path, settings: Params) -> list[Row]:
 
 
 def _row(records: Path, device: str, model: str, percentile: int | float, precision: str, dataset: str) -> Row:
-    path = records / device / model / f"p{percentile}-{precision}.json"
-    stage = f"benchmark@{device}-{model}-{percentile}-{precision}"
-    if not path.exists():
-        return Row(device, model, percentile, precision, path, _missing(f"not measured yet: `dvc repro {stage}`"))
-    record = io.read_json(path)
+    row = Row(device, model, percentile, precision, Path(), {})
+    row = replace(row, path=records / f"{row.key}.json")
+    if not row.path.exists():
+        return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
+    record = io.read_json(row.path)
     expected = {"device": device, "model": model, "percentile": percentile, "precision": precision, "dataset": dataset}
     found = record.get("variant") if isinstance(record, dict) else None
     if found != expected or "status" not in record:
-        raise io.StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {stage}`")
-    return Row(device, model, percentile, precision, path, record)
+        raise io.StageError(f"{row.path}: is not the record of {expected}; measure it again: `dvc repro -f -s {row.stage}`")
+    return replace(row, record=record)
 
 
 def _missing(reason: str) -> dict[str, Any]:
