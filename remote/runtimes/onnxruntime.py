@@ -119,7 +119,8 @@ class OnnxRuntime:
         try:
             return self.agent.call("agent.py", ["facts"], repeatable=True)
         except EngineFailed as error:
-            raise DeviceError(f"{self.link.name}: onnxruntime cannot be used: {error}") from None
+            what = f"{self.agent.python} (option python)" if "python" in self.options else "onnxruntime"
+            raise DeviceError(f"{self.link.name}: {what} cannot be used: {error}") from None
 
 
 def _brief(error: Exception, path: str, name: str) -> str:
