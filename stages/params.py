@@ -392,6 +392,33 @@ class Threads(Section):
     build: Positive
 
 
+class Needs(Section):
+    """What a job may take, beside its threads; the scheduler of a cluster plans with it, and stops what takes more.
+
+    Attributes:
+        mem: memory, such as 8GB.
+        runtime: the longest that it may run, such as 90m or 2d.
+        gpu: GPUs of each of its processes.
+    """
+
+    mem: Annotated[str, _limit("GB|MB|GiB|MiB")] | None = None
+    runtime: Annotated[str, _limit("d|h|m")] | None = None
+    gpu: Natural | None = None
+
+
+class Resources(Section):
+    """By stage, of those that a cluster runs; no result depends on it."""
+
+    dataset: Needs = Needs()
+    preprocess: Needs = Needs()
+    partition: Needs = Needs()
+    train: Needs = Needs()
+    prune: Needs = Needs()
+    finetune: Needs = Needs()
+    export: Needs = Needs()
+    quantize: Needs = Needs()
+
+
 class MLflow(Section):
     tracking_uri: str
     experiment: str
@@ -415,6 +442,7 @@ class Params(Section):
     quantize: Quantize
     benchmark: Benchmark
     threads: Threads
+    resources: Resources = Resources()
     report: Report
     select: Select = Select()
     mlflow: MLflow
