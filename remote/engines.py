@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from remote.digest import sha256
 from remote.errors import EngineFailed, StaleEngine
 from remote.facts import differences
 
 PARTS = ("onnx_sha256", "flags", "facts")
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def key(parts: Mapping[str, Any]) -> str:

@@ -65,8 +65,8 @@ def main() -> None:
             raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
         row = choice.best
     bundle(row, Places.of(row, given.results, given.data), settings, given.out)
-    if not row.valid:
-        print(f"warning: {row.key}: its times are not valid: {'; '.join(row.reasons)}", file=sys.stderr)
+    for reason in row.reasons:
+        print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)
     print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")
 
 

@@ -101,7 +101,7 @@ class Prune(Section):
 
     percentiles: list[Percentile]
     mode: Literal["percentile", "published"]
-    criterion: Literal["l1", "l2", "mean-l1", "random"]
+    criterion: Literal["l1", "l2", "mean-l1", "fpgm", "random"]
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive
@@ -362,6 +362,16 @@ def _limit(units: str) -> Any:
     return StringConstraints(pattern=rf"^[0-9]*\.?[0-9]+ ?({units})$", max_length=32)
 
 
+class Report(Section):
+    """How variants are judged.
+
+    Attributes:
+        max_loss: points of mean rank-1 that an engine in fp16 or int8 may be below the same network's in fp32.
+    """
+
+    max_loss: Annotated[float, Range(ge=0, le=100)]
+
+
 class Select(Section):
     """What `python -m stages.select` and `stages.bundle` choose by; options on their command lines go before these."""
 
@@ -405,6 +415,7 @@ class Params(Section):
     quantize: Quantize
     benchmark: Benchmark
     threads: Threads
+    report: Report
     select: Select = Select()
     mlflow: MLflow
 

@@ -111,8 +111,8 @@ def choose(rows: Sequence[Row], within: Limits) -> Choice:
     """The most accurate variant that keeps all limits, or the fastest if a least rank-1 is the only limit.
 
     Of equal ones the faster, then that of less energy, then the smaller, then the first is taken. What is unknown keeps no
-    limit, and invalid times are not trusted. Limits are on an inference; speeds are compared per second of video, which is
-    fair to models that look at different spans of time.
+    limit, invalid times are not trusted, and a lower precision that is not worth it is left out. Limits are on an inference;
+    speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
     faults = {row.key: _faults(row, within) for row in rows}
     by_time = within.min_rank1 is not None and within == Limits(min_rank1=within.min_rank1)
@@ -129,8 +129,8 @@ def choose(rows: Sequence[Row], within: Limits) -> Choice:
 
 
 def _measured(row: Row) -> bool:
-    """Whether its times are valid, and it can be compared."""
-    return row.valid and row.plotted
+    """Whether it may be chosen, and can be compared."""
+    return row.eligible and row.plotted
 
 
 def _faults(row: Row, within: Limits) -> list[str]:

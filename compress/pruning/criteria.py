@@ -16,8 +16,10 @@ def filter_scores(kernels: np.ndarray, criterion: str) -> np.ndarray:
     Args:
         kernels: of a convolution, [filters, ...].
         criterion: "l1", the sum of a filter's |w| (Li et al., ICLR 2017, section 3.1), "l2", the root of the sum of its w²
-            (He et al., IJCAI 2018, section 3.2), or "mean-l1", the mean of its |w|. Sums grow with the number of weights,
-            so those of layers with few input channels are small; means can be compared between layers.
+            (He et al., IJCAI 2018, section 3.2), "mean-l1", the mean of its |w|, or "fpgm", the mean of its Euclidean
+            distances to the layer's other filters: near the geometric median is what others can stand in for (He et al.,
+            CVPR 2019, section 3.2). Sums grow with the number of weights, so those of layers with few input channels are
+            small; only means of |w| can be compared between layers.
 
     Returns:
         [filters], float64.
@@ -25,14 +27,26 @@ def filter_scores(kernels: np.ndarray, criterion: str) -> np.ndarray:
     Raises:
         CompressionError: there is no such criterion.
     """
-    flat = np.abs(kernels.reshape(len(kernels), -1).astype(np.float64))
+    weights = kernels.reshape(len(kernels), -1).astype(np.float64)
+    if criterion == "fpgm":
+        return _mean_distances(weights)
+    flat = np.abs(weights)
     if criterion == "l1":
         return flat.sum(1)
     if criterion == "l2":
         return np.sqrt(np.square(flat).sum(1))
     if criterion == "mean-l1":
         return flat.mean(1)
-    raise CompressionError(f"unknown criterion {criterion}; there are l1, l2, mean-l1 and random")
+    raise CompressionError(f"unknown criterion {criterion}; there are l1, l2, mean-l1, fpgm and random")
+
+
+def _mean_distances(points: np.ndarray) -> np.ndarray:
+    """The mean Euclidean distance of each point to the others, [points]; 0 where there are no others."""
+    squares = np.square(points).sum(1)
+    # |a - b|² = |a|² + |b|² - 2ab, which rounding may make negative.
+    distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0))
+    np.fill_diagonal(distances, 0)
+    return distances.sum(1) / max(len(points) - 1, 1)
 
 
 def random_scores(layer: str, filters: int, seed: int) -> np.ndarray:

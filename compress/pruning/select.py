@@ -20,7 +20,7 @@ class PruneSettings:
 
     Attributes:
         percentile: filters that score strictly below this percentile of the scores go; 0 removes none.
-        criterion: what a filter's score is, "l1", "l2", "mean-l1" or "random": see :mod:`compress.pruning.criteria`.
+        criterion: what a filter's score is, "l1", "l2", "mean-l1", "fpgm" or "random": see :mod:`compress.pruning.criteria`.
         scope: "layer", each layer's own percentile, or "global", one threshold for all layers. Under the global scope a
             criterion that sums empties the layers with the smallest kernels first.
         round_to: the filters that stay in a pruned layer are rounded to the nearest multiple of this, but not to none.

@@ -14,6 +14,7 @@ import numpy as np
 from remote import benchmark, engines
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.connection import Agent
+from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed
 from remote.facts import Remembered
 from remote.interpreter import interpreter
@@ -52,7 +53,7 @@ class OnnxRuntime:
         engine = out / ENGINE
         facts = self.facts()
         described = {
-            "onnx_sha256": engines.sha256(onnx),
+            "onnx_sha256": sha256(onnx),
             "flags": {"graph_optimization": "all", "precision": precision, "threads": threads},
             "facts": facts,
             "engine": ENGINE,
@@ -67,7 +68,7 @@ class OnnxRuntime:
             answer = self.agent.call("agent.py", arguments)
             self.link.fetch(there, engine, keep=True)
             described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
-            described |= {"sha256": engines.sha256(engine), "bytes": engine.stat().st_size}
+            described |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
         except EngineFailed as error:
             described |= {"status": "failed", "reason": _brief(error, self.link.place(onnx), onnx.name)}
         engines.write(out, described)

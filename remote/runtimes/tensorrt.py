@@ -18,6 +18,7 @@ import numpy as np
 
 from remote import engines
 from remote.benchmark import BenchmarkSettings, Timing
+from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
 from remote.jetson import measurement, power
@@ -62,7 +63,7 @@ class TensorRT:
         described: dict[str, Any] = {
             "facts": facts,
             "flags": {"precision": precision},
-            "onnx_sha256": engines.sha256(onnx),
+            "onnx_sha256": sha256(onnx),
             "onnx_bytes": onnx.stat().st_size,
             "engine": ENGINE,
             "runtime": facts["runtime"],
@@ -140,7 +141,7 @@ class TensorRT:
     def _flags(self, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
         flags: dict[str, Any] = {"arguments": command.build_flags(_version(facts), options)}
         if options.calibration:
-            flags["calibration_sha256"] = engines.sha256(Path(options.calibration))
+            flags["calibration_sha256"] = sha256(Path(options.calibration))
         return flags
 
     def _built(
@@ -152,7 +153,7 @@ class TensorRT:
         if not known:
             known = self._build(onnx, kept, facts, options)
         self.transport.fetch(kept, out / ENGINE, keep=True)
-        if engines.sha256(out / ENGINE) != known["sha256"]:
+        if sha256(out / ENGINE) != known["sha256"]:
             raise DeviceError(f"{self.transport.name}: {kept} changed while it was fetched")
         return known
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
+from remote.digest import sha256
 from remote.errors import DeviceError, LinkLost, Unreachable
 from remote.transport import NO_ENVIRONMENT, Finished, login
 from remote.transport.link import Link, SshProcess
@@ -83,12 +83,12 @@ class SshTransport:
 
     def send(self, source: Path, target: str) -> None:
         """See Transport."""
-        digest = _sha256(source)
+        digest = sha256(source)
         self._persistently(lambda: self._send(source, target, digest))
 
     def place(self, source: Path) -> str:
         """See Transport."""
-        digest = _sha256(source)
+        digest = sha256(source)
         if digest not in self._placed:
             target = f"{self.home}/files/{digest}"
             self._persistently(lambda: self._send(source, target, digest))
@@ -142,7 +142,7 @@ class SshTransport:
             done = process.wait()
         if done.code:
             raise DeviceError(f"{self.name}: {source} cannot be read there: {_brief(done.stderr)}")
-        if _sha256(partial) != head[0]:
+        if sha256(partial) != head[0]:
             partial.unlink()
             raise LinkLost(f"{self.name}: {source} did not arrive as it is there")
 
@@ -206,11 +206,6 @@ def _pump(source: IO[bytes], sink: IO[bytes], begin: int, end: int, what: str) -
                 return  # why, says the end of the other side
             left -= len(chunk)
             bar.update(len(chunk))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _brief(said: bytes) -> str:

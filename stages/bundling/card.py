@@ -98,7 +98,7 @@ def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
         if energy is None
         else f"{words.significant(energy)} mJ",
         "size of the engine": f"{words.mega(build['bytes'])} MB",
-        "times": "valid" if row.valid else f"NOT VALID: {'; '.join(row.reasons)}",
+        "times": "valid" if row.valid else f"NOT VALID: {'; '.join(row.get('invalid_reasons'))}",
         "measured": row.get("measured_at"),
     }
     lines = [f"| {name} | {value} |" for name, value in figures.items()]
@@ -123,6 +123,7 @@ def _limits(row: Row) -> str:
         limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")
     if row.get("evidence") == "simulated":
         limits.insert(0, "**The device is simulated. The times are those of no hardware.**")
+    limits[:0] = [f"**Not worth it: {drawback}.**" for drawback in row.drawbacks]
     if not row.valid:
         limits.insert(0, "**The times are not valid; see the benchmark.**")
     return "\n".join(["## Limits", "", *(f"- {limit}" for limit in limits)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -16,6 +15,7 @@ from gait.data import flow, silhouettes
 from gait.data import inputs as network_inputs
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
+from remote.digest import sha256
 from stages import inputs, io
 from stages.bundling.card import card
 from stages.params import Params
@@ -51,11 +51,8 @@ class Places:
     @classmethod
     def of(cls, row: Row, results: Path, data: Path) -> Places:
         """The places that dvc.yaml names."""
-        variant = f"{row.model}/p{row.percentile}-{row.precision}"
         partition = data / "partition" / f"{row.model}.json"
-        return cls(
-            results / "build" / row.device / variant, results / "quantize" / variant, partition, data / "preprocessed"
-        )
+        return cls(results / "build" / row.key, results / "quantize" / row.folder, partition, data / "preprocessed")
 
 
 def write(row: Row, places: Places, settings: Params, out: Path) -> None:
@@ -76,17 +73,17 @@ def write(row: Row, places: Places, settings: Params, out: Path) -> None:
     _write_runtime(out)
     _write_texts(row, partition, store, settings, build, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    lines = [f"{_sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
+    lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
     (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _checked(row: Row, places: Places) -> dict[str, Any]:
     """build.json, if engine, network and record belong together."""
     build: dict[str, Any] = io.read_json(places.engine / "build.json")
-    remedy = f"run `dvc repro benchmark@{row.device}-{row.model}-{row.percentile}-{row.precision}`"
+    remedy = f"run `dvc repro {row.stage}`"
     try:
         engine = places.engine / Path(build["engine"]).name
-        found = {"engine": _sha256(engine), "network": _sha256(places.quantized / "model.onnx")}
+        found = {"engine": sha256(engine), "network": sha256(places.quantized / "model.onnx")}
         expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
     except FileNotFoundError as error:
         raise io.StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
@@ -139,8 +136,3 @@ def archive(folder: Path, out: Path, name: str) -> None:
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(entry, path.read_bytes())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

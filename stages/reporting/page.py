@@ -215,15 +215,13 @@ def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
 def _links(row: Row, records: Path, out: Path) -> list[tuple[str, str]]:
     """What the stages wrote for a variant: (stage, address relative to the page)."""
     results = records.parent
-    pruned = f"{row.model}/p{row.percentile}"
-    variant = f"{pruned}-{row.precision}"
     files = {
         "train": results / "train" / row.model / "metrics.json",
-        "prune": results / "prune" / pruned / "metrics.json",
-        "finetune": results / "finetune" / pruned / "metrics.json",
-        "export": results / "export" / pruned / "metrics.json",
-        "quantize": results / "quantize" / variant / "metrics.json",
-        "build": results / "build" / row.device / variant / "build.json",
+        "prune": results / "prune" / row.pruned / "metrics.json",
+        "finetune": results / "finetune" / row.pruned / "metrics.json",
+        "export": results / "export" / row.pruned / "metrics.json",
+        "quantize": results / "quantize" / row.folder / "metrics.json",
+        "build": results / "build" / row.key / "build.json",
         "benchmark": row.path,
     }
     return [(stage, Path(os.path.relpath(file, out)).as_posix()) for stage, file in files.items()]

@@ -28,6 +28,7 @@ class Row:
         fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
             cost and rank-1.
         own_fronts: the same among the variants of its model.
+        drawbacks: why a lower precision is not worth it, whatever its figures: slower than fp32, or too much less accurate.
     """
 
     device: str
@@ -40,11 +41,27 @@ class Row:
     baseline_valid: bool = True
     fronts: frozenset[str] = frozenset()
     own_fronts: frozenset[str] = frozenset()
+    drawbacks: tuple[str, ...] = ()
+
+    @property
+    def pruned(self) -> str:
+        """The folder of its model and percentile, below what prune, finetune and export make: "gaitset/p30"."""
+        return f"{self.model}/p{self.percentile}"
+
+    @property
+    def folder(self) -> str:
+        """Its folder below what quantize makes, and below a device's folder of what build makes: "gaitset/p30-int8"."""
+        return f"{self.pruned}-{self.precision}"
 
     @property
     def key(self) -> str:
         """The variant in one word, such as "local/gaitset/p30-int8"."""
-        return f"{self.device}/{self.model}/p{self.percentile}-{self.precision}"
+        return f"{self.device}/{self.folder}"
+
+    @property
+    def stage(self) -> str:
+        """The address of what measures it, on DVC's command line: "benchmark@local-gaitset-30-int8"."""
+        return f"benchmark@{self.device}-{self.model}-{self.percentile}-{self.precision}"
 
     @property
     def short_name(self) -> str:
@@ -64,16 +81,25 @@ class Row:
         return self.status == "ok" and bool(self.record["valid"])
 
     @property
+    def eligible(self) -> bool:
+        """Whether it may be on a front and be chosen."""
+        return self.valid and not self.drawbacks
+
+    @property
     def reasons(self) -> list[str]:
-        """Why the variant failed, was skipped, is missing or has times that should not be used."""
-        return [self.record["reason"]] if self.status != "ok" else list(self.record["invalid_reasons"])
+        """Why the variant failed, was skipped, is missing, has times that should not be used, or is not worth it."""
+        if self.status != "ok":
+            return [self.record["reason"]]
+        return [*self.record["invalid_reasons"], *self.drawbacks]
 
     @property
     def verdict(self) -> str:
-        """The status in a word: Pareto-optimal, valid, invalid, failed, skipped or missing."""
+        """The status in a word: Pareto-optimal, valid, rejected, invalid, failed, skipped or missing."""
         if self.status != "ok":
             return self.status
-        return ("Pareto-optimal" if self.optimal else "valid") if self.valid else "invalid"
+        if not self.eligible:
+            return "rejected" if self.valid else "invalid"
+        return "Pareto-optimal" if self.optimal else "valid"
 
     @property
     def optimal(self) -> bool:
@@ -125,24 +151,49 @@ def load(records: Path, settings: Params) -> list[Row]:
     ]
     if all(row.status == "missing" for row in rows):
         raise io.StageError(f"{records}: holds no record of the variants in params.yaml; run `dvc repro`")
-    return list(_compared(rows))
+    return list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
 
 
 def _row(records: Path, device: str, model: str, percentile: int | float, precision: str, dataset: str) -> Row:
-    path = records / device / model / f"p{percentile}-{precision}.json"
-    stage = f"benchmark@{device}-{model}-{percentile}-{precision}"
-    if not path.exists():
-        return Row(device, model, percentile, precision, path, _missing(f"not measured yet: `dvc repro {stage}`"))
-    record = io.read_json(path)
+    row = Row(device, model, percentile, precision, Path(), {})
+    row = replace(row, path=records / f"{row.key}.json")
+    if not row.path.exists():
+        return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
+    record = io.read_json(row.path)
     expected = {"device": device, "model": model, "percentile": percentile, "precision": precision, "dataset": dataset}
     found = record.get("variant") if isinstance(record, dict) else None
     if found != expected or "status" not in record:
-        raise io.StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {stage}`")
-    return Row(device, model, percentile, precision, path, record)
+        raise io.StageError(f"{row.path}: is not the record of {expected}; measure it again: `dvc repro -f -s {row.stage}`")
+    return replace(row, record=record)
 
 
 def _missing(reason: str) -> dict[str, Any]:
     return {"status": "missing", "reason": reason, "valid": False, "invalid_reasons": [reason]}
+
+
+def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
+    """The rows, those of lower precisions compared with fp32 of the same network on the same device."""
+    full = {(row.device, row.model, row.percentile): row for row in rows if row.precision == "fp32" and row.valid}
+    found = []
+    for row in rows:
+        fp32 = full.get((row.device, row.model, row.percentile))
+        if fp32 and row.precision != "fp32" and row.valid:
+            row = replace(row, drawbacks=_drawbacks(row, fp32, max_loss))
+        found.append(row)
+    return found
+
+
+def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
+    found = []
+    ours, theirs = (each.get("latency_ms", "p50") for each in (row, fp32))
+    if ours and theirs and ours > theirs:
+        found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
+    ours, theirs = (each.get("accuracy", "rank1_mean") for each in (row, fp32))
+    if ours is not None and theirs is not None and theirs - ours > max_loss:
+        found.append(
+            f"mean rank-1 is {theirs - ours:.1f} points below that of fp32, more than report.max_loss = {max_loss:g}"
+        )
+    return tuple(found)
 
 
 def _compared(rows: Sequence[Row]) -> Iterator[Row]:
@@ -172,8 +223,8 @@ def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
 
 
 def _front(rows: Sequence[Row], cost: str) -> list[Row]:
-    """The Pareto-optimal ones of some rows; only valid ones can be."""
-    candidates = [row for row in rows if row.valid and row.has(cost)]
+    """The Pareto-optimal ones of some rows; only eligible ones can be."""
+    candidates = [row for row in rows if row.eligible and row.has(cost)]
     points = [(COSTS[cost](row), row.get("accuracy", "rank1_mean")) for row in candidates]
     return [candidates[position] for position in front(points)]
 

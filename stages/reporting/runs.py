@@ -94,7 +94,7 @@ def described(row: Row, settings: Params, sources: Sources) -> Run:
     content = json.dumps([chosen, record], sort_keys=True).encode()
     end_ms = int(1000 * datetime.fromisoformat(record["measured_at"]).timestamp())
     return Run(
-        variant=f"{dataset}/{row.device}/{row.model}/p{row.percentile}-{row.precision}",
+        variant=f"{dataset}/{row.key}",
         content_key=hashlib.sha256(content).hexdigest()[:32],
         name=f"{row.name} @ {row.device}",
         params=chosen,
@@ -153,7 +153,7 @@ def _tags(row: Row) -> dict[str, str]:
         "data": row.get("data"),
         "status": row.status,
         "valid": str(row.valid).lower(),
-        "dvc_stage": f"benchmark@{row.device}-{row.model}-{row.percentile}-{row.precision}",
+        "dvc_stage": row.stage,
     }
     if row.reasons:
         tags["reason"] = "; ".join(row.reasons)
@@ -161,14 +161,14 @@ def _tags(row: Row) -> dict[str, str]:
 
 
 def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
-    onnx = sources.quantized / row.model / f"p{row.percentile}-{row.precision}" / "model.onnx"
+    onnx = sources.quantized / row.folder / "model.onnx"
     return (onnx,) if onnx.exists() else ()
 
 
 def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
     places = {
         "training": sources.trained / row.model / "history.json",
-        "finetuning": sources.finetuned / row.model / f"p{row.percentile}" / "history.json",
+        "finetuning": sources.finetuned / row.pruned / "history.json",
     }
     return {name: curve(row.model, name, io.read_json(place)) for name, place in places.items() if place.exists()}
 

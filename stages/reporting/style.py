@@ -39,12 +39,18 @@ def logarithmic(values: Sequence[float]) -> bool:
 
 def figure(count: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
     """A figure of ``count`` panels, one below the other, each of a size in inches."""
+    made = blank((size[0], size[1] * count))
+    return made, [made.add_subplot(count, 1, position + 1) for position in range(count)]
+
+
+def blank(size: tuple[float, float]) -> Any:
+    """A figure of a size in inches, with nothing in it yet."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure((size[0], size[1] * count), layout="constrained")
+    made = Figure(size, layout="constrained")
     FigureCanvasAgg(made)
-    return made, [made.add_subplot(count, 1, position + 1) for position in range(count)]
+    return made
 
 
 def save(made: Any, directory: Path, name: str) -> None:

@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from stages.reporting import words
-from stages.reporting.style import INK, STYLE
+from stages.reporting.style import INK, STYLE, blank
 
 
 def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:
     """Heat maps of ``rank1_by_view`` of a record; pairs of views that are not counted stay white."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     kinds = sorted(
         views["rank1"], key=lambda kind: (list(words.CONDITIONS).index(kind) if kind in words.CONDITIONS else 99, kind)
     )
     side = 1.4 + 0.42 * len(views["gallery"])
     with rc_context(STYLE):
-        figure = Figure((side * len(kinds), side + 0.3), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = blank((side * len(kinds), side + 0.3))
         figure.suptitle(f"{title}: rank-1 in % of the engine itself", fontsize=10, color=INK)
         for place, kind in enumerate(kinds):
             axes = figure.add_subplot(1, len(kinds), place + 1)

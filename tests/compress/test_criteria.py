@@ -25,8 +25,20 @@ def test_norms_grow_with_the_number_of_weights_and_the_mean_does_not(criterion: 
     assert filter_scores(many, "mean-l1") == filter_scores(few, "mean-l1")
 
 
+def test_fpgm_takes_the_filters_that_others_resemble_whatever_their_size() -> None:
+    rng = np.random.default_rng(0)
+    alike, apart = 5 + 0.1 * rng.normal(size=(6, 3, 2, 2)), rng.normal(size=(3, 3, 2, 2))
+    kernels = np.concatenate([alike, apart]).astype(np.float32)
+    scores = filter_scores(kernels, "fpgm")
+    flat = kernels.reshape(9, -1)
+    assert scores == pytest.approx([np.mean([np.linalg.norm(a - b) for b in flat]) * 9 / 8 for a in flat], rel=1e-5)
+    assert set(np.argsort(scores)[:6]) == set(range(6))
+    assert filter_scores(kernels[:1], "fpgm").tolist() == [0]
+    assert filter_scores(np.ones((2, 4)), "fpgm").tolist() == [0, 0]
+
+
 def test_an_unknown_criterion_is_told() -> None:
-    with pytest.raises(CompressionError, match="unknown criterion l3; there are l1, l2, mean-l1 and random"):
+    with pytest.raises(CompressionError, match="unknown criterion l3; there are l1, l2, mean-l1, fpgm and random"):
         filter_scores(KERNELS, "l3")
 
 

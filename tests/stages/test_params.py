@@ -41,7 +41,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("[0, 30, 60]", "[0, thirty]", "prune.percentiles[1] = thirty: must be a number"),
         ("[0, 30, 60]", "[0, 30, 30]", "prune.percentiles[2] = 30: is listed twice"),
         ("[0, 30, 60]", "[]", "prune.percentiles = []: must not be empty"),
-        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'l1', 'l2', 'mean-l1' or 'random'"),
+        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'l1', 'l2', 'mean-l1', 'fpgm' or 'random'"),
         ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),

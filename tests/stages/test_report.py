@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import io
+from stages import io, selecting
 from stages.report import report
 from stages.reporting import records
 from stages.reporting.pareto import front
@@ -123,6 +123,44 @@ def test_invalid_times_are_on_no_front_whatever_they_are(world: World) -> None:
     edit(world, 50, valid=False, invalid_reasons=["unstable"], ms_per_video_second=1e-9)
     rows = {row.percentile: row for row in records.load(world.records, world.settings)}
     assert (rows[0].optimal, rows[50].optimal, rows[50].verdict) == (True, False, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("p50", "rank1", "verdict", "reason"),
+    [
+        (5.0, 88.5, "Pareto-optimal", None),
+        (10.5, 90.0, "rejected", "slower than fp32: 10.5, not 10 ms"),
+        (5.0, 87.0, "rejected", "mean rank-1 is 3.0 points below that of fp32, more than report.max_loss = 2"),
+    ],
+)
+def test_int8_that_is_slower_or_loses_too_much_is_marked_and_never_chosen(
+    world: World, p50: float, rank1: float, verdict: str, reason: str | None
+) -> None:
+    def figures(ms: float, rate: float) -> dict[str, Any]:
+        old = json.loads(world.record(0).read_text())
+        latency, accuracy = {**old["latency_ms"], "p50": ms}, {**old["accuracy"], "rank1_mean": rate}
+        return {"latency_ms": latency, "ms_per_video_second": ms, "accuracy": accuracy}
+
+    edit(world, 0, **figures(10.0, 90.0))
+    edit(world, 50, valid=False, invalid_reasons=["unstable"])
+    record = json.loads(world.record(0).read_text())
+    record |= {"variant": record["variant"] | {"precision": "int8"}, **figures(p50, rank1)}
+    io.write_json(world.record(0).with_name("p0-int8.json"), record)
+    settings = world.settings.model_copy(update={"precisions": ["fp32", "int8"]})
+    (int8,) = (row for row in records.load(world.records, settings) if row.name == "gaitset p0 int8")
+    assert (int8.verdict, int8.reasons, int8.valid) == (verdict, [reason] if reason else [], True)
+    loosest = selecting.Limits(max_latency=5.0)
+    chosen = selecting.choose([int8], loosest)
+    assert (chosen.best is int8) == (reason is None)
+    assert reason is None or chosen.reasons == {int8.key: [f"rejected: {reason}"]}
+    out = world.where / "results/report"
+    report(world.records, folders(world), out, settings)
+    (line,) = (
+        row
+        for row in csv.DictReader((out / "variants.csv").open())
+        if row["precision"] == "int8" and row["percentile"] == "0"
+    )
+    assert line["reasons"] == (reason or "")
 
 
 def test_speed_ups_are_those_of_the_median_against_unpruned_fp32(world: World) -> None:

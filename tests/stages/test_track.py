@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import pytest
 from stages import io
 from stages.reporting.runs import Sources
 from stages.track import track
+from tests.ssh_server import free_port
 from tests.stages.device_world import World
 from tests.toy import ROOT, environment
 
@@ -181,6 +186,53 @@ def test_a_failed_variant_is_a_failed_run_with_its_reason(world: World) -> None:
     [run] = [run for run in runs(world) if run.data.tags["percentile"] == "50"]
     assert (run.info.status, run.data.tags["status"], run.data.tags["reason"]) == ("FAILED", "failed", "no kernel")
     assert "rank1_mean" not in run.data.metrics
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[str]:
+    """The address of an MLflow server with a database, which also keeps the artifacts."""
+    where, port = tmp_path / "server", free_port()
+    where.mkdir()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{where}/runs.db", "--artifacts-destination", str(where / "artifacts")]
+    with (where / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=where, env=environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None, (where / "log").read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+def test_colleagues_with_one_server_share_the_runs_of_the_same_results(
+    world: World, mlflow_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    mine = tracked(world)
+    assert mine["tracking_uri"] == mlflow_server
+    (world.where / "receipt.json").unlink()  # which a colleague's clone does not have
+    assert tracked(world) == mine
+
+    from mlflow import MlflowClient
+
+    shared = MlflowClient(mlflow_server)
+    found = shared.search_runs([shared.get_experiment_by_name("gait").experiment_id])
+    assert {run.data.tags["variant"]: run.info.run_id for run in found} == {
+        variant: logged["run_id"] for variant, logged in mine["variants"].items()
+    }
+    run_id = mine["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
+    network = Path(shared.download_artifacts(run_id, "model.onnx"))
+    assert network.read_bytes() == (world.quantized(50) / "model.onnx").read_bytes()
+    assert not list(world.where.glob("mlartifacts/gait/*"))
 
 
 def test_the_environment_variable_goes_before_the_params(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

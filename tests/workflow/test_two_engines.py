@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import commit, run
+from tests.toy import run
 from tests.workflow.toy_pipeline import Toy
 from workflow.dvc_stages import read_yaml
 
@@ -158,20 +158,6 @@ def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str)
     assert "benchmark@local-gaitset-60-fp32" in ran
     assert "train@gaitset" not in ran
     toy.agree()
-
-
-def test_a_clone_that_pulls_computes_nothing(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> None:
-    remote = tmp_path_factory.mktemp("remote")
-    run(["dvc", "remote", "add", "-d", "store", str(remote)], toy.where)
-    run(["dvc", "push", "-q"], toy.where)
-    commit(toy.where, "results")
-    clone = tmp_path_factory.mktemp("clone")
-    run(["git", "clone", "-q", str(toy.where), str(clone)], toy.where)
-    fresh = Toy(clone)
-    run(["dvc", "pull", "-q", "--allow-missing"], clone)
-    assert fresh.snakemake() == {"probe@local", "track"}
-    assert fresh.results() == toy.results()
-    fresh.agree()
 
 
 @pytest.mark.slow
