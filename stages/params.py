@@ -344,6 +344,7 @@ class Quantize(Section):
     activations: Literal["uint8", "int8"]
     weight_bits: Literal[7, 8]
     per_channel: bool
+    max_error: Annotated[float, Range(gt=0, le=1)] | None = None
 
 
 class Benchmark(Section):
