@@ -54,16 +54,6 @@ class Row:
         return f"{self.pruned}-{self.precision}"
 
     @property
-    def pruned(self) -> str:
-        """The folder of its model and percentile, below what prune, finetune and export make: "gaitset/p30"."""
-        return f"{self.model}/p{self.percentile}"
-
-    @property
-    def folder(self) -> str:
-        """Its folder below what quantize makes, and below a device's folder of what build makes: "gaitset/p30-int8"."""
-        return f"{self.pruned}-{self.precision}"
-
-    @property
     def key(self) -> str:
         """The variant in one word, such as "local/gaitset/p30-int8"."""
         return f"{self.device}/{self.folder}"
