@@ -96,6 +96,7 @@ def timing(
     cooled: Mapping[str, Any],
     held: Held,
     energy: Mapping[str, Any],
+    sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
 ) -> Timing:
     """Put a measurement together.
@@ -107,6 +108,7 @@ def timing(
         cooled: the board's answer to waiting until it is cool.
         held: what became of power mode and clocks.
         energy: of an inference, or its reason.
+        sweep: what is told of other batches.
         settings: how it was measured.
     """
     repeats = [run.times.latency.tolist() for run in runs]
@@ -163,6 +165,7 @@ def timing(
             "min_queries": settings.min_queries,
             "max_cov": settings.max_cov,
             "batch": settings.batch,
+            "sweep": list(settings.sweep),
             "session": settings.session,
             "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
             "transfers": "none: latency is computing time on the GPU; with_transfers is a run that copies input and output",
@@ -172,6 +175,7 @@ def timing(
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
+        sweep=sweep,
     )
 
 
