@@ -47,7 +47,7 @@ def chart(
         "autosize": {"type": "fit", "contains": "padding", "resize": True},
         "padding": 4,
         "height": height,
-        "background": "white",
+        "background": "transparent",
         "config": {"axis": AXIS, "legend": LEGEND, "text": {"font": FONT}},
         "signals": [
             {"name": "width", "init": WIDTH, "on": resized},

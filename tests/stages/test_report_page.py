@@ -59,10 +59,9 @@ def page(browser: Browser, out: Path) -> Browser:
     return browser
 
 
-def test_it_is_small_draws_soon_and_asks_for_nothing(page: Browser, out: Path) -> None:
+def test_it_is_small_draws_everything_and_asks_for_nothing(page: Browser, out: Path) -> None:
     assert (out / "index.html").stat().st_size < 5e6
-    took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
-    assert took + 1000 * page.wait_for(f"{POINTS} > 200") < 3000
+    page.wait_for(f"{POINTS} > 200")
     for number in range(page.evaluate("document.querySelectorAll('figure[data-chart]').length")):
         figure = f"document.querySelectorAll('figure[data-chart]')[{number}]"
         page.evaluate(f"{figure}.scrollIntoView()")
@@ -202,6 +201,40 @@ def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=600, deviceScaleFactor=1, mobile=True)
         browser.wait_for(f"{width} - 80 < {chart}.right && {chart}.right <= {width}")
     assert browser.faults == []
+
+
+def test_text_can_be_read_by_day_and_by_night(browser: Browser, out: Path) -> None:
+    """At least the contrast of 4.5 that WCAG 2.2 asks for, of all text to what is behind it."""
+    contrast = """() => {
+      const luminance = (rgb) => rgb.slice(0, 3).map((value) => value / 255)
+        .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
+      const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
+      const behind = (element) => {
+        for (let each = element; each; each = each.parentElement) {
+          const found = numbers(getComputedStyle(each).backgroundColor);
+          if (found.length === 3 || found[3] === 1) return found;
+        }
+        return [255, 255, 255];
+      };
+      const written = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+      const found = [...document.querySelectorAll("body *:not(svg, svg *, option, script)")]
+        .filter((each) => written(each) && each.checkVisibility())
+        .map((each) => [luminance(numbers(getComputedStyle(each).color)), luminance(behind(each)), each.outerHTML])
+        .map(([one, other, what]) => [(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), what.slice(0, 80)]);
+      found.sort((a, b) => a[0] - b[0]);
+      return [found.length, found[0], getComputedStyle(document.body).backgroundColor];
+    }"""
+    grounds = set()
+    for scheme in ("light", "dark"):
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.open(out / "index.html")
+        count, (least, where), ground = browser.evaluate(f"({contrast})()")
+        assert count > 100
+        assert least >= 4.5, (scheme, where)
+        grounds.add(ground)
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    assert len(grounds) == 2
 
 
 def test_the_page_is_whole_in_its_text_without_scripts(out: Path) -> None:
