@@ -387,6 +387,8 @@ class Select(Section):
     min_rank1: Annotated[float, Range(gt=0, le=100)] | None = None
     max_energy: Annotated[str, _limit("J|mJ|uJ")] | None = None
     max_size: Annotated[str, _limit("GB|MB|kB|B|GiB|MiB|KiB")] | None = None
+    people: Positive | None = None
+    fps: Rate | None = None
 
 
 class Threads(Section):

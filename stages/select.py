@@ -1,6 +1,7 @@
 """Name the best variant within limits, and say why the others lost; or the nearest miss, and which limits stand in its way.
 
     python -m stages.select --device local --max-latency 5ms --min-rank1 90 --max-energy 10mJ --max-size 5MB
+    python -m stages.select --device board --people 40 --fps 25
 
 The best is the most accurate that keeps all limits; where a least rank-1 is the only limit, the fastest. Limits that are not
 given here are those of the section `select` of params.yaml. The exit status is 1 if no variant keeps all limits.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -32,6 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
     parser.add_argument("--max-energy", type=_amount("max_energy"), help="of an inference: 10mJ, 0.5J")
     parser.add_argument("--max-size", type=_amount("max_size"), help="of the engine: 5MB, 800kB, 2MiB")
+    parser.add_argument("--people", type=_positive, help="that the device must serve at once: 40")
+    parser.add_argument("--fps", type=_positive, help="inferences a second of each of them; default: the model's own need")
 
 
 def _amount(limit: str) -> Callable[[str], float]:
@@ -42,6 +46,16 @@ def _amount(limit: str) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(io.number(text.strip()))
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
+    return value
 
 
 def _rank1(text: str) -> float:
@@ -68,7 +82,7 @@ def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, 
         )
         raise io.StageError(f"{fault}: {known}")
     limits = selecting.limits(settings.select)
-    keys = (*UNITS, "min_rank1")
+    keys = (*UNITS, "min_rank1", "people", "fps")
     limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
     rows = [row for row in load(given.records, settings) if row.device == device]
     return selecting.choose(rows, limits), limits
@@ -77,15 +91,15 @@ def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, 
 def as_json(choice: Choice, limits: Limits) -> dict[str, Any]:
     """What --json prints: `variant` (null if none keeps all limits), `reasons`, `nearest_miss`, `blocking` and `limits`."""
     return {
-        "variant": _figures(choice.best),
+        "variant": _figures(choice.best, limits),
         "reasons": choice.reasons,
-        "nearest_miss": _figures(choice.nearest),
+        "nearest_miss": _figures(choice.nearest, limits),
         "blocking": choice.blocking,
         "limits": asdict(limits),
     }
 
 
-def _figures(row: Row | None) -> dict[str, Any] | None:
+def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
@@ -96,6 +110,7 @@ def _figures(row: Row | None) -> dict[str, Any] | None:
         "ms_per_video_second": row.get("ms_per_video_second"),
         "energy_mj_per_inference": row.get("energy_mj_per_inference"),
         "engine_bytes": row.get("size", "engine_bytes"),
+        "people": selecting.served(row, within.fps),
         "evidence": row.get("evidence"),
         "data": row.get("data"),
     }
@@ -104,13 +119,17 @@ def _figures(row: Row | None) -> dict[str, Any] | None:
 def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     """The choice for a terminal."""
     named = [
-        f"{key.replace('_', ' ')} {selecting.MEASURES[key].text(value)}" for key, value in asdict(limits).items() if value
+        f"{key.replace('_', ' ')} {measure.text(value)}"
+        for key, measure in selecting.measures(limits).items()
+        if (value := getattr(limits, key))
     ]
+    if limits.people and limits.fps:
+        named[-1] += f" at {limits.fps:g} inferences a second each"
     lines = [f"limits: {', '.join(named) or 'none'}"]
     if choice.best:
-        lines += [f"best: {_line(choice.best)}"]
+        lines += [f"best: {_line(choice.best, limits)}"]
     elif choice.nearest:
-        lines += ["no variant keeps all limits", f"nearest: {_line(choice.nearest)}"]
+        lines += ["no variant keeps all limits", f"nearest: {_line(choice.nearest, limits)}"]
         lines += [f"  in its way: {reason}" for reason in choice.blocking]
     else:
         lines += ["no variant has a valid measurement"]
@@ -121,13 +140,15 @@ def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     return "\n".join(lines)
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, within: Limits) -> str:
+    people = f", serves {selecting.served(row, within.fps)} people" if within.people else ""
     energy = row.get("energy_mj_per_inference")
+    evidence = f"{words.data([row])}, {words.EVIDENCE[row.get('evidence')]}"
     return (
         f"{row.name} on {row.device}: rank-1 {words.percent(row.get('accuracy', 'rank1_mean'))} %, "
         f"{words.significant(row.get('latency_ms', 'p50'))} ms, "
         f"{'energy unknown' if energy is None else f'{words.significant(energy)} mJ'}, "
-        f"{words.mega(row.get('size', 'engine_bytes'))} MB ({words.data([row])}, {words.EVIDENCE[row.get('evidence')]})"
+        f"{words.mega(row.get('size', 'engine_bytes'))} MB{people} ({evidence})"
     )
 
 

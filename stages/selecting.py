@@ -28,33 +28,60 @@ class Limits:
         min_rank1: mean rank-1, %.
         max_energy: energy of an inference, mJ.
         max_size: size of the engine, bytes.
+        people: that the device must serve at once.
+        fps: inferences a second that each of them needs; None: those that the model takes for a second of video.
     """
 
     max_latency: float | None = None
     min_rank1: float | None = None
     max_energy: float | None = None
     max_size: float | None = None
+    people: float | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a limit is about: its name, how to read it in a record, and how to write it."""
+    """What a limit is about: its name, how to read it in a record, and how to write it.
+
+    ``least``: the limit is the least value, not the greatest.
+    """
 
     name: str
     of: Callable[[Row], Any]
     unit: str
     scale: float = 1.0
+    least: bool = False
 
     def text(self, value: float) -> str:
-        return f"{value / self.scale:.4g} {self.unit}"
+        return f"{value / self.scale:.4g} {self.unit}".rstrip()
+
+
+def served(row: Row, fps: float | None) -> int | None:
+    """How many people a device serves at once with a variant, by the fastest batch that was measured; None if unknown.
+
+    Args:
+        row: the variant.
+        fps: inferences a second of each; None: those that the model takes for a second of video.
+    """
+    rates = [row.get("throughput_per_s"), *(row.most_at_once or ())[:1]]
+    most = max((rate for rate in rates if rate is not None), default=None)
+    each = fps or row.get("signature", "inferences_per_video_second")
+    return None if most is None or not each else math.floor(most / each)
 
 
 MEASURES = {
     "max_latency": Measure("latency", lambda row: row.get("latency_ms", "p50"), "ms"),
-    "min_rank1": Measure("mean rank-1", lambda row: row.get("accuracy", "rank1_mean"), "%"),
+    "min_rank1": Measure("mean rank-1", lambda row: row.get("accuracy", "rank1_mean"), "%", least=True),
     "max_energy": Measure("energy", lambda row: row.get("energy_mj_per_inference"), "mJ"),
     "max_size": Measure("size", lambda row: row.get("size", "engine_bytes"), "MB", 1e6),
 }
+
+
+def measures(within: Limits) -> dict[str, Measure]:
+    """What each limit is about; how many people are served depends on what each of them needs."""
+    people = Measure("people served", lambda row: served(row, within.fps), "", least=True)
+    return {**MEASURES, "people": people}
 
 
 @dataclass(frozen=True)
@@ -104,7 +131,7 @@ def limits(settings: Select) -> Limits:
                 found[limit] = amount(limit, text)
             except ValueError as error:
                 raise StageError(f"params.yaml: select.{limit} = {error}") from None
-    return Limits(min_rank1=settings.min_rank1, **found)
+    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, **found)
 
 
 def choose(rows: Sequence[Row], within: Limits) -> Choice:
@@ -115,7 +142,7 @@ def choose(rows: Sequence[Row], within: Limits) -> Choice:
     speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
     faults = {row.key: _faults(row, within) for row in rows}
-    by_time = within.min_rank1 is not None and within == Limits(min_rank1=within.min_rank1)
+    by_time = within.min_rank1 is not None and within == Limits(min_rank1=within.min_rank1, fps=within.fps)
     measured = [row for row in rows if _measured(row)]
     fitting = sorted((row for row in measured if not faults[row.key]), key=lambda row: _order(row, by_time))
     missing = sorted(
@@ -137,19 +164,21 @@ def _faults(row: Row, within: Limits) -> list[str]:
     """Why a variant cannot be chosen; empty if it can."""
     if not _measured(row):
         return [f"{row.verdict}: {reason}" for reason in row.reasons] or [f"{row.verdict}, but without time or rank-1"]
-    return [text for limit in MEASURES if (text := _broken(row, limit, within))]
+    return [text for limit in measures(within) if (text := _broken(row, limit, within))]
 
 
 def _broken(row: Row, limit: str, within: Limits) -> str | None:
     """How a measured variant breaks a limit; None if it keeps it."""
-    bound, measure = getattr(within, limit), MEASURES[limit]
+    bound, measure = getattr(within, limit), measures(within)[limit]
     if bound is None:
         return None
     value = measure.of(row)
     if value is None or not math.isfinite(value):
         why = f" ({row.get('energy_reason')})" if limit == "max_energy" and row.get("energy_reason") else ""
-        return f"{measure.name} unknown{why}, and at most {measure.text(bound)} is asked for"
-    if limit == "min_rank1":
+        return (
+            f"{measure.name} unknown{why}, and at {'least' if measure.least else 'most'} {measure.text(bound)} is asked for"
+        )
+    if measure.least:
         return f"{measure.name} {measure.text(value)} is below {measure.text(bound)}" if value < bound else None
     return f"{measure.name} {measure.text(value)} is above {measure.text(bound)}" if value > bound else None
 
@@ -185,11 +214,11 @@ def _worse(row: Row, best: Row, by_time: bool) -> str:
 def _excess(row: Row, within: Limits) -> float:
     """The greatest share by which a limit is broken; infinite where the figure is unknown."""
     worst = 0.0
-    for limit, measure in MEASURES.items():
+    for limit, measure in measures(within).items():
         bound = getattr(within, limit)
         if bound is not None:
             value = measure.of(row)
             if value is None or not math.isfinite(value):
                 return math.inf
-            worst = max(worst, ((bound - value) if limit == "min_rank1" else (value - bound)) / bound)
+            worst = max(worst, ((bound - value) if measure.least else (value - bound)) / bound)
     return worst
