@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+import scheduling
 import snakemake_lock
 from command_line import runs_jobs
 from dvc_stages import Pipeline, PipelineError, read_yaml
@@ -107,6 +108,17 @@ def resources_of(stage):
     return taken
 
 
+def priority_of(stage):
+    def of(wildcards):
+        if "device" in stage.axes and wildcards["device"] not in on_this_machine:
+            # No board is kept waiting: it does one job at a time, which needs hardly any of a core here.
+            return 1000
+        # The longest way to the end comes first, and last what is measured here, which takes all cores.
+        return pipeline.height(stage.address(wildcards))
+
+    return of
+
+
 wildcard_constraints:
     # Names may hold dots and dashes, numbers may be fractions; none holds a slash.
     device=r"[^/]+",
@@ -114,6 +126,10 @@ wildcard_constraints:
     modality=r"[^/]+",
     percentile=r"[0-9.]+",
     precision=r"[a-z0-9]+",
+
+
+onstart:
+    scheduling.lift_default_limit(workflow.scheduler)
 
 
 rule all:
@@ -132,8 +148,7 @@ for stage in pipeline.stages.values():
             [out if Path(out).suffix else directory(out) for out in stage.outs],
         log:
             stage.log(),
-        # Measuring here takes all cores, so it waits until they have nothing else to do.
-        priority: -1 if stage.name == "benchmark" else 0
+        priority: priority_of(stage)
         localrule: stage.name in HERE
         threads: threads_of(stage.name)
         resources:

@@ -334,8 +334,11 @@ class Train(Section):
 
 
 class Export(Section):
+    """``max_batch``: so many sequences at once at most; 1 fixes the batch axis."""
+
     opset: Annotated[int, Range(ge=11, le=20)]
     dynamic_frames: bool
+    max_batch: Positive
 
 
 class Quantize(Section):
@@ -344,11 +347,15 @@ class Quantize(Section):
     activations: Literal["uint8", "int8"]
     weight_bits: Literal[7, 8]
     per_channel: bool
+    max_error: Annotated[float, Range(gt=0, le=1)] | None = None
 
 
 class Benchmark(Section):
+    """``batch``: of what is measured in full; ``sweep``: batches that are timed as well, in less detail."""
+
     session: Natural
     batch: Positive
+    sweep: list[Positive]
     threads: Positive
     warmup_s: Annotated[float, Range(ge=0)]
     duration_s: Rate
@@ -484,12 +491,15 @@ def _faults(params: Params) -> Any:
         "precisions": params.precisions,
         "prune.percentiles": params.prune.percentiles,
     }
-    for key, values in lists.items():
-        if not values:
-            yield f"{key} = []: must not be empty"
+    yield from (f"{key} = []: must not be empty" for key, values in lists.items() if not values)
+    for key, values in {**lists, "benchmark.sweep": params.benchmark.sweep}.items():
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield f"{key}[{index}] = {value}: is listed twice"
+    batches = {f"benchmark.sweep[{index}]": batch for index, batch in enumerate(params.benchmark.sweep)}
+    for key, batch in {"benchmark.batch": params.benchmark.batch, **batches}.items():
+        if batch > params.export.max_batch:
+            yield f"{key} = {batch}: must be at most {params.export.max_batch}, which export.max_batch is"
     if params.dataset not in params.datasets:
         yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
     for index, modality in enumerate(params.modalities):

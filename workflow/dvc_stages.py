@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -110,6 +110,7 @@ class Pipeline:
 
     stages: dict[str, Stage]
     _producers: dict[str, str] = field(init=False)
+    _heights: dict[str, int] = field(init=False, default_factory=dict)
 
     @classmethod
     def read(cls, dvc_yaml: Path | str, params: Mapping[str, Any]) -> Pipeline:
@@ -135,8 +136,14 @@ class Pipeline:
         Files that no job makes, such as code, are left to DVC.
         """
         for dep in self.stages[name].deps:
-            path = dep.format(**item)
-            yield from [out for out in self._producers if out == path or out.startswith(f"{path}/")]
+            yield from self._outs_in.get(dep.format(**item), [])
+
+    def height(self, address: str) -> int:
+        """How many jobs must follow one another once a job is done."""
+        if address not in self._heights:
+            readers = self._readers.get(address, [])
+            self._heights[address] = max((1 + self.height(reader) for reader in readers), default=0)
+        return self._heights[address]
 
     def needed(self, words: Collection[str]) -> set[str]:
         """Addresses of the jobs that a command line asks for, and of all jobs before them.
@@ -160,6 +167,15 @@ class Pipeline:
             PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
         """
         return _reached(_dvc_status(restoring, log), self._readers)
+
+    @cached_property
+    def _outs_in(self) -> dict[str, list[str]]:
+        """By the path of an output, or of a folder around it, all outputs there."""
+        found: dict[str, list[str]] = {}
+        for out in self._producers:
+            for path in (out, *map(str, PurePosixPath(out).parents)):
+                found.setdefault(path, []).append(out)
+        return found
 
     @cached_property
     def _readers(self) -> dict[str, list[str]]:

@@ -89,6 +89,20 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
         assert float(row["rank1_mean"]) == record["accuracy"]["rank1_mean"]
 
 
+def test_how_fast_other_batches_are_is_told(world: World) -> None:
+    sweep = [
+        {"batch": 1, "latency_ms": 4.0, "inferences_per_s": 250.0, "cov": 0.1, "queries": 9, "reason": None},
+        {"batch": 4, "latency_ms": 8.0, "inferences_per_s": 500.0, "cov": 0.1, "queries": 9, "reason": None},
+        {"batch": 8, "latency_ms": None, "inferences_per_s": None, "cov": None, "queries": 0, "reason": "out of memory"},
+    ]
+    edit(world, 50, sweep=sweep)
+    out = write(world)
+    [row] = [row for row in csv.DictReader((out / "variants.csv").open()) if row["percentile"] == "50"]
+    assert (row["most_per_s"], row["most_per_s_batch"]) == ("500.0", "4")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "batch 1: 4.00 ms, 250 inferences/s; batch 4: 8.00 ms, 500 inferences/s; batch 8: out of memory" in page
+
+
 def test_data_and_evidence_are_told_everywhere(world: World) -> None:
     out = write(world)
     for name in ("index.html", "pareto.txt"):

@@ -50,7 +50,7 @@ class Run:
         self.process = subprocess.Popen(
             command,
             cwd=toy.where,
-            env=environment() | {"GAITPRESS_TOY_SLEEP": str(TRAINING_S)},
+            env=environment() | {"GAITPRESS_TOY_SLEEP": f"{TRAINING_S} train"},
             start_new_session=True,
             stdout=self._log,
             stderr=subprocess.STDOUT,

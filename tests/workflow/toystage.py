@@ -1,7 +1,8 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
 A file ``fail/<address>`` makes the stage of that address fail in the middle of writing. GAITPRESS_TOY_SLEEP is how many
-seconds the stages take that need one core. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
+seconds a stage takes, and the names of the stages that do may follow: ``4 train``. What each stage needed of the processor
+itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
@@ -15,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-
-ONE_CORE = ("train", "prune", "finetune", "export", "quantize", "build")
 
 
 def contents(path: Path) -> list[str]:
@@ -76,8 +75,9 @@ def main() -> None:
     if Path("fail", options.address).exists():
         write(options.outs, "half of it")
         sys.exit(f"error: {options.address} was told to fail")
-    if options.address.startswith(ONE_CORE):
-        time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
+    seconds, *slow = os.environ.get("GAITPRESS_TOY_SLEEP", "0").split()
+    if not slow or options.address.partition("@")[0] in slow:
+        time.sleep(float(seconds))
     made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
     write(options.outs, made)
     with Path("cpu.txt").open("a") as used:
