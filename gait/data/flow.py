@@ -7,7 +7,6 @@ The flow of full-resolution frames is computed between consecutive frames, kept 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -36,10 +35,11 @@ def dense_flow(frames: Sequence[np.ndarray], method: str) -> list[np.ndarray]:
     new: Any = None
     if method == "dis":
         estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        flows = (estimator.calc(before, after, new) for before, after in pairwise(frames))
+        flows = (estimator.calc(before, after, new) for before, after in zip(frames, frames[1:]))
     else:
         flows = (
-            cv2.calcOpticalFlowFarneback(before, after, new, 0.5, 3, 15, 3, 5, 1.2, 0) for before, after in pairwise(frames)
+            cv2.calcOpticalFlowFarneback(before, after, new, 0.5, 3, 15, 3, 5, 1.2, 0)
+            for before, after in zip(frames, frames[1:])
         )
     most = np.iinfo(np.int16).max  # on both sides, so that a mirror image can change the sign
     return [np.clip(np.rint(flow * STORED_PER_PX), -most, most).astype(np.int16) for flow in flows]

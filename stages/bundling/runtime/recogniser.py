@@ -19,7 +19,6 @@ import numpy as np
 from gaitpress_runtime import flow, inputs, silhouettes
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
-Network = Callable[[np.ndarray], np.ndarray]  # signatures, float32 [n, parts, channels], of inputs
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,12 @@ class Recogniser:
     """The network and how its inputs are made; see :meth:`open`.
 
     Attributes:
-        network: what runs it.
+        network: signatures, float32 [n, parts, channels], of its inputs.
         preprocessing: how silhouettes are aligned or optical flow is computed.
         shape: of the network's input, such as [1, "frames", 64, 44].
     """
 
-    network: Network
+    network: Callable[[np.ndarray], np.ndarray]
     preprocessing: dict[str, Any]
     shape: list[int | str]
 
@@ -102,7 +101,7 @@ class Recogniser:
             yield prepared[None, np.arange(start, start + frames) % len(prepared)]
 
 
-def _onnx(file: Path, threads: int, built_by: str | None = None) -> Network:
+def _onnx(file: Path, threads: int, built_by: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """A network in ONNX Runtime, or an engine that a version of it built, which is optimised already."""
     try:
         import onnxruntime
@@ -124,7 +123,7 @@ def _onnx(file: Path, threads: int, built_by: str | None = None) -> Network:
     return run
 
 
-def _tensorrt(file: Path, version: str) -> Network:
+def _tensorrt(file: Path, version: str) -> Callable[[np.ndarray], np.ndarray]:
     """An engine in TensorRT's Python bindings."""
     from gaitpress_runtime import bindings
 
