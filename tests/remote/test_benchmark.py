@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote import benchmark
@@ -8,6 +8,7 @@ from remote import benchmark
 TIMES = st.lists(st.lists(st.floats(0.01, 1e3), min_size=2, max_size=40), min_size=1, max_size=4)
 
 
+@settings(max_examples=30)
 @given(TIMES)
 def test_the_statistics_are_those_of_all_queries_together(repeats: list[list[float]]) -> None:
     found = benchmark.latency(repeats)

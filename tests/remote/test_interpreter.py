@@ -91,6 +91,7 @@ def test_a_device_without_any_python_is_told(servers: Callable[..., Server], too
         interpreter.suitable(link)
 
 
+@pytest.mark.slow
 def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
     servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote import inventory
@@ -108,6 +108,7 @@ def test_a_device_is_taken_out_and_the_comments_of_the_others_stay(tmp_path: Pat
         inventory.remove(path, "local")
 
 
+@settings(max_examples=30)
 @given(st.permutations(["a", "b", "c", "d"]), st.integers(0, 3), st.booleans())
 def test_whatever_is_taken_out_the_others_stay_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], gone: int, short: bool

