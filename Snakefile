@@ -156,5 +156,5 @@ for stage in pipeline.stages.values():
         params:
             address=lambda wildcards, stage=stage: stage.address(wildcards),
         shell:
-            "python -m workflow.run_stage {params.address:q} > {log:q} 2>&1"
+            'python -m workflow.run_stage {params.address:q} --on "$(uname -n)" > {log:q} 2>&1'
             " || {{ tail -n 25 {log:q} >&2; exit 1; }}"

@@ -4,11 +4,15 @@ DVC decides what to do, does it and keeps its books, by the same code. What is s
 writing the entries of all other stages in dvc.lock, which are seconds in each of a hundred jobs.
 
     python -m workflow.run_stage train@gaitset
+    python -m workflow.run_stage train@gaitset --on "$(uname -n)"
+
+DVC's list of locks has the arguments of each process. With --on it tells the nodes of a cluster, which share the list, whose
+process that is.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -70,8 +74,10 @@ def _loaded(repo: Repo, address: str) -> PipelineStage:
 
 
 def main() -> None:
-    (address,) = sys.argv[1:]
-    run(address)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", help="as `dvc repro` takes it")
+    parser.add_argument("--on", metavar="NODE", help="the name of this computer")
+    run(parser.parse_args().address)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``, mended after a process was killed.
 
 DVC itself drops the entries of processes that are no more. What it cannot read it refuses, and a process that has the number
-of one that was killed, as happens after a restart, it takes for that one.
+of one that was killed, as happens after a restart, it takes for that one. Of processes on other nodes of a cluster nobody
+here can tell; their entries stay, for a process that does not find its own at its end fails.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,13 @@ def _mended(path: Path) -> dict[str, Any] | None:
 
 def _is_its(entry: dict[str, Any]) -> bool:
     """Whether the process with an entry's number is the one that wrote it, as far as its arguments tell."""
+    arguments = entry["cmd"].split()[1:]
+    if arguments[-2:-1] == ["--on"] and arguments[-1] != platform.node():
+        return True
     try:
         running = psutil.Process(entry["pid"]).cmdline()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
-    arguments = entry["cmd"].split()[1:]
     return " ".join(running).split()[-len(arguments) :] == arguments if arguments else True
