@@ -77,7 +77,7 @@ def test_a_board_that_reboots_while_it_is_measured_loses_nothing(tmp_path: Path,
         jetson.fault = "reboot"
         with pytest.raises(LinkLost):
             runtime.benchmark(engine, EXAMPLE, SETTINGS)
-    for _ in range(100):
+    for _ in range(300):
         if (jetson.mode, jetson.locked) == (1, False):
             break
         time.sleep(0.1)
