@@ -8,6 +8,8 @@ writing the entries of all other stages in dvc.lock, which are seconds in each o
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -71,6 +73,9 @@ def _loaded(repo: Repo, address: str) -> PipelineStage:
 
 def main() -> None:
     (address,) = sys.argv[1:]
+    # Should this process be killed, the stage ends too, for it is told of the end of its parent. That must not be a shell
+    # that goes on: bash puts the stage in its own place, others stay.
+    os.environ["SHELL"] = shutil.which("bash") or os.environ.get("SHELL", "")
     run(address)
 
 
