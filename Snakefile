@@ -1,5 +1,6 @@
 # The DAG of dvc.yaml, run in parallel or on a cluster: `snakemake --cores 8 all`.
 # Every stage of dvc.yaml becomes one rule; each job lets DVC run that stage if, and only if, its content is out of date.
+import os
 import re
 import sys
 import time
@@ -45,9 +46,23 @@ def resource_of(device):
     return "device_" + re.sub(r"\W", "_", device)
 
 
+# Jobs of a cluster are limited in number, and not by cores.
+on_cluster = workflow.resource_settings.nodes is not None
+
 # A device does one job at a time, whatever the number of cores here.
 for device in params["devices"]:
     workflow.global_resources.setdefault(resource_of(device), 1)
+
+# Nor do two jobs share the GPUs of this machine, if there are any; those of a cluster are its scheduler's business.
+if workflow.is_main_process and not on_cluster:
+    has_gpu = any(Path("/proc/driver/nvidia/gpus").glob("*"))
+    workflow.global_resources.setdefault("gpu", int(has_gpu))
+
+# Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
+HERE = {"probe", "build", "benchmark", "report", "track"}
+# --cores says nothing there, so their threads are counted apart.
+if on_cluster:
+    workflow.global_resources.setdefault("cores_here", os.cpu_count())
 
 
 def inputs(name):
@@ -68,16 +83,35 @@ def outputs(stage):
     return made
 
 
+def processes_of(name):
+    """How many processes of a stage work together, each with its threads and GPUs."""
+    return params["train"]["processes"] if name in ("train", "finetune") else 1
+
+
 def threads_of(name):
     def of(wildcards):
         # Nothing else may run while this machine itself is being measured.
         if name == "benchmark" and wildcards.device in on_this_machine:
-            return workflow.cores
-        processes = params.get("train", {}).get("processes", 1)
-        together = processes if name in ("train", "finetune") else 1
-        return params["threads"].get(name, 1) * together
+            return workflow.resource_settings.cores or os.cpu_count()
+        return params["threads"].get(name, 1) * processes_of(name)
 
     return of
+
+
+def resources_of(stage):
+    """What a job takes beside its threads: memory, time and GPUs as params.yaml has them, and its device."""
+    declared = params.get("resources", {}).get(stage.name, {})
+    taken = {name: value for name, value in declared.items() if value is not None}
+    if "gpu" in taken:
+        taken["gpu"] *= processes_of(stage.name)
+    if stage.name in HERE and on_cluster:
+        taken["cores_here"] = threads_of(stage.name)
+    if "device" in stage.axes:
+        for device in params["devices"]:
+            taken[resource_of(device)] = lambda wildcards, device=device: int(
+                wildcards.device == device
+            )
+    return taken
 
 
 def priority_of(stage):
@@ -89,17 +123,6 @@ def priority_of(stage):
         return pipeline.height(stage.address(wildcards))
 
     return of
-
-
-def devices_of(stage):
-    if "device" not in stage.axes:
-        return {}
-    return {
-        resource_of(device): lambda wildcards, device=device: int(
-            wildcards.device == device
-        )
-        for device in params["devices"]
-    }
 
 
 wildcard_constraints:
@@ -132,9 +155,10 @@ for stage in pipeline.stages.values():
         log:
             stage.log(),
         priority: priority_of(stage)
+        localrule: stage.name in HERE
         threads: threads_of(stage.name)
         resources:
-            **devices_of(stage),
+            **resources_of(stage),
         params:
             address=lambda wildcards, stage=stage: stage.address(wildcards),
         shell:

@@ -22,7 +22,8 @@ def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     Args:
         model: maps one tensor to one tensor.
         path: the .onnx file to write.
-        shape: of the input; axes given by a name are dynamic, such as [1, "frames", 64, 44].
+        shape: of the input; axes given by a name are dynamic, such as ["batch", "frames", 64, 44]. The first one's is
+            the output's first one too.
         opset: ONNX operator set.
 
     Raises:
@@ -33,6 +34,7 @@ def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     # Tracing bakes in what it sees, so dynamic axes are traced at a size that no layer has by chance.
     example = torch.rand([3 if isinstance(axis, str) else axis for axis in shape])
     dynamic = {INPUT: {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}}
+    dynamic[OUTPUT] = {axis: name for axis, name in dynamic[INPUT].items() if axis == 0}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor at every call
@@ -45,13 +47,13 @@ def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     _simplify(path)
 
 
-def export_keras(model: Any, path: Path, shape: Sequence[int], opset: int) -> None:
+def export_keras(model: Any, path: Path, shape: Sequence[int | str], opset: int) -> None:
     """Write a Keras model (TensorFlow backend) as ONNX; the transposes of a channels-first input are folded away.
 
     Args:
         model: maps one input to one output.
         path: the .onnx file to write.
-        shape: of the input, all axes fixed.
+        shape: of the input, such as ["batch", 50, 60, 60]; only the first axis may be dynamic.
         opset: ONNX operator set.
 
     Raises:
@@ -63,7 +65,9 @@ def export_keras(model: Any, path: Path, shape: Sequence[int], opset: int) -> No
     for noisy in ("tf2onnx", "tensorflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name=INPUT)])
+    sizes = [None if isinstance(axis, str) else axis for axis in shape]
+
+    @tf.function(input_signature=[tf.TensorSpec(sizes, tf.float32, name=INPUT)])
     def forward(inputs: Any) -> Any:
         return tf.identity(model(inputs, training=False), name=OUTPUT)
 
@@ -73,6 +77,9 @@ def export_keras(model: Any, path: Path, shape: Sequence[int], opset: int) -> No
         raise CompressionError(f"the model cannot be exported with opset {opset}: {error}") from None
     _rename(proto.graph.input[0].name, INPUT, proto)
     _rename(proto.graph.output[0].name, OUTPUT, proto)
+    if isinstance(shape[0], str):
+        for value in (proto.graph.input[0], proto.graph.output[0]):
+            value.type.tensor_type.shape.dim[0].dim_param = shape[0]
     save(proto, path)
     _simplify(path)
 
@@ -143,6 +150,26 @@ def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray])
     """Greatest absolute difference over all outputs, relative to the greatest absolute expected value."""
     greatest = max(float(np.abs(one).max()) for one in expected)
     return max(float(np.abs(one - other).max()) for one, other in zip(actual, expected, strict=True)) / max(greatest, 1e-30)
+
+
+def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """How far the outputs of an ONNX file for a batch are from those of each input alone; see :func:`relative_error`.
+
+    Args:
+        path: the ONNX file, with a dynamic batch axis.
+        inputs: arrays of the same shape with a batch axis of 1; together they are the batch.
+        expected: the output of each.
+
+    Raises:
+        CompressionError: it takes no batch.
+    """
+    try:
+        [together] = run(path, [np.concatenate(inputs)])
+    except Exception as error:  # whatever the runtime throws is about the network
+        raise CompressionError(f"it does not run on {len(inputs)} inputs at once: {' '.join(str(error).split())}") from None
+    if len(together) != len(inputs):
+        raise CompressionError(f"it gives {len(together)} outputs for {len(inputs)} inputs at once")
+    return relative_error([output[None] for output in together], expected)
 
 
 def multiply_adds(path: Path, shape: Sequence[int]) -> int:

@@ -1,4 +1,5 @@
-"""The one file that runs on a device: facts, build, run, benchmark and energy of an ONNX Runtime engine.
+"""The one file that runs on a device: facts, build, run, benchmark, energy and batches of an ONNX Runtime
+engine.
 
 It needs Python 3.8, numpy and onnxruntime, runs in a process of its own, takes its arguments by argv and answers with
 JSON on its standard output: the result, or ``{"error": "..."}`` with exit status 1.
@@ -25,6 +26,7 @@ ISA_X86 += ["avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
 ISA_ARM = ["asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2"]
 WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling median, and how far two may differ
 IDLE_S = 1.0
+SWEPT_QUERIES = 5  # of each batch, at least
 
 
 def facts(root=None):
@@ -158,8 +160,10 @@ def benchmark(engine, example, threads, warmup_s, duration_s, queries):
 
 def _query(engine, example, threads):
     session = _session(engine, threads)
-    feed = {session.get_inputs()[0].name: np.load(str(example), allow_pickle=False)}
+    return _timed(session, {session.get_inputs()[0].name: np.load(str(example), allow_pickle=False)})
 
+
+def _timed(session, feed):
     def query():
         start = time.perf_counter()
         session.run(None, feed)
@@ -244,10 +248,29 @@ def _watts(packages, work):
     return spent_uj(readings, [int(_text(counter)) for counter, _ in packages], packages) / 1e6 / seconds, seconds
 
 
-def _for(duration_s, query):
+def sweep(engine, example, threads, duration_s, batches):
+    """Time queries of several batches, ``duration_s`` in all: of each its ``samples_ms`` or, if it fails, its ``error``.
+
+    A query's inputs are the first of ``example``.
+    """
+    session = _session(engine, threads)
+    name, values = session.get_inputs()[0].name, np.load(str(example), allow_pickle=False)
+    answers: list = []
+    for batch in batches:
+        query = _timed(session, {name: np.ascontiguousarray(values[:batch])})
+        try:
+            query()  # takes the memory
+            times = _for(duration_s / len(batches), query, SWEPT_QUERIES)
+            answers.append({"samples_ms": [round(sample, 5) for sample in times]})
+        except Exception as error:  # the other batches may be small enough
+            answers.append({"error": f"{type(error).__name__}: {error}"})
+    return {"batches": answers}
+
+
+def _for(duration_s, query, least=1):
     times: list = []
     end = time.perf_counter() + duration_s
-    while not times or time.perf_counter() < end:
+    while len(times) < least or time.perf_counter() < end:
         times.append(query())
     return times
 
@@ -257,7 +280,7 @@ def main(arguments):
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy"])
+    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "sweep"])
     parser.add_argument("--onnx", type=Path)
     parser.add_argument("--engine", type=Path)
     parser.add_argument("--example", type=Path, help="an .npy file with the input")
@@ -265,6 +288,7 @@ def main(arguments):
     parser.add_argument("--warmup-s", type=float, default=2.0)
     parser.add_argument("--duration-s", type=float, default=10.0)
     parser.add_argument("--queries", type=int, default=1)
+    parser.add_argument("--batches", type=int, nargs="*", default=[])
     given = parser.parse_args(arguments)
     try:
         if given.command == "facts":
@@ -275,6 +299,8 @@ def main(arguments):
             return run(given.engine, given.threads, sys.stdin.buffer, answers)
         elif given.command == "benchmark":
             answer = benchmark(given.engine, given.example, given.threads, given.warmup_s, given.duration_s, given.queries)
+        elif given.command == "sweep":
+            answer = sweep(given.engine, given.example, given.threads, given.duration_s, given.batches)
         else:
             answer = energy(given.engine, given.example, given.threads, given.duration_s)
     except Exception as error:  # Whatever a runtime throws at a network is this network's result.

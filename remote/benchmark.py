@@ -26,6 +26,7 @@ class BenchmarkSettings:
         repeats: number of processes, one after the other.
         max_cov: coefficient of variation above which a measurement counts as unstable.
         session: number of the measuring session; a new one measures again.
+        sweep: other numbers of inferences a query, whose times are told in brief.
     """
 
     batch: int
@@ -36,6 +37,7 @@ class BenchmarkSettings:
     repeats: int
     max_cov: float
     session: int
+    sweep: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Timing:
         protocol: what was done.
         energy: gross_mj and idle_subtracted_mj an inference with their scope, or None.
         energy_reason: why there is no energy figure, or None.
+        sweep: for each batch that was asked for, what :func:`swept` or :func:`not_swept` gives.
     """
 
     latency_ms: Mapping[str, Any]
@@ -62,6 +65,25 @@ class Timing:
     protocol: Mapping[str, Any]
     energy: Mapping[str, Any] | None
     energy_reason: str | None
+    sweep: Sequence[Mapping[str, Any]]
+
+
+def swept(batch: int, samples_ms: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    """What is told of a batch: the median ms of its queries, and inferences a second."""
+    times = np.asarray(samples_ms, np.float64)
+    return {
+        "batch": batch,
+        "latency_ms": _round(np.median(times)),
+        "inferences_per_s": _round(1000 * batch / times.mean()),
+        "cov": _round(times.std() / times.mean()),
+        "queries": len(times),
+        "reason": None,
+    }
+
+
+def not_swept(batch: int, reason: str) -> dict[str, Any]:
+    """The same of a batch that did not run."""
+    return {"batch": batch, **dict.fromkeys(("latency_ms", "inferences_per_s", "cov")), "queries": 0, "reason": reason}
 
 
 def latency(repeats: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -135,6 +157,7 @@ def timing(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     energy: Mapping[str, Any],
+    sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
     protocol: Mapping[str, Any],
 ) -> Timing:
@@ -145,6 +168,7 @@ def timing(
         before: the machine's conditions before the first repeat.
         after: those after the last.
         energy: the agent's answer to the energy run.
+        sweep: what is told of other batches.
         settings: how it was measured.
         protocol: what the runtime adds to the protocol.
     """
@@ -175,12 +199,14 @@ def timing(
             "min_queries": settings.min_queries,
             "max_cov": settings.max_cov,
             "batch": settings.batch,
+            "sweep": list(settings.sweep),
             "threads": settings.threads,
             "session": settings.session,
             **protocol,
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
+        sweep=sweep,
     )
 
 

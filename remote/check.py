@@ -131,7 +131,9 @@ def _packages(link: Transport, device: Device) -> Iterator[Finding]:
         return
     try:
         if "python" in device.options or device.transport == "local":
-            yield Finding("onnxruntime", "ok", f"by {interpreter.interpreter(link, device.options)}")
+            python = interpreter.interpreter(link, device.options)
+            interpreter.try_out(link, python)
+            yield Finding("onnxruntime", "ok", f"by {python}")
         elif interpreter.is_there(link):
             yield Finding("onnxruntime", "ok", f"in {interpreter.environment(link)}")
         else:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from remote.errors import DeviceError, EngineFailed
+from remote.errors import DeviceError, EngineFailed, killed
 from remote.inputs import Group, Sender, groups
 from remote.transport import Finished, Process, Transport
 
@@ -204,6 +204,6 @@ def _failure(answer: dict[str, Any], done: Finished) -> DeviceError:
     if done.code in (-signal.SIGINT, -signal.SIGTERM):
         return DeviceError("the measuring process was ended from outside; nothing was recorded")
     if done.code == -signal.SIGKILL:
-        return EngineFailed("the measuring process was killed (signal 9), most likely because memory ran out")
+        return EngineFailed(killed("the measuring process"))
     said = done.stderr.decode(errors="replace").strip().splitlines()
     return EngineFailed(f"the measuring process ended with status {done.code}: {said[-1] if said else 'it said nothing'}")

@@ -27,3 +27,8 @@ class Unreachable(LinkLost):
 
 class TimedOut(DeviceError):
     """A command took longer on the device than it may; it has been ended."""
+
+
+def killed(what: str) -> str:
+    """What SIGKILL tells that nobody of ours sent."""
+    return f"{what} was killed (signal 9), most likely because memory ran out"

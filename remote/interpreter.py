@@ -41,25 +41,33 @@ def interpreter(link: Transport, options: Mapping[str, Any]) -> str:
 
     Args:
         link: the way to the device.
-        options: its entry's options; ``python`` names an interpreter that has them.
+        options: its entry's options; ``python`` names an interpreter that has them, which is believed: the first script
+            that it runs will show.
 
     Raises:
         DeviceError: there is no fitting Python, or the packages cannot be installed; says what to do.
     """
-    if link.python == sys.executable and "python" not in options:
-        return link.python
     if "python" in options:
-        named = str(options["python"])
-        done = link.run([named, "-c", f"import {', '.join(PACKAGES)}"], repeatable=True)
-        if done.code:
-            raise DeviceError(f"{link.name}: {named} (option python) cannot be used: {_last(done.stderr)}")
-        return named
+        return str(options["python"])
+    if link.python == sys.executable:
+        return link.python
     if not is_there(link):
         place = environment(link)
         about = suitable(link)
         print(f"{link.name}: installing {' and '.join(PACKAGES)} into {place} there; once", file=sys.stderr, flush=True)
         _install(link, about, place)
     return f"{environment(link)}/bin/python"
+
+
+def try_out(link: Transport, python: str) -> None:
+    """Import the packages with a Python of the device.
+
+    Raises:
+        DeviceError: it is not there, or lacks them.
+    """
+    done = link.run([python, "-c", f"import {', '.join(PACKAGES)}"], repeatable=True)
+    if done.code:
+        raise DeviceError(f"{link.name}: {python} cannot be used: {_last(done.stderr)}")
 
 
 def environment(link: Transport) -> str:
@@ -148,8 +156,7 @@ def _install(link: Transport, about: Mapping[str, Any], place: str) -> None:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
     link.run(["rm", "-rf", "--", place])  # of another Python, that is no more
     link.run(["mv", "-T", "-n", "--", partial, place])
-    if link.run([f"{place}/bin/python", "-c", f"import {', '.join(PACKAGES)}"]).code:
-        raise DeviceError(f"{link.name}: the environment {place} there does not work; remove it and try again")
+    try_out(link, f"{place}/bin/python")
 
 
 def _download(name: str, about: Mapping[str, Any], folder: Path, why: str) -> Iterator[Path]:

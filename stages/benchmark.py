@@ -95,7 +95,7 @@ def _measured(
     }
     try:
         runtime.check(where.engine, where.quantized / "model.onnx")
-        example = example_input(store, partition, signature, settings.batch)
+        example = example_input(store, partition, signature, max(settings.batch, *settings.sweep, 1))
         record |= timing_part(runtime.benchmark(where.engine, example, protocol_of(settings)), signature, settings.batch)
         record |= accuracy_part(runtime, where.engine, store, partition, signature, settings.threads)
     except StaleEngine as error:
@@ -114,7 +114,7 @@ def protocol_of(settings: params.Benchmark) -> BenchmarkSettings:
 
 
 def example_input(store: SequenceStore, partition: Partition, signature: dict[str, Any], batch: int) -> np.ndarray:
-    """Real test inputs of the shape that latency is measured at, from probe sequences drawn at random.
+    """So many real test inputs of the shape that latency is measured at, from probe sequences drawn at random.
 
     The same ones for every variant of a model: a runtime may be faster on an easier input.
     """
@@ -142,6 +142,7 @@ def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[s
         "conditions": dict(timing.conditions),
         "protocol": dict(timing.protocol),
         "repeats": list(timing.repeats),
+        "sweep": [dict(each) for each in timing.sweep],
     }
 
 
@@ -165,6 +166,7 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
         "accuracy": None,
         "rank1_by_view": None,
         "repeats": [],
+        "sweep": [],
     }
 
 

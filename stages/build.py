@@ -34,8 +34,9 @@ def build(
     with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
         compatibility.check_file(known, onnx)
-        shape = io.read_json(quantized / "signature.json")["benchmark_shape"]
-        built = runtime.build(onnx, partial, precision, settings.threads.build, shape)
+        signature = io.read_json(quantized / "signature.json")
+        shape = [settings.benchmark.batch, *signature["benchmark_shape"][1:]]
+        built = runtime.build(onnx, partial, precision, settings.threads.build, shape, signature["max_batch"])
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
         numbers = {key: value for key, value in measured.items() if value is not None}
         io.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})

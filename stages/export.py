@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,9 +25,42 @@ SEQUENCES = 16
 def write_onnx(library: ModuleType, model: Any, entry: Model, path: Path, settings: Export) -> list[int | str]:
     """Write the part of a model that is deployed, for inputs as params.yaml asks for them; the shape of these."""
     write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
-    shape = library.input_shape(model, entry, settings.dynamic_frames)
-    write(library.network(model), path, shape, settings.opset)
+    batch: int | str = "batch" if settings.max_batch > 1 else 1
+    shape = [batch, *library.input_shape(model, entry, settings.dynamic_frames)[1:]]
+    with _of_batches(settings):
+        write(library.network(model), path, shape, settings.opset)
     return shape
+
+
+@contextmanager
+def _of_batches(settings: Export) -> Iterator[None]:
+    """Tell, with what goes wrong, what to set for a network that takes one sequence at a time."""
+    try:
+        yield
+    except CompressionError as error:
+        if settings.max_batch == 1:
+            raise
+        remedy = "if the model can take one sequence at a time only, set `max_batch: 1` under `export` in params.yaml"
+        raise CompressionError(f"{error}; {remedy}") from None
+
+
+def batch_error(library: ModuleType, model: Any, onnx: Path, windows: Sequence[np.ndarray], settings: Export) -> float:
+    """How far the signatures of a batch are from the model's of each of its sequences alone.
+
+    Args:
+        library, model, onnx: the model and its file.
+        windows: inputs of one shape.
+        settings: of the export.
+
+    Raises:
+        CompressionError: too far, or the network takes no batch.
+    """
+    batch = list(islice(cycle(windows), min(settings.max_batch, SEQUENCES)))
+    with _of_batches(settings):
+        error = onnx_export.batch_error(onnx, batch, library.outputs(model, batch))
+        if not error <= TOLERANCE:
+            raise CompressionError(f"sequences of a batch change each other's signatures, by {error:.2g} of them")
+    return error
 
 
 def main() -> None:
@@ -51,6 +87,9 @@ def main() -> None:
         error = onnx_export.relative_error(onnx_export.run(onnx, real), expected)
         if not error <= TOLERANCE:
             raise CompressionError(f"{options.model}: the ONNX file differs from the model by {error:.2g} of its output")
+        if settings.export.max_batch > 1:
+            windows = [samples(store, sequence, timed)[0] for sequence in chosen]
+            error = max(error, batch_error(library, model, onnx, windows, settings.export))
         metrics = {
             "params": library.parameters(model),
             "macs": onnx_export.multiply_adds(onnx, timed),
@@ -64,6 +103,7 @@ def main() -> None:
             "input": {"name": onnx_export.INPUT, "shape": shape},
             "output": {"name": onnx_export.OUTPUT, "shape": list(expected[0].shape)},
             "benchmark_shape": timed,
+            "max_batch": settings.export.max_batch,
             "inferences_per_video_second": library.inferences_per_video_second(entry, store),
             "opset": settings.export.opset,
             "params": metrics["params"],

@@ -334,8 +334,11 @@ class Train(Section):
 
 
 class Export(Section):
+    """``max_batch``: so many sequences at once at most; 1 fixes the batch axis."""
+
     opset: Annotated[int, Range(ge=11, le=20)]
     dynamic_frames: bool
+    max_batch: Positive
 
 
 class Quantize(Section):
@@ -344,11 +347,15 @@ class Quantize(Section):
     activations: Literal["uint8", "int8"]
     weight_bits: Literal[7, 8]
     per_channel: bool
+    max_error: Annotated[float, Range(gt=0, le=1)] | None = None
 
 
 class Benchmark(Section):
+    """``batch``: of what is measured in full; ``sweep``: batches that are timed as well, in less detail."""
+
     session: Natural
     batch: Positive
+    sweep: list[Positive]
     threads: Positive
     warmup_s: Annotated[float, Range(ge=0)]
     duration_s: Rate
@@ -392,6 +399,33 @@ class Threads(Section):
     build: Positive
 
 
+class Needs(Section):
+    """What a job may take, beside its threads; the scheduler of a cluster plans with it, and stops what takes more.
+
+    Attributes:
+        mem: memory, such as 8GB.
+        runtime: the longest that it may run, such as 90m or 2d.
+        gpu: GPUs of each of its processes.
+    """
+
+    mem: Annotated[str, _limit("GB|MB|GiB|MiB")] | None = None
+    runtime: Annotated[str, _limit("d|h|m")] | None = None
+    gpu: Natural | None = None
+
+
+class Resources(Section):
+    """By stage, of those that a cluster runs; no result depends on it."""
+
+    dataset: Needs = Needs()
+    preprocess: Needs = Needs()
+    partition: Needs = Needs()
+    train: Needs = Needs()
+    prune: Needs = Needs()
+    finetune: Needs = Needs()
+    export: Needs = Needs()
+    quantize: Needs = Needs()
+
+
 class MLflow(Section):
     tracking_uri: str
     experiment: str
@@ -415,6 +449,7 @@ class Params(Section):
     quantize: Quantize
     benchmark: Benchmark
     threads: Threads
+    resources: Resources = Resources()
     report: Report
     select: Select = Select()
     mlflow: MLflow
@@ -456,12 +491,15 @@ def _faults(params: Params) -> Any:
         "precisions": params.precisions,
         "prune.percentiles": params.prune.percentiles,
     }
-    for key, values in lists.items():
-        if not values:
-            yield f"{key} = []: must not be empty"
+    yield from (f"{key} = []: must not be empty" for key, values in lists.items() if not values)
+    for key, values in {**lists, "benchmark.sweep": params.benchmark.sweep}.items():
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield f"{key}[{index}] = {value}: is listed twice"
+    batches = {f"benchmark.sweep[{index}]": batch for index, batch in enumerate(params.benchmark.sweep)}
+    for key, batch in {"benchmark.batch": params.benchmark.batch, **batches}.items():
+        if batch > params.export.max_batch:
+            yield f"{key} = {batch}: must be at most {params.export.max_batch}, which export.max_batch is"
     if params.dataset not in params.datasets:
         yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
     for index, modality in enumerate(params.modalities):

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from compress import calibration_cache, half_precision, quantization
+from compress import calibration_cache, half_precision, mixed_int8, quantization
 from compress import export as onnx_export
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from gait.evaluation.signatures import samples
 from stages import inputs, io
+from stages.params import Quantize
 
 
 def main() -> None:
@@ -47,8 +49,7 @@ def main() -> None:
             if options.precision == "fp16":
                 metrics = _fp16(options.model, source, target, data)
             else:
-                how = settings.quantize
-                quantization.to_int8(source, target, data, how.method, how.per_channel, how.activations, how.weight_bits)
+                metrics |= _int8(options.model, source, target, data, some, settings.quantize)
                 scales = calibration_cache.activation_scales(source, target)
                 calibration_cache.write(out / "calibration.cache", scales)
             ran = onnx_export.relative_error(onnx_export.run(target, some), onnx_export.run(source, some))
@@ -58,6 +59,21 @@ def main() -> None:
         io.write_json(out / "metrics.json", {"onnx_bytes": size, **metrics})
     error = metrics["signature_error"]
     print(f"{options.model} {options.precision}: {size} bytes, signatures within {error:.2g} of fp32")
+
+
+def _int8(
+    model: str, source: Path, target: Path, data: list[np.ndarray], some: list[np.ndarray], how: Quantize
+) -> dict[str, float]:
+    """Write the int8 file; what to put into metrics.json. Says which layers stay in fp32."""
+    with quantization.calibrated(source, data, how.method, how.per_channel, how.activations, how.weight_bits) as network:
+        floating: list[str] = []
+        if how.max_error is not None:
+            watched = partial(io.progress, total=len(network.layers), label=f"{model} int8: each layer alone in fp32")
+            floating = mixed_int8.floating_layers(network, some, how.max_error, watched)
+        network.write(target, floating)
+    if floating:
+        print(f"{model} int8: {len(floating)} of {len(network.layers)} layers stay in fp32: {', '.join(floating)}")
+    return {"layers_in_fp32": len(floating)}
 
 
 def _fp16(model: str, source: Path, target: Path, data: list[np.ndarray]) -> dict[str, float]:

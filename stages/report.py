@@ -8,13 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages import io, params
-from stages.reporting import page, pareto_plot, staircase_plot, table
+from stages.reporting import latex, page, pareto_plot, staircase_plot, table
 from stages.reporting.records import load
 from stages.reporting.work import Folders
 
 
 def report(records: Path, folders: Folders, out: Path, settings: params.Params) -> str:
-    """Write index.html, pareto and staircase as .png and .svg, pareto.txt, variants.csv and metrics.json into ``out``.
+    """Write index.html, pareto and staircase as .png and .svg, pareto.txt, variants.csv, variants.tex and metrics.json.
+
+    Args:
+        records, folders: what the stages made.
+        out: the folder to write.
+        settings: of the run.
+
 
     Returns:
         The table for a terminal.
@@ -27,6 +33,7 @@ def report(records: Path, folders: Folders, out: Path, settings: params.Params) 
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
         table.write_csv(partial / "variants.csv", rows)
+        (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
         io.write_json(partial / "metrics.json", table.metrics(rows))
     return text
 

@@ -173,6 +173,8 @@ class Cutter:
                 near, _ = self._listener.accept()
                 self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
+                for end in (near, far):  # or each question would wait for an acknowledgement
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._ends += [near, far]
                 allowed = self.after.pop(0) if self.after else None
                 threading.Thread(target=self._copy, args=(near, far, allowed, True), daemon=True).start()

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 FOR_TENSORRT = {
     "export.opset": 13,
     "export.dynamic_frames": False,
+    "export.max_batch": 4,
+    "benchmark.sweep": [1, 4],
     "quantize.activations": "int8",
     "quantize.weight_bits": 8,
 }
@@ -73,6 +75,7 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
         assert found["device"]["board"] == {"nano": nano, "orin-nano": orin}[device].kind.model
         assert found["latency_ms"]["p50"] > 0
         assert found["energy_mj_per_inference"] > 0
+        assert [(each["batch"], each["reason"]) for each in found["sweep"]] == [(1, None), (4, None)]
     # The same network, in fp32, on two boards.
     accuracies = [record(where, device, "fp32")["accuracy"] for device in axes["devices"]]
     assert accuracies[0] == accuracies[1]

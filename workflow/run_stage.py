@@ -21,7 +21,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import loads_yaml
 
-from workflow import lock_file
+from workflow import lock_file, run_cache
 from workflow.repository import as_program, log, opened, params_read_once
 
 POLL_S = 1.0
@@ -49,6 +49,7 @@ def run(address: str) -> None:
 
 def _run(address: str) -> None:
     with opened() as repo, lock_repo(repo), repo.scm_context(), params_read_once():
+        run_cache.mend(repo)
         stage = _loaded(repo, address)
         try:
             changed = stage.reproduce()

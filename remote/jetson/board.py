@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from remote.connection import stream
-from remote.errors import DeviceError, EngineFailed
+from remote.errors import DeviceError, EngineFailed, killed
 from remote.inputs import Sender, groups
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
@@ -210,8 +211,8 @@ class Board:
         except ValueError:
             words = errors.decode(errors="replace").strip().splitlines()
             last = words[-1] if words else "it said nothing"
-            if code == -9:
-                raise EngineFailed("killed by the board (signal 9), most likely because memory ran out") from None
+            if code == -signal.SIGKILL:
+                raise EngineFailed(killed("our program on the board")) from None
             raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}") from None
         return answer
 

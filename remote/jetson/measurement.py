@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from remote import benchmark
 from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
-from remote.errors import EngineFailed
+from remote.errors import EngineFailed, killed
 from remote.jetson.board import Held, State
 from remote.trtexec.exports import ExportError, QueryTimes, parse_times
 from remote.trtexec.log import Log, parse
@@ -81,8 +82,8 @@ def failure(log: Log, code: int, timed_out: bool = False) -> str | None:
         return None
     if log.out_of_memory:
         return log.reason
-    if code == -9:
-        return "trtexec was killed (signal 9), most likely because memory ran out"
+    if code == -signal.SIGKILL:
+        return killed("trtexec")
     if code < 0:
         return f"trtexec crashed (signal {-code})" + (f": {log.reason}" if log.reason else "")
     return log.reason or f"trtexec ended with status {code} and no reason"
@@ -95,6 +96,7 @@ def timing(
     cooled: Mapping[str, Any],
     held: Held,
     energy: Mapping[str, Any],
+    sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
 ) -> Timing:
     """Put a measurement together.
@@ -106,6 +108,7 @@ def timing(
         cooled: the board's answer to waiting until it is cool.
         held: what became of power mode and clocks.
         energy: of an inference, or its reason.
+        sweep: what is told of other batches.
         settings: how it was measured.
     """
     repeats = [run.times.latency.tolist() for run in runs]
@@ -162,6 +165,7 @@ def timing(
             "min_queries": settings.min_queries,
             "max_cov": settings.max_cov,
             "batch": settings.batch,
+            "sweep": list(settings.sweep),
             "session": settings.session,
             "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
             "transfers": "none: latency is computing time on the GPU; with_transfers is a run that copies input and output",
@@ -171,6 +175,7 @@ def timing(
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
+        sweep=sweep,
     )
 
 

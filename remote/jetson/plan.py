@@ -11,7 +11,7 @@ from remote.trtexec.network import Network
 
 WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2
 WITH_DLA = ("7.2", "8.7")  # of Xavier and Orin; the Orin Nano has none
-MOST = 8  # an engine takes up to so many times the size that it is fastest at, along each free axis
+MOST = 8  # an engine takes up to so many times the size that it is fastest at, along each free axis but the batch's
 CALIBRATION = "calibration.cache"  # beside the network, if there is one
 
 
@@ -30,6 +30,7 @@ def plan(
     precision: str,
     options: Mapping[str, Any],
     shape: Sequence[int] | None,
+    max_batch: int = 1,
 ) -> BuildOptions:
     """The options of a build; names of files are those on this computer.
 
@@ -40,6 +41,7 @@ def plan(
         precision: "fp32", "fp16", "int8" or "best".
         options: of the device: ``workspace_mib`` and ``dla_core``.
         shape: of the input that the engine is to be fastest at.
+        max_batch: the largest batch that it has to take, if that axis is free.
 
     Raises:
         Impossible: the board cannot run it, or TensorRT would refuse it or compute nonsense.
@@ -68,11 +70,11 @@ def plan(
         workspace_mib=options.get("workspace_mib"),
         dla_core=dla_core,
         calibration=str(calibration) if precision == "int8" and not network.quantized else None,
-        shapes=_ranges(network, shape),
+        shapes=_ranges(network, shape, max_batch),
     )
 
 
-def _ranges(network: Network, shape: Sequence[int] | None) -> dict[str, Range]:
+def _ranges(network: Network, shape: Sequence[int] | None, max_batch: int) -> dict[str, Range]:
     free = {name: axes for name, axes in network.inputs.items() if None in axes}
     if not free:
         return {}
@@ -80,10 +82,11 @@ def _ranges(network: Network, shape: Sequence[int] | None) -> dict[str, Range]:
     if len(network.inputs) > 1 or shape is None or len(shape) != len(axes):
         raise Impossible("failed", f"the input {name} has free axes {axes}, and no shape is known to make it fastest at")
     best = tuple(axis or wanted for axis, wanted in zip(axes, shape, strict=True))
+    most = [max(max_batch, best[0]), *(MOST * size for size in best[1:])]
     return {
         name: Range(
             tuple(axis or 1 for axis in axes),
             best,
-            tuple(axis or MOST * wanted for axis, wanted in zip(axes, best, strict=True)),
+            tuple(axis or largest for axis, largest in zip(axes, most, strict=True)),
         )
     }

@@ -25,7 +25,13 @@ class Runtime(Protocol):
         ...
 
     def build(
-        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+        self,
+        onnx: Path,
+        out: Path,
+        precision: str,
+        threads: int,
+        shape: Sequence[int] | None = None,
+        max_batch: int = 1,
     ) -> dict[str, Any]:
         """Build an engine into the existing directory ``out``.
 
@@ -36,6 +42,7 @@ class Runtime(Protocol):
             threads: that the build may take.
             shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
                 wants their range.
+            max_batch: the largest batch that the engine has to take, if the network's batch axis is free.
 
         Returns:
             What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
@@ -63,7 +70,12 @@ class Runtime(Protocol):
         ...
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
-        """Measure the engine with ``example`` as the input of every query.
+        """Measure the engine.
+
+        Args:
+            engine: its directory.
+            example: inputs along the first axis; a query's are the first of them, as many as its batch.
+            settings: how to measure.
 
         Raises:
             StaleEngine: as for check.

@@ -43,9 +43,15 @@ class OnnxRuntime:
         return self._facts()
 
     def build(
-        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+        self,
+        onnx: Path,
+        out: Path,
+        precision: str,
+        threads: int,
+        shape: Sequence[int] | None = None,
+        max_batch: int = 1,
     ) -> dict[str, Any]:
-        """See Runtime. Free axes stay free, whatever the ``shape``.
+        """See Runtime. Free axes stay free, whatever the ``shape`` and the largest batch.
 
         The memory layout is part of the optimisation, and quantised networks keep their integer kernels: Q/DQ pairs are
         merged into QLinearConv and its like before the graph is saved.
@@ -92,9 +98,10 @@ class OnnxRuntime:
         """See Runtime."""
         self.check(engine)
         queries = math.ceil(settings.min_queries / settings.repeats)
+        values = np.ascontiguousarray(example, np.float32)
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "example.npy"
-            np.save(file, np.ascontiguousarray(example, np.float32))
+            np.save(file, values[: settings.batch])
             there = self.link.place(engine / ENGINE)
             common = ["--engine", there, "--example", self.link.place(file), "--threads", str(settings.threads)]
             common += ["--duration-s", str(settings.duration_s)]
@@ -106,6 +113,7 @@ class OnnxRuntime:
                 energy = self.agent.call("agent.py", ["energy", *common], settings.threads)
             except EngineFailed as error:
                 raise EngineFailed(_brief(error, there, ENGINE)) from None
+            sweep = self._sweep(there, values, settings, Path(scratch)) if settings.sweep else []
         if "reason" not in energy:
             energy = {**energy, "gross_mj": energy["gross_mj"] / settings.batch}
             energy["idle_subtracted_mj"] /= settings.batch
@@ -113,16 +121,41 @@ class OnnxRuntime:
             "timed": "one call of the runtime after the other, from input array to output array",
             "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
         }
-        return benchmark.timing(repeats, before, after, energy, settings, protocol)
+        return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol)
+
+    def _sweep(self, engine: str, values: np.ndarray, settings: BenchmarkSettings, scratch: Path) -> list[dict[str, Any]]:
+        """What is told of the batches of ``settings.sweep``, which share one process as long as all goes well."""
+        file = scratch / "sweep.npy"
+        np.save(file, values[: max(settings.sweep)])
+        words = ["sweep", "--engine", engine, "--example", self.link.place(file), "--threads", str(settings.threads)]
+        words += ["--duration-s", str(settings.duration_s)]
+
+        def answers(batches: Sequence[int]) -> list[dict[str, Any]]:
+            try:
+                arguments = [*words, "--batches", *map(str, batches)]
+                return list(self.agent.call("agent.py", arguments, settings.threads)["batches"])
+            except EngineFailed as error:
+                if len(batches) == 1:
+                    return [{"error": error}]
+                # One of them ended the process: each by itself, so that the others are told.
+                return [answer for batch in batches for answer in answers([batch])]
+
+        return [
+            benchmark.not_swept(batch, _brief(answer["error"], engine, ENGINE))
+            if "error" in answer
+            else benchmark.swept(batch, answer["samples_ms"])
+            for batch, answer in zip(settings.sweep, answers(settings.sweep), strict=True)
+        ]
 
     def _look(self) -> dict[str, Any]:
         try:
             return self.agent.call("agent.py", ["facts"], repeatable=True)
         except EngineFailed as error:
-            raise DeviceError(f"{self.link.name}: onnxruntime cannot be used: {error}") from None
+            what = f"{self.agent.python} (option python)" if "python" in self.options else "onnxruntime"
+            raise DeviceError(f"{self.link.name}: {what} cannot be used: {error}") from None
 
 
-def _brief(error: Exception, path: str, name: str) -> str:
+def _brief(error: object, path: str, name: str) -> str:
     """A runtime's message in one line of bearable length, with a file's name in place of its path on the device."""
     text = " ".join(str(error).replace(path, name).split())
     return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]} ..."

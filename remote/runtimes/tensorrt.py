@@ -10,14 +10,15 @@ import hashlib
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from remote import engines
-from remote.benchmark import BenchmarkSettings, Timing
+from remote.benchmark import BenchmarkSettings, Timing, not_swept, swept
 from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
@@ -32,6 +33,7 @@ ENGINE = "engine.plan"
 LONGEST_S = 7200.0  # a build takes minutes, on a Nano up to half an hour
 COOL_S = 180.0  # how long a hot board may take to cool down
 POWER_HZ, IDLE_S, ENERGY_S = 20, 2.0, 3.0
+SWEPT_QUERIES = 5  # of each other batch, at least
 
 
 class TensorRT:
@@ -56,7 +58,13 @@ class TensorRT:
         return self._facts()
 
     def build(
-        self, onnx: Path, out: Path, precision: str, threads: int, shape: Sequence[int] | None = None
+        self,
+        onnx: Path,
+        out: Path,
+        precision: str,
+        threads: int,
+        shape: Sequence[int] | None = None,
+        max_batch: int = 1,
     ) -> dict[str, Any]:
         """See Runtime. ``threads`` changes nothing: trtexec takes what it needs."""
         facts = self.facts()
@@ -72,7 +80,7 @@ class TensorRT:
         nothing = {"seconds": None, "sha256": None, "bytes": None}
         try:
             found = network.read(onnx)
-            options = plan(onnx, found, facts, precision, self.options, shape)
+            options = plan(onnx, found, facts, precision, self.options, shape, max_batch)
             described["flags"] |= self._flags(facts, options)
             described["inputs"] = {name: list(axes) for name, axes in found.inputs.items()}
             described["key"] = engines.key(described)
@@ -112,31 +120,39 @@ class TensorRT:
         """See Runtime.
 
         First a power mode and clocks as the device's options say, then the board cools down, then processes of trtexec one
-        after the other, then one that copies inputs and outputs, then one whose energy is measured.
+        after the other, then one that copies inputs and outputs, then one whose energy is measured, then one for each other
+        batch.
         """
         described = self.check(engine)
         facts, [(name, axes)] = described["facts"], described["inputs"].items()
-        values = self._placed_values(example)
         options = RunOptions(
-            shapes={name: tuple(example.shape)} if None in axes else {},
             warmup_ms=math.ceil(1000 * settings.warmup_s),
             duration_s=math.ceil(settings.duration_s),
             queries=math.ceil(settings.min_queries / settings.repeats),
-            inputs={name: values},
             dla_core=self._dla_core,
         )
-        if None not in axes and list(axes) != list(example.shape):
-            raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(example.shape)}")
+
+        def fed(batch: int, options: RunOptions) -> RunOptions:
+            """The same with the first inputs of the example."""
+            values = example[:batch]
+            if None not in axes and list(axes) != list(values.shape):
+                raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(values.shape)}")
+            shapes = {name: tuple(values.shape)} if None in axes else {}
+            return dataclasses.replace(options, shapes=shapes, inputs={name: self._placed_values(values)})
+
+        headline = fed(settings.batch, options)
         mode = self._mode()
         measured = _Measured(self, facts, self.transport.place(engine / ENGINE))
         with self.board.held(mode, bool(self.options.get("lock_clocks"))) as held:
             cooled = self.board.ask("cool", {"below_c": measurement.HOT_C, "wait_s": COOL_S}, timeout_s=COOL_S + 60)
             before = self.board.state()
-            runs = [measured.run(options)[0] for _ in range(settings.repeats)]
+            runs = [measured.run(headline)[0] for _ in range(settings.repeats)]
             after = self.board.state()
-            transferred = measured.run(dataclasses.replace(options, transfers=True))[0]
-            energy = measured.energy(options, settings.batch)
-        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, settings)
+            transferred = measured.run(dataclasses.replace(headline, transfers=True))[0]
+            energy = measured.energy(headline, settings.batch)
+            brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
+            sweep = [measured.swept(batch, partial(fed, batch, brief)) for batch in settings.sweep]
+        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, sweep, settings)
 
     def _flags(self, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
         flags: dict[str, Any] = {"arguments": command.build_flags(_version(facts), options)}
@@ -221,6 +237,13 @@ class _Measured:
         request = {"argv": argv, "timeout_s": longest, "times": times, **more}
         answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, again=False)
         return measurement.read_run(answer, version, options.warmup_ms), answer
+
+    def swept(self, batch: int, options: Callable[[], RunOptions]) -> dict[str, Any]:
+        """What is told of a batch, or why it did not run; the others may be small enough."""
+        try:
+            return swept(batch, self.run(options())[0].times.latency)
+        except EngineFailed as error:
+            return not_swept(batch, str(error))
 
     def energy(self, options: RunOptions, batch: int) -> dict[str, Any]:
         """Energy of an inference in a run of its own."""

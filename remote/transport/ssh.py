@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ class SshTransport:
         self._judge = judge or login.judge_by_known_hosts(name)
         self._link: Link | None = None
         self._placed: dict[str, str] = {}
+        self._connecting = threading.RLock()  # what is restored uses the new connection
+        self._restoring = False
 
     def __enter__(self) -> Self:
         return self
@@ -150,26 +153,39 @@ class SshTransport:
         return self._connected().start(["sh", "-c", script, "sh", *words], NO_ENVIRONMENT)
 
     def _connected(self) -> Link:
-        if self._link and self._link.alive:
-            return self._link
-        again = self._link is not None
-        if self._link:
-            self._link.close()
-        waits = LATER_WAITS_S if again else FIRST_WAITS_S
-        for wait_s in (*waits, None):
-            try:
-                self._link = Link(self.name, self.endpoint, self._judge)
-                break
-            except LinkLost as error:
-                if wait_s is None:
-                    raise Unreachable(f"{self.name} cannot be reached: {error}") from None
-                time.sleep(wait_s)
-        assert self._link is not None
-        if again:
-            self._placed.clear()
+        """The connection, made again if it broke; all that use it at the same time wait for it and get the same one."""
+        with self._connecting:
+            if self._link and self._link.alive:
+                return self._link
+            if self._restoring:
+                raise Unreachable(f"{self.name}: the connection was lost again")  # by what is restored: it starts anew
+            again = self._link is not None
+            if self._link:
+                self._link.close()
+            waits = iter(LATER_WAITS_S if again else FIRST_WAITS_S)
+            while True:
+                try:
+                    self._link = Link(self.name, self.endpoint, self._judge)
+                    if again:
+                        self._restore(self._link)
+                    return self._link
+                except LinkLost as error:
+                    if (wait_s := next(waits, None)) is None:
+                        raise Unreachable(f"{self.name} cannot be reached: {error}") from None
+                    time.sleep(wait_s)
+
+    def _restore(self, link: Link) -> None:
+        """Do what is to be done after a connection was made again; without all of it, it is of no use."""
+        self._restoring = True
+        self._placed.clear()
+        try:
             for restore in self.after_reconnecting:
                 restore()
-        return self._link
+        except BaseException:
+            link.close()
+            raise
+        finally:
+            self._restoring = False
 
     def _persistently(self, action: Callable[[], T]) -> T:
         """Do what may be done twice, and again when the link breaks meanwhile, but not for ever."""

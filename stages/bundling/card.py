@@ -117,7 +117,8 @@ def _limits(row: Row) -> str:
     ]
     if row.get("engine", "runtime") != "onnxruntime":
         limits.append(
-            "The accuracy is that of the engine. `identify.py` runs `model.onnx` on a processor, which may differ a little."
+            "The accuracy is that of the engine, which `identify.py --engine` runs. Without that option "
+            "it runs `model.onnx` on a processor, which may differ a little."
         )
     if row.get("data") == "synthetic":
         limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")

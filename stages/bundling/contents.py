@@ -16,6 +16,7 @@ from gait.data import inputs as network_inputs
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from remote.digest import sha256
+from remote.jetson.onboard import bindings
 from stages import inputs, io
 from stages.bundling.card import card
 from stages.params import Params
@@ -25,18 +26,27 @@ RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
 # Preprocessing must be the same there as here, so it is the same code.
 SHARED = (silhouettes, flow, network_inputs)
+TENSORRT = "tensorrt"
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
 
-    python -m venv .venv
+    python3 -m venv .venv
     .venv/bin/pip install -r requirements.txt
-    .venv/bin/python identify.py --gallery people --probe unknown
+    .venv/bin/python identify.py{option} --gallery people --probe unknown
 
 enrols the walks under people/<name>/<walk>/ and names the nearest people for each walk under unknown/; `--help` tells what
 the pictures must be. `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
 `model.onnx` is the network, `settings.json` how its inputs are made, `engine/` what was built for and measured on {device},
 `record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
+
+{how}
 """
+ENGINES = {
+    "onnxruntime": "With `--engine` it runs, on {device}, the engine in place of `model.onnx`, as it was measured.",
+    TENSORRT: "`--engine` runs the engine on {device}, as it was measured, in the Python bindings of TensorRT that JetPack "
+    "brings for the system's own Python, 3.8 or newer. Without it, `model.onnx` runs on any processor: "
+    "`pip install onnxruntime`.",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def write(row: Row, places: Places, settings: Params, out: Path) -> None:
     for name in (build["engine"], "build.json"):
         shutil.copyfile(places.engine / name, out / "engine" / name)
     shutil.copyfile(places.quantized / "model.onnx", out / "model.onnx")
-    _write_runtime(out)
+    _write_runtime(row, out)
     _write_texts(row, partition, store, settings, build, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
@@ -95,11 +105,11 @@ def _checked(row: Row, places: Places) -> dict[str, Any]:
     return {**build, "engine": engine.name}
 
 
-def _write_runtime(out: Path) -> None:
+def _write_runtime(row: Row, out: Path) -> None:
     package = out / PACKAGE
     package.mkdir()
     (package / "__init__.py").write_text('"""Preprocessing and recognition."""\n', encoding="utf-8")
-    for module in SHARED:
+    for module in (*SHARED, bindings) if _runtime(row) == TENSORRT else SHARED:
         source = Path(str(module.__file__))
         shutil.copyfile(source, package / source.name)
     shutil.copyfile(RUNTIME / "recogniser.py", package / "recogniser.py")
@@ -111,21 +121,41 @@ def _write_texts(
 ) -> None:
     texts = {
         "MODEL_CARD.md": card(row, partition, store, settings, build),
-        "README.md": README.format(name=row.name, device=row.device),
+        "README.md": README.format(
+            name=row.name,
+            device=row.device,
+            option=" --engine" if _runtime(row) == TENSORRT else "",
+            how=ENGINES[_runtime(row)].format(device=row.device),
+        ),
         "requirements.txt": "".join(f"{name}\n" for name in _requirements(row)),
     }
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    described = {"preprocessing": store.settings, "fps": store.fps, "signature": row.get("signature")}
+    engine = {"file": f"engine/{build['engine']}", "runtime": _runtime(row), "version": _version(row)}
+    described = {
+        "preprocessing": store.settings,
+        "fps": store.fps,
+        "signature": row.get("signature"),
+        "engine": engine,
+    }
     for name, value in {"settings.json": described, "record.json": dict(row.record)}.items():
         (out / name).write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _requirements(row: Row) -> list[str]:
-    """The packages that it was measured with; numpy may be any that these take."""
-    measured = row.get("engine", "runtime") == "onnxruntime"
-    onnxruntime = row.get("engine", "version") if measured else version("onnxruntime")
-    return ["numpy", f"onnxruntime=={onnxruntime}", f"opencv-python-headless=={version('opencv-python-headless')}"]
+    """The packages that it was measured with; numpy may be any that these take, and TensorRT no package index has."""
+    common = ["numpy", f"opencv-python-headless=={version('opencv-python-headless')}"]
+    return common if _runtime(row) == TENSORRT else [*common, f"onnxruntime=={_version(row)}"]
+
+
+def _runtime(row: Row) -> str:
+    runtime: str = row.get("engine", "runtime")
+    return runtime
+
+
+def _version(row: Row) -> str:
+    found: str = row.get("engine", "version")
+    return found
 
 
 def archive(folder: Path, out: Path, name: str) -> None:

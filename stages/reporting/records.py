@@ -116,6 +116,12 @@ class Row:
         values = COSTS[cost](self), self.get("accuracy", "rank1_mean")
         return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
 
+    @property
+    def most_at_once(self) -> tuple[float, int] | None:
+        """The most inferences a second of all batches that were timed, and that batch; None if none was."""
+        timed = [(each["inferences_per_s"], each["batch"]) for each in self.get("sweep") or () if each["reason"] is None]
+        return max(timed, default=None)
+
     def get(self, *keys: str) -> Any:
         """A value of the record by its path, such as ``get("latency_ms", "p50")``; None if it is not there."""
         value: Any = self.record

@@ -28,6 +28,8 @@ COLUMNS = {
     **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
     "latency_cov": ("latency_ms", "cov"),
     "throughput_per_s": ("throughput_per_s",),
+    "most_per_s": (),
+    "most_per_s_batch": (),
     "ms_per_video_second": ("ms_per_video_second",),
     "energy_mj_per_inference": ("energy_mj_per_inference",),
     "speedup": (),
@@ -94,6 +96,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
+            most, batch = row.most_at_once or (None, None)
             own = {
                 "model": row.model,
                 "percentile": row.percentile,
@@ -104,6 +107,8 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
                 "reasons": "; ".join(row.reasons),
                 "pareto_optimal": row.optimal,
                 "speedup": row.speedup,
+                "most_per_s": most,
+                "most_per_s_batch": batch,
             }
             writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
 

@@ -63,6 +63,15 @@ def runtime(rows: Sequence[Row]) -> str:
     return "; ".join(found) or "nothing measured"
 
 
+def batches(row: Row) -> str:
+    """How fast a variant is with other batches, such as "batch 8: 21 ms, 380 inferences/s"; "" if that was not measured."""
+    told = []
+    for each in row.get("sweep") or ():
+        speed = f"{significant(each['latency_ms'])} ms, {significant(each['inferences_per_s'])} inferences/s"
+        told.append(f"batch {each['batch']}: {each['reason'] or speed}")
+    return "; ".join(told)
+
+
 def conditions(rows: Sequence[Row]) -> list[str]:
     """The walking conditions whose rank-1 the records have, such as ["nm", "bg", "cl"]."""
     keys = {key for row in rows for key in row.get("accuracy") or {}}

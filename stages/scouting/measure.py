@@ -94,7 +94,7 @@ def _key(model: str, bench: Bench, settings: params.Params) -> str:
         "model": [model, entry_of(settings, model).model_dump(mode="json")],
         "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
         "export": settings.export.model_dump(mode="json"),
-        "benchmark": settings.benchmark.model_dump(mode="json"),
+        "benchmark": settings.benchmark.model_dump(mode="json", exclude={"sweep"}),
         "threads": settings.threads.build,
         "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
     }
@@ -139,7 +139,9 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
             onnx = out / "model.onnx"
             write_onnx(library, pruned, entry, onnx, settings.export)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
-            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, timed)
+            shape = [settings.benchmark.batch, *timed[1:]]
+            most = settings.export.max_batch
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, shape, most)
             if built["status"] != "ok":
                 raise EngineFailed(built["reason"])
             described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
@@ -156,7 +158,9 @@ def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: params
     for done in _remembered(kept / DONE):
         if done["shape"] in by_key:
             by_key[done["shape"]].turns.append(done)
-    once = replace(protocol_of(settings), repeats=1, min_queries=math.ceil(settings.min_queries / settings.repeats))
+    once = replace(
+        protocol_of(settings), sweep=(), repeats=1, min_queries=math.ceil(settings.min_queries / settings.repeats)
+    )
     rng = np.random.default_rng(settings.session)
     order = [(turn, shapes[place]) for turn in range(settings.repeats) for place in rng.permutation(len(shapes))]
     left = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]

@@ -75,6 +75,11 @@ def test_the_onnx_file_gives_the_models_signatures_without_transposes(dense, tmp
     expected = [np.asarray(network(sample)) for sample in samples]
     assert export.relative_error(export.run(path, samples), expected) < 1e-4
     assert "Transpose" not in {node.op_type for node in onnx.load(path).graph.node}
+    free = tmp_path / "free.onnx"
+    export.export_keras(network, free, ["batch", 50, 60, 60], 17)
+    assert export.batch_error(free, samples, expected) < 1e-4
+    assert export.relative_error(export.run(free, samples), expected) < 1e-4
+    assert "Transpose" not in {node.op_type for node in onnx.load(free).graph.node}
 
     quantised = tmp_path / "int8.onnx"
     quantization.to_int8(path, quantised, samples, "minmax", True, "uint8", 7)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from compress import calibration_cache, export, half_precision, quantization
+from compress import calibration_cache, export, half_precision, mixed_int8, quantization
 from compress.errors import CompressionError
 from gait.models.torch_model import TorchModel
 from tests.published import SMALLER, small
@@ -198,3 +198,31 @@ def test_what_is_no_cache_is_told_with_the_line(tmp_path: Path, text: str, said:
 def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: float) -> None:
     with pytest.raises(CompressionError, match="'x' has the scale"):
         calibration_cache.write(tmp_path / "calibration.cache", {"x": scale})
+
+
+def spoiled(name: str, path: Path, layer: str) -> TorchModel:
+    """A network of which one layer has a filter whose weights are so great that the others' are lost in 8 bits."""
+    model = small(SMALLER[name])
+    with torch.no_grad():
+        model.get_submodule(layer).conv.weight[0] *= 300
+    export.export_torch(model, path, [1, "frames", *model.frame_shape], 17)
+    return model
+
+
+def test_layers_that_int8_spoils_stay_in_fp32_and_no_others(tmp_path: Path) -> None:
+    source, target = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    data = frames(spoiled("gaitset", source, "frame2"))
+    with quantization.calibrated(source, data, "minmax", False, "uint8", 8) as network:
+        network.write(target)
+        before = export.relative_error(export.run(target, data), export.run(source, data))
+        floating = mixed_int8.floating_layers(network, data, before / 3)
+        assert 0 < len(floating) < len(network.layers) / 2
+        network.write(target, floating)
+        assert export.relative_error(export.run(target, data), export.run(source, data)) <= before / 3
+        assert mixed_int8.floating_layers(network, data, 2 * before) == []
+        with pytest.raises(CompressionError, match="even with all layers in fp32, more than quantize"):
+            mixed_int8.floating_layers(network, data, 1e-9)
+    quantised = {node.name: node for node in onnx.load(target).graph.node}
+    made_by = {name: node.op_type for node in quantised.values() for name in node.output}
+    in_int8 = {layer for layer in network.layers if made_by.get(quantised[layer].input[1]) == "DequantizeLinear"}
+    assert in_int8 == set(network.layers) - set(floating)

@@ -1,11 +1,19 @@
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from compress import export, quantization
+from compress import export, half_precision, quantization
 from compress.errors import CompressionError
 from gait.models import gaitset
+from gait.models.torch_model import TorchModel
+from stages import params
+from stages.export import batch_error, write_onnx
+from stages.frameworks import framework
+from tests.published import SMALLER, small
+from tests.toy import ROOT
 
 PUBLISHED = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}
 
@@ -39,6 +47,63 @@ def test_a_fixed_number_of_frames_is_fixed(model, tmp_path) -> None:
     export.export_torch(model, path, [1, 30, 64, 44], 17)
     shape = onnx.load(path).graph.input[0].type.tensor_type.shape
     assert [axis.dim_value for axis in shape.dim] == [1, 30, 64, 44]
+
+
+@pytest.mark.parametrize("name", [name for name in SMALLER if name != "gln phase 2"])  # the same network as gln
+def test_every_model_gives_each_sequence_of_a_batch_the_signature_that_it_has_alone(tmp_path: Path, name: str) -> None:
+    model, path = small(SMALLER[name], 0.0625), tmp_path / "model.onnx"
+    export.export_torch(model, path, ["batch", "frames", *model.frame_shape], 17)
+    for frames in (1, 5):
+        rng = np.random.default_rng(frames)
+        inputs = [rng.random((1, frames, *model.frame_shape), np.float32) for _ in range(2)]
+        assert export.batch_error(path, inputs, signatures(model, inputs)) < 1e-4
+        assert export.relative_error(export.run(path, inputs), signatures(model, inputs)) < 1e-4
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_lower_precisions_keep_the_sequences_of_a_batch_apart_too(model, tmp_path: Path, precision: str) -> None:
+    source, path = tmp_path / "model.onnx", tmp_path / "lower.onnx"
+    export.export_torch(model, source, ["batch", "frames", 64, 44], 17)
+    inputs = [np.random.default_rng(n).random((1, 12, 64, 44), np.float32) for n in range(3)]
+    if precision == "fp16":
+        half_precision.to_fp16(source, path, inputs)
+    else:
+        quantization.to_int8(source, path, inputs, "minmax", True, "uint8", 7)
+    assert export.batch_error(path, inputs, export.run(path, inputs)) < 1e-3
+
+
+class OneAtATime(TorchModel):
+    """A network that takes all frames for those of one sequence, whatever the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = torch.nn.Linear(44, 8)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.fc(frames.reshape(1, -1, 64, 44).amax(1))
+
+
+class Mixing(OneAtATime):
+    """A network that compares each sequence with the others of its batch."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        rows = self.fc(frames.amax(1))
+        return rows - rows.mean(0, keepdim=True) / 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [(OneAtATime, "1 outputs for 3 inputs at once"), (Mixing, "change each other's signatures")]
+)
+def test_a_model_that_takes_one_sequence_at_a_time_is_told_with_the_remedy(
+    tmp_path: Path, kind: type[OneAtATime], said: str
+) -> None:
+    settings = params.load(ROOT / "params.yaml")
+    entry, several = settings.model["gaitset"], settings.export.model_copy(update={"max_batch": 3})
+    library, model, path = framework("torch"), kind().eval(), tmp_path / "model.onnx"
+    write_onnx(library, model, entry, path, several)
+    windows = [np.random.default_rng(n).random((1, 4, 64, 44), np.float32) for n in range(2)]
+    with pytest.raises(CompressionError, match=f"{said}.*`max_batch: 1` under `export`"):
+        batch_error(library, model, path, windows, several)
 
 
 def test_multiply_adds_of_the_published_network_are_the_published_3_26_billion(tmp_path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import sysconfig
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ def install(board: Jetson) -> bool:
     (folder / "cudart.c").write_text(CUDART)
     command = [compiler, "-shared", "-fPIC", "-o", str(folder / "libcudart.so"), str(folder / "cudart.c")]
     subprocess.run(command, check=True)
-    root = Path(__file__).parents[2]
+    # What plays TensorRT needs ONNX Runtime, whatever environment imports it.
+    played = [str(Path(__file__).parents[2]), sysconfig.get_path("purelib")]
     board.write(
         "usr/lib/python3/dist-packages/tensorrt/__init__.py",
-        f"import sys\n\nsys.path.append({str(root)!r})\nfrom tests.jetson_sim.bindings import *\n"
+        f"import sys\n\nsys.path += {played!r}\nfrom tests.jetson_sim.bindings import *\n"
         f"from tests.jetson_sim.bindings import version\n\n__version__ = version()\n",
     )
     return True

@@ -13,6 +13,19 @@ def weights(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((4, 3)).astype(np.float32)
 
 
+def pairs(path: Path) -> Path:
+    """A network x [n, 4] -> y = x + a matrix of two rows, which takes one row or two, whatever it says."""
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "pairs",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["m", 4])],
+        [numpy_helper.from_array(np.ones((2, 4), np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def linear(path: Path, seed: int = 0, op: str = "MatMul") -> Path:
     """A network x [n, 4] -> y [n, 3] = x @ weights(seed); ``op`` may name an operator that no runtime knows."""
     graph = helper.make_graph(

@@ -63,4 +63,4 @@ def build(
     """build.json, the network and the engine's directory."""
     file, out = network(tmp_path / f"{name}.onnx", **of), tmp_path / name
     out.mkdir(exist_ok=True)
-    return runtime.build(file, out, precision, 1, (2, 4)), file, out
+    return runtime.build(file, out, precision, 1, (2, 4), 8), file, out

@@ -51,3 +51,9 @@ def test_drift_is_the_slowest_reference_over_the_fastest(times: list[tuple[float
     every = [time for pair in times for time in pair]
     assert benchmark.drift(repeats) == pytest.approx(max(every) / min(every) - 1)
     assert benchmark.drift(repeats) >= 0
+
+
+def test_a_batch_is_told_by_its_median_and_by_what_all_its_queries_took() -> None:
+    found = benchmark.swept(4, [10.0, 10.0, 20.0, 40.0])
+    assert (found["latency_ms"], found["inferences_per_s"], found["queries"]) == (15, 200, 4)
+    assert found.keys() == benchmark.not_swept(4, "out of memory").keys()

@@ -1,5 +1,7 @@
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes.onnxruntime import OnnxRuntime
 from remote.transport.local import LocalTransport
-from tests.remote.onnx_files import linear
+from tests.remote.onnx_files import linear, pairs
 
 SETTINGS = BenchmarkSettings(
     batch=2, threads=1, warmup_s=0.0, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1
@@ -102,6 +104,41 @@ def test_a_measurement_holds_what_was_asked_for(runtime: OnnxRuntime, built: tup
     assert timing.latency_ms["min"] <= timing.latency_ms["p50"] <= timing.latency_ms["p90"] <= timing.latency_ms["max"]
     assert timing.throughput_per_s == pytest.approx(1000 * 2 / timing.latency_ms["mean"], rel=1e-3)
     assert (timing.energy is None) == (timing.energy_reason is not None)
+
+
+def test_each_batch_of_a_sweep_is_told_and_one_that_fails_takes_no_other_with_it(
+    runtime: OnnxRuntime, built: tuple[Path, Path]
+) -> None:
+    settings = replace(SETTINGS, sweep=(1, 4, 8))
+    timing = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings)
+    assert timing.latency_ms["queries"] >= 30
+    assert [each["batch"] for each in timing.sweep] == [1, 4, 8]
+    for each in timing.sweep:
+        assert each["reason"] is None
+        assert each["queries"] >= 5
+    assert runtime.build(pairs(built[0]), built[1], "fp32", 1)["status"] == "ok"
+    one, four, eight = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings).sweep
+    assert one["reason"] is None
+    assert (four["latency_ms"], eight["inferences_per_s"]) == (None, None)
+    assert "Add node" in four["reason"]
+
+
+def test_a_batch_that_kills_its_process_is_told_and_the_others_are_measured(
+    tmp_path: Path, built: tuple[Path, Path]
+) -> None:
+    killing = tmp_path / "python"
+    killing.write_text(f"""#!/bin/sh
+case "$*" in *" sweep "*" 4"*) kill -9 $$ ;; esac
+exec {sys.executable} "$@"
+""")
+    killing.chmod(0o755)
+    with LocalTransport() as link:
+        timing = OnnxRuntime(link, {"python": str(killing)}).benchmark(
+            built[1], np.ones((4, 4), np.float32), replace(SETTINGS, sweep=(1, 2, 4))
+        )
+    assert [each["reason"] for each in timing.sweep] == [
+        None, None, "the measuring process was killed (signal 9), most likely because memory ran out"
+    ]  # fmt: skip
 
 
 def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:

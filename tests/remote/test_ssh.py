@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import paramiko
@@ -299,6 +300,43 @@ def test_a_server_that_dies_and_comes_back_is_used_again(server: Server, board: 
     assert Path(board.place(tmp_path / "file")).read_text() == "x"
     assert restored == [board.home]
     assert eventually(lambda: not running("sleep 4005"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_that_use_a_link_when_it_breaks_get_one_new_one(server: Server) -> None:
+    proxy, address = through(server, [])
+    restored: list[int] = []
+    with SshTransport("nano", address) as board, ThreadPoolExecutor(8) as pool:
+        assert board.home
+        board.after_reconnecting.append(lambda: restored.append(board.run(["sleep", "0.3"]).code))
+        proxy.cut()
+        echoes = pool.map(lambda number: board.run(["echo", str(number)], repeatable=True).stdout, range(8))
+        assert list(echoes) == [b"%d\n" % number for number in range(8)]
+    assert (restored, proxy.connections) == ([0], 2)
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_link_that_breaks_again_while_things_are_restored_has_all_of_them_restored_anew(server: Server) -> None:
+    proxy, address = through(server, [])
+    restored: list[str] = []
+
+    def first() -> None:
+        restored.append("first")
+
+    def second() -> None:
+        if restored == ["first"]:
+            proxy.cut()
+        assert board.run(["true"], repeatable=True).code == 0
+        restored.append("second")
+
+    with SshTransport("nano", address) as board:
+        assert board.home
+        board.after_reconnecting += [first, second]
+        proxy.cut()
+        assert board.run(["true"], repeatable=True).code == 0
+    assert restored == ["first", "first", "second"]
+    proxy.close()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,11 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
         np.testing.assert_allclose(
             found, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-4, atol=1e-5
         )  # trtexec writes six digits
-    timing = runtime.benchmark(engine, EXAMPLE, SETTINGS)
+    timing = runtime.benchmark(engine, np.repeat(EXAMPLE, 5, 0), replace(SETTINGS, sweep=(1, 9)))
+    one, nine = timing.sweep
+    assert (one["batch"], one["reason"], nine["batch"], nine["latency_ms"]) == (1, None, 9, None)
+    assert one["queries"] >= 5
+    assert "API Usage Error" in nine["reason"]  # the engine takes 8 at most
     json.dumps([timing.repeats, timing.conditions, timing.protocol, timing.energy])
     assert timing.invalid_reasons == []
     assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,9 @@ def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None
 
 def test_free_axes_get_a_range_around_the_shape_that_is_measured(tmp_path: Path) -> None:
     file = linear(tmp_path / "m.onnx")
-    options = plan(file, network.read(file), NANO, "fp16", {}, (30, 4))
-    assert options.shapes == {"x": Range((1, 4), (30, 4), (240, 4))}
+    options = plan(file, network.read(file), NANO, "fp16", {}, (2, 4), 8)
+    assert options.shapes == {"x": Range((1, 4), (2, 4), (8, 4))}
+    free = replace(network.read(file), inputs={"x": (1, None, 4)})
+    assert plan(file, free, NANO, "fp16", {}, (1, 30, 4)).shapes == {"x": Range((1, 1, 4), (1, 30, 4), (1, 240, 4))}
     with pytest.raises(Impossible, match="free axes"):
         plan(file, network.read(file), NANO, "fp16", {}, None)

@@ -46,7 +46,8 @@ class World:
         """params.yaml of this repository with quick measurements and some edits at the top level or of percentiles."""
         source = self.params if self.params.exists() else ROOT / "params.yaml"
         data = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
-        data["benchmark"].update(warmup_s=0.0, duration_s=0.02, min_queries=20, repeats=2, max_cov=1e6)
+        data["export"].update(max_batch=4)
+        data["benchmark"].update(sweep=[1, 3], warmup_s=0.0, duration_s=0.02, min_queries=20, repeats=2, max_cov=1e6)
         edits = dict(edits)
         if "percentiles" in edits:
             data["prune"]["percentiles"] = edits.pop("percentiles")
@@ -106,16 +107,17 @@ class World:
                 helper.make_node(op, ["mean", "weights"], ["signature"]),
             ],
             "energy_image",
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, "frames", *SHAPE])],
-            [helper.make_tensor_value_info("signature", TensorProto.FLOAT, [1, *weights.shape])],
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", "frames", *SHAPE])],
+            [helper.make_tensor_value_info("signature", TensorProto.FLOAT, ["batch", *weights.shape])],
             [numpy_helper.from_array(weights, "weights")],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.save(model, directory / "model.onnx")
         signature = {
-            "input": {"name": "input", "shape": [1, "frames", *SHAPE]},
+            "input": {"name": "input", "shape": ["batch", "frames", *SHAPE]},
             "output": {"name": "signature", "shape": [1, *SHAPE]},
             "benchmark_shape": [1, 4, *SHAPE],
+            "max_batch": 4,
             "inferences_per_video_second": 25 / 4,
             "params": 64 * 44,
             "macs": 64 * 44,

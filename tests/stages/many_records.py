@@ -89,6 +89,18 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
             "cov": 0.05,
         },
         "throughput_per_s": 1000 / p50,
+        "sweep": [
+            {"batch": 1, "latency_ms": p50, "inferences_per_s": 1000 / p50, "cov": 0.1, "queries": 9, "reason": None},
+            {"batch": 8, "latency_ms": 5 * p50, "inferences_per_s": 1600 / p50, "cov": 0.1, "queries": 9, "reason": None},
+            {
+                "batch": 16,
+                "latency_ms": None,
+                "inferences_per_s": None,
+                "cov": None,
+                "queries": 0,
+                "reason": "out of memory",
+            },
+        ],
         "ms_per_video_second": p50 * 25 / 30,
         "energy_mj_per_inference": energy,
         "energy_reason": None if energy else "the rail could not be read",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,32 +16,12 @@ import numpy as np
 import pytest
 
 from stages import io
-from stages.bundle import bundle
-from stages.bundling.contents import Places
 from stages.inputs import open_data
-from stages.reporting.records import Row, load
-from tests.stages.device_world import World
-from tests.stages.walks import RANK1, dump
-from tests.toy import ROOT, make_small
+from tests.stages.study import Study, claimed, plain_environment, rank1_of, ship
+from tests.stages.walks import dump
+from tests.toy import ROOT
 
 NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
-
-
-class Study(World):
-    """A world whose store is of real walkers: the raw frames are there too."""
-
-    def _write_store(self) -> None:
-        make_small(self.params, **{"datasets.walkers.difficulty": 0.8})
-        self.write_params({"models": ["gaitset"], "percentiles": [50], "precisions": ["fp32"], "modalities": ["silhouette"]})
-        self.stage("dataset", "--out", self.where / "raw/walkers")
-        options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]
-        self.stage("preprocess", "--modality", "silhouette", *options)
-        options = ["--losses", self.where / "losses.json", "--out", self.where / "partition/gaitset.json"]
-        self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
-
-    def stage(self, name: str, *options: str | Path) -> None:
-        command = [sys.executable, "-m", f"stages.{name}", "--params", str(self.params), *map(str, options)]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,33 +51,6 @@ def study(measured: Study, tmp_path: Path) -> Study:
     copy.devices, copy.facts = measured.devices, measured.facts
     (tmp_path / "preprocessed").symlink_to(measured.where / "preprocessed")
     return copy
-
-
-def row(study: Study) -> Row:
-    [found] = load(study.records, study.settings)
-    return found
-
-
-def ship(study: Study, out: Path) -> Path:
-    bundle(row(study), Places.of(row(study), study.where / "results", study.where), study.settings, out)
-    return out
-
-
-def plain_environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-
-
-def rank1_of(python: str | Path, shipped: Path, walks: Path, where: Path) -> dict[str, float]:
-    """What the shipped program finds, run by an interpreter that sees nothing of ours."""
-    command = [str(python), "-I", "-c", RANK1, str(shipped), str(walks)]
-    done = subprocess.run(command, cwd=where, env=plain_environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def claimed(study: Study) -> dict[str, float]:
-    accuracy = json.loads(study.record(50).read_text())["accuracy"]
-    return {kind: pytest.approx(accuracy[f"rank1_{kind}"], abs=1e-3) for kind in ("nm", "bg", "cl", "mean")}
 
 
 def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, walks: Path, tmp_path: Path) -> None:
@@ -163,10 +116,17 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
         ("walk-of-grace", "grace"),
     ]
     assert all(each["nearest"][0]["distance"] < 0.01 < each["nearest"][1]["distance"] for each in found)
+    with_engine = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)
+    assert with_engine.stdout == done.stdout
     (tmp_path / "unknown/empty").mkdir()
     done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n"
+    settings = json.loads((shipped / "settings.json").read_text())
+    io.write_json(shipped / "settings.json", {**settings, "engine": {**settings["engine"], "version": "1.0"}})
+    done = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: here is ONNX Runtime [0-9.]+, and the engine was built by 1\.0\n", done.stderr)
 
 
 def test_an_archive_holds_the_same_and_is_the_same_each_time(study: Study, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished:
     assert record["latency_ms"]["queries"] >= 20
     assert record["ms_per_video_second"] == pytest.approx(record["latency_ms"]["p50"] * 25 / 4, rel=1e-3)
     assert len(record["repeats"]) == 2
+    assert [(each["batch"], each["reason"]) for each in record["sweep"]] == [(1, None), (3, None)]
 
 
 def test_the_accuracy_is_that_of_the_engine_itself(finished: World, world: World) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stages import io, selecting
 from stages.report import report
-from stages.reporting import records
+from stages.reporting import latex, records
 from stages.reporting.pareto import front
 from stages.reporting.work import POINTS, Folders, curve, curves
 from tests.stages.device_world import World
@@ -75,7 +75,7 @@ def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[i
 def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> None:
     out = write(world)
     pictures = {f"{name}.{kind}" for name in ("pareto", "staircase") for kind in ("png", "svg")}
-    names = {"index.html", "pareto.txt", "variants.csv", "metrics.json"} | pictures
+    names = {"index.html", "pareto.txt", "variants.csv", "variants.tex", "metrics.json"} | pictures
     assert {path.name for path in out.iterdir()} == names
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures if name.endswith("png"))
     assert all("<svg" in (out / name).read_text(encoding="utf-8") for name in pictures if name.endswith("svg"))
@@ -87,6 +87,20 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
         record = json.loads(world.record(int(row["percentile"])).read_text())
         assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
         assert float(row["rank1_mean"]) == record["accuracy"]["rank1_mean"]
+
+
+def test_how_fast_other_batches_are_is_told(world: World) -> None:
+    sweep = [
+        {"batch": 1, "latency_ms": 4.0, "inferences_per_s": 250.0, "cov": 0.1, "queries": 9, "reason": None},
+        {"batch": 4, "latency_ms": 8.0, "inferences_per_s": 500.0, "cov": 0.1, "queries": 9, "reason": None},
+        {"batch": 8, "latency_ms": None, "inferences_per_s": None, "cov": None, "queries": 0, "reason": "out of memory"},
+    ]
+    edit(world, 50, sweep=sweep)
+    out = write(world)
+    [row] = [row for row in csv.DictReader((out / "variants.csv").open()) if row["percentile"] == "50"]
+    assert (row["most_per_s"], row["most_per_s_batch"]) == ("500.0", "4")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "batch 1: 4.00 ms, 250 inferences/s; batch 4: 8.00 ms, 500 inferences/s; batch 8: out of memory" in page
 
 
 def test_data_and_evidence_are_told_everywhere(world: World) -> None:
@@ -106,6 +120,29 @@ def test_the_table_is_aligned_and_fits_a_terminal(world: World) -> None:
     for column in ("NM", "BG", "CL", "p50 ms", "ms/video s"):
         end = head.index(column) + len(column)
         assert all(line[end - 1] != " " and line[end : end + 1] in ("", " ") for line in lines)
+
+
+def test_the_latex_table_has_every_measured_variant_and_says_of_what_it_is_evidence(world: World) -> None:
+    edit(world, 50, valid=False, invalid_reasons=["unstable"])
+    lines = (write(world) / "variants.tex").read_text(encoding="utf-8").splitlines()
+    columns = next(line for line in lines if line.startswith(r"\begin{tabular}")).count("r")  # also those of "tabular"
+    cells = [line.removesuffix(r" \\").split(" & ") for line in lines if line.endswith(r" \\")]
+    assert {len(line) for line in cells} == {columns}
+    p50 = f"{json.loads(world.record(0).read_text())['latency_ms']['p50']:#.3g}"
+    assert [line[0] for line in cells] == ["variant", r"\textbf{gaitset p0 fp32}", r"gaitset p50 fp32$^\dagger$"]
+    assert cells[1][-5] == p50
+    caption = next(line for line in lines if line.startswith(r"\caption"))
+    assert "synthetic data" in caption
+    assert "not on a board" in caption
+    assert re.search(r"95 \\%.*\\dagger", caption)
+
+
+@given(st.text())
+def test_no_text_means_anything_to_latex(text: str) -> None:
+    found = latex.escaped(text)
+    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", *(rf"\{each}" for each in "&%$#_{}")):
+        found = found.replace(command, "")
+    assert not set(found) & set("&%$#_{}~^\\")
 
 
 def test_a_failed_variant_is_listed_with_its_reason_and_on_no_front(world: World) -> None:

@@ -145,7 +145,7 @@ def made_timing(ms: float) -> Timing:
         "temperature_c": None,
         "unreadable": {},
     }
-    return timing([repeat], state, state, {"reason": "made"}, settings, {})
+    return timing([repeat], state, state, {"reason": "made"}, [], settings, {})
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from gait.data.readers import open_dataset
 from gait.data.sequences import SequenceStore
 
 # Runs beside the bundle, with its packages alone: CASIA-B's rank-1, looked for view by view, identical views left out.
+# With --engine it is that of the engine.
 RANK1 = """
 import json, sys
 from pathlib import Path
@@ -19,7 +20,7 @@ bundle, walks = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path.insert(0, str(bundle))
 from gaitpress_runtime.recogniser import Gallery, Recogniser
 assert not {"torch", "tensorflow", "keras", "gait", "stages"} & set(sys.modules)
-recogniser = Recogniser.open(bundle)
+recogniser = Recogniser.open(bundle, engine="--engine" in sys.argv)
 enrolled, probes = {}, []
 for file in sorted(walks.glob("*.npz")):
     with np.load(file) as saved:

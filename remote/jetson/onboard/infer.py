@@ -1,8 +1,6 @@
 """An engine's outputs for inputs that come one by one: by TensorRT's Python bindings where they are, else by trtexec."""
 
 import array
-import ctypes
-import glob
 import io
 import json
 import os
@@ -11,9 +9,8 @@ import subprocess
 import sys
 import zlib
 
-from remote.jetson.onboard.tools import at
-
-TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
+from remote.jetson.onboard import bindings
+from remote.jetson.onboard.tools import ROOT
 
 
 def infer(request, source, sink):
@@ -59,80 +56,10 @@ def _line(sink, answer):
 
 def _bindings(request):
     """The engine in TensorRT's Python bindings, or None where they, or CUDA, are absent or of another version."""
-    for name in ("python3", f"python{sys.version_info[0]}.{sys.version_info[1]}"):
-        sys.path.append(at("usr/lib", name, "dist-packages"))
-    cudart = sorted(glob.glob(at("usr/local/cuda*/lib64/libcudart.so*")))
     try:
-        import tensorrt
-    except ImportError:
+        return bindings.opened(request["engine"], request["version"], ROOT)
+    except bindings.Absent:
         return None
-    if not cudart or not tensorrt.__version__.startswith(request["version"]):
-        return None
-    return Bindings(request["engine"], tensorrt, ctypes.CDLL(cudart[0]))
-
-
-class Bindings:
-    """One process, one engine: loaded once. Inputs and outputs are float32."""
-
-    def __init__(self, path, tensorrt, cudart):
-        self.cudart, self.room = cudart, {}
-        logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-        with open(path, "rb") as file:
-            self.engine = tensorrt.Runtime(logger).deserialize_cuda_engine(file.read())
-        if self.engine is None:
-            raise RuntimeError("TensorRT refuses to load the engine")
-        self.context = self.engine.create_execution_context()
-        self.named = hasattr(self.engine, "num_io_tensors")  # from 8.5; tensors go by number before
-        if self.named:
-            self.tensors = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
-            inputs = [name for name in self.tensors if self.engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT]
-            kinds = [self.engine.get_tensor_dtype(name) for name in self.tensors]
-        else:
-            self.tensors = list(range(self.engine.num_bindings))
-            inputs = [i for i in self.tensors if self.engine.binding_is_input(i)]
-            kinds = [self.engine.get_binding_dtype(i) for i in self.tensors]
-        if len(inputs) != 1 or any(kind != tensorrt.float32 for kind in kinds):
-            raise RuntimeError("the engine has not one input, or values other than float32")
-        self.input = inputs[0]
-        self.output = next(tensor for tensor in self.tensors if tensor != self.input)
-
-    def __call__(self, shape, values):
-        set_shape = self.context.set_input_shape if self.named else self.context.set_binding_shape
-        if set_shape(self.input, tuple(shape)) is False:
-            raise RuntimeError(f"the engine takes no input of the shape {shape}")
-        get_shape = self.context.get_tensor_shape if self.named else self.context.get_binding_shape
-        shapes = {tensor: [int(axis) for axis in get_shape(tensor)] for tensor in self.tensors}
-        if shapes[self.input] != list(shape) or any(axis < 0 for axis in shapes[self.output]):
-            raise RuntimeError(f"the engine takes no input of the shape {shape}")
-        pointers = [self._room(tensor, shapes[tensor]) for tensor in self.tensors]
-        self._cuda("cudaMemcpy", self.room[self.input][0], values, ctypes.c_size_t(len(values)), TO_DEVICE)
-        if not self.context.execute_v2(pointers):
-            raise RuntimeError("TensorRT could not run the engine")
-        count = 4
-        for axis in shapes[self.output]:
-            count *= axis
-        answer = ctypes.create_string_buffer(count)
-        self._cuda("cudaMemcpy", answer, self.room[self.output][0], ctypes.c_size_t(count), TO_HOST)
-        return shapes[self.output], answer.raw
-
-    def _room(self, tensor, shape):
-        """Device memory for a tensor, kept from input to input and made anew when a larger one comes."""
-        size = 4
-        for axis in shape:
-            size *= axis
-        pointer, there = self.room.get(tensor, (None, -1))
-        if size > there:
-            if pointer is not None:
-                self._cuda("cudaFree", pointer)
-            pointer = ctypes.c_void_p()
-            self._cuda("cudaMalloc", ctypes.byref(pointer), ctypes.c_size_t(size))
-            self.room[tensor] = pointer, size
-        return pointer.value
-
-    def _cuda(self, name, *arguments):
-        code = getattr(self.cudart, name)(*arguments)
-        if code:
-            raise RuntimeError("out of memory" if code == 2 else f"{name} ended with CUDA error {code}")
 
 
 class Trtexec:

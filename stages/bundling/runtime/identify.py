@@ -32,10 +32,11 @@ def main() -> None:
     parser.add_argument("--gallery", type=Path, required=True, help="folder of people, each a folder of walks")
     parser.add_argument("--probe", type=Path, required=True, help="folder of walks to identify")
     parser.add_argument("--top", type=int, default=3, help="how many people to name (default: 3)")
+    parser.add_argument("--engine", action="store_true", help="run the engine, on the device that it was built for")
     given = parser.parse_args()
-    recogniser = Recogniser.open(Path(__file__).parent)
     gallery = Gallery()
     try:
+        recogniser = Recogniser.open(Path(__file__).parent, engine=given.engine)
         for person in walks_in(given.gallery):
             for walk in walks_in(person):
                 gallery.enrol(person.name, signature(recogniser, walk))
@@ -43,7 +44,7 @@ def main() -> None:
             found = gallery.identify(signature(recogniser, walk))[: given.top]
             named = [{"name": name, "distance": round(distance, 4)} for name, distance in found]
             print(json.dumps({"walk": walk.name, "nearest": named}))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Recognise people by their gait with the network of this folder. Needs numpy, onnxruntime and opencv-python-headless.
+"""Recognise people by their gait with the network of this folder. requirements.txt lists the packages that it needs.
 
 recogniser = Recogniser.open(Path("."))
 gallery = Gallery()
@@ -9,7 +9,7 @@ gallery.identify(recogniser.signature(other_silhouettes))  # [("ada", 0.31), ...
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from gaitpress_runtime import flow, inputs, silhouettes
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+Network = Callable[[np.ndarray], np.ndarray]  # signatures, float32 [n, parts, channels], of inputs
 
 
 @dataclass(frozen=True)
@@ -26,30 +27,38 @@ class Recogniser:
     """The network and how its inputs are made; see :meth:`open`.
 
     Attributes:
-        session: of ONNX Runtime.
+        network: what runs it.
         preprocessing: how silhouettes are aligned or optical flow is computed.
         shape: of the network's input, such as [1, "frames", 64, 44].
     """
 
-    session: Any
+    network: Network
     preprocessing: dict[str, Any]
     shape: list[int | str]
 
     @classmethod
-    def open(cls, folder: Path, threads: int = 1) -> Recogniser:
-        """Load model.onnx and settings.json from a folder.
+    def open(cls, folder: Path, threads: int = 1, engine: bool = False) -> Recogniser:
+        """Load the network and its settings from a folder.
+
+        Args:
+            folder: of this bundle.
+            threads: of a processor.
+            engine: run the very engine that was measured, which only its own device can, in place of model.onnx.
 
         Raises:
             OSError: a file is missing.
-            ValueError: settings.json is no such file.
+            ValueError: settings.json is no such file, or here is not what built the engine.
+            RuntimeError: TensorRT refuses the engine.
         """
-        import onnxruntime
-
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-        return cls(session, settings["preprocessing"], settings["signature"]["input"]["shape"])
+        built = settings["engine"]
+        if not engine:
+            network = _onnx(folder / "model.onnx", threads)
+        elif built["runtime"] == "tensorrt":
+            network = _tensorrt(folder / built["file"], built["version"])
+        else:
+            network = _onnx(folder / built["file"], threads, built["version"])
+        return cls(network, settings["preprocessing"], settings["signature"]["input"]["shape"])
 
     def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
         """The signature of one walk.
@@ -64,10 +73,7 @@ class Recogniser:
         Raises:
             ValueError: nobody can be seen, or the video is missing or too short.
         """
-        outputs = [
-            self.session.run(None, {self.session.get_inputs()[0].name: each})[0] for each in self._samples(shown, video)
-        ]
-        mean = np.concatenate(outputs).mean(0)
+        mean = np.concatenate([self.network(each) for each in self._samples(shown, video)]).mean(0)
         lengths = np.linalg.norm(mean.astype(np.float64), axis=-1, keepdims=True)
         unit: np.ndarray = (mean / np.where(lengths > 0, lengths, 1)).astype(np.float32)
         return unit
@@ -94,6 +100,44 @@ class Recogniser:
             return
         for start in range(0, len(prepared), frames):
             yield prepared[None, np.arange(start, start + frames) % len(prepared)]
+
+
+def _onnx(file: Path, threads: int, built_by: str | None = None) -> Network:
+    """A network in ONNX Runtime, or an engine that a version of it built, which is optimised already."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError("onnxruntime is not installed here; pip install onnxruntime, or run the engine") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    if built_by is not None:
+        if onnxruntime.__version__ != built_by:
+            raise ValueError(f"here is ONNX Runtime {onnxruntime.__version__}, and the engine was built by {built_by}")
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = session.run(None, {name: inputs})[0]
+        return outputs
+
+    return run
+
+
+def _tensorrt(file: Path, version: str) -> Network:
+    """An engine in TensorRT's Python bindings."""
+    from gaitpress_runtime import bindings
+
+    try:
+        engine = bindings.opened(str(file), version)
+    except bindings.Absent as error:
+        raise ValueError(str(error)) from None
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        shape, values = engine(list(inputs.shape), np.ascontiguousarray(inputs, np.float32).tobytes())
+        return np.frombuffer(values, np.float32).reshape(shape)
+
+    return run
 
 
 @dataclass
