@@ -6,17 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-import scheduling
-import snakemake_lock
-from command_line import runs_jobs
-from dvc_stages import Pipeline, PipelineError, read_yaml
-
 sys.path.insert(0, workflow.basedir)
 from remote import inventory
 from remote.errors import DeviceError
 from stages.params import ParamsError
 from stages.params import load as load_params
+from workflow import scheduling, snakemake_lock
+from workflow.command_line import runs_jobs
+from workflow.dvc_stages import Pipeline, PipelineError, read_yaml
 
 try:
     load_params("params.yaml")  # complains with the key and what is allowed
@@ -75,6 +72,15 @@ def inputs(name):
         return files if out_of_date else [ancient(file) for file in files]
 
     return of
+
+
+def outputs(stage):
+    made = [out if Path(out).suffix else directory(out) for out in stage.outs]
+    if stage.name == "report":
+        # What `snakemake --report` shows beside the course of the run.
+        shown = ["{name}.html", "{name}.svg", "{name}.csv"]
+        return [report(out, patterns=shown, category="Results") for out in made]
+    return made
 
 
 def processes_of(name):
@@ -145,7 +151,7 @@ for stage in pipeline.stages.values():
         input:
             inputs(stage.name),
         output:
-            [out if Path(out).suffix else directory(out) for out in stage.outs],
+            outputs(stage),
         log:
             stage.log(),
         priority: priority_of(stage)

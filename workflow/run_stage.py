@@ -13,6 +13,8 @@ process that is.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import loads_yaml
 
-from workflow import lock_file
+from workflow import lock_file, run_cache
 from workflow.repository import as_program, log, opened, params_read_once
 
 POLL_S = 1.0
@@ -51,6 +53,7 @@ def run(address: str) -> None:
 
 def _run(address: str) -> None:
     with opened() as repo, lock_repo(repo), repo.scm_context(), params_read_once():
+        run_cache.mend(repo)
         stage = _loaded(repo, address)
         try:
             changed = stage.reproduce()
@@ -77,7 +80,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("address", help="as `dvc repro` takes it")
     parser.add_argument("--on", metavar="NODE", help="the name of this computer")
-    run(parser.parse_args().address)
+    address = parser.parse_args().address
+    # Should this process be killed, the stage ends too, for it is told of the end of its parent. That must not be a shell
+    # that goes on: bash puts the stage in its own place, others stay.
+    os.environ["SHELL"] = shutil.which("bash") or os.environ.get("SHELL", "")
+    run(address)
 
 
 if __name__ == "__main__":

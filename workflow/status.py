@@ -19,7 +19,7 @@ from dvc.lock import LockError
 from dvc.repo import lock_repo
 from dvc.stage import PipelineStage
 
-from workflow import lock_file
+from workflow import lock_file, run_cache
 from workflow.repository import as_program, opened, params_read_once
 
 
@@ -43,6 +43,7 @@ def changed_after_restoring(wanted: Set[str]) -> list[str]:
     """
     found = Restoration(wanted)
     with opened() as repo, lock_repo(repo), params_read_once():
+        run_cache.mend(repo)
         try:
             repo.reproduce(repro_fn=found)  # of all of dvc.yaml, in running order
         finally:

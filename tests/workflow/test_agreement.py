@@ -24,7 +24,7 @@ from tests.workflow.from_scratch import FAN_IN, made_from_scratch
 from tests.workflow.toy_pipeline import Toy
 
 SMALL = Path(__file__).with_name("small_dvc.yaml")
-SEQUENCES = int(os.environ.get("GAITPRESS_SEQUENCES", 30))
+SEQUENCES = int(os.environ.get("GAITPRESS_SEQUENCES", 50))
 # DVC keeps no former results of these: they follow the machine, and a database.
 NOT_KEPT = (*FAN_IN, "probe")
 LISTS = {"percentiles": ["0", "30", "60"], "models": ["gaitset", "cnn2d"], "devices": ["local", "other"]}

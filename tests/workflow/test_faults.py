@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -20,7 +20,6 @@ from tests.workflow.toy_pipeline import Toy
 
 SMALL = Path(__file__).with_name("small_dvc.yaml")
 SNAKEMAKE = ["snakemake", "--cores", "2", "all"]
-TRAINING_S = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -42,46 +41,56 @@ def toy(made: Toy, tmp_path: Path) -> Toy:
 
 
 class Run:
-    """A run in a process group of its own, whose trainings take some seconds."""
+    """A run in a process group of its own, whose training goes on until it is let go."""
 
-    def __init__(self, toy: Toy, command: list[str]) -> None:
+    def __init__(self, toy: Toy, command: list[str], **env: str) -> None:
         self._toy, self._before = toy, len(toy.ran())
-        self._log = (toy.where / "run.log").open("w+")
-        self.process = subprocess.Popen(
-            command,
-            cwd=toy.where,
-            env=environment() | {"GAITPRESS_TOY_SLEEP": f"{TRAINING_S} train"},
-            start_new_session=True,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        self._log = toy.where / "run.log"
+        self._held = toy.where / "hold/train@gaitset"
+        self._held.parent.mkdir(exist_ok=True)
+        self._held.touch()
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=toy.where,
+                env=environment() | env,
+                start_new_session=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
-    def until_training(self) -> Run:
-        """Wait until its training has begun."""
-        for _ in range(1200):
-            if "train@gaitset" in self.ran():
+    def until(self, what: str, holds: Callable[[], bool]) -> Run:
+        """Wait until something holds; the run must not end before."""
+        for _ in range(2400):
+            if holds():
                 return self
             assert self.process.poll() is None, self.told()
             time.sleep(0.05)
-        raise AssertionError("the training does not begin")
+        raise AssertionError(f"never: {what}\n{self.told()}")
+
+    def until_training(self) -> Run:
+        return self.until("the training begins", lambda: "train@gaitset" in self.ran())
+
+    def let_go(self) -> None:
+        """Let the training end."""
+        self._held.unlink()
 
     def ran(self) -> list[str]:
         """What has run since it began."""
         return self._toy.ran()[self._before :]
 
     def told(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        return self._log.read_text()
+
+    def processes(self, what: str) -> list[psutil.Process]:
+        """Those with ``what`` in their command line, shells left out."""
+        found = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        return [each for each in found if what in " ".join(each.cmdline()[:4]) and "sh" not in each.name()]
 
     def kill(self, what: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to one of its processes: the one with ``what`` in its command line, shells left out."""
-        found = [
-            process
-            for process in [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-            if what in " ".join(process.cmdline()[:4]) and "sh" not in process.name()
-        ]
-        assert len(found) == 1, found
-        found[0].send_signal(number)
+        """Send a signal to the one process with ``what`` in its command line."""
+        (found,) = self.processes(what)
+        found.send_signal(number)
 
     def kill_all(self, number: signal.Signals) -> None:
         os.killpg(self.process.pid, number)
@@ -102,6 +111,14 @@ def started() -> Iterator[list[Run]]:
         except ProcessLookupError:
             continue
         each.process.wait()
+
+
+def logged(toy: Toy) -> str:
+    """What the job that trains has logged; before it starts, Snakemake removes the log of the one before."""
+    try:
+        return (toy.where / "logs/train-gaitset.log").read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def complete(toy: Toy) -> None:
@@ -134,6 +151,7 @@ def test_after_a_signal_to_all_processes_the_next_run_goes_on(
     started.append(Run(toy, command).until_training())
     started[0].kill_all(number)
     told = started[0].ended()
+    started[0].let_go()
     assert "Traceback" not in told or command[0] == "dvc"
     assert "train@gaitset" in toy.snakemake()
     complete(toy)
@@ -144,9 +162,11 @@ def test_jobs_of_a_killed_snakemake_go_on_and_the_next_one_waits_for_them(toy: T
     started.append(Run(toy, SNAKEMAKE).until_training())
     started[0].kill("snakemake")
     started[0].ended()
-    told = run(SNAKEMAKE, toy.where)
-    assert started[0].ran().count("train@gaitset") == 1, told
-    assert "waiting, for another process is at work" in (toy.where / "logs/train-gaitset.log").read_text()
+    started.append(Run(toy, SNAKEMAKE))
+    started[1].until("it waits", lambda: "waiting, for another process is at work" in logged(toy))
+    started[1].let_go()
+    assert started[1].process.wait(60) == 0, started[1].told()
+    assert started[0].ran().count("train@gaitset") == 1
     complete(toy)
 
 
@@ -157,15 +177,20 @@ def test_what_is_being_made_is_out_of_date_to_whoever_asks_meanwhile(toy: Toy, s
     assert "train" in asked
     told = toy.fails(SNAKEMAKE)
     assert "another Snakemake" in told or "no other Snakemake process" in told
+    started[0].let_go()
     assert started[0].process.wait(60) == 0, started[0].told()
     complete(toy)
 
 
 @pytest.mark.slow
-def test_a_job_whose_dvc_was_killed_runs_again(toy: Toy, started: list[Run]) -> None:
-    started.append(Run(toy, SNAKEMAKE).until_training())
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
+def test_a_job_whose_dvc_was_killed_ends_and_runs_again(toy: Toy, started: list[Run], shell: str) -> None:
+    started.append(Run(toy, SNAKEMAKE, SHELL=shell).until_training())
+    (training,) = started[0].processes("toystage.py")
     started[0].kill("workflow.run_stage")
     assert "Killed" in started[0].ended()
+    training.wait(10)  # though nobody let it go
+    started[0].let_go()
     assert "train@gaitset" in toy.snakemake()
     complete(toy)
 
@@ -174,6 +199,8 @@ def test_a_job_whose_dvc_was_killed_runs_again(toy: Toy, started: list[Run]) -> 
 def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, started: list[Run]) -> None:
     started.append(Run(toy, SNAKEMAKE).until_training())
     started[0].kill("snakemake", signal.SIGTERM)
+    started[0].until("it says so", lambda: "Will exit after finishing currently running jobs" in started[0].told())
+    started[0].let_go()
     started[0].ended()
     assert started[0].ran() == ["train@gaitset"]
     assert "train@gaitset" not in toy.snakemake()
@@ -193,7 +220,7 @@ def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
     (toy.where / ".dvc/tmp/rwlock").write_text(content.replace("ROOT", str(toy.where)))
     told = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where)
     assert "train@gaitset" in toy.ran(), told
-    assert "waiting" not in (toy.where / "logs/train-gaitset.log").read_text()
+    assert "waiting" not in logged(toy)
 
 
 @pytest.mark.parametrize("committed", [True, False])

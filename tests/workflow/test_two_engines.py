@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.toy import run
+from tests.browser import PROGRAM, Browser
+from tests.toy import ROOT, environment, run
 from tests.workflow.toy_pipeline import Toy
 from workflow.dvc_stages import read_yaml
 
@@ -48,10 +50,33 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: 
     assert {"dataset", "train@gaitset", "report", "track"} <= set(ran)
     # Snakemake looks for jobs to start when one has ended, not all the time.
     assert 0 < told.count("Ready jobs:") <= len(ran)
-    assert "Report created" in run(["snakemake", "--report", "snakemake-report.html"], other.where)
     assert other.results() == made_by_dvc.results()
     assert read_yaml(other.where / "dvc.lock") == read_yaml(made_by_dvc.where / "dvc.lock")
     other.agree()
+    _reports_itself(other, tmp_path / "profile")
+
+
+def _reports_itself(toy: Toy, profile: Path) -> None:
+    """Snakemake's own report shows what the stage ``report`` made, and needs no network."""
+    (toy.where / "results/report/pareto.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    told = run(["snakemake", "--report", "snakemake-report.html"], toy.where)
+    assert "Adding pareto.svg" in told and "Report created" in told
+    if PROGRAM is None:
+        return
+    profile.mkdir()
+    with Browser(profile) as page:
+        page.open(toy.where / "snakemake-report.html")
+        page.wait_for("document.body.innerText.includes('Results')", timeout_s=60)
+        assert all(address.startswith(("file:", "data:")) for address in page.requests)
+        # A warning of a library that is in every such report.
+        assert not [fault for fault in page.faults if "tailwindcss" not in fault]
+
+
+def test_lint_finds_nothing_wrong_with_the_rules_but_that_all_share_one_environment() -> None:
+    told = subprocess.run(["snakemake", "--lint"], cwd=ROOT, env=environment(), text=True, capture_output=True).stderr
+    of_rules = told[told.index("Lints for rule dataset") :]
+    found = {line.strip() for line in of_rules.splitlines() if line.startswith("    * ")}
+    assert found == {"* Specify a conda environment or container for each rule.:"}, told
 
 
 @pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])

@@ -79,7 +79,7 @@ class Toy:
         shutil.copy2(ROOT / "tests/workflow/toystage.py", where)
         (where / "dvc.yaml").write_text(toy_dvc_yaml(declared, all_code), encoding="utf-8")
         with (where / ".gitignore").open("a") as ignored:
-            ignored.write("/ran.txt\n/cpu.txt\n/fail/\n")
+            ignored.write("/ran.txt\n/cpu.txt\n/fail/\n/hold/\n")
         toy = cls(where)
         toy.edit(r"percentiles: \[.*?\]", f"percentiles: [{', '.join(map(str, percentiles))}]")
         toy.edit(r"precisions: \[.*?\]", f"precisions: [{', '.join(precisions)}]")

@@ -1,14 +1,16 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
-A file ``fail/<address>`` makes the stage of that address fail in the middle of writing. GAITPRESS_TOY_SLEEP is how many
-seconds a stage takes, and the names of the stages that do may follow: ``4 train``. What each stage needed of the processor
-itself is noted in cpu.txt, in seconds.
+A file ``fail/<address>`` makes the stage of that address fail in the middle of writing, a file ``hold/<address>`` makes it
+take as long as the file is there. GAITPRESS_TOY_SLEEP is how many seconds every stage sleeps. What each stage needed of the
+processor itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
+import ctypes
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def contents(path: Path) -> list[str]:
@@ -70,14 +74,15 @@ def write(outs: Iterable[Path], text: str) -> None:
 
 def main() -> None:
     options = parsed()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # ends with DVC, as the real ones do
     with Path("ran.txt").open("a") as ran:
         ran.write(f"{options.address}\n")
     if Path("fail", options.address).exists():
         write(options.outs, "half of it")
         sys.exit(f"error: {options.address} was told to fail")
-    seconds, *slow = os.environ.get("GAITPRESS_TOY_SLEEP", "0").split()
-    if not slow or options.address.partition("@")[0] in slow:
-        time.sleep(float(seconds))
+    time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
+    while Path("hold", options.address).exists():
+        time.sleep(0.02)
     made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
     write(options.outs, made)
     with Path("cpu.txt").open("a") as used:
@@ -85,4 +90,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")
