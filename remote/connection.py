@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from remote.errors import DeviceError, EngineFailed, killed
+from remote.errors import DeviceError, EngineFailed, LinkLost, killed
 from remote.inputs import Group, Sender, groups
 from remote.transport import Finished, Process, Transport
 
 HERE = Path(__file__).parent
 AHEAD = 3  # groups of inputs
+GOES_DOWN_S = 2  # between the end of a device's programs and that of its links
 
 
 class Agent:
@@ -41,7 +43,7 @@ class Agent:
         done = self.link.run(self._command(script, arguments), env=_environment(threads), repeatable=repeatable)
         answer = _answer(done.stdout)
         if done.code or "error" in answer:
-            raise _failure(answer, done)
+            raise _failure(self.link, answer, done)
         return answer
 
     def stream(
@@ -67,7 +69,8 @@ class Agent:
 
         def work() -> dict[int, np.ndarray]:
             numbers: list[int] = []
-            outputs = stream(self.link.start(command, _environment(threads)), shared.taken(numbers), sender)
+            process = self.link.start(command, _environment(threads))
+            outputs = stream(self.link, process, shared.taken(numbers), sender)
             return dict(zip(numbers, outputs, strict=True))
 
         outputs: dict[int, np.ndarray] = {}
@@ -83,7 +86,7 @@ class Agent:
         return [self.python, self.link.place(HERE / script), *arguments]
 
 
-def stream(agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.ndarray]:
+def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.ndarray]:
     """Give a program inputs and take its outputs, then end it. See Agent.stream for how they go and what is raised."""
     feeder = _Feeder(agent.stdin, inputs, sender)
     outputs = []
@@ -97,7 +100,7 @@ def stream(agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.n
             feeder.answered(len(outputs))
         done = agent.wait()
         if done.code or line:
-            raise _failure(_answer(line), done)
+            raise _failure(link, _answer(line), done)
     finally:
         agent.kill()
         feeder.stop()
@@ -198,12 +201,24 @@ def _answer(output: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _failure(answer: dict[str, Any], done: Finished) -> DeviceError:
+def killed_there(link: Transport, what: str) -> EngineFailed:
+    """What it means that a program on a device was killed, and by none of us.
+
+    Raises:
+        LinkLost: the whole device went down, which kills its programs first.
+    """
+    time.sleep(GOES_DOWN_S)
+    if link.lost:
+        raise LinkLost(f"{link.name}: the connection broke after {what} was killed; the device went down")
+    return EngineFailed(killed(what))
+
+
+def _failure(link: Transport, answer: dict[str, Any], done: Finished) -> DeviceError:
     if "error" in answer:
         return EngineFailed(answer["error"])
     if done.code in (-signal.SIGINT, -signal.SIGTERM):
         return DeviceError("the measuring process was ended from outside; nothing was recorded")
     if done.code == -signal.SIGKILL:
-        return EngineFailed(killed("the measuring process"))
+        return killed_there(link, "the measuring process")
     said = done.stderr.decode(errors="replace").strip().splitlines()
     return EngineFailed(f"the measuring process ended with status {done.code}: {said[-1] if said else 'it said nothing'}")

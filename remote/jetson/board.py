@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from remote.connection import stream
-from remote.errors import DeviceError, EngineFailed, killed
+from remote.connection import killed_there, stream
+from remote.errors import DeviceError, EngineFailed
 from remote.inputs import Sender, groups
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
@@ -191,7 +191,7 @@ class Board:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
         try:
-            return stream(process, groups(self.transport, inputs), Sender(self.transport))
+            return stream(self.transport, process, groups(self.transport, inputs), Sender(self.transport))
         except EngineFailed as error:
             raise EngineFailed(log.parse(str(error)).reason or str(error).strip().splitlines()[-1]) from None
 
@@ -212,7 +212,7 @@ class Board:
             words = errors.decode(errors="replace").strip().splitlines()
             last = words[-1] if words else "it said nothing"
             if code == -signal.SIGKILL:
-                raise EngineFailed(killed("our program on the board")) from None
+                raise killed_there(self.transport, "our program on the board") from None
             raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}") from None
         return answer
 

@@ -62,6 +62,7 @@ class Transport(Protocol):
         python: a Python of 3.6 or later there, for scripts that need nothing else.
         home: the folder for our files on the device; absolute, and it exists.
         scratch: a folder of this connection's own below it, removed when the connection ends.
+        lost: the connection has broken, and nobody has used it since.
         after_reconnecting: called, in order, when a lost connection has been made again.
     """
 
@@ -69,6 +70,9 @@ class Transport(Protocol):
     far: bool
     python: str
     after_reconnecting: list[Callable[[], None]]
+
+    @property
+    def lost(self) -> bool: ...
 
     def __enter__(self) -> Self: ...
 

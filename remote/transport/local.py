@@ -77,6 +77,7 @@ class LocalTransport:
     """This machine: a path means the same here and there. See Transport."""
 
     far = False
+    lost = False
     python = sys.executable
 
     def __init__(self, name: str = "local"):

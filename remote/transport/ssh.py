@@ -52,6 +52,11 @@ class SshTransport:
             self._link = None
 
     @property
+    def lost(self) -> bool:
+        """See Transport."""
+        return self._link is not None and not self._link.alive
+
+    @property
     def home(self) -> str:
         """See Transport."""
         return self._connected().home

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remote import connection
 from remote.errors import DeviceError, HostKeyRefused, LinkLost, TimedOut, Unreachable
 from remote.transport import connect, link, login, ssh
 from remote.transport.ssh import SshTransport
@@ -561,3 +562,16 @@ def test_nothing_is_asked_without_a_terminal(server: Server, monkeypatch: pytest
     (Path.home() / ".ssh/id_ed25519").unlink()
     monkeypatch.setattr("getpass.getpass", lambda prompt: pytest.fail("asked"))
     assert "permission denied" in told(server.address)
+
+
+def test_a_program_that_was_killed_is_judged_when_it_is_known_whether_its_board_goes_down(
+    server: Server, board: SshTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "GOES_DOWN_S", 1.0)
+    assert board.run(["true"]).code == 0
+    assert "memory ran out" in str(connection.killed_there(board, "trtexec"))
+    ending = threading.Timer(0.3, server.kill)
+    ending.start()
+    with pytest.raises(LinkLost, match="trtexec was killed; the device went down"):
+        connection.killed_there(board, "trtexec")
+    ending.join()
