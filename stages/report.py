@@ -14,13 +14,13 @@ from stages.reporting.work import Folders
 
 
 def report(records: Path, folders: Folders, out: Path, settings: params.Params) -> str:
-    """Write index.html, pareto and staircase as .png and .svg, pareto.txt, variants.csv, variants.tex and metrics.json.
+    """Write the page, pictures, tables and figures.
 
     Args:
         records, folders: what the stages made.
-        out: the folder to write.
+        out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and variants as
+            .csv, .tex and .json.
         settings: of the run.
-
 
     Returns:
         The table for a terminal.
@@ -35,6 +35,7 @@ def report(records: Path, folders: Folders, out: Path, settings: params.Params) 
         table.write_csv(partial / "variants.csv", rows)
         (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
         io.write_json(partial / "metrics.json", table.metrics(rows))
+        io.write_json(partial / "variants.json", table.figures(rows))
     return text
 
 

@@ -6,6 +6,7 @@ import csv
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stages.reporting import words
 from stages.reporting.records import Row, by_device
@@ -39,6 +40,8 @@ COLUMNS = {
     "macs": ("size", "macs"),
     "measured_at": ("measured_at",),
 }
+
+FIGURES = ("rank1_mean", "latency_p50_ms", "energy_mj_per_inference", "engine_bytes")
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -111,6 +114,18 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
                 "most_per_s_batch": batch,
             }
             writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """The main figures of the variants that were measured, by device, model and variant, as DVC's metrics are nested."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.status == "ok":
+            own = {name: row.get(*COLUMNS[name]) for name in FIGURES}
+            known = {name: value for name, value in own.items() if value is not None}
+            variant = f"p{row.percentile}-{row.precision}"
+            found.setdefault(row.device, {}).setdefault(row.model, {})[variant] = known
+    return found
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, float]:

@@ -75,10 +75,11 @@ def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[i
 def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> None:
     out = write(world)
     pictures = {f"{name}.{kind}" for name in ("pareto", "staircase") for kind in ("png", "svg")}
-    names = {"index.html", "pareto.txt", "variants.csv", "variants.tex", "metrics.json"} | pictures
+    names = {"index.html", "pareto.txt", "variants.csv", "variants.tex", "variants.json", "metrics.json"} | pictures
     assert {path.name for path in out.iterdir()} == names
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures if name.endswith("png"))
     assert all("<svg" in (out / name).read_text(encoding="utf-8") for name in pictures if name.endswith("svg"))
+    figures = json.loads((out / "variants.json").read_text())["local"]["gaitset"]
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["variants"], metrics["ok"], metrics["missing"]) == (2, 2, 0)
     rows = list(csv.DictReader((out / "variants.csv").open()))
@@ -87,6 +88,7 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
         record = json.loads(world.record(int(row["percentile"])).read_text())
         assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
         assert float(row["rank1_mean"]) == record["accuracy"]["rank1_mean"]
+        assert figures[f"p{row['percentile']}-fp32"]["rank1_mean"] == record["accuracy"]["rank1_mean"]
 
 
 def test_how_fast_other_batches_are_is_told(world: World) -> None:
