@@ -23,7 +23,7 @@ log = logging.getLogger("dvc")  # whose handlers print messages as dvc does: err
 @contextmanager
 def opened() -> Iterator[Repo]:
     """This repository; whoever else uses it is waited for (``dvc --wait-for-lock``)."""
-    with Repo(_wait_for_lock=True) as repo:
+    with Repo(_wait_for_lock=True) as repo, stale_rwlock.replaced_at_once():
         stale_rwlock.mend(repo)
         yield repo
 

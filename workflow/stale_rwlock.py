@@ -1,21 +1,61 @@
-"""DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``, mended after a process was killed.
+"""DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``: kept whole, and mended after one was killed.
 
-DVC itself drops the entries of processes that are no more. What it cannot read it refuses, and a process that has the number
-of one that was killed, as happens after a restart, it takes for that one. Of processes on other nodes of a cluster nobody
-here can tell; their entries stay, for a process that does not find its own at its end fails.
+DVC writes it in place, and whoever is killed meanwhile leaves half of it, which DVC then refuses. DVC itself drops the
+entries of processes that are no more; but a process that has the number of one that was killed, as happens after a
+restart, it takes for that one. Of processes on other nodes of a cluster nobody here can tell; their entries stay, for a
+process that does not find its own at its end fails.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
+from dvc import rwlock
+from dvc.fs import FileSystem
 from dvc.lock import make_lock
 from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+
+@contextmanager
+def replaced_at_once() -> Iterator[None]:
+    """Let DVC, in this process, replace the list by a complete one: however the process ends, the file can be read."""
+    edit = rwlock._edit_rwlock
+
+    def edit_whole(folder: str, fs: FileSystem, hardlinks: bool) -> AbstractContextManager[Any]:
+        return edit(folder, _WholeFiles(fs), hardlinks)
+
+    rwlock._edit_rwlock = edit_whole
+    try:
+        yield
+    finally:
+        rwlock._edit_rwlock = edit
+
+
+class _WholeFiles:
+    """What DVC needs of a file system to edit its list, here one in which a file takes its place when it is complete."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        self._fs = fs
+
+    def join(self, *parts: str) -> str:
+        return str(self._fs.join(*parts))
+
+    @contextmanager
+    def open(self, path: str, mode: str = "r", encoding: str | None = None) -> Iterator[IO[str]]:
+        # One name is enough, for DVC writes under a lock: what a killed process left of it, the next one overwrites.
+        opened = f"{path}.partial" if mode == "w" else path
+        with self._fs.open(opened, mode, encoding=encoding) as file:
+            yield file
+        if mode == "w":
+            os.replace(opened, path)
 
 
 def mend(repo: Repo) -> None:
@@ -27,7 +67,8 @@ def mend(repo: Repo) -> None:
     with make_lock(str(path.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir, hardlink_lock=hardlinks):
         mended = _mended(path)  # now that nobody is in the middle of writing it
         if mended is not None:
-            path.write_text(json.dumps(mended), encoding="utf-8")
+            with _WholeFiles(repo.fs).open(str(path), "w", encoding="utf-8") as file:
+                json.dump(mended, file)
 
 
 def _mended(path: Path) -> dict[str, Any] | None:

@@ -6,6 +6,8 @@ takes; each has a number of its own, which names it in a failure.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -22,6 +24,7 @@ from dvc.repo import Repo
 from tests.toy import commit, environment, run
 from tests.workflow.from_scratch import FAN_IN, made_from_scratch
 from tests.workflow.toy_pipeline import Toy
+from workflow.dvc_stages import read_yaml
 
 SMALL = Path(__file__).with_name("small_dvc.yaml")
 SEQUENCES = int(os.environ.get("GAITPRESS_SEQUENCES", 50))
@@ -62,17 +65,18 @@ class Sequence:
     Attributes:
         toy: the repository, which a clone may take the place of.
         done: what was done, in words, for messages.
-        known: address and content of every result that was seen complete.
+        known: address and content of every result that was seen complete, and that DVC's cache here has.
+        pushed: those that the store has.
     """
 
     def __init__(self, start: Toy, where: Path, seed: int) -> None:
         self.toy = start.copy(where / "0")
         self.done = [f"sequence {seed}"]
-        self.known: set[tuple[str, str]] = set()
+        self.pushed: set[tuple[str, str]] = set()
         self._where = where
         self._chance = random.Random(seed)
         self._clones = 0
-        self._remember(self._complete())
+        self.known = _kept(self._complete())
 
     def play(self, rounds: int) -> None:
         """Let some things happen before each run, and check what each run leaves."""
@@ -99,7 +103,9 @@ class Sequence:
         again = {address for address in ran if (address, _content(made[address])) in self.known}
         assert not again, f"{told}: known, but computed again: {sorted(again)}"
         self._nothing_to_do(told)
-        self._remember(made)
+        kept = _kept(made)
+        assert self._named(kept) == kept, told
+        self.known |= kept
 
     def _command(self) -> list[str]:
         return self._chance.choice([["dvc", "repro"], *(["snakemake", "--cores", str(cores), "all"] for cores in (1, 2, 4))])
@@ -111,10 +117,11 @@ class Sequence:
             for address, files in made_from_scratch(self.toy.where).items()
         }
 
-    def _remember(self, made: dict[str, dict[str, str]]) -> None:
-        self.known |= {
-            (address, _content(files)) for address, files in made.items() if address.partition("@")[0] not in NOT_KEPT
-        }
+    def _named(self, results: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those that dvc.lock names for stages that there are: DVC pushes and pulls these, and of earlier ones the notes."""
+        made, entries = made_from_scratch(self.toy.where), read_yaml(self.toy.where / "dvc.lock")["stages"]
+        names = {address: entries[address]["outs"][0]["md5"] for address in made.keys() & entries.keys()}
+        return {(address, text) for address, text in results if names.get(address) in _md5s(text)}
 
     def _nothing_to_do(self, told: str) -> None:
         with chdir(self.toy.where), Repo() as repo:
@@ -145,14 +152,14 @@ class Sequence:
         return f"{name} {kept}"
 
     def delete_outputs(self) -> str:
-        file = self._chance.choice(list(self.toy.results()) or ["results"])
+        file = self._chance.choice(sorted(self.toy.results()) or ["results"])
         victim = self.toy.where / self._chance.choice([file, Path(file).parent, *Path(file).parts[:1]])
         shutil.rmtree(victim, ignore_errors=True)
         victim.unlink(missing_ok=True)
         return str(victim.relative_to(self.toy.where))
 
     def tamper_with_an_output(self) -> str:
-        file = self._chance.choice(list(self.toy.results()) or ["results/stray.txt"])
+        file = self._chance.choice(sorted(self.toy.results()) or ["results/stray.txt"])
         (self.toy.where / file).parent.mkdir(parents=True, exist_ok=True)
         (self.toy.where / file).write_text("tampered with")
         return file
@@ -161,7 +168,7 @@ class Sequence:
         subprocess.run(["dvc", "checkout", "-q", "-f"], cwd=self.toy.where, env=environment(), stderr=subprocess.DEVNULL)
 
     def touch_files(self) -> str:
-        files = [*self.toy.results(), "params.yaml", "dvc.yaml", "stages/train.py", "Snakefile"]
+        files = [*sorted(self.toy.results()), "params.yaml", "dvc.yaml", "stages/train.py", "Snakefile"]
         touched = self._chance.sample(files, min(3, len(files)))
         for file in touched:
             os.utime(self.toy.where / file)
@@ -188,7 +195,7 @@ class Sequence:
         return f"{address} {command}"
 
     def interrupt(self) -> str:
-        """End a run and all its jobs at once by a signal."""
+        """End a run and all its jobs at once by a signal, and do what docs/training.md says of one by DVC alone."""
         command, wait_s = self._command(), self._chance.uniform(0.3, 6)
         number = self._chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
         process = subprocess.Popen(
@@ -205,6 +212,8 @@ class Sequence:
             os.killpg(process.pid, number)
             process.wait(60)
         _all_gone(process.pid)
+        if command[0] == "dvc" and self._list_of_locks_is_damaged():
+            run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where)
         self._note_what_is_up_to_date()
         return f"{command} after {wait_s:.1f} s by {number.name}"
 
@@ -218,6 +227,8 @@ class Sequence:
         run(["git", "clone", "-q", str(self.toy.where), str(clone)], self._where)
         self.toy = Toy(clone)
         run(["dvc", "pull", "-q", "--run-cache", "--allow-missing"], clone)
+        self.pushed |= self._named(self.known)
+        self.known = self._named(self.pushed)
         return str(clone)
 
     def _note_what_is_up_to_date(self) -> None:
@@ -226,7 +237,16 @@ class Sequence:
             stale = set(repo.status())
         made = made_from_scratch(self.toy.where)
         reached = {address: files for address, files in made.items() if address not in stale}
-        self._remember({address: files for address, files in reached.items() if self._stands(files)})
+        self.known |= _kept({address: files for address, files in reached.items() if self._stands(files)})
+
+    def _list_of_locks_is_damaged(self) -> bool:
+        try:
+            json.loads((self.toy.where / ".dvc/tmp/rwlock").read_text())
+        except FileNotFoundError:
+            return False
+        except ValueError:
+            return True
+        return False
 
     def _stands(self, files: dict[str, str]) -> bool:
         found = [self.toy.where / file for file in files]
@@ -246,6 +266,18 @@ HAPPENS: dict[Callable[[Sequence], str | None], int] = {
     Sequence.interrupt: 2,
     Sequence.clone: 1,
 }
+
+
+def _kept(made: dict[str, dict[str, str]]) -> set[tuple[str, str]]:
+    """Address and content of the results that DVC keeps when they are replaced."""
+    return {(address, _content(files)) for address, files in made.items() if address.partition("@")[0] not in NOT_KEPT}
+
+
+def _md5s(text: str) -> set[str]:
+    """By which DVC names a file with a text, and a folder with that file."""
+    file = hashlib.md5(text.encode()).hexdigest()
+    folder = json.dumps([{"md5": file, "relpath": "content"}], sort_keys=True)
+    return {file, f"{hashlib.md5(folder.encode()).hexdigest()}.dir"}
 
 
 def _content(files: dict[str, str]) -> str:

@@ -1,18 +1,37 @@
-"""Whose entries in DVC's list of locks are dropped before a run, and whose are not."""
+"""Whose entries in DVC's list of locks are dropped before a run, and whose are not; and that no run leaves half a list."""
 
 from __future__ import annotations
 
 import json
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from dvc.repo import Repo
 
+from tests.toy import ROOT, environment
 from workflow import stale_rwlock
 
 JOB = "workflow/run_stage.py train@gaitset"
+# The kernel kills a process as soon as a file grows beyond a limit: here in the middle of its second list.
+KILLED_WHILE_WRITING = """
+import resource, signal
+from dvc.rwlock import rwlock
+from workflow.repository import opened
+
+with opened() as repo:
+    def writes(file):
+        return rwlock(repo.tmp_dir, repo.fs, "train@gaitset", [], [file], False)
+
+    with writes("/results/train"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+        with writes("/results/" + 200 * "x"):
+            pass
+"""
 
 
 def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not(tmp_path: Path) -> None:
@@ -29,4 +48,17 @@ def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not
     running.communicate(b"\n")
     left = json.loads(listed.read_text())
     assert left["write"].keys() == left["read"].keys() == {"there", "running"}
+    repo.close()
+
+
+def test_a_process_killed_while_it_writes_leaves_the_former_list(tmp_path: Path) -> None:
+    repo = Repo.init(str(tmp_path), no_scm=True)
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING]
+    reached = environment() | {"PYTHONPATH": str(ROOT)}
+    killed = subprocess.run(command, cwd=tmp_path, env=reached, stderr=subprocess.PIPE, text=True)
+    assert killed.returncode == -signal.SIGXFSZ, killed.stderr
+    listed = Path(repo.tmp_dir, "rwlock")
+    assert json.loads(listed.read_text())["write"].keys() == {"/results/train"}
+    stale_rwlock.mend(repo)
+    assert json.loads(listed.read_text()) == {"write": {}, "read": {}}
     repo.close()
