@@ -18,8 +18,8 @@ def report(records: Path, folders: Folders, out: Path, settings: params.Params) 
 
     Args:
         records, folders: what the stages made.
-        out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and variants as
-            .csv, .tex and .json.
+        out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and
+            variants as .csv, .tex and .json.
         settings: of the run.
 
     Returns:
