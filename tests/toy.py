@@ -85,6 +85,7 @@ def copy_repository(target: Path) -> Path:
 
 
 def commit(where: Path, message: str) -> None:
-    """Commit all that is not ignored, with an identity of the test's own."""
+    """Commit all that is not ignored, be it as it was, with an identity of the test's own."""
     run(["git", "add", "-A"], where)
-    run(["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", message], where)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    run(["git", *identity, "commit", "-q", "--allow-empty", "-m", message], where)

@@ -49,13 +49,13 @@ def _filled(command: str, item: Mapping[str, Any], params: Any) -> str:
 
 
 def _read(dep: Path, where: Path, written: Mapping[str, str]) -> list[str]:
-    """What a stage finds at a path: what stages before it have written there, or else what is on disk."""
+    """What a stage finds at a path: what stages before it have written there, or else what, if anything, is on disk."""
     own = {file: text for file, text in written.items() if file == str(dep) or file.startswith(f"{dep}/")}
     if str(dep) in own:
         return [_sha(own[str(dep)])]
     if own:
         return [text for file in sorted(own) for text in (file, _sha(own[file]))]
-    return [text.removeprefix(f"{where}/") for text in contents(where / dep)]
+    return [text.removeprefix(f"{where}/") for text in contents(where / dep)] if (where / dep).exists() else []
 
 
 def _sha(text: str) -> str:

@@ -23,7 +23,7 @@ from dvc.repo import Repo
 
 from tests.toy import commit, environment, run
 from tests.workflow.from_scratch import FAN_IN, made_from_scratch
-from tests.workflow.toy_pipeline import Toy
+from tests.workflow.toy_pipeline import OUTPUTS, Toy
 from workflow.dvc_stages import read_yaml
 
 SMALL = Path(__file__).with_name("small_dvc.yaml")
@@ -153,7 +153,8 @@ class Sequence:
 
     def delete_outputs(self) -> str:
         file = self._chance.choice(sorted(self.toy.results()) or ["results"])
-        victim = self.toy.where / self._chance.choice([file, Path(file).parent, *Path(file).parts[:1]])
+        top = next(top for top in OUTPUTS if file.startswith(top))
+        victim = self.toy.where / self._chance.choice([file, Path(file).parent, top])
         shutil.rmtree(victim, ignore_errors=True)
         victim.unlink(missing_ok=True)
         return str(victim.relative_to(self.toy.where))

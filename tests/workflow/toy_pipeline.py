@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from tests.toy import ROOT, commit, environment, run
 
 CODE = ("stages", "gait", "compress", "remote")
+OUTPUTS = ("data", "results", "remote/facts")
 
 
 def _path(entry: Any) -> str:
@@ -132,7 +133,7 @@ class Toy:
 
     def results(self) -> dict[str, str]:
         """Every output's content by path."""
-        files = [file for top in ("data", "results", "remote/facts") for file in (self.where / top).rglob("*")]
+        files = [file for top in OUTPUTS for file in (self.where / top).rglob("*")]
         return {
             str(file.relative_to(self.where)): file.read_text()
             for file in files
