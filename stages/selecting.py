@@ -164,12 +164,12 @@ def _faults(row: Row, within: Limits) -> list[str]:
     """Why a variant cannot be chosen; empty if it can."""
     if not _measured(row):
         return [f"{row.verdict}: {reason}" for reason in row.reasons] or [f"{row.verdict}, but without time or rank-1"]
-    return [text for limit in measures(within) if (text := _broken(row, limit, within))]
+    return [text for limit, measure in measures(within).items() if (text := _broken(row, limit, measure, within))]
 
 
-def _broken(row: Row, limit: str, within: Limits) -> str | None:
+def _broken(row: Row, limit: str, measure: Measure, within: Limits) -> str | None:
     """How a measured variant breaks a limit; None if it keeps it."""
-    bound, measure = getattr(within, limit), measures(within)[limit]
+    bound = getattr(within, limit)
     if bound is None:
         return None
     value = measure.of(row)
