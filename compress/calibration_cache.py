@@ -23,7 +23,7 @@ def activation_scales(source: Path, quantised: Path) -> dict[str, float]:
 
     Args:
         source: the network in fp32, whose names of tensors count: the cache goes with this file.
-        quantised: what quantization.to_int8 made of it.
+        quantised: what quantization.Calibrated wrote of it.
 
     Returns:
         For each tensor that was calibrated, its greatest absolute value / 127. Where activations are int8, this is the very

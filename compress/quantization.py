@@ -20,20 +20,6 @@ INT8_OPSET = 13  # the first with one scale a channel
 WEIGHTED = {"Conv", "MatMul", "Gemm"}
 
 
-def to_int8(
-    source: Path,
-    target: Path,
-    calibration: Iterable[np.ndarray],
-    method: str,
-    per_channel: bool,
-    activations: str,
-    weight_bits: int,
-) -> None:
-    """Write the Q/DQ ONNX file of a network with all layers in int8; for the arguments see :func:`calibrated`."""
-    with calibrated(source, calibration, method, per_channel, activations, weight_bits) as network:
-        network.write(target)
-
-
 @contextmanager
 def calibrated(
     source: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool, activations: str, weight_bits: int

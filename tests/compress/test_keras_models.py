@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compress import export, quantization
+from compress import export
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings
 
@@ -13,6 +13,7 @@ keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="ne
 import keras  # noqa: E402
 
 from gait.models import cnn2d, keras_model  # noqa: E402
+from tests.compress.int8 import to_int8  # noqa: E402
 
 PUBLISHED = {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.4}
 SETTINGS = PruneSettings(30, "mean-l1", "layer", 4, 4)
@@ -82,7 +83,7 @@ def test_the_onnx_file_gives_the_models_signatures_without_transposes(dense, tmp
     assert "Transpose" not in {node.op_type for node in onnx.load(free).graph.node}
 
     quantised = tmp_path / "int8.onnx"
-    quantization.to_int8(path, quantised, samples, "minmax", True, "uint8", 7)
+    to_int8(path, quantised, samples, "minmax", True, "uint8", 7)
     assert export.relative_error(export.run(quantised, samples), expected) < 0.2
     assert quantised.stat().st_size < 0.4 * path.stat().st_size
 

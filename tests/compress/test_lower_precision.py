@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compress import calibration_cache, export, half_precision, mixed_int8, quantization
 from compress.errors import CompressionError
 from gait.models.torch_model import TorchModel
+from tests.compress.int8 import to_int8
 from tests.published import SMALLER, small
 
 FRAMES = 6
@@ -96,7 +97,7 @@ def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_u
     half_precision.to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx", frames(model))
     files = ["fp32.onnx", "fp16.onnx"]
     if opset >= 13:
-        quantization.to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+        to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
         files.append("int8.onnx")
     for file in files:
         proto = onnx.load(tmp_path / file)
@@ -107,7 +108,7 @@ def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_u
 def test_int8_below_opset_13_is_refused_with_the_remedy(tmp_path: Path) -> None:
     model = exported("baseline", tmp_path / "fp32.onnx", 11)
     with pytest.raises(CompressionError, match=r"int8 needs opset 13, and export.opset = 11"):
-        quantization.to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+        to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
 
 
 @pytest.mark.parametrize("name", list(SMALLER))
@@ -127,7 +128,7 @@ def test_batch_norm_is_folded_into_the_convolutions(name: str, tmp_path: Path) -
 def test_the_cache_has_the_scales_of_the_quantised_file(name: str, activations: str, tmp_path: Path) -> None:
     source, quantised = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
     model = exported(name, source)
-    quantization.to_int8(source, quantised, frames(model), "minmax", True, activations, 8)
+    to_int8(source, quantised, frames(model), "minmax", True, activations, 8)
     scales = calibration_cache.activation_scales(source, quantised)
     proto = onnx.load(quantised)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
@@ -157,7 +158,7 @@ def test_the_cache_has_the_scales_of_the_quantised_file(name: str, activations: 
 def test_the_range_of_an_int8_activation_is_127_scales(tmp_path: Path) -> None:
     source = network(tmp_path / "fp32.onnx", [2, 2], "Relu")
     inputs = [np.array([[0.25, 0.5]], np.float32), np.array([[-0.75, 0.1]], np.float32)]
-    quantization.to_int8(source, tmp_path / "int8.onnx", inputs, "minmax", False, "int8", 8)
+    to_int8(source, tmp_path / "int8.onnx", inputs, "minmax", False, "int8", 8)
     scales = calibration_cache.activation_scales(source, tmp_path / "int8.onnx")
     assert scales[export.INPUT] * 127 == pytest.approx(0.75, rel=1e-5)
 

@@ -5,13 +5,14 @@ import onnx
 import pytest
 import torch
 
-from compress import export, half_precision, quantization
+from compress import export, half_precision
 from compress.errors import CompressionError
 from gait.models import gaitset
 from gait.models.torch_model import TorchModel
 from stages import params
 from stages.export import batch_error, write_onnx
 from stages.frameworks import framework
+from tests.compress.int8 import to_int8
 from tests.published import SMALLER, small
 from tests.toy import ROOT
 
@@ -68,7 +69,7 @@ def test_lower_precisions_keep_the_sequences_of_a_batch_apart_too(model, tmp_pat
     if precision == "fp16":
         half_precision.to_fp16(source, path, inputs)
     else:
-        quantization.to_int8(source, path, inputs, "minmax", True, "uint8", 7)
+        to_int8(source, path, inputs, "minmax", True, "uint8", 7)
     assert export.batch_error(path, inputs, export.run(path, inputs)) < 1e-3
 
 
@@ -116,12 +117,12 @@ def test_multiply_adds_of_the_published_network_are_the_published_3_26_billion(t
 def test_int8_signatures_stay_near_those_of_fp32(exported, tmp_path, activations: str) -> None:
     path = tmp_path / "int8.onnx"
     inputs = [np.random.default_rng(n).random((1, 12, 64, 44), np.float32) for n in range(4)]
-    quantization.to_int8(exported, path, inputs, "minmax", True, activations, 7)
+    to_int8(exported, path, inputs, "minmax", True, activations, 7)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(path).graph.node}
     assert export.relative_error(export.run(path, inputs), export.run(exported, inputs)) < 0.2
 
 
 def test_int8_without_calibration_data_is_an_error(exported, tmp_path) -> None:
     with pytest.raises(CompressionError, match="calibration"):
-        quantization.to_int8(exported, tmp_path / "int8.onnx", [], "minmax", True, "uint8", 7)
+        to_int8(exported, tmp_path / "int8.onnx", [], "minmax", True, "uint8", 7)
     assert not (tmp_path / "int8.onnx").exists()
