@@ -4,29 +4,37 @@ import os
 import re
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
+from workflow.command_line import runs_jobs
+from workflow.status_query import StatusQuery
+
+# DVC needs a second to get ready, which is all that is read here and more.
+restores = runs_jobs(sys.argv)
+query = (
+    StatusQuery(restores, Path("logs/status.log")) if workflow.is_main_process else None
+)
+
 from remote import inventory
 from remote.errors import DeviceError
 from stages.params import ParamsError
 from stages.params import load as load_params
 from workflow import scheduling, snakemake_lock
-from workflow.command_line import runs_jobs
 from workflow.dvc_stages import Pipeline, PipelineError, read_yaml
 
 try:
-    load_params("params.yaml")  # complains with the key and what is allowed
-    params = read_yaml("params.yaml")
-    pipeline = Pipeline.read("dvc.yaml", params)
-    stale = set()
-    if workflow.is_main_process:
+    with query or nullcontext():
+        load_params("params.yaml")  # complains with the key and what is allowed
+        params = read_yaml("params.yaml")
+        pipeline = Pipeline.read("dvc.yaml", params)
         wanted = set()
-        if runs_jobs(sys.argv):
+        if query and restores:
             running = snakemake_lock.hold(Path(".snakemake"))
             # Results that DVC knows are brought back here by one process: a job each would take a hundred times its start.
             wanted = pipeline.needed(sys.argv[1:])
-        stale = pipeline.stale(wanted, Path("logs/status.log"))
+        stale = pipeline.outdated(query.answer(wanted)) if query else set()
     on_this_machine = {
         name
         for name, device in inventory.load("remote/devices.yaml").items()

@@ -6,10 +6,7 @@ before; Snakemake decides what runs when and where.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 Item = Mapping[str, Any]
 
@@ -102,7 +98,7 @@ class Stage:
 
 @dataclass
 class Pipeline:
-    """All stages, and which of their jobs are out of date.
+    """All stages, and the jobs that follow from one another.
 
     Attributes:
         stages: by name, in dvc.yaml's order, which need not be the running order.
@@ -156,17 +152,9 @@ class Pipeline:
         named = {makers[word] for word in words if word in makers}
         return _reached(named if named and "all" not in words else makers.values(), _turned(self._readers))
 
-    def stale(self, restoring: Collection[str] = (), log: Path = Path(os.devnull)) -> set[str]:
-        """Addresses of the jobs that DVC calls out of date, and of all jobs downstream of them.
-
-        Args:
-            restoring: addresses of the jobs whose results DVC should bring back now if it knows them.
-            log: what it says while it does.
-
-        Raises:
-            PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
-        """
-        return _reached(_dvc_status(restoring, log), self._readers)
+    def outdated(self, changed: Collection[str]) -> set[str]:
+        """Addresses of the jobs whose content has changed, and of all jobs downstream of them."""
+        return _reached(changed, self._readers)
 
     @cached_property
     def _outs_in(self) -> dict[str, list[str]]:
@@ -207,31 +195,3 @@ def _reached(starts: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[s
             reached.add(node)
             waiting += edges.get(node, [])
     return reached
-
-
-def _dvc_status(restoring: Collection[str], log: Path) -> list[str]:
-    """Stages that DVC finds changed, by their own command, dependencies, parameters or outputs."""
-    command = [sys.executable, "-m", "workflow.status", *(["--restore", *restoring] if restoring else [])]
-    asked = subprocess.run(command, capture_output=True, text=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(asked.stderr, encoding="utf-8")
-    if asked.returncode:
-        raise PipelineError(_explained(asked.stderr.strip()))
-    return asked.stdout.split()
-
-
-def _explained(complaint: str) -> str:
-    """What DVC says, with the command to type if it is dvc.lock that it cannot read."""
-    if not Path("dvc.lock").exists() or _is_lock_file(Path("dvc.lock")):
-        return f"dvc status failed:\n{complaint}"
-    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "dvc.lock"], capture_output=True).returncode == 0
-    command = "git checkout dvc.lock" if tracked else "mv dvc.lock dvc.lock.damaged"
-    return f"dvc.lock is damaged; type `{command}` and run again: what was computed since is restored\n{complaint}"
-
-
-def _is_lock_file(path: Path) -> bool:
-    """False for one whose writing was cut short, by a full disk for instance."""
-    try:
-        return "stages" in read_yaml(path)
-    except (YAMLError, ValueError, TypeError):
-        return False

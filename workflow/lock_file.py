@@ -21,6 +21,8 @@ HEAD = "schema: '2.0'\nstages:\n"
 # What DVC never writes by itself: other top-level keys, empty lines, comments; and anchors, which are numbered per file.
 UNUSUAL = re.compile(r"^(?!  )|^\s*#|[&*]id\d", re.MULTILINE)
 NEXT_ENTRY = re.compile(r"^  \S", re.MULTILINE)
+# What is known of a file that a stage reads or makes.
+FILE = re.compile(r"^    - (path: .*\n(?:      .*\n)+)", re.MULTILINE)
 
 
 def record(stages: Sequence[PipelineStage]) -> None:
@@ -73,6 +75,22 @@ def entry_of(text: str, name: str) -> str | None:
         return None
     start, end = _place(text, key)
     return HEAD + text[start:end] if end > start else "schema: '2.0'\n"
+
+
+def with_aliases(text: str) -> str:
+    """The same content for a parser, in half the lines: what is repeated, as a module that many stages read, is named."""
+    if not _plain(text):
+        return text
+    numbers: dict[str, int] = {}
+
+    def named(match: re.Match[str]) -> str:
+        number = numbers.get(match[1])
+        if number is not None:
+            return f"    - *f{number}\n"
+        numbers[match[1]] = len(numbers)
+        return f"    - &f{numbers[match[1]]}\n      {match[1]}"
+
+    return FILE.sub(named, text)
 
 
 def _plain(text: str) -> bool:

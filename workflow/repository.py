@@ -7,12 +7,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.utils.serialize import LOADERS
 
 from workflow import stale_rwlock
 
@@ -26,26 +23,6 @@ def opened() -> Iterator[Repo]:
     with Repo(_wait_for_lock=True) as repo, stale_rwlock.replaced_at_once():
         stale_rwlock.mend(repo)
         yield repo
-
-
-@contextmanager
-def params_read_once() -> Iterator[None]:
-    """Let DVC parse params.yaml once, not several times for every stage.
-
-    A stage reads its parameters when it starts. Were they edited while it runs, DVC would note the new ones as its own.
-    """
-    load, parsed = LOADERS[".yaml"], {}
-
-    def remembered(path: Any, fs: Any = None, **options: Any) -> Any:
-        if str(path) not in parsed:
-            parsed[str(path)] = load(path, fs=fs, **options)
-        return deepcopy(parsed[str(path)])
-
-    LOADERS[".yaml"] = remembered
-    try:
-        yield
-    finally:
-        LOADERS[".yaml"] = load
 
 
 def as_program(main: Callable[[], None]) -> None:

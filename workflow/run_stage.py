@@ -25,8 +25,8 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import loads_yaml
 
-from workflow import lock_file, run_cache
-from workflow.repository import as_program, log, opened, params_read_once
+from workflow import lock_file, read_once, run_cache
+from workflow.repository import as_program, log, opened
 
 POLL_S = 1.0
 
@@ -52,7 +52,7 @@ def run(address: str) -> None:
 
 
 def _run(address: str) -> None:
-    with opened() as repo, lock_repo(repo), repo.scm_context(), params_read_once():
+    with opened() as repo, lock_repo(repo), repo.scm_context(), read_once.params():
         run_cache.mend(repo)
         stage = _loaded(repo, address)
         try:

@@ -39,6 +39,33 @@ def replaced_at_once() -> Iterator[None]:
         rwlock._edit_rwlock = edit
 
 
+@contextmanager
+def only_looked_at(repo: Repo) -> Iterator[None]:
+    """Let DVC, in this process, see who writes what it reads, and not say that it reads it.
+
+    That spares it to rewrite the list twice a stage. The repository must be locked until the end: whoever wants to write,
+    and whoever has written, waits for that.
+    """
+    hardlinks = repo.config["core"].get("hardlink_lock", False)
+    with rwlock._edit_rwlock(repo.tmp_dir, repo.fs, hardlinks) as listed:
+        writers = {"write": dict(listed["write"])}
+    declare = rwlock.rwlock
+
+    @contextmanager
+    def look_at(
+        folder: str, _fs: FileSystem, command: str, read: list[str], write: list[str], _hardlinks: bool
+    ) -> Iterator[None]:
+        own = {"pid": os.getpid(), "cmd": command}
+        rwlock._check_blockers(folder, writers, own, mode="write", waiters=read + write)
+        yield
+
+    rwlock.rwlock = look_at
+    try:
+        yield
+    finally:
+        rwlock.rwlock = declare
+
+
 class _WholeFiles:
     """What DVC needs of a file system to edit its list, here one in which a file takes its place when it is complete."""
 

@@ -10,7 +10,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml, modify_yaml, parse_yaml_
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workflow.lock_file import entry_of, with_entries
+from workflow.lock_file import entry_of, with_aliases, with_entries
 
 LONG = "python -m stages.train --model gaitset --partition data/partition/{model}.json --out results/train/{model} and more"
 NAMES = st.sampled_from(["train@gaitset", "train@gaitset-0", "t", "build@local-x-0.5-fp32", "build@my board-x", "yes", "12"])
@@ -21,6 +21,24 @@ ENTRIES = st.fixed_dictionaries(
     optional={
         "deps": st.lists(st.fixed_dictionaries({"path": TEXT, "size": st.integers()}), max_size=3),
         "params": st.dictionaries(TEXT, st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3)), max_size=3),
+    },
+)
+
+# Files that several stages read, and texts of several lines that look like the start of one.
+FILES = st.fixed_dictionaries(
+    {"path": st.one_of(st.sampled_from(["a.py", "b", "- path: c"]), TEXT), "size": st.integers(0, 1)}
+)
+LINES = st.sampled_from(
+    ["one\n    - path: a.py\n      size: 1\n", "\n    - path: b\n      c", "    - path: d\n      e: 1\n" * 9]
+)
+SHARING = st.fixed_dictionaries(
+    {
+        "cmd": st.one_of(st.just(LONG), LINES),
+        "deps": st.lists(FILES, min_size=1, max_size=4),
+        "outs": st.lists(FILES, max_size=2),
+    },
+    optional={
+        "params": st.fixed_dictionaries({"params.yaml": st.dictionaries(TEXT, st.one_of(SCALARS, LINES), max_size=2)})
     },
 )
 
@@ -60,6 +78,22 @@ def test_entries_as_stages_have_them_are_replaced_and_added_in_place() -> None:
     for name in ("train@gaitset-0", "train@gaitset-30", "prune@gaitset-30", "export@gaitset-0"):
         changed = {**entries, name: {"cmd": "another"}}
         assert with_entries(text, [dumps_yaml({"stages": {name: {"cmd": "another"}}})]) == written(changed)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(NAMES, SHARING, min_size=1, max_size=4))
+def test_names_for_what_is_repeated_change_nothing(entries: dict[str, Any]) -> None:
+    text = written(entries)
+    assert loads_yaml(with_aliases(text)) == loads_yaml(text)
+
+
+def test_a_module_that_many_stages_read_is_parsed_once() -> None:
+    deps = [{"path": f"gait/{name}.py", "hash": "md5", "md5": "0" * 32, "size": 9} for name in ("a", "b", "c")]
+    text = written({f"train@{number}": {"cmd": LONG, "deps": deps} for number in range(50)})
+    named = with_aliases(text)
+    assert named.count("path: ") == 3
+    assert loads_yaml(named) == loads_yaml(text)
+    assert with_aliases("# mine\n" + text) == "# mine\n" + text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""DVC asked what is out of date, by a process that gets ready while Snakemake still reads the pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ruamel.yaml.error import YAMLError
+
+from workflow.dvc_stages import PipelineError, read_yaml
+
+
+class StatusQuery:
+    """One question; whoever leaves its ``with`` block without the answer ends the process."""
+
+    def __init__(self, restoring: bool, log: Path) -> None:
+        """Begin to ask.
+
+        Args:
+            restoring: whether results should be brought back first, where DVC knows them.
+            log: where to write what DVC says while it does.
+        """
+        self._restoring = restoring
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workflow.status", *(["--restore"] if restoring else [])],
+                stdin=subprocess.PIPE if restoring else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+
+    def answer(self, wanted: Collection[str] = ()) -> list[str]:
+        """Addresses of the stages that DVC finds changed, by their own command, inputs, parameters or outputs.
+
+        Args:
+            wanted: addresses of the stages to restore.
+
+        Raises:
+            PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
+        """
+        changed, _ = self._process.communicate("\n".join(wanted) if self._restoring else None)
+        if self._process.returncode:
+            raise PipelineError(_explained(self._log.read_text(encoding="utf-8").strip()))
+        return changed.split()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.communicate()
+
+
+def _explained(complaint: str) -> str:
+    """What DVC says, with the command to type if it is dvc.lock that it cannot read."""
+    if not Path("dvc.lock").exists() or _is_lock_file(Path("dvc.lock")):
+        return f"dvc status failed:\n{complaint}"
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "dvc.lock"], capture_output=True).returncode == 0
+    command = "git checkout dvc.lock" if tracked else "mv dvc.lock dvc.lock.damaged"
+    return f"dvc.lock is damaged; type `{command}` and run again: what was computed since is restored\n{complaint}"
+
+
+def _is_lock_file(path: Path) -> bool:
+    """False for one whose writing was cut short, by a full disk for instance."""
+    try:
+        return "stages" in read_yaml(path)
+    except (YAMLError, ValueError, TypeError):
+        return False
