@@ -30,10 +30,13 @@ try:
         params = read_yaml("params.yaml")
         pipeline = Pipeline.read("dvc.yaml", params)
         wanted = set()
-        if query and restores:
+        if query:
             running = snakemake_lock.hold(Path(".snakemake"))
-            # Results that DVC knows are brought back here by one process: a job each would take a hundred times its start.
-            wanted = pipeline.needed(sys.argv[1:])
+            if restores:
+                # Results that DVC knows are brought back here by one process: a job each would take a hundred times its start.
+                wanted = pipeline.needed(sys.argv[1:])
+            else:
+                running.close()
         stale = pipeline.outdated(query.answer(wanted)) if query else set()
     on_this_machine = {
         name

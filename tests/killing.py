@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -23,3 +24,14 @@ def kill_once_there(
     time.sleep(later_s)
     process.kill()
     assert process.wait() == -signal.SIGKILL
+
+
+def wait_until_gone(group: int) -> None:
+    """Wait until no process of a group is left."""
+    for _ in range(600):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"processes of group {group} are still there")

@@ -13,6 +13,8 @@ from dvc.fs import localfs
 from dvc.output import Output
 from dvc.utils import strictyaml
 from dvc.utils.serialize import LOADERS
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
 
 from workflow import lock_file
 
@@ -37,21 +39,42 @@ def params() -> Iterator[None]:
         LOADERS[".yaml"] = load
 
 
+class Hashes:
+    """Hashes of files, as DVC computed them when it first asked."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[Meta, HashInfo]] = {}
+
+    def of(self, file: Output, compute: Callable[[Output], tuple[Meta, HashInfo]]) -> tuple[Meta, HashInfo]:
+        """What is known of a file, or of a folder."""
+        key = file.fs_path, file.fs.protocol, file.hash_name
+        if key not in self._known:
+            self._known[key] = compute(file)
+        return self._known[key]
+
+    def forget(self, changed: Iterable[Output]) -> None:
+        """Ask DVC anew for these, for what is in them and for what they are in."""
+        paths = [out.fs_path for out in changed]
+        for key in [key for key in self._known if any(localfs.overlaps(key[0], path) for path in paths)]:
+            del self._known[key]
+
+    def expect(self, file: Output, hash_info: HashInfo) -> None:
+        """Take it that a file or folder has a hash, whatever is on the disk."""
+        self._known[file.fs_path, file.fs.protocol, file.hash_name] = Meta(), hash_info
+
+
 @contextmanager
-def files() -> Iterator[Callable[[Iterable[Output]], None]]:
+def files() -> Iterator[Hashes]:
     """Let DVC parse params.yaml once, pick a parameter once, and look for a file, what dvc.lock has of it and its hash once.
 
     A hundred stages have the same modules for dependencies, and those of one name the same parameters, for each of which DVC
     walks through all of params.yaml.
-
-    Yields:
-        What is to be called with outputs that have changed since.
     """
     pick, parse = param.read_param_file, strictyaml.parse_yaml
     place_of, hash_of = output.get_cloud_fs, Output._get_hash_meta
     picked: dict[Any, Any] = {}
     places: dict[Any, Any] = {}
-    hashed: dict[Any, Any] = {}
+    hashes = Hashes()
 
     def picked_once(fs: Any, path: str, keys: list[str] | None = None, flatten: bool = False) -> Any:
         if not (keys and flatten):
@@ -71,22 +94,11 @@ def files() -> Iterator[Callable[[Iterable[Output]], None]]:
         kind, options, path = places[key]
         return kind, dict(options), path
 
-    def hashed_once(self: Output) -> Any:
-        asked = self.fs_path, self.fs.protocol, self.hash_name, self.use_cache
-        if asked not in hashed:
-            hashed[asked] = hash_of(self)
-        return hashed[asked]
-
-    def forget(changed: Iterable[Output]) -> None:
-        paths = [out.fs_path for out in changed]
-        for asked in [asked for asked in hashed if any(localfs.overlaps(asked[0], path) for path in paths)]:
-            del hashed[asked]
-
     param.read_param_file, strictyaml.parse_yaml = picked_once, parsed_once
-    output.get_cloud_fs, Output._get_hash_meta = placed_once, hashed_once
+    output.get_cloud_fs, Output._get_hash_meta = placed_once, lambda self: hashes.of(self, hash_of)
     try:
         with params():
-            yield forget
+            yield hashes
     finally:
         param.read_param_file, strictyaml.parse_yaml = pick, parse
         output.get_cloud_fs, Output._get_hash_meta = place_of, hash_of

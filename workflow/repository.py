@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -23,6 +25,14 @@ def opened() -> Iterator[Repo]:
     with Repo(_wait_for_lock=True) as repo, stale_rwlock.replaced_at_once():
         stale_rwlock.mend(repo)
         yield repo
+
+
+@contextmanager
+def answering() -> Iterator[TextIO]:
+    """The standard output for an answer alone; what DVC prints while it works goes to the standard error."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
+        os.dup2(2, 1)
+        yield answer
 
 
 def as_program(main: Callable[[], None]) -> None:

@@ -13,17 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
-from dvc.output import Output
 from dvc.repo import lock_repo
 from dvc.stage import PipelineStage
 
 from workflow import lock_file, read_once, run_cache, stale_rwlock
-from workflow.repository import as_program, opened
+from workflow.read_once import Hashes
+from workflow.repository import answering, as_program, opened
 
 
 def changed() -> list[str]:
@@ -44,10 +44,10 @@ def changed_after_restoring(wanted: Iterable[str]) -> list[str]:
 
     Of a stage that follows from one of them nothing is known before that one ran, so it is among them.
     """
-    with opened() as repo, lock_repo(repo), read_once.files() as forget:
+    with opened() as repo, lock_repo(repo), read_once.files() as hashes:
         run_cache.mend(repo)
         repo.index  # noqa: B018  which DVC reads when it is first asked for
-        found = Restoration(set(wanted), forget)
+        found = Restoration(set(wanted), hashes)
         try:
             repo.reproduce(repro_fn=found)  # of all of dvc.yaml, in running order
         finally:
@@ -63,11 +63,11 @@ class Restoration:
         changed: addresses of those that still are.
     """
 
-    def __init__(self, wanted: Set[str], forget: Callable[[Iterable[Output]], None]) -> None:
+    def __init__(self, wanted: Set[str], hashes: Hashes) -> None:
         self.restored: list[PipelineStage] = []
         self.changed: set[str] = set()
         self._wanted = wanted
-        self._forget = forget
+        self._hashes = hashes
 
     def __call__(self, stage: PipelineStage, upstream: Sequence[PipelineStage] = (), **_: Any) -> None:
         """Restore a stage, if that is wanted and can be."""
@@ -82,7 +82,7 @@ class Restoration:
                 try:
                     _restore(stage, inputs_changed)
                 finally:
-                    self._forget(stage.outs)
+                    self._hashes.forget(stage.outs)
                 self.restored.append(stage)
                 return
         except DvcException:
@@ -111,12 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--restore", action="store_true", help="bring back what stages are known to make")
     restore = parser.parse_args().restore
-    # DVC prints what it does: only the answer goes to the real standard output.
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for address in changed_after_restoring(map(str.strip, sys.stdin)) if restore else changed():
-        print(address, file=answer)
-    answer.close()
+    with answering() as answer:
+        for address in changed_after_restoring(map(str.strip, sys.stdin)) if restore else changed():
+            print(address, file=answer)
     os._exit(0)  # what was read is left to the kernel: to free it piece by piece takes Python an eighth of this time
 
 

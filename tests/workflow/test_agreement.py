@@ -13,7 +13,6 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from tests.killing import wait_until_gone
 from tests.toy import commit, environment, run
 from tests.workflow.from_scratch import FAN_IN, made_from_scratch
 from tests.workflow.toy_pipeline import OUTPUTS, Toy
@@ -212,7 +212,7 @@ class Sequence:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, number)
             process.wait(60)
-        _all_gone(process.pid)
+        wait_until_gone(process.pid)
         if command[0] == "dvc" and self._list_of_locks_is_damaged():
             run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where)
         self._note_what_is_up_to_date()
@@ -283,14 +283,3 @@ def _md5s(text: str) -> set[str]:
 
 def _content(files: dict[str, str]) -> str:
     return next(iter(files.values()))
-
-
-def _all_gone(group: int) -> None:
-    """Wait until no process of a group is left."""
-    for _ in range(600):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"processes of group {group} are still there")
