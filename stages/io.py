@@ -27,6 +27,7 @@ from stages.params import Params, ParamsError
 
 T = TypeVar("T")
 LOG_EVERY_S = 10.0
+DURATIONS = Path("logs/durations.csv")  # of stages that have run: address, seconds
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
@@ -87,8 +88,11 @@ def run(main: Callable[[], None]) -> None:
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         # Should DVC be killed, nobody would note what this makes, and the next run would start beside it.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    start = time.monotonic()
     try:
         main()
+        if "DVC_STAGE" in os.environ:
+            _note_duration(os.environ["DVC_STAGE"], time.monotonic() - start)
     except EXPECTED as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -98,6 +102,13 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
+
+
+def _note_duration(address: str, seconds: float) -> None:
+    """Add a line to the list from which `python -m workflow.forecast` tells what an edit will cost."""
+    DURATIONS.parent.mkdir(exist_ok=True)
+    with DURATIONS.open("a", encoding="utf-8") as file:
+        file.write(f"{address},{seconds:.1f}\n")  # in one piece, for other jobs end as well
 
 
 def _terminated(*_: Any) -> NoReturn:

@@ -271,3 +271,19 @@ def test_progress_passes_everything_on_and_tells_a_log_now_and_then(
     assert list(io.progress(iter("abcdef"), 6, "letters")) == list("abcdef")
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["letters: 3/6 in 12 s, 12 s left", "letters: 6/6 in 24 s, 0 s left", "letters: 6 done in 28.0 s"]
+
+
+def test_a_stage_that_dvc_runs_notes_how_long_it_took(tmp_path: Path) -> None:
+    def run(work: str, **variables: str) -> None:
+        program = f"import sys, time\nfrom stages import io\nio.run(lambda: {work})"
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **variables}
+        )
+
+    run("None")
+    assert not (tmp_path / io.DURATIONS).exists()
+    run("time.sleep(0.2)", DVC_STAGE="train@gaitset")
+    run("sys.exit('error: failed')", DVC_STAGE="train@cnn2d")
+    ((name, seconds),) = [line.split(",") for line in (tmp_path / io.DURATIONS).read_text().splitlines()]
+    assert name == "train@gaitset"
+    assert 0.2 <= float(seconds) < 5

@@ -73,6 +73,7 @@ def write(outs: Iterable[Path], text: str) -> None:
 
 
 def main() -> None:
+    start = time.monotonic()
     options = parsed()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # ends with DVC, as the real ones do
     with Path("ran.txt").open("a") as ran:
@@ -87,6 +88,9 @@ def main() -> None:
     write(options.outs, made)
     with Path("cpu.txt").open("a") as used:
         used.write(f"{time.process_time()}\n")
+    Path("logs").mkdir(exist_ok=True)
+    with Path("logs/durations.csv").open("a") as took:  # as stages/io.py does
+        took.write(f"{options.address},{time.monotonic() - start:.1f}\n")
 
 
 if __name__ == "__main__":
