@@ -15,7 +15,6 @@ from tests.toy import environment
 from tests.workflow.toy_pipeline import Toy
 from workflow.forecast import Forecast, likely, recorded, report
 
-
 SMALL = Path(__file__).with_name("small_dvc.yaml")
 
 
