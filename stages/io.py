@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -106,9 +106,10 @@ def run(main: Callable[[], None]) -> None:
 
 def _note_duration(address: str, seconds: float) -> None:
     """Add a line to the list from which `python -m workflow.forecast` tells what an edit will cost."""
-    DURATIONS.parent.mkdir(exist_ok=True)
-    with DURATIONS.open("a", encoding="utf-8") as file:
-        file.write(f"{address},{seconds:.1f}\n")  # in one piece, for other jobs end as well
+    with suppress(OSError):  # no stage fails for this: its outputs are complete
+        DURATIONS.parent.mkdir(exist_ok=True)
+        with DURATIONS.open("a", encoding="utf-8") as file:
+            file.write(f"{address},{seconds:.1f}\n")  # in one piece, for other jobs end as well
 
 
 def _terminated(*_: Any) -> NoReturn:

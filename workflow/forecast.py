@@ -11,8 +11,8 @@ inputs come out as they were, it costs nothing.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -195,11 +195,11 @@ def recorded(path: Path = DURATIONS) -> dict[str, float]:
     """Seconds that stages last took, by address, in the order in which they last ran."""
     durations: dict[str, float] = {}
     if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.reader(file):
-                if len(row) == 2:  # else a line that a full disk cut
-                    durations.pop(row[0], None)
-                    durations[row[0]] = float(row[1])
+        for line in path.read_text(encoding="utf-8").splitlines():
+            whole = re.fullmatch(r"(.+),(\d+\.\d)", line)  # unlike one that a full disk cut
+            if whole:
+                durations.pop(whole[1], None)
+                durations[whole[1]] = float(whole[2])
     return durations
 
 

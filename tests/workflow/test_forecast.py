@@ -75,7 +75,7 @@ def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path)
     listed = tmp_path / "durations.csv"
     assert recorded(listed) == {}
     listed.write_text(
-        "prune@gaitset-0,9.0\nprune@gaitset-30,2.5\ntrain@gaitset,80.0\nprune@cnn2d-30,4.0\nprune@gaitset-0,3.0\nprune@ga"
+        "prune@gaitset-0,9.0\nprune@gaitset-30,2.5\ntrain@gaitset,80.0\nprune@cnn2d-30,4.0\nprune@gaitset-0,3.0\nprune@gaitset-30,"
     )
     durations = recorded(listed)
     assert durations == {"prune@gaitset-30": 2.5, "train@gaitset": 80.0, "prune@cnn2d-30": 4.0, "prune@gaitset-0": 3.0}
