@@ -70,7 +70,13 @@ def _explained(complaint: str) -> str:
 
 def _is_lock_file(path: Path) -> bool:
     """False for one whose writing was cut short, by a full disk for instance."""
+    from dvc.schema import (
+        COMPILED_LOCKFILE_SCHEMA,
+    )  # half a second to import, which a Snakemake that has nothing to tell spares
+    from voluptuous import Invalid
+
     try:
-        return "stages" in read_yaml(path)
-    except (YAMLError, ValueError, TypeError):
+        COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
+    except (YAMLError, Invalid, ValueError):
         return False
+    return True

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +21,10 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import loads_yaml
+from ruamel.yaml.error import YAMLError
+from voluptuous import Invalid
 
 from tests.killing import wait_until_gone
 from tests.toy import commit, environment, run
@@ -213,8 +219,8 @@ class Sequence:
             os.killpg(process.pid, number)
             process.wait(60)
         wait_until_gone(process.pid)
-        if command[0] == "dvc" and self._list_of_locks_is_damaged():
-            run(["snakemake", "-n", "--cores", "2", "all"], self.toy.where)
+        if command[0] == "dvc":
+            self._mend_what_dvc_left()
         self._note_what_is_up_to_date()
         return f"{command} after {wait_s:.1f} s by {number.name}"
 
@@ -240,14 +246,15 @@ class Sequence:
         reached = {address: files for address, files in made.items() if address not in stale}
         self.known |= _kept({address: files for address, files in reached.items() if self._stands(files)})
 
-    def _list_of_locks_is_damaged(self) -> bool:
-        try:
-            json.loads((self.toy.where / ".dvc/tmp/rwlock").read_text())
-        except FileNotFoundError:
-            return False
-        except ValueError:
-            return True
-        return False
+    def _mend_what_dvc_left(self) -> None:
+        """DVC writes its list of locks and dvc.lock in place: Snakemake mends the one, and tells how to mend the other."""
+        asked = ["snakemake", "-n", "--cores", "2", "all"]
+        if not _whole(self.toy.where / ".dvc/tmp/rwlock", json.loads):
+            subprocess.run(asked, cwd=self.toy.where, env=environment(), capture_output=True)
+        if not _whole(self.toy.where / "dvc.lock", lambda text: COMPILED_LOCKFILE_SCHEMA(loads_yaml(text))):
+            command = re.search(r"dvc\.lock is damaged; type `(.+?)`", self.toy.fails(asked))
+            assert command
+            run(shlex.split(command[1]), self.toy.where)
 
     def _stands(self, files: dict[str, str]) -> bool:
         found = [self.toy.where / file for file in files]
@@ -279,6 +286,17 @@ def _md5s(text: str) -> set[str]:
     file = hashlib.md5(text.encode()).hexdigest()
     folder = json.dumps([{"md5": file, "relpath": "content"}], sort_keys=True)
     return {file, f"{hashlib.md5(folder.encode()).hexdigest()}.dir"}
+
+
+def _whole(file: Path, read: Callable[[str], object]) -> bool:
+    """Whether a file can be read, if it is there."""
+    try:
+        read(file.read_text())
+    except FileNotFoundError:
+        return True
+    except (ValueError, YAMLError, Invalid):
+        return False
+    return True
 
 
 def _content(files: dict[str, str]) -> str:
