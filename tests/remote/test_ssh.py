@@ -221,10 +221,10 @@ def test_a_command_whose_link_breaks_is_ended_there_and_what_puts_things_back_is
     board = SshTransport("nano", address)
     scratch = Path(board.scratch)
     stubborn = board.start(["sh", "-c", "trap '' TERM; sleep 4003; true"])
-    mended = tmp_path / "mended"
-    script = 'cat >/dev/null; sleep 1; echo back >"$1"'
-    board.start(["env", "-u", "GAITPRESS_RUN", "sh", "-c", script, "sh", str(mended)])
-    assert eventually(lambda: running("sleep 4003"))
+    begun, mended = tmp_path / "begun", tmp_path / "mended"
+    script = 'echo >"$1"; cat >/dev/null; sleep 1; echo back >"$2"'
+    board.start(["env", "-u", "GAITPRESS_RUN", "sh", "-c", script, "sh", str(begun), str(mended)])
+    assert eventually(lambda: running("sleep 4003") and begun.exists())
     proxy.cut()
     with pytest.raises(LinkLost, match="nano: the connection was lost"):
         stubborn.wait()

@@ -232,8 +232,11 @@ def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
 
 @pytest.mark.parametrize(
     ("committed", "cut"),
-    [(True, r".*\n  train@"), (False, r".*\n    cm"), (False, "")],
-    ids=["committed", "an entry that is none", "empty"],
+    [
+        pytest.param(True, r".*\n  train@", id="committed"),
+        pytest.param(False, r".*\n    cm", id="an entry that is none"),
+        pytest.param(False, "", id="empty", marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_dvc_lock_is_told_with_the_command_that_mends_it(
     made: Toy, tmp_path: Path, committed: bool, cut: str
