@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,15 +27,13 @@ class StatusQuery:
         """
         self._restoring = restoring
         self._log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "workflow.status", *(["--restore"] if restoring else [])],
-                stdin=subprocess.PIPE if restoring else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                text=True,
-            )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workflow.status", *(["--restore"] if restoring else [])],
+            stdin=subprocess.PIPE if restoring else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def answer(self, wanted: Collection[str] = ()) -> list[str]:
         """Addresses of the stages that DVC finds changed, by their own command, inputs, parameters or outputs.
@@ -45,9 +44,12 @@ class StatusQuery:
         Raises:
             PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
         """
-        changed, _ = self._process.communicate("\n".join(wanted) if self._restoring else None)
+        changed, said = self._process.communicate("\n".join(wanted) if self._restoring else None)
+        with suppress(OSError):  # on a full disk what was said is what counts
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._log.write_text(said, encoding="utf-8")
         if self._process.returncode:
-            raise PipelineError(_explained(self._log.read_text(encoding="utf-8").strip()))
+            raise PipelineError(_explained(said.strip()))
         return changed.split()
 
     def __enter__(self) -> Self:
