@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import chdir
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from tests.toy import ROOT, commit, environment, run
@@ -125,11 +126,13 @@ class Toy:
         run(command, self.where)
         return set(self.ran()[before:])
 
-    def agree(self) -> None:
-        """Both engines say that there is nothing to do, and doing it does nothing."""
-        assert json.loads(run(["dvc", "status", "--json"], self.where) or "{}") == {}
-        assert self.dvc("repro") == set()
-        assert "Nothing to be done" in run(["snakemake", "--cores", "2", "all"], self.where)
+    def agree(self, told: str = "") -> None:
+        """Both engines say that there is nothing to do; ``told`` is for the message if not."""
+        with chdir(self.where), Repo() as repo:  # which is what `dvc status` and `dvc repro` ask
+            assert repo.status() == {}, told
+            assert repo.reproduce() == [], told
+        planned = run(["snakemake", "-n", "--cores", "2", "all"], self.where)
+        assert "Nothing to be done" in planned, f"{told}\n{planned}"
 
     def results(self) -> dict[str, str]:
         """Every output's content by path."""
