@@ -26,11 +26,10 @@ from dvc.stage import PipelineStage
 from dvc.stage.cache import _can_hash
 from dvc_data.hashfile.tree import Tree
 
+from stages.io import DURATIONS
 from workflow import read_once
 from workflow.read_once import Hashes
 from workflow.repository import answering, as_program, opened
-
-DURATIONS = Path("logs/durations.csv")
 
 
 @dataclass

@@ -72,9 +72,8 @@ def _explained(complaint: str) -> str:
 
 def _is_lock_file(path: Path) -> bool:
     """False for one whose writing was cut short, by a full disk for instance."""
-    from dvc.schema import (
-        COMPILED_LOCKFILE_SCHEMA,
-    )  # half a second to import, which a Snakemake that has nothing to tell spares
+    # Half a second to import, which a Snakemake that has nothing to tell spares.
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 
     try:
