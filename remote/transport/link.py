@@ -112,7 +112,11 @@ class Link:
         try:
             channel = self._connections[-1].open_session(window_size=WINDOW, timeout=login.CHANNEL_TIMEOUT_S)
             channel.exec_command(command)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except (OSError, EOFError) as error:
+            # The thread that reads may not have seen it yet: who tries again must not get this link again.
+            self._closed.set()
+            raise self.lost(error) from None
+        except paramiko.SSHException as error:
             raise self.lost(error) from None
         return channel
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import paramiko
 import pytest
@@ -314,6 +315,26 @@ def test_all_that_use_a_link_when_it_breaks_get_one_new_one(server: Server) -> N
         echoes = pool.map(lambda number: board.run(["echo", str(number)], repeatable=True).stdout, range(8))
         assert list(echoes) == [b"%d\n" % number for number in range(8)]
     assert (restored, proxy.connections) == ([0], 2)
+    proxy.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("error", [BrokenPipeError(), EOFError()])
+def test_a_link_that_cannot_be_written_to_is_not_tried_again_though_its_end_is_not_yet_read(
+    server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    proxy, address = through(server, [])
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    with SshTransport("nano", address) as board:
+        assert board.home and board._link
+        transport = board._link._connections[-1]
+        monkeypatch.setattr(transport, "open_session", broken)
+        assert transport.is_active()
+        assert board.run(["echo", "back"]).stdout == b"back\n"
+    assert proxy.connections == 2
     proxy.close()
 
 
