@@ -224,6 +224,36 @@ def test_the_fewest_layers_that_matter_most_stay_in_fp32(shares: list[int], acti
     assert not chosen or error(chosen[:-1]) > max_error
 
 
+def test_weights_of_8_bits_do_not_overflow_on_any_cpu(tmp_path: Path) -> None:
+    # Two products of 255 and 127 are 64,770: twice what CPUs without VNNI can add up in 16 bits.
+    constants = {
+        "scale": np.float32(1),
+        "zero": np.uint8(0),
+        "weight": np.full((8, 16, 2, 2), 127, np.int8),
+        "middle": np.int8(0),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", [export.INPUT, "scale", "zero"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["x"]),
+            helper.make_node("DequantizeLinear", ["weight", "scale", "middle"], ["w"]),
+            helper.make_node("Conv", ["x", "w"], ["y"]),
+            helper.make_node("QuantizeLinear", ["y", "large", "zero"], ["z"]),
+            helper.make_node("DequantizeLinear", ["z", "large", "zero"], [export.OUTPUT]),
+        ],
+        "convolution",
+        [helper.make_tensor_value_info(export.INPUT, TensorProto.FLOAT, [1, 16, 2, 2])],
+        [helper.make_tensor_value_info(export.OUTPUT, TensorProto.FLOAT, [1, 8, 1, 1])],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in {**constants, "large": np.float32(10000)}.items()
+        ],
+    )
+    export.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "int8.onnx")
+    [output] = export.run(tmp_path / "int8.onnx", [np.full((1, 16, 2, 2), 255, np.float32)])
+    assert (output == round(255 * 127 * 64 / 10000) * 10000).all()
+
+
 def spoiled(name: str, path: Path, layer: str) -> TorchModel:
     """A network of which one layer has a filter whose weights are so great that the others' are lost in 8 bits."""
     model = small(SMALLER[name])
