@@ -134,7 +134,8 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
                 "latency_ms": round(float(np.median(times[name])), 3),
                 "times_faster": round(float(np.median(ratios)), 2),
                 "times_faster_range": [round(float(ratios.min()), 2), round(float(ratios.max()), 2)],
-                **{key: found[f"rank1_{key}"] for key in ("mean", "mean_low", "mean_high")},
+                "mean": found["rank1"]["mean"],
+                "interval": found["rank1"]["interval"],
                 "macs": signature["macs"],
                 "onnx_bytes": (network / "model.onnx").stat().st_size,
             }
@@ -211,7 +212,7 @@ def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
         for name, pruned in chosen.items():
             words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.data]
             tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", params, *words)
-            found[name].append(io.read_json(tuned / "metrics.json")["rank1_mean"])
+            found[name].append(io.read_json(tuned / "metrics.json")["rank1"]["mean"])
     differences = np.subtract(found["ours"], found["torch-pruning"])
     half = T_95[len(SEEDS) - 1] * differences.std(ddof=1) / math.sqrt(len(SEEDS))
     mean = float(differences.mean())
@@ -318,7 +319,7 @@ def main() -> None:
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     print("variant     times faster      ms   mean rank-1 (95 %)    M multiply-adds     kB")
     for row in sorted(rows, key=lambda row: row["times_faster"]):
-        rank1 = f"{row['mean']:5.1f} ({row['mean_low']:.1f} to {row['mean_high']:.1f})"
+        rank1 = f"{row['mean']:5.1f} ({row['interval'][0]:.1f} to {row['interval'][1]:.1f})"
         time_ms = f"{row['times_faster']:13.2f} {row['latency_ms']:7.2f}"
         print(f"{row['variant']:10} {time_ms}   {rank1} {row['macs'] / 1e6:15.1f} {row['onnx_bytes'] / 1e3:10.0f}")
 

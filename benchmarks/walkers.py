@@ -18,10 +18,9 @@ from stages.inputs import open_data
 
 
 def row(name: str, found: Hits) -> dict[str, Any]:
-    """Rank-1 in % by condition, and by how much nm is above cl: 95 % bootstrap interval over people."""
-    low, high = found.gap("rank1_nm", "rank1_cl")
-    figures = {key: round(value, 1) for key, value in found.summary().items()}
-    return {"name": name, **figures, "nm_minus_cl": [round(low, 1), round(high, 1)]}
+    """Rank-1 in %, in all and by condition, and by how much nm is above cl: 95 % interval over people."""
+    low, high = found.gap("nm", "cl")
+    return {"name": name, "rank1": found.rates(), "nm_minus_cl": [round(low, 1), round(high, 1)]}
 
 
 def dense(root: Path, model: str, entry: Any) -> Hits:
@@ -49,7 +48,7 @@ def measure(root: Path) -> dict[str, Any]:
     )
     baseline = row("gait-energy image", energy_images(root, silhouettes))
     rows = [row(name, dense(root, name, settings.model[name])) for name in settings.models]
-    ratios = {each["name"]: round(each["rank1_mean"] / baseline["rank1_mean"], 2) for each in rows}
+    ratios = {each["name"]: round(each["rank1"]["mean"] / baseline["rank1"]["mean"], 2) for each in rows}
     return {"benchmark": "walkers", "rows": [baseline, *rows], "ratio_to_gait_energy_image": ratios}
 
 
@@ -60,7 +59,9 @@ def main() -> None:
     result = measure(Path())
     if not options.json:
         for each in result["rows"]:
-            figures = "  ".join(f"{key.removeprefix('rank1_')} {each[key]:5.1f}" for key in each if key.startswith("rank1"))
+            rates = {"mean": each["rank1"]["mean"]}
+            rates |= {kind: figures["rate"] for kind, figures in each["rank1"]["conditions"].items()}
+            figures = "  ".join(f"{kind} {rate:5.1f}" for kind, rate in rates.items())
             low, high = each["nm_minus_cl"]
             print(f"{each['name']:18} {figures}   nm above cl by {low:.1f} to {high:.1f}")
     print(json.dumps(result))

@@ -197,9 +197,8 @@ def accuracy_part(
     del found  # a runtime may hand over a list of all outputs
     hits = protocols.identified(collected, store.sequences, partition, threads=threads)
     result = protocols.rates(hits, collected, store.sequences, partition, threads=threads)
-    rates = {key: round(value, 4) for key, value in result.items()}
     return {
-        "accuracy": {**rates, "protocol": partition.protocol, "source": "engine"},
+        "accuracy": {**result, "protocol": partition.protocol, "source": "engine"},
         "rank1_by_view": hits.by_view() if len(hits.gallery_views) > 1 else None,
     }
 
@@ -229,7 +228,7 @@ def in_words(record: dict[str, Any]) -> str:
     if record["status"] != "ok":
         return f"{record['status']}: {record['reason']}"
     latency = record["latency_ms"]
-    line = f"rank-1 {record['accuracy']['rank1_mean']:.1f} %, {latency['p50']:.3g} ms ({latency['p50_low']:.3g} to "
+    line = f"rank-1 {record['accuracy']['rank1']['mean']:.1f} %, {latency['p50']:.3g} ms ({latency['p50_low']:.3g} to "
     line += f"{latency['p50_high']:.3g}), {record['ms_per_video_second']:.3g} ms a second of video"
     return line if record["valid"] else f"{line}; NOT VALID: {'; '.join(record['invalid_reasons'])}"
 

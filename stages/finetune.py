@@ -40,7 +40,7 @@ def main() -> None:
             library.save(model, out)
             io.write_json(out / "history.json", history)
             io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
-    print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
+    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} %")
 
 
 if __name__ == "__main__":

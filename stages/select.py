@@ -105,7 +105,7 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
     return {
         **row.record["variant"],
         "key": row.key,
-        "rank1_mean": row.get("accuracy", "rank1_mean"),
+        "rank1_mean": row.rank1,
         "latency_p50_ms": row.get("latency_ms", "p50"),
         "ms_per_video_second": row.get("ms_per_video_second"),
         "energy_mj_per_inference": row.get("energy_mj_per_inference"),
@@ -145,7 +145,7 @@ def _line(row: Row, within: Limits) -> str:
     energy = row.get("energy_mj_per_inference")
     evidence = f"{words.data([row])}, {words.EVIDENCE[row.get('evidence')]}"
     return (
-        f"{row.name} on {row.device}: rank-1 {words.percent(row.get('accuracy', 'rank1_mean'))} %, "
+        f"{row.name} on {row.device}: rank-1 {words.percent(row.rank1)} %, "
         f"{words.significant(row.get('latency_ms', 'p50'))} ms, "
         f"{'energy unknown' if energy is None else f'{words.significant(energy)} mJ'}, "
         f"{words.mega(row.get('size', 'engine_bytes'))} MB{people} ({evidence})"

@@ -49,7 +49,7 @@ def main() -> None:
             io.write_json(out / "history.json", history)
             io.write_json(out / "layers.json", layers)
             io.write_json(out / "metrics.json", metrics)
-    print(f"{options.model}: mean rank-1 {found['rank1_mean']:.1f} %")
+    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} %")
 
 
 def _init(entry: Model) -> Init | None:

@@ -32,7 +32,7 @@ def test_every_variant_has_a_measured_record(records: list[dict]) -> None:
         assert record["data"] == "synthetic"
         assert record["latency_ms"]["p50"] > 0
         assert record["accuracy"]["source"] == "engine"
-        assert 0 <= record["accuracy"]["rank1_mean"] <= 100
+        assert 0 <= record["accuracy"]["rank1"]["mean"] <= 100
 
 
 def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, records: list[dict]) -> None:
@@ -41,7 +41,8 @@ def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, records: l
             model = record["variant"]["model"]
             metrics = json.loads((done / f"results/finetune/{model}/p50/metrics.json").read_text())
             for kind in ("nm", "bg", "cl"):
-                assert record["accuracy"][f"rank1_{kind}"] == pytest.approx(metrics[f"rank1_{kind}"], abs=1e-3)
+                engine, network = (rates["rank1"]["conditions"][kind]["rate"] for rates in (record["accuracy"], metrics))
+                assert engine == pytest.approx(network, abs=1e-3)
 
 
 def test_pruning_made_the_models_smaller(done: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_pruned_network_is_smaller_and_its_onnx_file_gives_its_signatures(re
 def test_the_engine_recognises_as_the_model_does(results: Path, model: str) -> None:
     record = json.loads((results / f"benchmark/local/{model}/p50-fp32.json").read_text())
     trained = json.loads((results / f"finetune/{model}/p50/metrics.json").read_text())
-    assert record["accuracy"]["rank1_mean"] == pytest.approx(trained["rank1_mean"], abs=0.5)
+    assert record["accuracy"]["rank1"]["mean"] == pytest.approx(trained["rank1"]["mean"], abs=0.5)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -222,7 +222,7 @@ def test_the_pages_models_go_through_the_whole_dag(tmp_path: Path) -> None:
         assert rows[-1]["loss"] < rows[0]["loss"]
     for model in MODELS:
         record = json.loads((where / f"results/benchmark/local/{model}/p50-fp32.json").read_text())
-        assert record["accuracy"]["rank1_mean"] >= 0
+        assert record["accuracy"]["rank1"]["mean"] >= 0
         pruned = json.loads((where / f"results/prune/{model}/p50/metrics.json").read_text())
         assert pruned["filters"] < pruned["filters_before"]
     assert "every stage lists the code" in run([sys.executable, "-m", "workflow.code_deps"], where)

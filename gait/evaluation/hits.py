@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-BOOTSTRAPS = 1000
+from gait.evaluation import intervals
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,53 @@ class Hits:
         tables = {kind: rows(kind) for kind in np.unique(self.kinds).tolist()}
         return {"probe": np.unique(self.probe_views).tolist(), "gallery": self.gallery_views.tolist(), measure: tables}
 
-    def summary(self, measure: str = "rank1") -> dict[str, float]:
-        """``<measure>_<kind>`` and their mean ``<measure>_mean`` in %: mean over gallery views, then over probe views."""
-        found, counted = (cells.sum(0, keepdims=True) for cells in self._cells(measure))
-        means = self._means(measure, found, counted)
-        return {metric: float(value[0]) for metric, value in means.items() if not np.isnan(value[0])}
+    def rates(self, measure: str = "rank1") -> dict[str, Any]:
+        """The rates of one measure in %: means over gallery views, then over probe views, then over conditions.
 
-    def interval(self, measure: str = "rank1", seed: int = 0) -> dict[str, float]:
-        """95 % bootstrap intervals over probe identities: ``<metric>_low`` and ``<metric>_high`` for all of summary."""
-        draws = self._draws(measure, seed)
-        result: dict[str, float] = {}
-        for metric in self.summary(measure):
-            low, high = np.nanpercentile(draws[metric], [2.5, 97.5])
-            result |= {f"{metric}_low": float(low), f"{metric}_high": float(high)}
-        return result
+        Returns:
+            In JSON's types: ``mean``, its 95 % ``interval`` (:mod:`gait.evaluation.intervals`; None for fewer than two
+            people), ``people`` and ``probes``, how many are counted; and ``conditions``: for each condition its ``rate``,
+            and the same three. A condition without a counted probe is left out.
+        """
+        kinds = np.unique(self.kinds)
+        mean = self._figures(measure, np.ones(len(kinds), bool))
+        conditions = {kind: self._figures(measure, kinds == kind) for kind in kinds.tolist()}
+        return {
+            "mean": mean.pop("rate"),
+            **mean,
+            "conditions": {kind: figures for kind, figures in conditions.items() if figures["probes"]},
+        }
 
-    def gap(self, metric: str, other: str, measure: str = "rank1", seed: int = 0) -> tuple[float, float]:
-        """95 % bootstrap interval of the difference between two metrics of the same people, in percentage points."""
-        draws = self._draws(measure, seed)
-        low, high = np.nanpercentile(draws[metric] - draws[other], [2.5, 97.5])
-        return float(low), float(high)
+    def gap(self, condition: str, other: str, measure: str = "rank1") -> tuple[float, float]:
+        """Student's 95 % interval of how far one condition's rate is above another's, over people, in percentage points."""
+        kinds = np.unique(self.kinds)
+        (first, without_first), (second, without_second) = (
+            self._rate(measure, kinds == kind) for kind in (condition, other)
+        )
+        differences = without_first - without_second
+        return intervals.student(first - second, differences[~np.isnan(differences)])
+
+    def _figures(self, measure: str, kinds: np.ndarray) -> dict[str, Any]:
+        """The rate of some conditions together, its interval, and how many people and probes are counted."""
+        rate, without = self._rate(measure, kinds)
+        counted = ~np.isnan(self.hits[measure]).all(1) & np.isin(self.kinds, np.unique(self.kinds)[kinds])
+        people = np.unique(self.identities[counted])
+        there = np.isin(self._people[0], people)
+        interval = intervals.of_rate(rate, without[there], int(counted.sum())) if counted.any() else None
+        return {
+            "rate": rate if counted.any() else None,
+            "interval": None if interval is None else list(interval),
+            "people": len(people),
+            "probes": int(counted.sum()),
+        }
+
+    def _rate(self, measure: str, kinds: np.ndarray) -> tuple[float, np.ndarray]:
+        """The rate of some conditions together in %, and [people] the rate without each person in turn."""
+        found, counted = (cells[:, kinds] for cells in self._cells(measure))
+        everybody = [cells.sum(0, keepdims=True) for cells in (found, counted)]
+        without = (whole - own for whole, own in zip(everybody, (found, counted), strict=True))
+        (rate,), others = (_mean(_mean(_mean(_ratio(*cells)))) for cells in (everybody, tuple(without)))
+        return float(rate), others
 
     @cached_property
     def _people(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,22 +116,6 @@ class Hits:
             return np.stack(sums, -1).reshape(*shape, -1)
 
         return summed(np.nan_to_num(hits)), summed(~np.isnan(hits))
-
-    def _means(self, measure: str, found: np.ndarray, counted: np.ndarray) -> dict[str, np.ndarray]:
-        """The metrics of hits and counts [draws, kinds, probe views, gallery views]: [draws] each, NaN where no probe is."""
-        kinds = _mean(_mean(_ratio(found, counted)))
-        metrics = {f"{measure}_{kind}": kinds[:, place] for place, kind in enumerate(np.unique(self.kinds))}
-        return metrics | {f"{measure}_mean": _mean(kinds)}
-
-    def _draws(self, measure: str, seed: int) -> dict[str, np.ndarray]:
-        """The metrics of as many people, drawn with replacement, again and again."""
-        rng = np.random.default_rng(seed)
-        found, counted = self._cells(measure)
-        people = len(found)
-        drawn = [np.bincount(rng.choice(people, people), minlength=people) for _ in range(BOOTSTRAPS)]
-        weights = np.array(drawn, np.float64)
-        sums = ((weights @ cells.reshape(people, -1)).reshape(-1, *cells.shape[1:]) for cells in (found, counted))
-        return self._means(measure, *sums)
 
 
 def _ratio(found: np.ndarray, counted: np.ndarray) -> np.ndarray:

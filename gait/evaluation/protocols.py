@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def evaluate(
     partition: Partition,
     distance: Distance = "euclidean",
     threads: int = 1,
-) -> dict[str, float]:
-    """The rates of a partition's protocol, in %, and the number of probes.
+) -> dict[str, Any]:
+    """The rates of a partition's protocol, in %.
 
     Args:
         signatures: of all sequences in ``partition.test``; normalised in place.
@@ -41,12 +42,12 @@ def evaluate(
         threads: how many; the rates are the same.
 
     Returns:
-        ``rank1_<kind>`` for every walking condition, their mean ``rank1_mean``, each with ``_low`` and ``_high`` (95 %
-        bootstrap interval over people), ``rank5_<kind>``, ``rank5_mean`` and ``probes``. Of OU-MVLP, whose probes are of
-        one condition: the means only, over probes whose identity is enrolled in the gallery view; ``rank1_all_probes`` and
-        ``rank5_all_probes``, which count the others as misses; and ``probes_without_gallery``, those that lack a
-        gallery sequence in any other view. Of TUM-GAID also ``knn7_<kind>`` and ``knn7_mean`` and, if the walks recorded
-        months later are there, ``rank1_tn``, ``knn7_tn`` and so on.
+        In JSON's types. ``rank1`` and ``rank5``: each as :meth:`gait.evaluation.hits.Hits.rates` has them, with rates of
+        conditions under ``conditions``, so that no condition's name can be taken for another figure. ``probes``: how many
+        were looked for. Of OU-MVLP these count probes whose identity is enrolled in the gallery view;
+        ``all_probes`` has ``rank1`` and ``rank5`` with the others as misses, and ``probes_without_gallery`` is how many lack
+        a gallery sequence in any other view. Of TUM-GAID also ``knn7`` and, if the walks recorded months later are there,
+        ``temporal``, with the ``rank1``, ``rank5`` and ``knn7`` of those.
 
     Raises:
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
@@ -75,21 +76,24 @@ def rates(
     partition: Partition,
     distance: Distance = "euclidean",
     threads: int = 1,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """What :func:`evaluate` returns, of what :func:`identified` found."""
-    result = {**found.summary(), **found.interval(), **found.summary("rank5")}
-    if partition.protocol == "oumvlp":
-        result = {metric: rate for metric, rate in result.items() if metric.split("_")[1] == "mean"}
-        for rank in RANKS:
-            (result[f"rank{rank}_all_probes"],) = set(found.summary(f"rank{rank}_all_probes").values())
+    measures = [f"rank{rank}" for rank in RANKS]
+    result: dict[str, Any] = {measure: found.rates(measure) for measure in measures}
+    if partition.protocol == "oumvlp":  # all its probes are of one condition
+        result["all_probes"] = {measure: found.rates(f"{measure}_all_probes") for measure in measures}
+        for rates_of_one in (*(result[measure] for measure in measures), *result["all_probes"].values()):
+            rates_of_one["conditions"] = {}
         lacking = np.isnan(found.hits["rank1"]) & ~np.isnan(found.hits["rank1_all_probes"])
         result["probes_without_gallery"] = int(lacking.any(1).sum())
     if partition.protocol == "tum-gaid":
-        result |= votes(signatures, sequences, partition.gallery, partition.probe).summary("knn7")
+        result["knn7"] = votes(signatures, sequences, partition.gallery, partition.probe).rates("knn7")
         if partition.temporal_gallery and partition.temporal_probe:
             later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe
-            anew = all_views(*later, distance, threads).summary() | votes(*later).summary("knn7")
-            result |= {metric.replace("_", "_t"): rate for metric, rate in anew.items() if not metric.endswith("_mean")}
+            anew = all_views(*later, distance, threads)
+            result["temporal"] = {measure: anew.rates(measure) for measure in measures} | {
+                "knn7": votes(*later).rates("knn7")
+            }
     return {**result, "probes": len(partition.probe)}
 
 

@@ -10,7 +10,7 @@ from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from stages.params import Params
 from stages.reporting import words
-from stages.reporting.records import Row
+from stages.reporting.records import Row, ends
 
 
 def card(row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any]) -> str:
@@ -76,13 +76,15 @@ def _accuracy(row: Row) -> str:
         "",
         f"Of the engine itself: rank-1 in %, {words.rank1([row])}.",
         "",
-        "| | rank-1 | 95 % interval |",
-        "|---|---|---|",
+        "| | rank-1 | 95 % interval | people | probes |",
+        "|---|---|---|---|---|",
     ]
-    for kind in ("mean", *words.conditions([row])):
-        rate, low, high = (row.get("accuracy", f"rank1_{kind}{end}") for end in ("", "_low", "_high"))
-        name = kind if kind == "mean" else kind.upper()
-        lines.append(f"| {name} | {words.percent(rate)} | {words.interval(low, high, 'percent')} |")
+    whole = row.get("accuracy", "rank1") or {}
+    rates = [("mean", whole.get("mean"), whole)]
+    rates += [(each.title, of.get("rate"), of) for each in words.conditions([row]) for of in [row.rank1_of(each)]]
+    for title, rate, of in rates:
+        interval = words.interval(*ends(of), "percent")
+        lines.append(f"| {title} | {words.percent(rate)} | {interval} | {of.get('people')} | {of.get('probes')} |")
     return "\n".join(lines)
 
 

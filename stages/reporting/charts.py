@@ -32,9 +32,9 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "percentile": row.percentile,
             "line": f"{row.model} {row.precision}",
             "valid": row.valid,
-            "rank1": row.get("accuracy", "rank1_mean"),
-            "low": row.get("accuracy", "rank1_mean_low"),
-            "high": row.get("accuracy", "rank1_mean_high"),
+            "rank1": row.rank1,
+            "low": row.rank1_interval[0],
+            "high": row.rank1_interval[1],
             "latency": row.get("latency_ms", "p50"),
             **{cost: _cost(row, cost) for cost in COSTS},
             **_time_interval(row),
@@ -47,10 +47,12 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def description(row: Row) -> list[str]:
     """A variant in a few lines, for whoever points at it."""
-    rank1, low, high = (row.get("accuracy", f"rank1_mean{end}") for end in ("", "_low", "_high"))
     lines = [f"{row.name} on {row.device}: {row.verdict}"]
-    if rank1 is not None:
-        lines.append(f"mean rank-1 {words.percent(rank1)} % [{words.interval(low, high, 'percent')}]")
+    if row.rank1 is not None:
+        behind = f"{row.get('accuracy', 'rank1', 'people')} people, {row.get('accuracy', 'rank1', 'probes')} probes"
+        lines.append(
+            f"mean rank-1 {words.percent(row.rank1)} % [{words.interval(*row.rank1_interval, 'percent')}], {behind}"
+        )
     if row.get("latency_ms"):
         p50 = f"p50 {words.significant(row.get('latency_ms', 'p50'))} ms"
         lines.append(f"{p50}, {words.significant(row.get('ms_per_video_second'))} ms a second of video")
@@ -86,7 +88,7 @@ def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
     domain, log = vega.room_around(list(costs.values()))
 
     def staircase(on_front: Iterable[Row], **more: str) -> list[dict[str, Any]]:
-        steps = sorted((costs[row.key], row.get("accuracy", "rank1_mean")) for row in on_front)
+        steps = sorted((costs[row.key], row.rank1) for row in on_front)
         ends = [*steps, (domain[1], steps[-1][1])] if steps else []
         return [{"x": x, "y": y, **more} for x, y in ends]
 
@@ -131,8 +133,7 @@ def _scaled_axis(scale: str, title: str, domain: Sequence[float], log: bool) -> 
 
 
 def _rank1_domain(rows: Sequence[Row]) -> list[float]:
-    ends = [row.get("accuracy", f"rank1_mean{end}") for row in rows for end in ("", "_low", "_high")]
-    known = [end for end in ends if end is not None]
+    known = [end for row in rows for end in (row.rank1, *row.rank1_interval) if end is not None]
     room = max(1.0, 0.05 * (max(known) - min(known)))
     return [min(known) - room, max(known) + room]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from stages.reporting import words
-from stages.reporting.records import Row, by_device
+from stages.reporting.records import Condition, Row, by_device
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
@@ -31,7 +31,8 @@ def _table(rows: Sequence[Row]) -> str:
     dataset = rows[0].get("variant", "dataset")
     caption = escaped(
         f"Mean rank-1 in % on {dataset} ({words.data(rows)}) and the median time of a query, {words.place(rows)}, "
-        f"{words.runtime(rows)}. Brackets: 95 % intervals. Bold: Pareto-optimal. Speed-up: against unpruned fp32."
+        f"{words.runtime(rows)}. Brackets: 95 % intervals; {words.counts(rows)}. "
+        "Bold: Pareto-optimal. Speed-up: against unpruned fp32."
     )
     if any(not row.eligible for row in rows):
         caption += r" $^\dagger$: times not valid, or not worth it."
@@ -41,7 +42,7 @@ def _table(rows: Sequence[Row]) -> str:
         rf"\caption{{{caption}}}",
         rf"\begin{{tabular}}{{lrr{'r' * len(kinds)}rrrrr}}",
         r"\toprule",
-        " & ".join(["variant", "mean", "[95 \\%]", *(escaped(kind.upper()) for kind in kinds), HEAD]) + r" \\",
+        " & ".join(["variant", "mean", "[95 \\%]", *(escaped(kind.title) for kind in kinds), HEAD]) + r" \\",
         r"\midrule",
         *(_line(row, kinds) for row in rows),
         r"\bottomrule",
@@ -51,11 +52,11 @@ def _table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row, kinds: Sequence[str]) -> str:
+def _line(row: Row, kinds: Sequence[Condition]) -> str:
     cells = [
-        words.percent(row.get("accuracy", "rank1_mean")),
-        f"[{words.interval(row.get('accuracy', 'rank1_mean_low'), row.get('accuracy', 'rank1_mean_high'), 'percent')}]",
-        *(words.percent(row.get("accuracy", f"rank1_{kind}")) for kind in kinds),
+        words.percent(row.rank1),
+        f"[{words.interval(*row.rank1_interval, 'percent')}]",
+        *(words.percent(row.rank1_of(kind).get("rate")) for kind in kinds),
         words.significant(row.get("latency_ms", "p50")),
         words.significant(row.get("ms_per_video_second")),
         words.times(row.speedup).removesuffix("×"),

@@ -12,7 +12,7 @@ from typing import Any
 from stages import io
 from stages.params import Params
 from stages.reporting import charts, words
-from stages.reporting.records import COSTS, Row, by_device
+from stages.reporting.records import COSTS, Condition, Row, by_device
 from stages.reporting.work import POINTS, Curve, Folders, curves, pruning
 
 HERE = Path(__file__).parent
@@ -74,6 +74,7 @@ def render(rows: Sequence[Row], records: Path, folders: Folders, out: Path, sett
         protocol=_protocol(rows),
         prune=settings.prune,
         rank1=words.rank1(rows),
+        counts=words.counts(rows),
         by_view=by_view,
         pruning={
             name: {"table": [], "totals": {}, "warnings": []} | each for name, each in pruning(folders, settings).items()
@@ -130,9 +131,11 @@ def _metrics(trainings: Sequence[Curve]) -> dict[str, None]:
     )
 
 
-def _by_view(rows: Sequence[Row], conditions: Sequence[str]) -> dict[str, Any]:
-    titles = {kind: f"{kind.upper()}: {text}" for kind, text in words.CONDITIONS.items()}
-    return {"tables": {row.key: row.get("rank1_by_view") for row in rows}, "order": list(conditions), "titles": titles}
+def _by_view(rows: Sequence[Row], conditions: Sequence[Condition]) -> dict[str, Any]:
+    now = [condition for condition in conditions if not condition.later]
+    titles = {each.name: f"{each.title}: {words.meaning(each)}" for each in now if words.meaning(each)}
+    order = [each.name for each in now]
+    return {"tables": {row.key: row.get("rank1_by_view") for row in rows}, "order": order, "titles": titles}
 
 
 def _device(device: str, own: Sequence[Row]) -> dict[str, Any]:
@@ -162,11 +165,11 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
     return {key: list(dict.fromkeys(getattr(row, key) for row in rows)) for key in keys}
 
 
-def _columns(rows: Sequence[Row], conditions: Sequence[str]) -> list[tuple[str, str]]:
+def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
     """Titles of the table of variants, each with "text" or "number"."""
     numbers = [
         "mean rank-1 % [95 %]",
-        *(kind.upper() for kind in conditions),
+        *(condition.title for condition in conditions),
         "latency ms p50 [95 %]",
         "ms a second of video",
     ]
@@ -174,15 +177,13 @@ def _columns(rows: Sequence[Row], conditions: Sequence[str]) -> list[tuple[str, 
     return [("variant", "text"), ("device", "text"), ("verdict", "text"), *((title, "number") for title in numbers)]
 
 
-def _cells(row: Row, conditions: Sequence[str]) -> list[Cell]:
+def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
     def number(text: str, value: Any, small: str = "") -> Cell:
         return Cell(text, "" if value is None else value, small=small if value is not None else "")
 
-    def rate(kind: str, small: str = "") -> Cell:
-        value = row.get("accuracy", f"rank1_{kind}")
+    def rate(value: float | None, small: str = "") -> Cell:
         return number(words.percent(value), value, small)
 
-    low, high = (row.get("accuracy", f"rank1_mean_{end}") for end in ("low", "high"))
     p50, fast, slow = (row.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
     # A number before the letters, so that p5 is sorted before p30.
     name = f"{row.model} {row.percentile:08.3f} {row.precision}"
@@ -192,8 +193,8 @@ def _cells(row: Row, conditions: Sequence[str]) -> list[Cell]:
         Cell(row.name, name, "text"),
         Cell(row.device, row.device, "text"),
         Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
-        rate("mean", words.interval(low, high, "percent")),
-        *(rate(kind) for kind in conditions),
+        rate(row.rank1, words.interval(*row.rank1_interval, "percent")),
+        *(rate(row.rank1_of(condition).get("rate")) for condition in conditions),
         number(words.significant(p50), p50, words.interval(fast, slow)),
         number(words.significant(row.get("ms_per_video_second")), row.get("ms_per_video_second")),
         number(words.significant(row.get("energy_mj_per_inference")), row.get("energy_mj_per_inference")),

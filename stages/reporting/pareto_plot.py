@@ -60,13 +60,12 @@ def _draw(axes: Any, rows: Sequence[Row]) -> list[Label]:
 
 
 def _xy(row: Row) -> tuple[float, float]:
-    return row.get("ms_per_video_second"), row.get("accuracy", "rank1_mean")
+    return row.get("ms_per_video_second"), row.rank1
 
 
 def _axes(axes: Any, shown: Sequence[Row]) -> None:
     times, ranks = zip(*(_xy(row) for row in shown), strict=True)
-    lows = [row.get("accuracy", "rank1_mean_low") for row in shown]
-    highs = [row.get("accuracy", "rank1_mean_high") for row in shown]
+    lows, highs = zip(*(row.rank1_interval for row in shown), strict=True)
     bottom, top = (
         min([*ranks, *(low for low in lows if low is not None)]),
         max([*ranks, *(h for h in highs if h is not None)]),
@@ -100,7 +99,7 @@ def _staircase(axes: Any, rows: Sequence[Row], colour: str, width: float, dashes
 
 def _point(axes: Any, row: Row, colour: str) -> None:
     x, y = _xy(row)
-    low, high = row.get("accuracy", "rank1_mean_low"), row.get("accuracy", "rank1_mean_high")
+    low, high = row.rank1_interval
     fast, slow = row.get("latency_ms", "p50_low"), row.get("latency_ms", "p50_high")
     p50 = row.get("latency_ms", "p50")
     look = {"color": colour, "alpha": 0.45, "linewidth": 1.1, "zorder": 3, "solid_capstyle": "butt"}

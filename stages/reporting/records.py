@@ -6,13 +6,30 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stages import io
 from stages.params import Params
 from stages.reporting.pareto import front
 
 K = TypeVar("K", bound=Hashable)
+
+
+class Condition(NamedTuple):
+    """A walking condition.
+
+    Attributes:
+        name: as the dataset has it, such as "nm".
+        later: whether it is of TUM-GAID's walks that were recorded months later.
+    """
+
+    name: str
+    later: bool = False
+
+    @property
+    def title(self) -> str:
+        """Of a column, such as "NM"."""
+        return self.name.upper() + " LATER" * self.later
 
 
 @dataclass(frozen=True)
@@ -113,8 +130,29 @@ class Row:
 
     def has(self, cost: str) -> bool:
         """Whether there are an accuracy and this cost, one of COSTS, to show."""
-        values = COSTS[cost](self), self.get("accuracy", "rank1_mean")
+        values = COSTS[cost](self), self.rank1
         return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
+
+    @property
+    def rank1(self) -> Any:
+        """Mean rank-1 of the engine, in %; None if it is not known."""
+        return self.get("accuracy", "rank1", "mean")
+
+    @property
+    def rank1_interval(self) -> tuple[float | None, float | None]:
+        """The 95 % interval of the mean rank-1, in %."""
+        return ends(self.get("accuracy", "rank1"))
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The walking conditions whose rank-1 the record has."""
+        now, later = (self.get("accuracy", *path, "rank1", "conditions") or {} for path in ((), ("temporal",)))
+        return [*(Condition(name) for name in now), *(Condition(name, later=True) for name in later)]
+
+    def rank1_of(self, condition: Condition) -> Mapping[str, Any]:
+        """Rank-1 in a condition: ``rate`` in %, ``interval``, ``people`` and ``probes``; empty if it is not known."""
+        path = ("temporal",) if condition.later else ()
+        return self.get("accuracy", *path, "rank1", "conditions", condition.name) or {}
 
     @property
     def most_at_once(self) -> tuple[float, int] | None:
@@ -128,6 +166,12 @@ class Row:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+
+def ends(rates: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
+    """The ends of the interval of some rates; None where there is none."""
+    low, high = (rates or {}).get("interval") or (None, None)
+    return low, high
 
 
 def _energy(row: Row) -> float | None:
@@ -178,12 +222,15 @@ def _missing(reason: str) -> dict[str, Any]:
 
 
 def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
-    """The rows, those of lower precisions compared with fp32 of the same network on the same device."""
-    full = {(row.device, row.model, row.percentile): row for row in rows if row.precision == "fp32" and row.valid}
+    """The rows, those of lower precisions compared with fp32 of the same network on the same device.
+
+    An accuracy is what it is whether or not times are valid, so it is compared always, and times only where both are.
+    """
+    full = {(row.device, row.model, row.percentile): row for row in rows if row.precision == "fp32" and row.status == "ok"}
     found = []
     for row in rows:
         fp32 = full.get((row.device, row.model, row.percentile))
-        if fp32 and row.precision != "fp32" and row.valid:
+        if fp32 and row.precision != "fp32" and row.status == "ok":
             row = replace(row, drawbacks=_drawbacks(row, fp32, max_loss))
         found.append(row)
     return found
@@ -192,13 +239,11 @@ def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
 def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
     found = []
     ours, theirs = (each.get("latency_ms", "p50") for each in (row, fp32))
-    if ours and theirs and ours > theirs:
+    if row.valid and fp32.valid and ours and theirs and ours > theirs:
         found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
-    ours, theirs = (each.get("accuracy", "rank1_mean") for each in (row, fp32))
-    if ours is not None and theirs is not None and theirs - ours > max_loss:
-        found.append(
-            f"mean rank-1 is {theirs - ours:.1f} points below that of fp32, more than report.max_loss = {max_loss:g}"
-        )
+    if row.rank1 is not None and fp32.rank1 is not None and fp32.rank1 - row.rank1 > max_loss:
+        loss = f"mean rank-1 is {fp32.rank1 - row.rank1:.1f} points below that of fp32"
+        found.append(f"{loss}, more than report.max_loss = {max_loss:g}")
     return tuple(found)
 
 
@@ -231,7 +276,7 @@ def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
 def _front(rows: Sequence[Row], cost: str) -> list[Row]:
     """The Pareto-optimal ones of some rows; only eligible ones can be."""
     candidates = [row for row in rows if row.eligible and row.has(cost)]
-    points = [(COSTS[cost](row), row.get("accuracy", "rank1_mean")) for row in candidates]
+    points = [(COSTS[cost](row), row.rank1) for row in candidates]
     return [candidates[position] for position in front(points)]
 
 

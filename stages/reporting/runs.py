@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stages import io
 from stages.params import Params
 from stages.reporting import words
-from stages.reporting.records import Row
+from stages.reporting.records import Condition, Row
+from stages.reporting.table import of_condition
 from stages.reporting.work import Curve, curve
 
 METRICS = {
-    "rank1_mean": ("accuracy", "rank1_mean"),  # the first is what MLflow's comparison begins with
+    "rank1_mean": ("accuracy", "rank1", "mean"),  # the first is what MLflow's comparison begins with
     "ms_per_video_second": ("ms_per_video_second",),
     "latency_p50_ms": ("latency_ms", "p50"),
     "latency_p50_low_ms": ("latency_ms", "p50_low"),
@@ -137,9 +139,22 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
 
 def _metrics(row: Row) -> dict[str, float]:
     found = {name: row.get(*keys) for name, keys in METRICS.items()}
-    accuracy = row.get("accuracy") or {}
-    found |= {key: value for key, value in accuracy.items() if key.startswith(("rank1_", "rank5_", "knn7_"))}
+    found["rank1_mean_low"], found["rank1_mean_high"] = row.rank1_interval
+    found |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
+    for part, later in (((), False), (("temporal",), True)):
+        for measure in ("rank1", "rank5", "knn7"):
+            rates = row.get("accuracy", *part, measure) or {}
+            found["_".join([*part, measure, "mean"])] = rates.get("mean")
+            for name, figures in rates.get("conditions", {}).items():
+                found |= of_condition(Condition(_quoted(name), later), figures, measure)
+    for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
+        found[f"all_probes_{measure}_mean"] = rates["mean"]
     return {key: float(value) for key, value in found.items() if value is not None}
+
+
+def _quoted(name: str) -> str:
+    """A condition's name in the letters that MLflow takes for a metric's; no two names become the same."""
+    return quote(name, safe="").replace("~", "%7E").replace("%", ":")
 
 
 def _tags(row: Row) -> dict[str, str]:
@@ -185,14 +200,13 @@ def _dataset(row: Row, sources: Sources) -> dict[str, Any] | None:
 
 def _note(row: Row) -> str:
     """What a reader of the run should know first."""
-    rank1, low, high = (row.get("accuracy", f"rank1_mean{end}") for end in ("", "_low", "_high"))
     lines = [f"**{row.name}** on {row.device}: {row.verdict}", ""]
     if row.get("latency_ms"):
         energy = row.get("energy_mj_per_inference")
         lines += [
             "| mean rank-1 | latency p50 | a second of video | energy | engine |",
             "|---|---|---|---|---|",
-            f"| {words.percent(rank1)} % [{words.interval(low, high, 'percent')}] "
+            f"| {words.percent(row.rank1)} % [{words.interval(*row.rank1_interval, 'percent')}] "
             f"| {words.significant(row.get('latency_ms', 'p50'))} ms "
             f"| {words.significant(row.get('ms_per_video_second'))} ms "
             f"| {f'{words.significant(energy)} mJ' if energy is not None else 'unknown'} "

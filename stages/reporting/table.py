@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stages.reporting import words
-from stages.reporting.records import Row, by_device
+from stages.reporting.records import Condition, Row, by_device, ends
 
 WIDTH = 110
 COLUMNS = {
@@ -24,8 +24,11 @@ COLUMNS = {
     "dataset": ("variant", "dataset"),
     "data": ("data",),
     "evidence": ("evidence",),
-    **{f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in ("mean", "mean_low", "mean_high")},
-    "probes": ("accuracy", "probes"),
+    "rank1_mean": ("accuracy", "rank1", "mean"),
+    "rank1_mean_low": (),
+    "rank1_mean_high": (),
+    "people": ("accuracy", "rank1", "people"),
+    "probes": ("accuracy", "rank1", "probes"),
     **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
     "latency_cov": ("latency_ms", "cov"),
     "throughput_per_s": ("throughput_per_s",),
@@ -53,6 +56,7 @@ def text(rows: Sequence[Row]) -> str:
         lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(own), ""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {words.DASH} unknown.",
+        *textwrap.wrap(f"Rank-1: {words.counts(rows)}.", WIDTH),
         "p50: median ms of a query. ms/video s: computing time a second of video. Speed-up: of p50 against p0 fp32.",
     ]
     return "\n".join(lines) + "\n"
@@ -61,7 +65,7 @@ def text(rows: Sequence[Row]) -> str:
 def _grid(rows: Sequence[Row]) -> list[str]:
     kinds = words.conditions(rows)
     figures = ("p50 ms", "ms/video s", "speed-up", "MB", "status")
-    head = ("", "variant", "mean", "[95 %]", *(kind.upper() for kind in kinds), *figures)
+    head = ("", "variant", "mean", "[95 %]", *(kind.title for kind in kinds), *figures)
     cells = [head, *(_cells(row, kinds) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     left = {0, 1, len(head) - 1}
@@ -76,13 +80,13 @@ def _grid(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(row: Row, kinds: Sequence[str]) -> tuple[str, ...]:
+def _cells(row: Row, kinds: Sequence[Condition]) -> tuple[str, ...]:
     return (
         "*" if row.optimal else " ",
         textwrap.shorten(row.name, 28, placeholder="..."),
-        words.percent(row.get("accuracy", "rank1_mean")),
-        f"[{words.interval(row.get('accuracy', 'rank1_mean_low'), row.get('accuracy', 'rank1_mean_high'), 'percent')}]",
-        *(words.percent(row.get("accuracy", f"rank1_{kind}")) for kind in kinds),
+        words.percent(row.rank1),
+        f"[{words.interval(*row.rank1_interval, 'percent')}]",
+        *(words.percent(row.rank1_of(kind).get("rate")) for kind in kinds),
         words.significant(row.get("latency_ms", "p50")),
         words.significant(row.get("ms_per_video_second")),
         words.times(row.speedup),
@@ -92,9 +96,13 @@ def _cells(row: Row, kinds: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """One line a variant, one column a figure, empty where unknown."""
+    """One line a variant, one column a figure, empty where unknown.
+
+    A condition's columns, such as "rank1/nm" and "rank1_low/nm", have a slash in their names, as no others have.
+    """
     columns = dict(COLUMNS)
-    columns |= {f"rank1_{kind}": ("accuracy", f"rank1_{kind}") for kind in words.conditions(rows)}
+    conditions = words.conditions(rows)
+    columns |= {name: () for condition in conditions for name in of_condition(condition, {})}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -109,11 +117,23 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
                 "valid": row.valid,
                 "reasons": "; ".join(row.reasons),
                 "pareto_optimal": row.optimal,
+                "rank1_mean_low": row.rank1_interval[0],
+                "rank1_mean_high": row.rank1_interval[1],
                 "speedup": row.speedup,
                 "most_per_s": most,
                 "most_per_s_batch": batch,
             }
+            for condition in conditions:
+                own |= of_condition(condition, row.rank1_of(condition))
             writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
+
+
+def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = "rank1") -> dict[str, Any]:
+    """Flat names for what is known of a condition, such as "rank1/nm"; no figure that is not of a condition has a slash."""
+    low, high = ends(rates)
+    figures = {measure: rates.get("rate"), f"{measure}_low": low, f"{measure}_high": high}
+    figures |= {"people": rates.get("people"), "probes": rates.get("probes")} if measure == "rank1" else {}
+    return {f"{'temporal_' * condition.later}{figure}/{condition.name}": value for figure, value in figures.items()}
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
@@ -138,7 +158,7 @@ def metrics(rows: Sequence[Row]) -> dict[str, float]:
         "pareto_optimal": sum(row.optimal for row in rows),
     }
     if valid:
-        result["best_rank1_mean"] = max(row.get("accuracy", "rank1_mean") for row in valid)
+        result["best_rank1_mean"] = max(row.rank1 for row in valid if row.rank1 is not None)
         result["least_ms_per_video_second"] = min(row.get("ms_per_video_second") for row in valid)
         if speedups := [row.speedup for row in valid if row.speedup]:
             result["best_speedup"] = max(speedups)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.reporting import words
+from stages.reporting.records import Condition
 from stages.reporting.style import INK, STYLE, blank
 
 
@@ -15,9 +16,7 @@ def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:
     """Heat maps of ``rank1_by_view`` of a record; pairs of views that are not counted stay white."""
     from matplotlib import rc_context
 
-    kinds = sorted(
-        views["rank1"], key=lambda kind: (list(words.CONDITIONS).index(kind) if kind in words.CONDITIONS else 99, kind)
-    )
+    kinds = sorted(views["rank1"], key=lambda kind: words.place_of(Condition(kind)))
     side = 1.4 + 0.42 * len(views["gallery"])
     with rc_context(STYLE):
         figure = blank((side * len(kinds), side + 0.3))

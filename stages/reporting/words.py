@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.reporting.records import Row
+from stages.reporting.records import Condition, Row
 
 DASH = "–"
 # In the order of the field's tables; a user's own come after them.
@@ -15,9 +15,6 @@ CONDITIONS = {
     "n": "normal walking",
     "b": "with a backpack",
     "s": "in coating shoes",
-    "tn": "normal walking months later",
-    "tb": "with a backpack months later",
-    "ts": "in coating shoes months later",
 }
 EVIDENCE = {"host": "host CPU", "real-device": "real device", "simulated": "simulated device"}
 PROTOCOLS = {
@@ -72,21 +69,42 @@ def batches(row: Row) -> str:
     return "; ".join(told)
 
 
-def conditions(rows: Sequence[Row]) -> list[str]:
-    """The walking conditions whose rank-1 the records have, such as ["nm", "bg", "cl"]."""
-    keys = {key for row in rows for key in row.get("accuracy") or {}}
-    kinds = {key.removeprefix("rank1_") for key in keys if key.startswith("rank1_") and not key.endswith(("_low", "_high"))}
+def conditions(rows: Sequence[Row]) -> list[Condition]:
+    """The walking conditions whose rank-1 the records have, in the order of the field's tables."""
+    return sorted({condition for row in rows for condition in row.conditions}, key=place_of)
+
+
+def place_of(condition: Condition) -> tuple[bool, int, str]:
+    """What conditions are ordered by."""
     known = list(CONDITIONS)
-    return sorted(
-        kinds - {"mean", "all_probes"}, key=lambda kind: (kind not in known, known.index(kind) if kind in known else kind)
-    )
+    there = condition.name in known
+    return condition.later, known.index(condition.name) if there else len(known), condition.name
+
+
+def meaning(condition: Condition) -> str:
+    """What the title of a condition stands for, such as "normal walking"; "" for a user's own."""
+    known = CONDITIONS.get(condition.name, "")
+    return f"{known}, months later" if condition.later and known else known
 
 
 def rank1(rows: Sequence[Row]) -> str:
     """How rank-1 was measured, and what the conditions' short names mean."""
     protocols = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
     parts = [PROTOCOLS[protocol] for protocol in protocols]
-    parts += [f"{kind.upper()} {CONDITIONS[kind]}" for kind in conditions(rows) if kind in CONDITIONS]
+    parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
+    return "; ".join(parts)
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """How many people and probes stand behind each rate, such as "mean of 14 people and 168 probes; NM of 14 and 84"."""
+    figures = [("mean", [row.get("accuracy", "rank1") for row in rows])]
+    figures += [(each.title, [row.rank1_of(each) for row in rows]) for each in conditions(rows)]
+    parts: list[str] = []
+    for title, behind in figures:
+        pairs = dict.fromkeys((rates["people"], rates["probes"]) for rates in behind if rates)
+        form = "{} people and {} probes" if not parts else "{} and {}"
+        if pairs:
+            parts.append(f"{title} of {' or '.join(form.format(*pair) for pair in pairs)}")
     return "; ".join(parts)
 
 

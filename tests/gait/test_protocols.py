@@ -65,9 +65,11 @@ def test_rank1_equals_a_naive_reading_of_the_protocol() -> None:
     signatures = {n: centres[int(s.identity)] + 2.5 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
     found = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe))
     for kind in ("nm", "bg", "cl"):
-        assert found[f"rank1_{kind}"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind))
-    assert 0 < found["rank1_mean"] < 100
-    assert found["rank1_mean_low"] <= found["rank1_mean"] <= found["rank1_mean_high"]
+        rates = found["rank1"]["conditions"][kind]
+        assert rates["rate"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind))
+        assert (rates["people"], rates["probes"]) == (4, sum(sequences[p].kind == kind for p in probe))
+    low, high = found["rank1"]["interval"]
+    assert 0 < low <= found["rank1"]["mean"] <= high < 100
     assert found["probes"] == len(probe)
 
 
@@ -87,12 +89,12 @@ def test_perfect_and_constant_signatures_are_the_two_ends() -> None:
     sequences, gallery, probe = walks(5)
     perfect = {n: np.eye(5)[[int(s.identity)]] for n, s in enumerate(sequences)}
     partition = parted("casia-b", gallery, probe)
-    assert protocols.evaluate(collected(perfect), sequences, partition)["rank1_mean"] == 100
+    assert protocols.evaluate(collected(perfect), sequences, partition)["rank1"]["mean"] == 100
     constant = {n: np.ones((1, 3)) for n in range(len(sequences))}
     found = protocols.evaluate(collected(constant), sequences, partition)
-    assert found["rank1_mean"] == pytest.approx(20)
+    assert found["rank1"]["mean"] == pytest.approx(20)
     # Of equally close ones the first in the gallery is the closest: four sequences a person come before the second one's.
-    assert found["rank5_mean"] == pytest.approx(40)
+    assert found["rank5"]["mean"] == pytest.approx(40)
 
 
 def test_a_single_view_or_an_empty_gallery_is_an_error() -> None:
@@ -140,7 +142,7 @@ def test_all_views_takes_the_nearest_of_the_whole_gallery_in_one_view_too() -> N
     signatures = {n: np.eye(3)[[int(s.identity)]] for n, s in enumerate(sequences)}
     partition = parted("all-views", [n for n in gallery if n in one], [n for n in probe if n in one])
     found = protocols.evaluate(collected(signatures), sequences, partition)
-    assert (found["rank1_mean"], found["rank1_mean_low"], found["probes"]) == (100, 100, 18)
+    assert (found["rank1"]["mean"], found["rank1"]["people"], found["rank1"]["probes"], found["probes"]) == (100, 3, 18, 18)
 
 
 def oumvlp_walks(people: int, unenrolled: set[tuple[int, str]]) -> tuple[list[Sequence], list[int], list[int]]:
@@ -159,13 +161,17 @@ def test_probes_that_nobody_enrolled_are_left_out_or_misses() -> None:
     sequences, gallery, probe = oumvlp_walks(4, {(0, "036"), (1, "000"), (1, "036"), (1, "090")})
     signatures = {n: np.eye(8)[[int(s.identity)]] for n, s in enumerate(sequences)}
     found = protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
-    assert found["rank1_mean"] == found["rank1_mean_low"] == found["rank5_mean"] == 100
+    assert found["rank1"]["mean"] == found["rank5"]["mean"] == 100
+    # No view has enrolled person 1, so only the three probes of each of the others count.
+    assert (found["rank1"]["people"], found["rank1"]["probes"]) == (3, 9)
     # Of 6 cells, 3 lack one of 4 people and 2 lack two: (000, 036) and (090, 036); the other 4 lack person 1 only.
-    assert found["rank1_all_probes"] == found["rank5_all_probes"] == pytest.approx((4 * 75 + 2 * 50) / 6)
+    everybody = found["all_probes"]
+    assert everybody["rank1"]["mean"] == everybody["rank5"]["mean"] == pytest.approx((4 * 75 + 2 * 50) / 6)
+    assert (everybody["rank1"]["people"], everybody["rank1"]["probes"]) == (4, 12)
     # Person 0's probe in view 036 is not compared with that view's gallery.
     assert found["probes_without_gallery"] == 2 + 3
     assert found["probes"] == 12
-    assert not {"rank1_00", "rank5_00"} & found.keys()
+    assert found["rank1"]["conditions"] == everybody["rank1"]["conditions"] == {}
 
 
 def test_no_probe_with_a_gallery_is_an_error() -> None:
@@ -192,7 +198,7 @@ def naive_votes(values, positions, sequences, gallery, probe) -> dict[str, float
         names = {name for name, _ in ballots}
         best = min(names, key=lambda who: (-sum(n == who for n, _ in ballots), sum(d for n, d in ballots if n == who)))
         right.setdefault(sequences[position].kind, []).append(best == sequences[position].identity)
-    return {f"knn7_{kind}": 100 * float(np.mean(hits)) for kind, hits in right.items()}
+    return {kind: 100 * float(np.mean(hits)) for kind, hits in right.items()}
 
 
 def tum_walks(people: int) -> tuple[list[Sequence], Partition]:
@@ -215,15 +221,15 @@ def test_votes_equal_a_naive_reading() -> None:
     found = protocols.evaluate(Signatures.collect(positions, [values]), sequences, partition)
     wanted = naive_votes(values, positions, sequences, partition.gallery, partition.probe)
     later = naive_votes(values, positions, sequences, partition.temporal_gallery, partition.temporal_probe)
-    wanted |= {metric.replace("_", "_t"): rate for metric, rate in later.items()}
-    assert {metric: rate for metric, rate in found.items() if metric in wanted} == pytest.approx(wanted)
-    assert found["knn7_mean"] == pytest.approx(np.mean([found[f"knn7_{kind}"] for kind in "nbs"]))
-    assert 0 < found["knn7_mean"] < 100
-    assert {f"rank1_{kind}" for kind in ("n", "b", "s", "mean", "tn", "tb", "ts")} < found.keys()
+    for rates, right in ((found, wanted), (found["temporal"], later)):
+        assert {kind: of["rate"] for kind, of in rates["knn7"]["conditions"].items()} == pytest.approx(right)
+        assert rates["knn7"]["mean"] == pytest.approx(np.mean(list(right.values())))
+        assert 0 < rates["knn7"]["mean"] < 100
+        assert set(rates["rank1"]["conditions"]) == set("nbs")
     now = protocols.evaluate(
         Signatures.collect(positions, [values]), sequences, replace(partition, temporal_gallery=[], temporal_probe=[])
     )
-    assert now == {metric: rate for metric, rate in found.items() if not metric.endswith(("_tn", "_tb", "_ts"))}
+    assert now == {measure: rates for measure, rates in found.items() if measure != "temporal"}
 
 
 def test_the_tables_by_view_average_to_the_published_means() -> None:
@@ -239,4 +245,4 @@ def test_the_tables_by_view_average_to_the_published_means() -> None:
     for kind, table in tables["rank1"].items():
         assert [row[place] for place, row in enumerate(table)] == [None] * 3, "identical views are not counted"
         means = [np.mean([rate for rate in row if rate is not None]) for row in table]
-        assert np.mean(means) == pytest.approx(rates[f"rank1_{kind}"], abs=0.01)
+        assert np.mean(means) == pytest.approx(rates["rank1"]["conditions"][kind]["rate"], abs=0.01)

@@ -105,10 +105,16 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
         "energy_mj_per_inference": energy,
         "energy_reason": None if energy else "the rail could not be read",
         "accuracy": {
-            **{f"rank1_{kind}": rate for kind, rate in rank1.items()},
-            "rank1_mean": mean,
-            "rank1_mean_low": mean - 3,
-            "rank1_mean_high": mean + 2,
+            "rank1": {
+                "mean": mean,
+                "interval": [mean - 3, mean + 2],
+                "people": 50,
+                "probes": 5500,
+                "conditions": {
+                    kind: {"rate": rate, "interval": [rate - 4, rate + 3], "people": 50, "probes": 1100}
+                    for kind, rate in rank1.items()
+                },
+            },
             "probes": 5500,
             "protocol": "casia-b",
         },

@@ -89,7 +89,7 @@ def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: P
     partition, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
     assert store.digest in card
     assert f"{len(partition.probe)} walks of 3 other people" in card
-    assert f"| mean | {record['accuracy']['rank1_mean']:.1f} |" in card
+    assert f"| mean | {record['accuracy']['rank1']['mean']:.1f} |" in card
     assert "not on a board" in card
     assert "says nothing about real people" in card
     assert "NOT VALID: throttled" in card

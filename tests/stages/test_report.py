@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.utils.validation import _validate_metric_name
 
 from stages import io, selecting
+from stages.bundling.card import card as model_card
+from stages.inputs import open_data
 from stages.report import report
-from stages.reporting import latex, records
+from stages.reporting import latex, records, runs
 from stages.reporting.pareto import front
 from stages.reporting.work import POINTS, Folders, curve, curves
 from tests.stages.device_world import World
@@ -87,8 +90,8 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
     for row in rows:
         record = json.loads(world.record(int(row["percentile"])).read_text())
         assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
-        assert float(row["rank1_mean"]) == record["accuracy"]["rank1_mean"]
-        assert figures[f"p{row['percentile']}-fp32"]["rank1_mean"] == record["accuracy"]["rank1_mean"]
+        assert float(row["rank1_mean"]) == record["accuracy"]["rank1"]["mean"]
+        assert figures[f"p{row['percentile']}-fp32"]["rank1_mean"] == record["accuracy"]["rank1"]["mean"]
 
 
 def test_how_fast_other_batches_are_is_told(world: World) -> None:
@@ -164,6 +167,12 @@ def test_invalid_times_are_on_no_front_whatever_they_are(world: World) -> None:
     assert (rows[0].optimal, rows[50].optimal, rows[50].verdict) == (True, False, "invalid")
 
 
+def with_mean(record: dict[str, Any], rate: float) -> dict[str, Any]:
+    """The accuracy of a record with another mean rank-1."""
+    accuracy = record["accuracy"]
+    return {**accuracy, "rank1": {**accuracy["rank1"], "mean": rate}}
+
+
 @pytest.mark.parametrize(
     ("p50", "rank1", "verdict", "reason"),
     [
@@ -177,8 +186,7 @@ def test_int8_that_is_slower_or_loses_too_much_is_marked_and_never_chosen(
 ) -> None:
     def figures(ms: float, rate: float) -> dict[str, Any]:
         old = json.loads(world.record(0).read_text())
-        latency, accuracy = {**old["latency_ms"], "p50": ms}, {**old["accuracy"], "rank1_mean": rate}
-        return {"latency_ms": latency, "ms_per_video_second": ms, "accuracy": accuracy}
+        return {"latency_ms": {**old["latency_ms"], "p50": ms}, "ms_per_video_second": ms, "accuracy": with_mean(old, rate)}
 
     edit(world, 0, **figures(10.0, 90.0))
     edit(world, 50, valid=False, invalid_reasons=["unstable"])
@@ -251,15 +259,78 @@ def test_no_record_at_all_is_told(world: World) -> None:
         write(world)
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+@pytest.mark.parametrize("unstable", ["fp32", "lower", "both"])
+def test_accuracy_is_compared_whatever_the_times_are(world: World, precision: str, unstable: str) -> None:
+    doubt = {"valid": False, "invalid_reasons": ["unstable"]}
+    record = json.loads(world.record(0).read_text())
+    edit(world, 0, accuracy=with_mean(record, 90.0), **(doubt if unstable in ("fp32", "both") else {}))
+    record |= {"variant": record["variant"] | {"precision": precision}, "accuracy": with_mean(record, 81.7)}
+    record |= {"ms_per_video_second": 0.001, "latency_ms": {**record["latency_ms"], "p50": 0.001}}
+    record |= doubt if unstable in ("lower", "both") else {}
+    io.write_json(world.record(0).with_name(f"p0-{precision}.json"), record)
+    settings = world.settings.model_copy(update={"precisions": ["fp32", precision]})
+    rows = records.load(world.records, settings)
+    (lower,) = (row for row in rows if row.percentile == 0 and row.precision == precision)
+    loss = "mean rank-1 is 8.3 points below that of fp32, more than report.max_loss = 2"
+    assert lower.drawbacks == (loss,)
+    assert lower.verdict == ("rejected" if unstable == "fp32" else "invalid")
+    assert not lower.fronts and not lower.own_fronts
+    assert selecting.choose([lower], selecting.Limits(max_latency=5.0)).best is None
+
+
+def test_times_that_are_not_valid_reject_nothing(world: World) -> None:
+    record = json.loads(world.record(0).read_text())
+    slower = {**record["latency_ms"], "p50": 10 * record["latency_ms"]["p50"]}
+    edit(world, 0, valid=False, invalid_reasons=["unstable"])
+    record |= {"variant": record["variant"] | {"precision": "int8"}, "latency_ms": slower}
+    io.write_json(world.record(0).with_name("p0-int8.json"), record)
+    rows = records.load(world.records, world.settings.model_copy(update={"precisions": ["fp32", "int8"]}))
+    (int8,) = (row for row in rows if row.name == "gaitset p0 int8")
+    assert (int8.drawbacks, int8.valid) == ((), True)
+
+
+NAMES = ["speed", "speed_low", "speed_high", "mean", "mean-1", "people", "nm", "Überholt", "a b", "100%", "~x", ":7Ex"]
+
+
+def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> None:
+    record = json.loads(world.record(50).read_text())
+    conditions = {
+        name: {"rate": float(number), "interval": [number - 0.5, number + 0.5], "people": number, "probes": 2 * number}
+        for number, name in enumerate(NAMES, start=1)
+    }
+    whole = {"mean": 77.0, "interval": [70.0, 80.0], "people": 30, "probes": 60}
+    edit(world, 50, accuracy={**record["accuracy"], "rank1": {**whole, "conditions": conditions}})
+    out = write(world)
+    (line,) = (row for row in csv.DictReader((out / "variants.csv").open(encoding="utf-8")) if row["percentile"] == "50")
+    assert (line["rank1_mean"], line["rank1_mean_low"], line["rank1_mean_high"]) == ("77.0", "70.0", "80.0")
+    assert (line["people"], line["probes"]) == ("30", "60")
+    for number, name in enumerate(NAMES, start=1):
+        figures = [line[f"{figure}/{name}"] for figure in ("rank1", "rank1_low", "rank1_high", "people", "probes")]
+        assert figures == [str(value) for value in (float(number), number - 0.5, number + 0.5, number, 2 * number)]
+    (row,) = (row for row in records.load(world.records, world.settings) if row.percentile == 50)
+    metrics = runs.described(row, world.settings, runs.Sources(*[world.where] * 4)).metrics
+    assert (metrics["rank1_mean"], metrics["rank1_mean_low"], metrics["rank1_people"]) == (77.0, 70.0, 30.0)
+    rates = [value for name, value in metrics.items() if name.startswith("rank1/")]
+    assert sorted(rates) == [float(number) for number in range(1, len(NAMES) + 1)]
+    for name in metrics:
+        _validate_metric_name(name)
+    data = open_data(world.where / "partition/gaitset.json", world.where / "preprocessed")
+    card = model_card(row, *data, world.settings, {"bytes": 1})
+    assert "| mean | 77.0 | 70.0–80.0 | 30 | 60 |" in card
+    for number, name in enumerate(NAMES, start=1):
+        assert f"| {name.upper()} | {number:.1f} | {number - 0.5:.1f}–{number + 0.5:.1f} | {number} | {2 * number} |" in card
+
+
 def test_the_same_records_give_the_same_files(world: World) -> None:
     first = {path.name: path.read_bytes() for path in write(world).iterdir()}
     assert {path.name: path.read_bytes() for path in write(world).iterdir()} == first
 
 
 def test_energy_and_size_have_fronts_of_their_own(world: World) -> None:
-    accuracy = json.loads(world.record(0).read_text())["accuracy"]
-    edit(world, 0, energy_mj_per_inference=5.0, ms_per_video_second=9.0, accuracy={**accuracy, "rank1_mean": 90.0})
-    edit(world, 50, energy_mj_per_inference=7.0, ms_per_video_second=3.0, accuracy={**accuracy, "rank1_mean": 80.0})
+    record = json.loads(world.record(0).read_text())
+    edit(world, 0, energy_mj_per_inference=5.0, ms_per_video_second=9.0, accuracy=with_mean(record, 90.0))
+    edit(world, 50, energy_mj_per_inference=7.0, ms_per_video_second=3.0, accuracy=with_mean(record, 80.0))
     rows = {row.percentile: row for row in records.load(world.records, world.settings)}
     assert "energy" in rows[0].fronts
     assert "energy" not in rows[50].fronts

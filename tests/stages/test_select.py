@@ -38,7 +38,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
                 "invalid_reasons": [] if valid else ["unstable"],
                 "latency_ms": {"p50": draw(FEW)},
                 "ms_per_video_second": draw(FEW),
-                "accuracy": {"rank1_mean": draw(FEW)} if draw(st.integers(0, 9)) else None,
+                "accuracy": {"rank1": {"mean": draw(FEW)}} if draw(st.integers(0, 9)) else None,
                 "energy_mj_per_inference": draw(UNKNOWN),
                 "size": {"engine_bytes": draw(UNKNOWN)},
                 "throughput_per_s": draw(UNKNOWN),
@@ -68,7 +68,7 @@ def people(row: Row, fps: float | None) -> int | None:
 def figures(row: Row) -> tuple[Any, ...]:
     record = row.record
     return (
-        record["latency_ms"]["p50"], record["accuracy"]["rank1_mean"], record["energy_mj_per_inference"],
+        record["latency_ms"]["p50"], record["accuracy"]["rank1"]["mean"], record["energy_mj_per_inference"],
         record["size"]["engine_bytes"],
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ def better(one: Row, other: Row, fastest: bool) -> bool:
     """Whether one goes strictly before the other, by comparing one figure after the other."""
 
     def pairs() -> list[tuple[Any, Any]]:
-        keys = [lambda r: -r.record["accuracy"]["rank1_mean"], lambda r: r.record["ms_per_video_second"]]
+        keys = [lambda r: -r.record["accuracy"]["rank1"]["mean"], lambda r: r.record["ms_per_video_second"]]
         keys = keys[::-1] if fastest else keys
         keys += [lambda r: r.record["energy_mj_per_inference"] or 1e9, lambda r: r.record["size"]["engine_bytes"] or 1e9]
         return [(key(one), key(other)) for key in keys]
@@ -242,7 +242,7 @@ def test_a_device_must_be_one_of_several(where: Path) -> None:
 
 def test_no_limits_at_all_choose_the_most_accurate() -> None:
     def made(number: int, rank1: float) -> Row:
-        figures = {"latency_ms": {"p50": 1.0}, "ms_per_video_second": 1.0, "accuracy": {"rank1_mean": rank1}}
+        figures = {"latency_ms": {"p50": 1.0}, "ms_per_video_second": 1.0, "accuracy": {"rank1": {"mean": rank1}}}
         record = {"status": "ok", "valid": True, "invalid_reasons": [], "energy_mj_per_inference": None, "size": {}}
         return Row("board", "gaitset", number, "fp32", Path("record.json"), record | figures)
 

@@ -81,7 +81,7 @@ def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: 
     assert run.data.params["percentile"] == "50"
     assert run.data.params["training.width"] == str(world.settings.model["gaitset"].width)
     assert run.data.metrics["latency_p50_ms"] == record["latency_ms"]["p50"]
-    assert run.data.metrics["rank1_mean"] == record["accuracy"]["rank1_mean"]
+    assert run.data.metrics["rank1_mean"] == record["accuracy"]["rank1"]["mean"]
     assert (run.data.tags["data"], run.data.tags["evidence"]) == ("synthetic", "host")
     saved = json.loads(Path(client(world).download_artifacts(run.info.run_id, "record.json")).read_text())
     assert saved == record
