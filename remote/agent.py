@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 import sys
 import time
 import zlib
@@ -26,6 +27,7 @@ ISA_X86 += ["avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
 ISA_ARM = ["asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2"]
 WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling median, and how far two may differ
 IDLE_S = 1.0
+REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest before and after, and the least that is measured
 SWEPT_QUERIES = 5  # of each batch, at least
 
 
@@ -221,11 +223,15 @@ def spent_uj(before, after, packages):
     )
 
 
-def energy(engine, example, threads, duration_s, root=Path("/")):
-    """Energy of an inference in a run of its own: idle, work, idle; mJ, or a reason why there is no figure."""
-    packages, reason = rapl(root)
+def energy(engine, example, threads, duration_s, root=None, sensors=None):
+    """Energy of an inference in a run of its own: idle, work, idle; mJ, or a reason why there is no figure.
+
+    Where the processor counts none, a board's power rails are sampled by ``sensors``, the program that does so for TensorRT
+    too; then the answer is what remote/jetson/power.py makes a figure of: ``power``, ``queries`` and ``seconds``.
+    """
+    packages, reason = rapl(root or Path(os.environ.get("GAITPRESS_SIMULATED_ROOT") or "/"))
     if reason:
-        return {"reason": reason}
+        return {"reason": reason} if sensors is None else _sampled(engine, example, threads, duration_s, sensors, reason)
     query = _query(engine, example, threads)
     query()
     idle_before = _watts(packages, lambda: time.sleep(IDLE_S))[0]
@@ -239,6 +245,30 @@ def energy(engine, example, threads, duration_s, root=Path("/")):
         "queries": len(done),
         "scope": "processor packages (RAPL), without memory, disks and power supply",
     }
+
+
+def _sampled(engine, example, threads, duration_s, sensors, reason):
+    query = _query(engine, example, threads)
+    query()
+    # In a process of its own, so that neither keeps the other from its work; the monotonic clock is the same in both.
+    words, pipe = [sys.executable, str(sensors), "sample"], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as sampler:
+        asked, answered = sampler.stdin, sampler.stdout
+        assert asked is not None
+        assert answered is not None
+        asked.write(b"{}\n")
+        asked.flush()
+        told = json.loads(answered.readline() or b'{"sensors": false, "fault": "the sensors cannot be read"}')
+        if told["sensors"]:
+            time.sleep(REST_S)
+            began = time.monotonic()
+            done = _for(max(duration_s, LEAST_S), query)
+            ended = time.monotonic()
+            time.sleep(REST_S)
+        samples = sampler.communicate()[0]
+    if not told["sensors"]:
+        return {"reason": told["fault"] or reason}
+    return {"power": dict(json.loads(samples), began=began, ended=ended), "queries": len(done), "seconds": ended - began}
 
 
 def _watts(packages, work):
@@ -288,6 +318,7 @@ def main(arguments):
     parser.add_argument("--warmup-s", type=float, default=2.0)
     parser.add_argument("--duration-s", type=float, default=10.0)
     parser.add_argument("--queries", type=int, default=1)
+    parser.add_argument("--sensors", type=Path, help="the program that reads a board's power sensors")
     parser.add_argument("--batches", type=int, nargs="*", default=[])
     given = parser.parse_args(arguments)
     try:
@@ -302,7 +333,7 @@ def main(arguments):
         elif given.command == "sweep":
             answer = sweep(given.engine, given.example, given.threads, given.duration_s, given.batches)
         else:
-            answer = energy(given.engine, given.example, given.threads, given.duration_s)
+            answer = energy(given.engine, given.example, given.threads, given.duration_s, sensors=given.sensors)
     except Exception as error:  # Whatever a runtime throws at a network is this network's result.
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         answers.flush()

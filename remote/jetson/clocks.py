@@ -21,7 +21,10 @@ class Clocks:
 
     def hz(self, unit: str) -> tuple[int, int, int] | None:
         """Lowest, highest and current clock of a unit such as "GPU", "EMC" or "cpu0" in Hz; None if not all are told."""
-        values = [self.units.get(unit, {}).get(key, "") for key in ("MinFreq", "MaxFreq", "CurrentFreq")]
+        # A Thor has no line "GPU" but one for each part of it: "gpu-gpc-0" computes, "gpu-nvd-0" decodes video.
+        names = [unit, *(name for name in self.units if unit == "GPU" and name.startswith("gpu-gpc"))]
+        settings = next((self.units[name] for name in names if name in self.units), {})
+        values = [settings.get(key, "") for key in ("MinFreq", "MaxFreq", "CurrentFreq")]
         if not all(re.fullmatch(r"[0-9]+", value) for value in values):
             return None
         low, high, now = map(int, values)
@@ -40,7 +43,7 @@ def parse(text: str) -> Clocks:
     other = []
     for line in filter(None, map(str.strip, text.splitlines())):
         settings = dict(re.findall(r"(\w+)=(\S+)", line))
-        name = re.match(r"(\w+):?\s+(?=.*\w+Freq=)", line)
+        name = re.match(r"([\w-]+):?\s+(?=.*\w+Freq=)", line)
         if name and settings:
             units[name[1]] = settings
         else:

@@ -1,41 +1,72 @@
 """Energy of an inference from samples of a board's power rails.
 
-The rails of a board and what each one feeds: NVIDIA Jetson Linux Developer Guide, "Power monitor".
+Which rails are counted, and why nothing counts twice (where NVIDIA's documents are silent, its engineers' answers):
+
+- ``VDD_IN`` and ``POM_5V_IN`` are the module's input and hold all its other rails: Jetson Linux Developer Guide, "Power
+  monitor"; https://forums.developer.nvidia.com/t/power-consumption-monitoring/73608 (Nano),
+  https://forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883 (Xavier NX). The rails of a TX1's or
+  TX2's carrier board (``VDD_MUX`` and those behind it) lie beside ``VDD_IN`` and are not the module's.
+- ``VIN`` of a Thor, an INA238 beside the INA3221, is the input of module and carrier board together:
+  https://forums.developer.nvidia.com/t/question-about-power-monitor-with-additional-load-on-jetson-thor/366461
+- AGX Xavier has no input rail. Its six come from two inputs of the module, of which neither feeds the other: Jetson AGX
+  Xavier Product Design Guide (DG-09840-001), 5.6.2 and table 5-2.
+- AGX Orin has none either. ``VIN_SYS_5V0`` feeds ``VDDQ_VDD2_1V8AO``, which only JetPack 5 tells; it is therefore never
+  added: https://forums.developer.nvidia.com/t/jetson-agx-orin-ina3221-power-monitor-layout/223111
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from remote.jetson import tegrastats
 
-# Rails through which everything comes; boards without one (AGX Xavier, AGX Orin) are the sum of what they measure.
-INPUTS = ("VDD_IN", "POM_5V_IN", "VIN")
+# What is counted: the first of these whose rails a board has, all of them. Each with what it is the power of.
+COUNTED = (
+    ("board", ("VIN",)),  # Thor
+    ("module", ("VDD_IN",)),  # TX1, TX2, TX2 NX, Xavier NX, Orin Nano, Orin NX
+    ("module", ("POM_5V_IN",)),  # Nano
+    ("module rails", ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")),  # AGX Orin
+    ("module rails", ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V")),  # AGX Xavier
+    ("module rails", ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0")),  # Thor on a carrier board without an INA238
+)
 LEAST_SAMPLES = 5
 SETTLE_S = 0.3  # after a run, before the board counts as idle again
 
 
-def total(rails: Mapping[str, float]) -> tuple[str, float]:
-    """What a reading of all rails amounts to.
+@dataclass(frozen=True)
+class Counted:
+    """The rails whose sum is a board's power.
 
-    Args:
-        rails: power by rail, in mW.
-
-    Returns:
-        What was measured, in words, and the power in mW.
-
-    Raises:
-        ValueError: there is no rail.
+    Attributes:
+        scope: what they are the power of: "board", "module" or "module rails".
+        rails: their names.
     """
-    for name in INPUTS:
-        if name in rails:
-            return f"module, at its input {name}", rails[name]
-    if not rails:
-        raise ValueError("no rail")
-    return f"module rails, summed: {' + '.join(sorted(rails))}", sum(rails.values())
+
+    scope: str
+    rails: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.scope == "module rails":
+            return f"module rails, summed: {' + '.join(self.rails)}"
+        return f"{self.scope}, at its input {self.rails[0]}"
+
+    def total(self, rails: Mapping[str, float]) -> float:
+        """Their power, in the unit of ``rails``."""
+        return sum(rails[name] for name in self.rails)
+
+
+def counted(rails: Collection[str]) -> Counted | None:
+    """Which of a board's rails are counted, or None where it is not known which of them lie inside others."""
+    return next((Counted(scope, names) for scope, names in COUNTED if set(names) <= set(rails)), None)
+
+
+def unknown(rails: Collection[str]) -> str:
+    """Why there is no figure from rails of which it is not known what they are."""
+    return f"it is not known which of the rails {', '.join(sorted(rails))} lie inside others"
 
 
 def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, seconds: float, batch: int) -> dict[str, Any]:
@@ -47,21 +78,24 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
         begin: when the timed part began, on the same clock.
         end: when it ended.
         queries: of the timed part.
-        seconds: how long they took by trtexec's own count.
+        seconds: how long they took, by the count of what ran them.
         batch: inferences a query.
 
     Returns:
-        ``gross_mj``, ``idle_subtracted_mj``, ``idle_w``, ``mean_w``, ``scope``, ``rate_hz``, ``source`` and ``queries``;
-        or ``reason`` alone if there is no figure. Power that is not told is never taken for 0.
+        ``gross_mj``, ``idle_subtracted_mj``, ``idle_w``, ``mean_w``, ``scope``, ``rails`` (those that were counted),
+        ``rate_hz``, ``source`` and ``queries``; or ``reason`` alone if there is no figure. Power that is not told is never
+        taken for 0.
     """
-    readings = list(_readings(power))
+    readings = _readings(power)
     if not readings:
         return {"reason": power.get("fault") or tegrastats.NO_POWER}
-    scopes = {scope for _, scope, _ in readings}
-    if len(scopes) > 1:
+    choices = {counted(rails) for _, rails in readings}
+    if len(choices) > 1:
         return {"reason": "the board told other rails from sample to sample"}
-    times = np.array([time for time, _, _ in readings])
-    watts = np.array([milliwatts for _, _, milliwatts in readings]) / 1000
+    if (choice := choices.pop()) is None:
+        return {"reason": unknown(readings[0][1])}
+    times = np.array([time for time, _ in readings])
+    watts = np.array([choice.total(rails) for _, rails in readings]) / 1000
     idle = np.concatenate([watts[times < power["began"]], watts[times > power["ended"] + SETTLE_S]])
     inside = int(((times >= begin) & (times <= end)).sum())
     if inside < LEAST_SAMPLES or not len(idle):
@@ -75,7 +109,8 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
         "idle_w": round(resting, 3),
         "queries": queries,
         "rate_hz": round((inside - 1) / (end - begin), 1),
-        "scope": scopes.pop(),
+        "scope": str(choice),
+        "rails": list(choice.rails),
         "source": power["source"],
     }
 
@@ -88,10 +123,9 @@ def mean_power(times: np.ndarray, watts: np.ndarray, begin: float, end: float) -
     return float(np.trapezoid(values, at) / (end - begin))
 
 
-def _readings(power: Mapping[str, Any]) -> Sequence[tuple[float, str, float]]:
-    found = []
-    for time, sample in power["samples"]:
-        rails = tegrastats.parse(sample).power_mw if isinstance(sample, str) else sample
-        if rails:
-            found.append((float(time), *total(rails)))
-    return found
+def _readings(power: Mapping[str, Any]) -> Sequence[tuple[float, Mapping[str, float]]]:
+    """The samples that tell power: their times, and the rails in mW."""
+    told = (
+        (time, tegrastats.parse(sample).power_mw if isinstance(sample, str) else sample) for time, sample in power["samples"]
+    )
+    return [(float(time), rails) for time, rails in told if rails]

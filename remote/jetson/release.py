@@ -4,17 +4,49 @@ from __future__ import annotations
 
 import re
 
-# First L4T of each JetPack, in descending order (NVIDIA's release notes).
-JETPACKS = (
-    ((38, 0), "7"),
-    ((36, 4), "6.1 or 6.2"),
-    ((36, 2), "6.0"),
-    ((35, 2), "5.1"),
-    ((35, 1), "5.0.2"),
-    ((32, 7), "4.6.1 to 4.6.6"),
-    ((32, 6), "4.6"),
-    ((32, 4), "4.4 or 4.5"),
-)
+# The JetPack of each L4T (NVIDIA's JetPack archive, https://developer.nvidia.com/embedded/jetpack-archive, and the release
+# notes of each Jetson Linux; DP is a developer preview, EA early access).
+JETPACKS = {
+    (32, 4, 2): "4.4 DP",
+    (32, 4, 3): "4.4",
+    (32, 4, 4): "4.4.1",
+    (32, 5, 0): "4.5",
+    (32, 5, 1): "4.5.1",
+    (32, 5, 2): "4.5.1",
+    (32, 6, 1): "4.6",
+    (32, 7, 1): "4.6.1",
+    (32, 7, 2): "4.6.2",
+    (32, 7, 3): "4.6.3",
+    (32, 7, 4): "4.6.4",
+    (32, 7, 5): "4.6.5",
+    (32, 7, 6): "4.6.6",
+    (34, 1, 0): "5.0 DP",
+    (34, 1, 1): "5.0.1 DP",
+    (35, 1, 0): "5.0.2",
+    (35, 2, 1): "5.1",
+    (35, 3, 1): "5.1.1",
+    (35, 4, 1): "5.1.2",
+    (35, 5, 0): "5.1.3",
+    (35, 6, 0): "5.1.4",
+    (35, 6, 1): "5.1.5",
+    (35, 6, 2): "5.1.5",
+    (36, 2, 0): "6.0 DP",
+    (36, 3, 0): "6.0",
+    (36, 4, 0): "6.1",
+    (36, 4, 2): "6.1.1",
+    (36, 4, 3): "6.2",
+    (36, 4, 4): "6.2.1",
+    (36, 4, 7): "6.2.1",
+    (36, 5, 0): "6.2.2",
+    (36, 5, 2): "6.2.3",
+    (38, 1, 0): "7.0 EA",
+    (38, 2, 0): "7.0",
+    (38, 2, 1): "7.0",
+    (38, 2, 2): "7.0",
+    (38, 4, 0): "7.1",
+    (39, 2, 0): "7.2",
+    (39, 2, 1): "7.2.1",
+}
 # The GPU of each system on a chip, by its name in /proc/device-tree/compatible: name and compute capability.
 GPUS = {
     "tegra210": ("Tegra X1", "5.3"),
@@ -32,12 +64,18 @@ def l4t(text: str) -> str | None:
 
 
 def jetpack(version: str | None) -> str | None:
-    """The JetPack that an L4T belongs to, or None if it is older than 4.4 or no L4T."""
-    numbers = re.match(r"(\d+)\.(\d+)", version or "")
-    if not numbers:
+    """The JetPack that an L4T belongs to.
+
+    An L4T that is not in the table is of the JetPack before it, or a later one: "6.2.1 or later". None for an L4T older than
+    JetPack 4.4, of a generation that is not in the table (each has a number of its own), or for no L4T.
+    """
+    if not re.fullmatch(r"\d+(\.\d+)+", version or ""):
         return None
-    of_board = int(numbers[1]), int(numbers[2])
-    return next((name for first, name in JETPACKS if of_board >= first), None)
+    of_board = (*map(int, str(version).split(".")), 0)[:3]
+    if of_board in JETPACKS:
+        return JETPACKS[of_board]
+    before = [known for known in JETPACKS if known[0] == of_board[0] and known < of_board]
+    return f"{JETPACKS[max(before)]} or later" if before else None
 
 
 def gpu(compatible: str) -> tuple[str | None, str | None]:

@@ -11,15 +11,17 @@ SENSOR_OFF_C = -256.0
 
 TIME = re.compile(r"^\d\d-\d\d-\d{4} \d\d:\d\d:\d\d(?=\s|$)")
 MEMORY = re.compile(r"(?<!\S)(RAM|SWAP|IRAM) (\d+)/(\d+)([kM])B ?\((?:lfb|cached) [^)]*\)")
-CPU = re.compile(r"(?<!\S)CPU \[([^\]]*)\]")
-CORE = re.compile(r"(\d+)%@(\d+)")
-GPU = re.compile(r"(?<!\S)(GR3D\d*_FREQ) (\d+)%(?:@(\d+|\[[\d,]*\]))?(?!\S)")
-MEMORY_BUS = re.compile(r"(?<!\S)EMC_FREQ (\d+)%(?:@(\d+))?(?!\S)")
-TEMPERATURE = re.compile(r"(?<!\S)([A-Za-z]\w*)@(-?\d+(?:\.\d+)?)C(?:/-?\d+(?:\.\d+)?C)?(?!\S)")
+CPU = re.compile(r"(?<!\S)CPU \[([^\]]*)\](?:@(\d+))?(?!\S)")
+CORE = re.compile(r"(\d+)%(?:@(\d+))?")
+# A clock without a load, an array with a clock for each GPU cluster, and words in place of clocks: Thor and newer.
+GPU = re.compile(r"(?<!\S)(GR3D\d*_FREQ) (?=[\d@])(?:(\d+)%)?(?:@(\d+|\[[^\]]*\]))?(?!\S)")
+MEMORY_BUS = re.compile(r"(?<!\S)EMC_FREQ (?=[\d@])(?:(\d+)%)?(?:@(\d+))?(?!\S)")
+TEMPERATURE = re.compile(r"(?<!\S)([A-Za-z][\w-]*)@(-?\d+(?:\.\d+)?)C(?:/-?\d+(?:\.\d+)?C)?(?!\S)")
 # Current/average in JetPack 4 to 6, current/average/maximum in 7; the average runs since tegrastats began. A line that is
 # cut off may end like a rail: "RAM 721/3".
 RAIL = r"(?<!\S)(?!(?:RAM|SWAP|IRAM) )([A-Z]\w*)"
-POWER = re.compile(rf"{RAIL} (\d+)(?:/\d+){{1,2}}(?!\S)|{RAIL} (\d+)mW(?:/\d+mW){{1,2}}(?!\S)")
+# A sensor that takes no current may tell a little less than none.
+POWER = re.compile(rf"{RAIL} (-?\d+)(?:/-?\d+){{1,2}}(?!\S)|{RAIL} (-?\d+)mW(?:/-?\d+mW){{1,2}}(?!\S)")
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class Reading:
     Attributes:
         time: its date and time as printed (from JetPack 5).
         memory_mb: used and total, for RAM, SWAP and IRAM.
-        cpu: load in % and clock in MHz of each core, None for a core that is off.
-        gpu_load: load of each GPU in %, by the name of its field.
-        gpu_mhz: clocks of all GPU clusters.
-        memory_bus: load in %, and MHz or None.
+        cpu: load in % and clock in MHz (or None) of each core, None for a core that is off.
+        gpu_load: load of each GPU in %, by the name of its field, where it is told.
+        gpu_mhz: clocks of all GPU clusters that are on.
+        memory_bus: load in % and MHz, each None where it is not told; None if neither is.
         temperatures_c: by sensor, in °C, without those that are switched off.
         power_mw: by rail, the current reading in mW, without unconnected ones.
         power_reason: why there is no power, or None if there is.
@@ -41,10 +43,10 @@ class Reading:
 
     time: str | None
     memory_mb: Mapping[str, tuple[float, float]]
-    cpu: tuple[tuple[int, int] | None, ...]
+    cpu: tuple[tuple[int, int | None] | None, ...]
     gpu_load: Mapping[str, int]
     gpu_mhz: tuple[int, ...]
-    memory_bus: tuple[int, int | None] | None
+    memory_bus: tuple[int | None, int | None] | None
     temperatures_c: Mapping[str, float]
     power_mw: Mapping[str, int]
     power_reason: str | None
@@ -66,7 +68,7 @@ def parse(line: str) -> Reading:
 
     time = take(TIME)
     memory = {m[1]: (_megabytes(m[2], m[4]), _megabytes(m[3], m[4])) for m in take(MEMORY)}
-    cores = [core for match in take(CPU) for core in match[1].split(",") if core.strip()]
+    cores = [_core(core, match[2]) for match in take(CPU) for core in match[1].split(",") if core.strip()]
     gpus = take(GPU)
     bus = take(MEMORY_BUS)
     temperatures = {m[1]: float(m[2]) for m in take(TEMPERATURE)}
@@ -75,10 +77,10 @@ def parse(line: str) -> Reading:
     return Reading(
         time=time[0][0] if time else None,
         memory_mb=memory,
-        cpu=tuple(_core(core) for core in cores),
-        gpu_load={m[1]: int(m[2]) for m in gpus},
-        gpu_mhz=tuple(int(clock) for m in gpus for clock in re.findall(r"\d+", m[3] or "")),
-        memory_bus=(int(bus[0][1]), int(bus[0][2]) if bus[0][2] else None) if bus else None,
+        cpu=tuple(cores),
+        gpu_load={m[1]: int(m[2]) for m in gpus if m[2]},
+        gpu_mhz=tuple(int(clock) for m in gpus for clock in re.findall(r"(?<![\w.-])\d+(?![\w.])", m[3] or "")),
+        memory_bus=(_number(bus[0][1]), _number(bus[0][2])) if bus else None,
         temperatures_c={name: value for name, value in temperatures.items() if value != SENSOR_OFF_C},
         power_mw=power,
         power_reason=None if power else NO_POWER,
@@ -90,6 +92,11 @@ def _megabytes(number: str, unit: str) -> float:
     return int(number) / (1024 if unit == "k" else 1)
 
 
-def _core(text: str) -> tuple[int, int] | None:
+def _core(text: str, clock: str | None) -> tuple[int, int | None] | None:
+    """A core's load and clock; Thor prints one ``clock`` for all, behind the list."""
     found = CORE.fullmatch(text.strip())
-    return (int(found[1]), int(found[2])) if found else None
+    return (int(found[1]), _number(found[2] or clock)) if found else None
+
+
+def _number(digits: str | None) -> int | None:
+    return int(digits) if digits else None

@@ -18,6 +18,7 @@ from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed
 from remote.facts import Remembered
 from remote.interpreter import interpreter
+from remote.jetson import power, program
 from remote.transport import Transport
 
 ENGINE = "engine.onnx"
@@ -110,18 +111,28 @@ class OnnxRuntime:
                 before = self.agent.call("conditions.py", repeatable=True)
                 repeats = [self.agent.call("agent.py", timed, settings.threads) for _ in range(settings.repeats)]
                 after = self.agent.call("conditions.py")
-                energy = self.agent.call("agent.py", ["energy", *common], settings.threads)
+                energy = self._energy(common, settings, Path(scratch))
             except EngineFailed as error:
                 raise EngineFailed(_brief(error, there, ENGINE)) from None
             sweep = self._sweep(there, values, settings, Path(scratch)) if settings.sweep else []
-        if "reason" not in energy:
-            energy = {**energy, "gross_mj": energy["gross_mj"] / settings.batch}
-            energy["idle_subtracted_mj"] /= settings.batch
         protocol = {
             "timed": "one call of the runtime after the other, from input array to output array",
             "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
         }
         return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol)
+
+    def _energy(self, common: Sequence[str], settings: BenchmarkSettings, scratch: Path) -> dict[str, Any]:
+        """Energy of an inference by the processor's counters or, on a board, by its power rails; or a reason."""
+        file = scratch / "jetson.pyz"
+        program.write(file)
+        words = ["energy", *common, "--sensors", self.link.place(file)]
+        told = self.agent.call("agent.py", words, settings.threads)
+        if sampled := told.get("power"):
+            begin, end = sampled["began"], sampled["ended"]
+            return power.energy(sampled, begin, end, told["queries"], told["seconds"], settings.batch)
+        if "reason" not in told:
+            told |= {key: told[key] / settings.batch for key in ("gross_mj", "idle_subtracted_mj")}
+        return told
 
     def _sweep(self, engine: str, values: np.ndarray, settings: BenchmarkSettings, scratch: Path) -> list[dict[str, Any]]:
         """What is told of the batches of ``settings.sweep``, which share one process as long as all goes well."""

@@ -24,6 +24,7 @@ from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
 from remote.jetson import measurement, power
 from remote.jetson.board import Board
+from remote.jetson.onboard.observe import ENERGY_S, IDLE_S, POWER_HZ
 from remote.jetson.plan import Impossible, plan
 from remote.transport import Transport
 from remote.trtexec import command, log, network
@@ -32,7 +33,6 @@ from remote.trtexec.command import RunOptions
 ENGINE = "engine.plan"
 LONGEST_S = 7200.0  # a build takes minutes, on a Nano up to half an hour
 COOL_S = 180.0  # how long a hot board may take to cool down
-POWER_HZ, IDLE_S, ENERGY_S = 20, 2.0, 3.0
 SWEPT_QUERIES = 5  # of each other batch, at least
 
 

@@ -1,4 +1,4 @@
-"""Three boards: what their files say, in the formats of their JetPacks."""
+"""Four boards: what their files say, in the formats of their JetPacks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Kind:
         rebooting: modes that cannot be set without a reboot.
         gpu_hz: lowest and highest clock.
         devfreq: the GPU's folder under /sys/class/devfreq.
-        rails: idle and busy power of each in mW, in the sensor's order.
-        jetpack: 4, 5 or 6.
+        rails: idle and busy power of each in mW, in the INA3221's order.
+        input: the same of the board's input, which an INA238 tells; None where there is none.
+        jetpack: 4 to 7.
     """
 
     model: str
@@ -37,11 +38,12 @@ class Kind:
     devfreq: str
     rails: Mapping[str, tuple[int, int]]
     jetpack: int
+    input: tuple[int, int] | None = None
 
     @property
     def newest_opset(self) -> int:
         """The newest ONNX operator set that its TensorRT reads here."""
-        return {8: 13 if self.tensorrt < (8, 4) else 17, 10: 20}[self.tensorrt[0]]
+        return {8: 13 if self.tensorrt < (8, 4) else 17, 10: 20 if self.tensorrt < (10, 13) else 24}[self.tensorrt[0]]
 
 
 KINDS = {
@@ -86,5 +88,20 @@ KINDS = {
         devfreq="17000000.gpu",
         rails={"VDD_IN": (5251, 14870), "VDD_CPU_GPU_CV": (512, 6930), "VDD_SOC": (2720, 3659)},
         jetpack=6,
+    ),
+    "agx-thor": Kind(
+        model="NVIDIA Jetson AGX Thor Developer Kit",
+        chip="nvidia,tegra264",
+        cpu=("0x41", "0xd83"),
+        release="# R38 (release), REVISION: 2.0, GCID: 41844464, BOARD: generic, EABI: aarch64",
+        tensorrt=(10, 13, 3),
+        gpu=("NVIDIA Thor", "11.0", 20),
+        modes={"MAXN": 0, "120W": 1, "90W": 2},
+        rebooting=("90W",),
+        gpu_hz=(315000000, 1575000000),
+        devfreq="gpu-gpc-0",
+        rails={"VDD_GPU": (6330, 37939), "VDD_CPU_SOC_MSS": (6510, 30059), "VIN_SYS_5V0": (6520, 15486)},
+        jetpack=7,
+        input=(28906, 124486),
     ),
 }

@@ -137,6 +137,13 @@ class Jetson:
                 self.write(f"{folder}/in{channel + 1}_label", f"{name}\n")
                 self.write(f"{folder}/in{channel + 1}_input", "5000\n")
                 self.write(f"{folder}/curr{channel + 1}_input", f"{milliwatts // 5}\n")
+        if self.kind.input:
+            milliwatts = self.kind.input[busy]
+            folder = "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon4"
+            self.write(f"{folder}/name", "ina238\n")
+            self.write(f"{folder}/in1_input", "20000\n")
+            self.write(f"{folder}/curr1_input", f"{milliwatts // 20}\n")
+            self.write(f"{folder}/power1_input", f"{1000 * milliwatts}\n")
 
     def write(self, name: str, text: str) -> None:
         """Write one of its files, whole."""
@@ -161,9 +168,8 @@ class Jetson:
         self.write("sys/devices/system/cpu/present", "0-3\n" if kind.jetpack == 4 else "0-5\n")
         self.write("proc/meminfo", "MemTotal:        4059288 kB\nMemAvailable:    2903120 kB\n")
         self.write("proc/loadavg", "0.21 0.14 0.09 1/420 8001\n")
-        self.write(
-            "etc/os-release", 'ID=ubuntu\nVERSION_ID="18.04"\n' if kind.jetpack == 4 else 'ID=ubuntu\nVERSION_ID="20.04"\n'
-        )
+        ubuntu = {4: "18.04", 5: "20.04", 6: "22.04", 7: "24.04"}[kind.jetpack]
+        self.write("etc/os-release", f'ID=ubuntu\nVERSION_ID="{ubuntu}"\n')
         modes = "\n".join(
             f"< POWER_MODEL ID={number} NAME={mode} >\nCPU_ONLINE CORE_0 1" for mode, number in kind.modes.items()
         )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote.jetson import clocks, nvpmodel, power, release, tegrastats
+from remote.jetson.onboard import hold
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/jetson"
 SAMPLES = [json.loads(line) for line in (FIXTURES / "tegrastats.jsonl").read_text().splitlines()]
@@ -23,20 +24,27 @@ def test_every_boards_line_is_understood(sample: dict) -> None:
     reading = tegrastats.parse(sample["line"])
     assert set(reading.memory_mb) >= {"RAM"}
     assert len(reading.cpu) == sample["line"].partition("CPU [")[2].partition("]")[0].count(",") + 1
-    assert reading.gpu_load["GR3D_FREQ"] == int(re.search(r"GR3D_FREQ (\d+)%", sample["line"])[1])
+    load = re.search(r"GR3D_FREQ (\d+)%", sample["line"])
+    assert reading.gpu_load.get("GR3D_FREQ") == (int(load[1]) if load else None)
+    assert reading.gpu_load or reading.gpu_mhz
+    assert reading.memory_bus is not None
     assert all(-40 < degrees < 150 for degrees in reading.temperatures_c.values())
     assert "gpu" in {name.lower() for name in reading.temperatures_c} or "GPU@-256C" in sample["line"]
     if "no_power" in sample["id"]:
         assert (reading.power_mw, reading.power_reason) == ({}, tegrastats.NO_POWER)
         return
     assert reading.power_reason is None
-    scope, milliwatts = power.total(reading.power_mw)
+    choice = power.counted(reading.power_mw)
+    assert choice is not None
     if sample["total_rail"]:
-        assert scope == f"module, at its input {sample['total_rail']}"
-        assert milliwatts == reading.power_mw[sample["total_rail"]]
+        scope = "board" if sample["total_rail"] == "VIN" else "module"
+        assert str(choice) == f"{scope}, at its input {sample['total_rail']}"
+        assert choice.total(reading.power_mw) == reading.power_mw[sample["total_rail"]]
     else:
-        assert scope.startswith("module rails, summed: ")
-        assert milliwatts == sum(reading.power_mw.values())
+        assert str(choice).startswith("module rails, summed: ")
+        # A rail inside another one, which JetPack 5 alone tells, is not added.
+        apart = {name: value for name, value in reading.power_mw.items() if name != "VDDQ_VDD2_1V8AO"}
+        assert choice.total(reading.power_mw) == sum(apart.values())
 
 
 def test_the_present_power_is_taken_and_never_the_average() -> None:
@@ -57,9 +65,54 @@ def test_rails_that_are_called_like_something_else_are_told_apart() -> None:
 
 
 def test_all_shapes_of_the_gpus_field_are_read() -> None:
-    for text, clock in (("0%", ()), ("12%@76", (76,)), ("0%@[305]", (305,)), ("12%@[1300,1300]", (1300, 1300))):
-        assert tegrastats.parse(f"RAM 1/2MB (lfb 1x4MB) GR3D_FREQ {text} APE 25").gpu_mhz == clock
+    for text, load, clocks_mhz in (
+        ("0%", 0, ()),
+        ("12%@76", 12, (76,)),
+        ("0%@[305]", 0, (305,)),
+        ("12%@[1300,1300]", 12, (1300, 1300)),
+        ("@[314,314,314]", None, (314, 314, 314)),
+        ("@[300,off,600]", None, (300, 600)),
+        ("20%@[0, 300]", 20, (0, 300)),
+        ("@76", None, (76,)),
+    ):
+        reading = tegrastats.parse(f"RAM 1/2MB (lfb 1x4MB) GR3D_FREQ {text} APE 25")
+        assert (reading.gpu_load.get("GR3D_FREQ"), reading.gpu_mhz) == (load, clocks_mhz)
+        assert reading.other == ("APE", "25")
     assert tegrastats.parse(LINES["agx_orin_jp5.0_gr3d2"]).gpu_load == {"GR3D_FREQ": 0, "GR3D2_FREQ": 0}
+    assert tegrastats.parse("GR3D_FREQ off APE 25").gpu_load == {}
+
+
+def test_a_thor_at_rest_tells_clocks_without_loads() -> None:
+    reading = tegrastats.parse(LINES["thor_r39_idle"])
+    assert reading.cpu == ((0, 2601), (5, 2601), None)
+    assert reading.memory_bus == (None, 4266)
+    assert (reading.gpu_load, reading.gpu_mhz) == ({}, (1574, 1574, 1574))
+    assert reading.power_mw == {"VDD_GPU": 6330, "VIN": 28906}
+    assert reading.other == ()
+
+
+def test_sensors_with_hyphens_and_currents_below_zero_are_read() -> None:
+    reading = tegrastats.parse("gpu-gpc-0@45.5C/50C gpu-nvd-0@44C VDD_GPU -392mW/-392mW/0mW VIN 23000mW/23000mW/23000mW")
+    assert reading.temperatures_c == {"gpu-gpc-0": 45.5, "gpu-nvd-0": 44.0}
+    assert reading.power_mw == {"VDD_GPU": -392, "VIN": 23000}
+
+
+MAYBE = st.none() | st.integers(0, 9999)
+
+
+@given(MAYBE, st.lists(st.integers(0, 9999), min_size=1, max_size=4), MAYBE, MAYBE, st.lists(MAYBE, min_size=1, max_size=14))
+def test_what_is_printed_in_any_shape_is_what_is_read(
+    load: int | None, clocks_mhz: list[int], bus: int | None, bus_mhz: int | None, cores: list[int | None]
+) -> None:
+    gpu = f"{'' if load is None else f'{load}%'}@[{','.join(map(str, clocks_mhz))}]"
+    memory = f"{'' if bus is None else f'{bus}%'}{'' if bus_mhz is None else f'@{bus_mhz}'}" or "off"
+    listed = ["off" if core is None else f"{core}%" for core in cores]
+    for cpu in (f"[{','.join(listed)}]@2601", f"[{','.join(core if core == 'off' else f'{core}@2601' for core in listed)}]"):
+        reading = tegrastats.parse(f"RAM 1/2MB (lfb 1x4MB) CPU {cpu} EMC_FREQ {memory} GR3D_FREQ {gpu} VIC off")
+        assert reading.cpu == tuple(None if core is None else (core, 2601) for core in cores)
+        assert reading.memory_bus == (None if memory == "off" else (bus, bus_mhz))
+        assert reading.gpu_load == ({} if load is None else {"GR3D_FREQ": load})
+        assert reading.gpu_mhz == tuple(clocks_mhz)
 
 
 @given(st.sampled_from(sorted(LINES)), st.data())
@@ -74,7 +127,7 @@ def test_a_line_that_is_cut_off_has_no_value_that_the_whole_one_has_not(name: st
 
 @given(st.sampled_from(sorted(LINES)), WORD, st.data())
 def test_an_unknown_field_survives_and_disturbs_nothing(name: str, word: str, data: st.DataObject) -> None:
-    fields = re.findall(r"\S+ \d+/\d+[kM]B ?\([^)]*\)|[A-Z]\w* (?:\d\S*|\[[^\]]*\])|\d\d-\S+ \S+|\S+", LINES[name])
+    fields = re.findall(r"\S+ \d+/\d+[kM]B ?\([^)]*\)|[A-Z]\w* (?:[\d@]\S*|\[[^\]]*\]\S*)|\d\d-\S+ \S+|\S+", LINES[name])
     place = data.draw(st.integers(1, len(fields)))
     whole = tegrastats.parse(LINES[name])
     more = tegrastats.parse(" ".join([*fields[:place], f"x{word}", *fields[place:]]))
@@ -128,6 +181,23 @@ def test_no_answer_breaks_the_reading_of_modes(first: str, second: str) -> None:
         nvpmodel.parse_config(text)
 
 
+@pytest.mark.parametrize("text", blocks("nvpmodel_set_samples.txt")[1:])
+def test_a_mode_that_wants_a_reboot_says_so_whatever_follows(text: str) -> None:
+    assert re.fullmatch(r"Reboot required for changing to this power mode: \d", hold._reason(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("NVPM ERROR: Error opening /sys/x: 2\nNVPM ERROR: failed to set power mode!\n", "Error opening /sys/x: 2"),
+        ("sudo: a password is required\n", "sudo: a password is required"),
+        ("", "no reason was given"),
+    ],
+)
+def test_what_a_tool_refuses_has_a_reason(text: str, reason: str) -> None:
+    assert hold._reason(text) == reason
+
+
 def test_modes_can_be_read_without_rights() -> None:
     modes = nvpmodel.parse_config(
         "< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n"
@@ -140,12 +210,15 @@ def test_modes_can_be_read_without_rights() -> None:
 
 def test_locked_clocks_are_told_from_free_ones() -> None:
     found = [clocks.parse(text) for text in blocks("jetson_clocks_show_samples.txt")]
-    assert [one.locked for one in found] == [False, False, True, True, False]
+    assert [one.locked for one in found] == [False, False, True, True, False, True]
     orin = found[0]
     assert orin.hz("GPU") == (306000000, 1300500000, 306000000)
     assert orin.units["EMC"]["FreqOverride"] == "0"
     assert orin.units["cpu1"]["Governor"] == "schedutil"
     assert any("SOC family" in line for line in orin.other)
+    thor = found[-1]
+    assert thor.hz("GPU") == thor.hz("gpu-gpc-0") == (1575000000, 1575000000, 1575000000)
+    assert thor.hz("gpu-nvd-0") == (1692000000, 1692000000, 1692000000)
 
 
 @given(st.sampled_from(blocks("jetson_clocks_show_samples.txt")), st.data())
@@ -160,10 +233,18 @@ def test_clocks_that_are_cut_off_are_unknown_and_never_wrong(text: str, data: st
 @pytest.mark.parametrize(
     ("text", "version", "name"),
     [
-        ("# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64", "32.7.1", "4.6.1 to 4.6.6"),
-        ("# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref", "35.4.1", "5.1"),
-        ("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic", "36.4.3", "6.1 or 6.2"),
-        ("# R39 (release), REVISION: 2.0", "39.2.0", "7"),
+        ("# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64", "32.7.1", "4.6.1"),
+        ("# R32 (release), REVISION: 4.3, GCID: 21589087, BOARD: t210ref", "32.4.3", "4.4"),
+        ("# R34 (release), REVISION: 1.0, GCID: 30102743, BOARD: t186ref, EABI: aarch64", "34.1.0", "5.0 DP"),
+        ("# R34 (release), REVISION: 1.1, GCID: 30414990, BOARD: t186ref, EABI: aarch64", "34.1.1", "5.0.1 DP"),
+        ("# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref", "35.4.1", "5.1.2"),
+        ("# R36 (release), REVISION: 2.0", "36.2.0", "6.0 DP"),
+        ("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic", "36.4.3", "6.2"),
+        ("# R36 (release), REVISION: 4.9", "36.4.9", "6.2.1 or later"),
+        ("# R38 (release), REVISION: 2.0, GCID: 41844464, BOARD: generic", "38.2.0", "7.0"),
+        ("# R38 (release), REVISION: 4.0", "38.4.0", "7.1"),
+        ("# R39 (release), REVISION: 2.0", "39.2.0", "7.2"),
+        ("# R37 (release), REVISION: 1.0", "37.1.0", None),
         ("# R28 (release), REVISION: 2.1", "28.2.1", None),
         ("", None, None),
     ],
@@ -171,6 +252,14 @@ def test_clocks_that_are_cut_off_are_unknown_and_never_wrong(text: str, data: st
 def test_the_release_tells_l4t_and_jetpack(text: str, version: str | None, name: str | None) -> None:
     assert release.l4t(text) == version
     assert release.jetpack(version) == name
+
+
+@given(st.integers(28, 45), st.integers(0, 9), st.integers(0, 9))
+def test_a_jetpack_is_that_of_the_generation_of_its_l4t(generation: int, major: int, minor: int) -> None:
+    name = release.jetpack(f"{generation}.{major}.{minor}")
+    of_generation = {32: "4", 34: "5", 35: "5", 36: "6", 38: "7", 39: "7"}
+    assert name is None or name.partition(".")[0] == of_generation[generation]
+    assert release.jetpack(f"{generation}.{major}") == release.jetpack(f"{generation}.{major}.0")
 
 
 def test_the_device_tree_tells_the_gpu() -> None:

@@ -12,6 +12,7 @@ from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes.onnxruntime import OnnxRuntime
 from remote.transport.local import LocalTransport
+from tests.jetson_sim.jetson import Jetson
 from tests.remote.onnx_files import linear, pairs
 
 SETTINGS = BenchmarkSettings(
@@ -104,6 +105,23 @@ def test_a_measurement_holds_what_was_asked_for(runtime: OnnxRuntime, built: tup
     assert timing.latency_ms["min"] <= timing.latency_ms["p50"] <= timing.latency_ms["p90"] <= timing.latency_ms["max"]
     assert timing.throughput_per_s == pytest.approx(1000 * 2 / timing.latency_ms["mean"], rel=1e-3)
     assert (timing.energy is None) == (timing.energy_reason is not None)
+
+
+@pytest.mark.slow
+def test_a_boards_energy_is_in_its_measurement(
+    tmp_path: Path, built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Jetson(tmp_path / "board", "agx-thor")
+    monkeypatch.setenv("GAITPRESS_SIMULATED_ROOT", str(board.root))
+    with LocalTransport() as link:
+        runtime = OnnxRuntime(link, {})
+        assert runtime.build(built[0], built[1], "fp32", 1)["status"] == "ok"
+        timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
+    assert timing.energy is not None, timing.energy_reason
+    assert timing.energy["scope"] == "board, at its input VIN"
+    assert (timing.energy["rails"], timing.energy["source"]) == (["VIN"], "ina238 + ina3221")
+    assert timing.energy["idle_w"] == 28.906
+    assert timing.energy["gross_mj"] > 0
 
 
 def test_each_batch_of_a_sweep_is_told_and_one_that_fails_takes_no_other_with_it(

@@ -46,7 +46,7 @@ def _change(request, answer):
         if code == 0 and os.path.exists(stored):
             journal["clocks"] = stored
         else:
-            answer["refused"].append("clocks not locked: " + _last(says))
+            answer["refused"].append("clocks not locked: " + _reason(says))
     if request["mode"] is not None:
         now = present_mode()
         if now == request["mode"]:
@@ -62,12 +62,15 @@ def _change(request, answer):
         if code == 0 and present_mode() == request["mode"]:
             answer["mode"] = request["mode"]
         else:
-            answer["refused"].append("power mode not set: " + _last(says))
+            reason = _reason(says)
+            if "reboot" in reason.lower():
+                reason += f"; set it once by hand and let it reboot: sudo nvpmodel -m {request['mode']}"
+            answer["refused"].append("power mode not set: " + reason)
     if journal["clocks"]:
         code, says = output(privileged([tool("jetson_clocks")]))
         answer["locked"] = code == 0
         if code:
-            answer["refused"].append("clocks not locked: " + _last(says))
+            answer["refused"].append("clocks not locked: " + _reason(says))
 
 
 def present_mode():
@@ -126,13 +129,13 @@ def put_back(journal):
         if code == 0 and present_mode() == known["mode"]:
             done.append("power mode")
         else:
-            faults.append(f"power mode {known['mode']}: {_last(says)}")
+            faults.append(f"power mode {known['mode']}: {_reason(says)}")
     if known["clocks"]:
         code, says = output(privileged(restore))
         if code == 0:
             done.append("clocks")
         else:
-            faults.append("clocks: " + _last(says))
+            faults.append("clocks: " + _reason(says))
     if not faults:
         os.remove(journal)
         if known["clocks"]:
@@ -148,8 +151,13 @@ def _write(path, content):
     os.rename(path + ".partial", path)
 
 
-def _last(says):
+def _reason(says):
+    """The line of a tool's words that says why: one about a reboot, else its first error, else its last line."""
     lines = [line.strip() for line in says.splitlines() if line.strip()]
+    for pattern in ("reboot", "^NVPM ERROR"):
+        for line in lines:
+            if re.search(pattern, line, re.IGNORECASE):
+                return re.sub(r"^NVPM [A-Z]+\s*:\s*", "", line)
     return lines[-1] if lines else "no reason was given"
 
 

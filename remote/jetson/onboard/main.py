@@ -6,7 +6,7 @@ import sys
 from remote.jetson.onboard.engines import cached, keep
 from remote.jetson.onboard.hold import guard, hold
 from remote.jetson.onboard.infer import infer
-from remote.jetson.onboard.observe import measure
+from remote.jetson.onboard.observe import measure, power, sample
 from remote.jetson.onboard.state import cool, facts, state
 
 
@@ -19,6 +19,7 @@ def main(arguments):
     if arguments[0] == "hold":
         return hold(request)
     questions = {"facts": facts, "state": state, "cool": cool, "cached": cached, "keep": keep, "measure": measure}
+    questions.update(power=power, sample=sample)
     answer = questions[arguments[0]](request)
     sys.stdout.write(json.dumps(answer) + "\n")
     return None

@@ -1,28 +1,32 @@
 """trtexec under observation: its lines and their times, power, temperature and throttling meanwhile."""
 
+import json
 import os
 import subprocess
+import sys
 import threading
 import time
 
 from remote.jetson.onboard.sensors import rails, temperatures, throttling
 from remote.jetson.onboard.tools import text, tool
 
+# Energy: samples a second, seconds of rest before and after, and the least that is measured.
+POWER_HZ, IDLE_S, ENERGY_S = 20, 2.0, 3.0
+FIRST_S = 5.0  # how long the first sample may take
 WATCH_S = 1.0  # between looks at temperatures and throttling while something is measured
 
 
 class Power:
-    """Samples of the rails in a thread, or tegrastats' lines where sysfs has none; times are monotonic seconds."""
+    """Samples of the rails in a thread, or tegrastats' lines where sysfs has none; times are monotonic seconds.
+
+    Entering waits for the first sample, so that what is at rest before a run is seen however long a tool takes to start.
+    """
 
     def __init__(self, hz):
-        self.period, self.samples, self.fault = 1 / hz, [], None
-        self._rails, self._tegrastats, self._over = rails(), None, threading.Event()
-        try:
-            for _, read in self._rails:
-                read()
-        except (OSError, ValueError) as error:
-            self.fault, self._rails = f"the INA3221 sensors cannot be read: {error}", []
-        self.source = "ina3221" if self._rails else "tegrastats"
+        self.period, self.samples = 1 / hz, []
+        self._rails, self.fault = readable_rails()
+        self._tegrastats, self._over, self._first = None, threading.Event(), threading.Event()
+        self.source = _sensors(self._rails)
         self._thread = threading.Thread(target=self._sample if self._rails else self._listen, daemon=True)
 
     def __enter__(self):
@@ -30,6 +34,8 @@ class Power:
             argv = [tool("tegrastats"), "--interval", str(max(100, int(1000 * self.period)))]
             self._tegrastats = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._thread.start()
+        if self._rails or self._tegrastats:
+            self._first.wait(FIRST_S)
         return self
 
     def __exit__(self, *_):
@@ -43,8 +49,8 @@ class Power:
         due = time.monotonic()
         while not self._over.is_set():
             try:
-                values = {name: read() for name, read in self._rails}
-                self.samples.append([time.monotonic(), values])
+                values = {name: read() for name, _, read in self._rails}
+                self._add(values)
             except (OSError, ValueError):
                 pass  # A sensor is busy at times; the next sample comes soon.
             due += self.period
@@ -53,7 +59,49 @@ class Power:
     def _listen(self):
         if self._tegrastats:
             for line in iter(self._tegrastats.stdout.readline, b""):
-                self.samples.append([time.monotonic(), line.decode("utf-8", "replace").strip()])
+                self._add(line.decode("utf-8", "replace").strip())
+
+    def _add(self, sample):
+        self.samples.append([time.monotonic(), sample])
+        self._first.set()
+
+
+def readable_rails():
+    """(The rails, why they cannot be sampled or None); without one of them, or with one twice, a sum would be wrong."""
+    found, told = rails(), set()
+    for name, sensor, read in found:
+        if name in told:
+            return [], f"two power sensors are called {name}"
+        told.add(name)
+        try:
+            read()
+        except (OSError, ValueError) as error:
+            return [], f"the power sensor of {name} ({sensor}) cannot be read: {error}"
+    return found, None
+
+
+def _sensors(found):
+    return " + ".join(sorted({sensor for _, sensor, _ in found})) or "tegrastats"
+
+
+def power(_=None):
+    """What tells the board's power: ``source``, names of ``rails`` or else a ``line`` of tegrastats, and the ``fault``."""
+    found, fault = readable_rails()
+    if found:
+        return {"source": _sensors(found), "rails": [name for name, _, _ in found], "line": "", "fault": None}
+    with Power(10) as seen:
+        pass
+    return {"source": seen.source, "rails": [], "line": seen.samples[0][1] if seen.samples else "", "fault": fault}
+
+
+def sample(_=None):
+    """Sample power until standard input ends. First says whether there are ``sensors``, at the end the samples."""
+    with Power(POWER_HZ) as seen:
+        sys.stdout.write(json.dumps({"sensors": bool(seen.samples), "fault": seen.fault}) + "\n")
+        sys.stdout.flush()
+        if seen.samples:
+            sys.stdin.read()
+    return {"source": seen.source, "samples": seen.samples, "fault": seen.fault}
 
 
 class Watch:

@@ -42,25 +42,43 @@ def throttling():
 
 
 def rails():
-    """The power rails of the INA3221 sensors: [(name, function that reads its power in mW)]."""
+    """The power rails: [(name, sensor, function that reads its power in mW)]."""
     found: list = []
-    # JetPack 4: power in mW.
+    # INA3221 in JetPack 4: power in mW.
     for path in sorted(glob.glob(at("sys/bus/i2c/drivers/ina3221x/*/iio:device*/in_power[0-9]_input"))):
         channel = re.sub(r".*/in_power(\d)_input$", r"\1", path)
         name = text(os.path.join(os.path.dirname(path), "rail_name_" + channel)).strip()
-        found.append((name, functools.partial(_power, path)))
-    # From JetPack 5: mV and mA. Channel 7 is the sum of shunt voltages.
+        found.append((name, "ina3221", functools.partial(_value, path)))
+    # From JetPack 5: mV and mA. Channel 7 is the sum of shunt voltages; one that is switched off cannot be read.
     for path in sorted(glob.glob(at("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"))):
         folder, channel = os.path.dirname(path), re.sub(r".*/in(\d)_label$", r"\1", path)
-        volts, amperes = (os.path.join(folder, f"{kind}{channel}_input") for kind in ("in", "curr"))
-        found.append((text(path).strip(), functools.partial(_product, volts, amperes)))
-    return [(name, read) for name, read in found if name and name != "NC"]
+        if number(os.path.join(folder, f"in{channel}_enable")) != 0:
+            found.append((text(path).strip(), "ina3221", functools.partial(_product, folder, channel)))
+    # INA238: one channel, whose power the driver tells in uW; on a Jetson it is the board's input, named or not.
+    for folder in _ina238():
+        name = text(os.path.join(folder, "label")).strip() or text(os.path.join(folder, "in1_label")).strip() or "VIN"
+        power = os.path.join(folder, "power1_input")
+        read = functools.partial(_value, power, 1000) if os.path.exists(power) else functools.partial(_product, folder, "1")
+        found.append((name, "ina238", read))
+    return [(name, sensor, read) for name, sensor, read in found if name and name != "NC"]
 
 
-def _power(path):
+def _ina238():
+    """The folders of the INA238 sensors, each once, by whatever way they are found."""
+    found = glob.glob(at("sys/bus/i2c/drivers/ina238/*/hwmon/hwmon*"))
+    found += [
+        folder
+        for folder in glob.glob(at("sys/class/hwmon/hwmon*"))
+        if text(os.path.join(folder, "name")).strip() == "ina238"
+    ]
+    return sorted({os.path.realpath(folder) for folder in found})
+
+
+def _value(path, divisor=1):
     with open(path) as file:
-        return float(file.read())
+        return float(file.read()) / divisor
 
 
-def _product(millivolts, milliamperes):
-    return _power(millivolts) * _power(milliamperes) / 1000
+def _product(folder, channel):
+    """Power in mW of a channel that tells mV and mA."""
+    return _value(os.path.join(folder, f"in{channel}_input")) * _value(os.path.join(folder, f"curr{channel}_input")) / 1000

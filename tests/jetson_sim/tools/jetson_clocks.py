@@ -14,7 +14,11 @@ def show(board: Jetson) -> None:
     print("Online CPUs: 0")
     online = "Online=1 " if board.kind.jetpack < 7 else ""
     print(f"cpu0: {online}Governor=schedutil MinFreq=729600 MaxFreq=1479000 CurrentFreq=1479000 IdleStates: WFI=1 c7=1")
-    print(f"GPU MinFreq={first} MaxFreq={high} CurrentFreq={now}")
+    if board.kind.jetpack < 7:
+        print(f"GPU MinFreq={first} MaxFreq={high} CurrentFreq={now}")
+    else:
+        print(f"gpu-gpc-0 MinFreq={first} MaxFreq={high} CurrentFreq={now}")
+        print("gpu-nvd-0 MinFreq=1692000000 MaxFreq=1692000000 CurrentFreq=1692000000")
     print(f"EMC MinFreq=204000000 MaxFreq=1600000000 CurrentFreq=1600000000 FreqOverride={int(board.locked)}")
     names = {number: name for name, number in board.kind.modes.items()}
     print(f"NV Power Mode: {names[board.mode]}")

@@ -21,11 +21,12 @@ def main(words: list[str]) -> None:
         print(f"NVPM ERROR: invalid power mode {wanted}")
         sys.exit(1)
     if names[wanted] in board.kind.rebooting and wanted != board.mode:
+        print("NVPM WARN: Golden image context is already created")
         print(f"NVPM WARN: Reboot required for changing to this power mode: {wanted}")
         print("NVPM WARN: DO YOU WANT TO REBOOT NOW? enter YES/yes to confirm:")
         if sys.stdin.readline().strip().lower() != "yes":
-            print("NVPM WARN: not rebooting, the power mode stays as it is")
-            return
+            print("NVPM ERROR: optMask is 1, no request for power mode")
+            return  # whatever its exit status, the mode stays as it is
     board.mode = wanted
     board.locked = False  # a mode sets clocks
 
