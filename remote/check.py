@@ -11,9 +11,13 @@ from typing import Literal
 from remote import interpreter
 from remote.errors import DeviceError, HostKeyRefused
 from remote.inventory import Device
+from remote.jetson import power, release, tegrastats
+from remote.jetson.board import Board
 from remote.transport import Transport, connect
+from remote.trtexec.command import TOO_OLD
 
 FREE_MB, LITTLE_MB = 300, 2000
+FIRST_L4T = (32, 6)  # JetPack 4.6, the first with TensorRT 8
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 
 # One round trip: a line "name=value" for each thing found. What plays a board has that board's files below a root.
@@ -29,15 +33,11 @@ for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $to
 say missing "$missing"
 say python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 say free_mb "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')"
-power=
-for file in "$root"/sys/bus/i2c/drivers/ina3221*/*/hwmon/hwmon*/curr1_input \
-  "$root"/sys/bus/i2c/drivers/ina3221*/*/iio:device*/in_power0_input \
-  "$root"/sys/class/powercap/intel-rapl:0/energy_uj; do
-  if [ -e "$file" ]; then power=unreadable; fi
-  if [ -r "$file" ]; then power=$file; break; fi
-done
-if [ -z "$power" ] && [ -x "$root/usr/bin/tegrastats" ]; then power=tegrastats; fi
-say power "$power"
+rapl=
+file=$root/sys/class/powercap/intel-rapl:0/energy_uj
+if [ -e "$file" ]; then rapl=unreadable; fi
+if [ -r "$file" ]; then rapl=$file; fi
+say rapl "$rapl"
 say governors "$(cat "$root"/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor 2>/dev/null | sort -u | tr '\n' ' ')"
 loose=
 for clock in "$root"/sys/devices/system/cpu/cpu*/cpufreq; do
@@ -103,7 +103,7 @@ def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
     if device.runtime == "tensorrt":
         yield _trtexec(found)
     yield _disk(found, home)
-    yield _power(found)
+    yield _power(link, found, device)
     yield _clocks(found, device)
     yield _sudo(found, device)
 
@@ -145,6 +145,9 @@ def _packages(link: Transport, device: Device) -> Iterator[Finding]:
 
 
 def _trtexec(found: dict[str, str]) -> Finding:
+    l4t = release.l4t(found.get("tegra", ""))
+    if l4t and tuple(map(int, l4t.split(".")))[:2] < FIRST_L4T:
+        return Finding("trtexec", "fault", f"L4T {l4t} has {TOO_OLD}")
     if path := found.get("trtexec"):
         return Finding("trtexec", "ok", path)
     advice = "sudo apt install libnvinfer-bin (JetPack's), or name it with the option trtexec"
@@ -160,15 +163,25 @@ def _disk(found: dict[str, str], home: str) -> Finding:
     return Finding("disk", verdict, f"{free} MB free at {home}{advice}")
 
 
-def _power(found: dict[str, str]) -> Finding:
-    power = found.get("power")
-    if power == "unreadable":
-        return Finding("power", "warning", "the sensors are there, but this user may not read them: records have no energy")
-    return (
-        Finding("power", "ok", f"read from {power}")
-        if power
-        else Finding("power", "warning", "no sensor: no energy in records")
-    )
+def _power(link: Transport, found: dict[str, str], device: Device) -> Finding:
+    """What a record's energy will be measured by, asked of the very program that will read it."""
+    nothing = "no energy in records"
+    rapl = found.get("rapl") if device.runtime == "onnxruntime" else None
+    if rapl == "unreadable":
+        return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}")
+    if rapl:
+        return Finding("power", "ok", f"read from {rapl}")
+    try:
+        told = Board(link, str(device.options.get("python") or link.python)).ask("power", {})
+    except DeviceError as error:
+        return Finding("power", "warning", f"the sensors cannot be looked for ({error}): {nothing}")
+    rails = told["rails"] or list(tegrastats.parse(told["line"]).power_mw)
+    if choice := power.counted(rails):
+        return Finding("power", "ok", f"read from {told['source']}: {choice}")
+    if rails:
+        return Finding("power", "warning", f"{power.unknown(rails)}: {nothing}")
+    why = told["fault"] or (tegrastats.NO_POWER if told["line"] else "no sensor")
+    return Finding("power", "warning", f"{why}: {nothing}")
 
 
 def _clocks(found: dict[str, str], device: Device) -> Finding:

@@ -94,7 +94,7 @@ class Board:
         """Run one command of the program on the board.
 
         Args:
-            question: "facts", "state", "measure" or "cool".
+            question: "facts", "state", "power", "measure" or "cool".
             request: what it takes.
             timeout_s: how long it may take.
             again: it may be asked again after a lost link.
@@ -123,6 +123,11 @@ class Board:
                 "(`sudo apt install libnvinfer-bin`), or name its place: the device's option `trtexec`"
             )
         banner = log.parse(told["trtexec_says"])
+        l4t = release.l4t(told["release"])
+        # The banner of TensorRT 7 tells no version: "&&&& RUNNING TensorRT.trtexec # ...".
+        if banner.command and (banner.version is None or banner.version < command.OLDEST):
+            told_by = f"L4T {l4t}" + (f", JetPack {name}" if (name := release.jetpack(l4t)) else "")
+            raise DeviceError(f"{self.transport.name} ({told_by}): {command.TOO_OLD}")
         if banner.version is None:
             said = told["trtexec_says"].strip().splitlines()
             raise DeviceError(
@@ -135,7 +140,6 @@ class Board:
                 f"{self.transport.name}: TensorRT {version}; versions 8.0 to 10.x are supported (JetPack 4.6 to 7)"
             )
         gpu, capability = release.gpu(told["compatible"])
-        l4t = release.l4t(told["release"])
         known = {
             "arch": told["arch"],
             "board": told["model"] or None,

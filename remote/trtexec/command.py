@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 
 PRECISIONS = ("fp32", "fp16", "int8", "best")
 OLDEST, END = (8, 0), (11, 0)
+# What a board with TensorRT 7 (JetPack 4.4 to 4.5.1) is told wherever it turns up.
+TOO_OLD = (
+    "TensorRT 7 or older, too old for the networks made here; versions 8.0 to 10.x are supported (JetPack 4.6 to 7): "
+    "update the board to JetPack 4.6 or later"
+)
 
 Version = Sequence[int]
 Shape = tuple[int, ...]

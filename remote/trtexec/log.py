@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-REASON_LENGTH = 300
+REASON_LENGTH = 500
 
 BANNER = re.compile(
     r"&&&& (RUNNING|PASSED|FAILED|WAIVED) TensorRT\.trtexec(?: \[TensorRT v(\d+)\])?(?: \[b(\d+)\])?(?: # (.*))?"
@@ -15,14 +15,26 @@ LINE = re.compile(r"^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[([IWEFV])\]\s?(.*)$")
 SUMMARY = re.compile(r"^([A-Z][\w /-]*?): (min = .*)$")
 STATISTIC = re.compile(r"([a-z]\w*(?:\(\d+(?:\.\d+)?%\))?) = (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ms)?(?=,|\s|$)")
 NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+# Error 2 of CUDA's start is that of cudaErrorMemoryAllocation.
 OUT_OF_MEMORY = re.compile(
-    r"out of memory|OutOfMemory|std::bad_alloc|cudaErrorMemoryAllocation|insufficient memory|Cannot allocate memory",
+    r"out of memory|OutOfMemory|std::bad_alloc|cudaErrorMemoryAllocation|insufficient memory|Cannot allocate memory|"
+    r"CUDA initialization failure with error: 2\b",
     re.IGNORECASE,
 )
-# The last lines before the end say only that something was wrong.
+REBOOT = re.compile(r"\breboot", re.IGNORECASE)
+# TensorRT 7 prints errors of its parser without time and level.
+BARE = re.compile(r"^(ERROR: |While parsing node number )")
+SOURCE = re.compile(r"^(\[TRT\] )?([\w./-]+\.(cpp|h|hpp):\d+: )?")
+NODE = re.compile(r"While parsing node number \d+ \[.*\](?=:?$)", re.MULTILINE)
+# What the parser found, in the lines below: "ERROR: ModelImporter.cpp:180 In function parseGraph:".
+VERDICT = re.compile(r"^ERROR: [^\n]*In function [^\n]*:\s*\n(.*)", re.DOTALL)
+# Where the parser was, the node that it was at (a block of lines), and lines before the end that say only that it failed.
 CONSEQUENCES = re.compile(
-    r"^(Engine could not be created|Engine set up failed|Inference set up failed|Could not (create|build) engine|"
-    r"Failed to (create|build) engine|Engine loading failed|Engine deserialization failed)"
+    r"^(--- (Begin|End) node ---|(input|output|name|op_type): \"|While parsing node number|"
+    r"ERROR: [^\n]*In function [^\n]*$|"
+    r"Engine could not be created|Engine set up failed|Engine creation failed|Engine loading failed|"
+    r"Engine deserialization failed|Got invalid engine|Building engine failed|Inference set up failed|Parsing model failed|"
+    r"Could not (create|build) engine|Failed to (create|build) engine|Failed to parse onnx file)"
 )
 
 
@@ -42,8 +54,9 @@ class Log:
         device: what is printed of the GPU, such as {"Selected Device": "Orin", "Compute Capability": "8.7"}.
         build_seconds: how long the engine took to build, or None.
         warnings: lines of level W.
-        errors: lines of level E and F.
+        errors: of level E and F, each with the lines that belong to it; those of TensorRT 7's parser, which have no level.
         out_of_memory: memory ran out.
+        reboot: the line that says that the board has to boot anew, or None.
         enqueue_bound: trtexec warns that the processor could not keep the GPU busy.
     """
 
@@ -59,6 +72,7 @@ class Log:
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
     out_of_memory: bool
+    reboot: str | None
     enqueue_bound: bool
 
     @property
@@ -67,9 +81,24 @@ class Log:
         memory = next((error for error in self.errors if OUT_OF_MEMORY.search(error)), None)
         if memory or self.out_of_memory:
             return f"out of memory: {_brief(memory)}" if memory else "out of memory"
-        telling = [error for error in self.errors if not CONSEQUENCES.match(error)]
-        if telling or self.errors:
-            return _brief((telling or list(self.errors))[0])
+        if self.reboot:
+            return _brief(self.reboot)
+        bare = [SOURCE.sub("", error) for error in self.errors]
+        causes = [found[1].strip() for found in map(VERDICT.match, bare) if found]
+        node = next(filter(None, map(NODE.search, bare)), None)
+        telling = [
+            error
+            for error, words in zip(self.errors, bare, strict=True)
+            if not CONSEQUENCES.match(words) and not VERDICT.match(words)
+        ]
+        if causes:
+            # Some versions tell apart that a node is invalid and why.
+            why = f": {telling[0]}" if telling and re.fullmatch(r"\[\d+\] Invalid Node - .*", causes[0]) else ""
+            return _brief(f"{causes[0]}{why}" + (f" ({node[0]})" if node else ""))
+        # Better than that it failed is where it was.
+        places = [error for error in self.errors if NODE.search(error)]
+        if told := telling or places or self.errors:
+            return _brief(told[0])
         return "trtexec says only that it failed" if self.result == "FAILED" else None
 
 
@@ -78,18 +107,30 @@ def parse(text: str) -> Log:
     version = build = result = command = throughput = queries = seconds = None
     summary: dict[str, dict[str, float]] = {}
     device: dict[str, str] = {}
-    levels: dict[str, list[str]] = {}
-    in_device = False
+    warnings: list[str] = []
+    errors: list[str] = []
+    rest: list[str] = []  # lines without a level
+    level, in_device = "", False
     for line in text.splitlines():
         if banner := BANNER.match(line.strip()):
             version = parse_version(banner[2]) or version
             build = int(banner[3]) if banner[3] else build
             command = banner[4] or command
             result = banner[1] if banner[1] != "RUNNING" else result
+            level = ""
             continue
         found = LINE.match(line)
-        level, words = (found[1], found[2].strip()) if found else ("", line.strip())
-        levels.setdefault(level, []).append(words)
+        words = (found[2] if found else line).strip()
+        if found or BARE.match(words):
+            level = found[1] if found else "E"
+            if level == "W":
+                warnings.append(words)
+            elif level in "EF":
+                errors.append(words)
+        elif words:
+            rest.append(words)
+            if level and level in "EF":  # an error goes on over several lines
+                errors[-1] += f"\n{words}"
         if words.startswith("==="):
             in_device = words == "=== Device Information ==="
         elif statistics := SUMMARY.match(words):
@@ -102,7 +143,6 @@ def parse(text: str) -> Log:
             queries = int(numbers[1]), float(numbers[2])
         elif number := re.match(rf"^Engine built in {NUMBER} sec", words):
             seconds = float(number[1])
-    warnings = levels.get("W", [])
     return Log(
         version=version,
         build=build,
@@ -114,8 +154,9 @@ def parse(text: str) -> Log:
         device=device,
         build_seconds=seconds,
         warnings=tuple(warnings),
-        errors=tuple(words for level in "EF" for words in levels.get(level, ()) if words),
-        out_of_memory=any(OUT_OF_MEMORY.search(words) for level in ("E", "F", "") for words in levels.get(level, ())),
+        errors=tuple(filter(None, errors)),
+        out_of_memory=any(OUT_OF_MEMORY.search(words) for words in (*errors, *rest)),
+        reboot=next((line for words in (*errors, *rest) for line in words.splitlines() if REBOOT.search(line)), None),
         enqueue_bound=any("may be bound by Enqueue Time" in words for words in warnings),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from remote import inventory
+from tests.jetson_sim.jetson import Jetson
 from tests.ssh_server import Server, new_key
 from tests.toy import ROOT
 
@@ -136,6 +137,8 @@ def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server]
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano\0",
         "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3\n",
         "usr/src/tensorrt/bin/trtexec": "",
+        "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/in1_label": "VDD_IN\n",
+        "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/in1_input": "5000\n",
         "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/curr1_input": "1000\n",
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "schedutil\n",
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "729600\n",
@@ -151,11 +154,36 @@ def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server]
     said = remote("check", "orin").stdout
     assert "warning  board        SIMULATED NVIDIA Jetson Orin Nano, # R36 (release), REVISION: 4.3" in said
     assert f"ok       trtexec      {root}/usr/src/tensorrt/bin/trtexec" in said
-    assert "ok       power        read from " in said
+    assert "ok       power        read from ina3221: module, at its input VDD_IN" in said
     assert "warning  clocks       not locked (CPU GPU, governor schedutil): times vary; sudo jetson_clocks" in said
     for which in ("sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq", "sys/class/devfreq/17000000.ga10b/min_freq"):
         (root / which).write_text((root / which.replace("min", "max")).read_text())
     assert "ok       clocks       locked (governor schedutil)" in remote("check", "orin").stdout
+
+
+def test_a_check_promises_the_power_that_a_record_will_have(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+    board = Jetson(tmp_path / "thor", "agx-thor")
+    address = servers(GAITPRESS_SIMULATED_ROOT=str(board.root)).address
+    for name, runtime in (("thor", "tensorrt"), ("processor", "onnxruntime")):
+        remote("add", name, address, "--runtime", runtime, "--option", f"python={sys.executable}")
+        assert "ok       power        read from ina238 + ina3221: board, at its input VIN" in remote("check", name).stdout
+    board.sensor = False
+    assert "ok       power        read from tegrastats: board, at its input VIN" in remote("check", "thor").stdout
+    tegrastats = board.root / "usr/bin/tegrastats"
+    tegrastats.write_text("#!/bin/sh\nwhile echo 'RAM 1/2MB (lfb 1x4MB) CPU [off]'; do sleep 0.1; done\n")
+    nothing = "warning  power        tegrastats prints no power on this board: no energy in records"
+    assert nothing in remote("check", "thor").stdout
+    tegrastats.unlink()
+    assert "warning  power        no sensor: no energy in records" in remote("check", "thor").stdout
+
+
+def test_a_check_tells_that_a_boards_tensorrt_is_too_old(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+    board = Jetson(tmp_path / "nano", "nano")
+    board.write("etc/nv_tegra_release", "# R32 (release), REVISION: 4.3, GCID: 21589087, BOARD: t210ref\n")
+    remote("add", "nano", servers(GAITPRESS_SIMULATED_ROOT=str(board.root)).address, "--runtime", "tensorrt")
+    said = remote("check", "nano").stdout
+    assert "fault    trtexec      L4T 32.4.3 has TensorRT 7 or older, too old for the networks made here" in said
+    assert "update the board to JetPack 4.6 or later" in said
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,18 @@ def test_a_build_that_fails_is_a_result_with_its_reason(
     assert build(start(), tmp_path)[0]["status"] == "ok"
 
 
+def test_tensorrt_7_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start: Start) -> None:
+    jetson.write("etc/nv_tegra_release", "# R32 (release), REVISION: 4.3, GCID: 21589087, BOARD: t210ref, EABI: aarch64\n")
+    trtexec = jetson.root / "usr/src/tensorrt/bin/trtexec"
+    trtexec.write_text('#!/bin/sh\necho "&&&& RUNNING TensorRT.trtexec # $0 $*"\necho "=== Model Options ==="\n')
+    with pytest.raises(DeviceError) as told:
+        start().facts()
+    assert str(told.value) == (
+        "board (L4T 32.4.3, JetPack 4.4): TensorRT 7 or older, too old for the networks made here; versions 8.0 to 10.x are "
+        "supported (JetPack 4.6 to 7): update the board to JetPack 4.6 or later"
+    )
+
+
 def test_a_missing_trtexec_is_told_with_the_remedy(jetson: Jetson, start: Start) -> None:
     jetson.fault = "missing"
     with pytest.raises(DeviceError, match=r"trtexec does not run \(status 127\): .*not found"):
@@ -202,6 +214,7 @@ def test_a_network_that_tensorrt_refuses_is_a_result(
 ) -> None:
     described = build(start(), tmp_path, **of)[0]
     assert described["status"] == "failed"
+    assert described["reason"].startswith("[6] Invalid Node - ")
     assert reason in described["reason"]
 
 

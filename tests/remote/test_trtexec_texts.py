@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,91 @@ E = "[05/13/2025-10:36:46] [E] "
 )
 def test_every_end_but_a_good_one_has_a_reason(lines: list[str], code: int, reason: str) -> None:
     assert reason in (failure(log.parse("\n".join(lines)), code) or "")
+
+
+FAILURES = {path.stem: path.read_text() for path in sorted((FIXTURES / "failures").glob("*.log"))}
+CAUSES = {
+    "trt7.2.2_pad": "[8] Assertion failed: inputs.at(1).is_weights()",
+    "trt8.2.5_int8_weights": "[6] Invalid Node - Identity_0 onnx::QuantizeLinear_429: invalid weights type of Int8 "
+    '(While parsing node number 0 [Identity -> "onnx::QuantizeLinear_491"])',
+    "trt8.2_conv_groups": "[6] Invalid Node - Conv_36 [convolutionNode.cpp::computeOutputExtents::36] Error Code 4: "
+    "Internal Error (Conv_36: group count must divide input channel count) "
+    '(While parsing node number 36 [Conv -> "370"])',
+    "trt8.4.1_pad": "[6] Invalid Node - Pad_13 [shuffleNode.cpp::symbolicExecute::392] Error Code 4: Internal Error "
+    "(Reshape_3: IShuffleLayer applied to shape tensor must have 0 or 1 reshape dimensions: dimensions were [-1,2])",
+    "trt8.6.1_scale": '[6] Assertion failed: scaleAllPositive && "Scale coefficients must all be positive" '
+    '(While parsing node number 417 [QuantizeLinear -> "/model.9/cv2/conv/_weight_quantizer/QuantizeLinear_output_0"])',
+    "trt10.3.0_tile": "[6] Invalid Node - /Tile ITensor::getDimensions: Error Code 4: Internal Error "
+    "(/OneHot: an IIOneHotLayer cannot be used to compute a shape tensor) "
+    '(While parsing node number 146 [Tile -> "/Tile_output_0"])',
+    "trt10.3.0_convolution": "Error[2]: [convBaseBuilder.cpp::createConvolution::259] Error Code 2: Internal Error "
+    "(Assertion isOpConsistent(convolution.get()) failed. Cask convolution isConsistent check failed.)",
+    "trt10.x_squeeze": "[6] Invalid Node - If_0_else_branch__Inline_0__/Squeeze: ITensor::getDimensions: Error Code 4: "
+    "Shape Error (squeeze index (1) must be less than length (0) of data.",
+    "trt10.13.0_no_file": "Error[3]: In node -1 with name: and operator: (parseFromFile): INVALID_VALUE: Assertion failed: "
+    "stat(onnxModelFile, &sb) == 0 && S_ISREG(sb.st_mode): Input file cannot be found, or is not a regular file: model.onnx",
+    "trt10.0.1_foreign_engine": "Error[1]: [runtime.cpp::parsePlan::455] Error Code 1: Serialization",
+    "trt10.3.0_options": "Unknown option: --workspace 2048",
+}
+
+
+@pytest.mark.parametrize("name", sorted(FAILURES))
+def test_the_cause_of_a_failure_is_told(name: str) -> None:
+    reason = failure(log.parse(FAILURES[name]), 1) or ""
+    assert reason.startswith(CAUSES[name])
+    assert "End node" not in reason
+
+
+@given(
+    st.sampled_from(sorted(set(FAILURES) - {"trt10.3.0_options"})),
+    st.sampled_from(["[I] Finish parsing", "[W] [TRT] ModelImporter.cpp:1: a warning", "[V] x"]),
+    st.data(),
+)
+def test_lines_of_other_levels_between_do_not_hide_the_cause(name: str, other: str, data: st.DataObject) -> None:
+    """A message of several lines is printed at once; between two messages anything may come."""
+    lines = FAILURES[name].splitlines()
+    starts = [i for i, line in enumerate(lines) if line.startswith(("[0", "&&&&", "ERROR"))]
+    place = data.draw(st.sampled_from(starts))
+    text = "\n".join([*lines[:place], f"[01/02/2024-00:00:00] {other}", *lines[place:]])
+    assert log.parse(text).reason == log.parse(FAILURES[name]).reason
+
+
+@given(st.sampled_from(sorted(FAILURES)), st.data())
+def test_a_failure_that_is_cut_off_tells_the_best_that_is_there(name: str, data: st.DataObject) -> None:
+    lines = FAILURES[name].splitlines(keepends=True)
+    text = "".join(lines[: data.draw(st.integers(0, len(lines)))])
+    found = log.parse(text)
+    if any(re.match(r"\[\d\d.*\[E\] |ERROR: |\[\d+\] ", line) for line in text.splitlines()):
+        assert found.reason
+        if any("While parsing node" in error for error in found.errors):
+            assert "--- " not in found.reason
+            assert not found.reason.startswith(("input:", "output:", "op_type:"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        E + "[TRT] CUDA driver and library do not fit; a system reboot is required",
+        "nvgpu: please reboot the board to recover the GPU",
+    ],
+)
+def test_a_reboot_that_is_asked_for_comes_through(line: str) -> None:
+    text = "\n".join([E + "[TRT] CUDA error 999", line, E + "Engine set up failed"])
+    assert "reboot" in (failure(log.parse(text), 1) or "")
+
+
+def test_a_start_of_cuda_without_memory_is_out_of_memory() -> None:
+    words = (
+        E + "[TRT] createInferBuilder: Error Code 6: API Usage Error (CUDA initialization failure with error: {}. Please)"
+    )
+    assert (failure(log.parse(words.format(2)), 1) or "").startswith("out of memory: ")
+    assert (failure(log.parse(words.format(25)), 1) or "").startswith("[TRT] createInferBuilder")
+
+
+@pytest.mark.parametrize("words", ["# /usr/src/tensorrt/bin/trtexec --help", "# ./trtexec --onnx=model.onnx"])
+def test_the_banner_of_tensorrt_7_has_a_command_and_no_version(words: str) -> None:
+    found = log.parse(f"&&&& RUNNING TensorRT.trtexec {words}\n&&&& FAILED TensorRT.trtexec {words}\n")
+    assert (found.version, found.command, found.result) == (None, words[2:], "FAILED")
 
 
 @given(st.sampled_from(sorted(LOGS)), st.data())

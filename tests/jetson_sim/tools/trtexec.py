@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.jetson_sim.engine import Refused, build, digits
 from tests.jetson_sim.jetson import Jetson, here
+from tests.jetson_sim.tools import refusals
 from tests.jetson_sim.tools.inference import infer
 
 FLAGS = {"fp16", "int8", "best", "noTF32", "allowGPUFallback", "useSpinWait", "noDataTransfers", "useCudaGraph", "verbose"}
@@ -144,7 +145,8 @@ def main(words: list[str]) -> None:
         if not {"skipInference", "buildOnly"} & set(given):
             infer(board, content, given, shapes(given["shapes"]) if "shapes" in given else {}, log.say)
     except (Refused, OSError) as error:
-        log.say(str(error), "E")
+        for line in refusals.lines(str(error)):
+            log.say(line, "E")
         log.end(False)
     log.end(True)
 

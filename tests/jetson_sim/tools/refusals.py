@@ -1,0 +1,27 @@
+"""What trtexec prints when TensorRT's parser refuses a network: the cause stands in the middle of many lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+AFTERWARDS = ("Failed to parse onnx file", "Parsing model failed", "Failed to create engine from model or file.")
+
+
+def lines(message: str) -> Iterator[str]:
+    """The errors that trtexec prints for a message, each with the lines that belong to it.
+
+    Those of the parser are told by their source, ModelImporter.cpp: first where it was, then the node, then the cause. All
+    others are told as they are.
+    """
+    if "ModelImporter.cpp" not in message:
+        yield message
+        return
+    cause = message.partition("ModelImporter.cpp:")[2].partition(": ")[2]
+    yield '[TRT] ModelImporter.cpp:771: While parsing node number 0 [Node -> "y"]:'
+    yield "[TRT] ModelImporter.cpp:772: --- Begin node ---"
+    yield '[TRT] ModelImporter.cpp:773: input: "x"\noutput: "y"\nname: "node_0"\nop_type: "Node"\n'
+    yield "[TRT] ModelImporter.cpp:774: --- End node ---"
+    verdict = "[TRT] ModelImporter.cpp:777: ERROR: ModelImporter.cpp:195 In function parseNode:"
+    yield f"{verdict}\n[6] Invalid Node - node_0\n{cause}"
+    yield from AFTERWARDS
+    yield "Engine set up failed"
