@@ -30,11 +30,11 @@ def dense(root: Path, model: str, entry: Any) -> Hits:
     trained = library.load(root / "results/train" / model)
     with trainer(entry.framework).joined() as processes:
         signatures = trainer(entry.framework).embed(trained, store, partition.test, processes)
-    return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe)
+    return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe, partition.distance)
 
 
 def energy_images(root: Path, model: str) -> Hits:
-    """The nearest gait-energy image, on the sequences on which a silhouette model is tested."""
+    """The nearest gait-energy image by Euclidean distance, on the sequences on which a silhouette model is tested."""
     partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
     images = gei.signatures(store, partition.test)
     return protocols.casia_b(images, store.sequences, partition.gallery, partition.probe)

@@ -198,7 +198,7 @@ def accuracy_part(
     hits = protocols.identified(collected, store.sequences, partition, threads=threads)
     result = protocols.rates(hits, collected, store.sequences, partition, threads=threads)
     return {
-        "accuracy": {**result, "protocol": partition.protocol, "source": "engine"},
+        "accuracy": {**result, "protocol": partition.protocol, "distance": partition.distance, "source": "engine"},
         "rank1_by_view": hits.by_view() if len(hits.gallery_views) > 1 else None,
     }
 

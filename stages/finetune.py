@@ -39,8 +39,9 @@ def main() -> None:
         with io.new_directory(options.out) as out:
             library.save(model, out)
             io.write_json(out / "history.json", history)
-            io.write_json(out / "metrics.json", {**found, "params": library.parameters(model)})
-    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} %")
+            metrics = {**found, "distance": partition.distance, "params": library.parameters(model)}
+            io.write_json(out / "metrics.json", metrics)
+    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
 
 
 if __name__ == "__main__":

@@ -247,8 +247,11 @@ class TorchPhase(Section):
 
 
 class TorchModel(Section):
+    """``distance``: what the model is tested by: euclidean, of signatures as they are, or cosine, scaled to length 1."""
+
     framework: Literal["torch"]
     modality: Name
+    distance: Literal["euclidean", "cosine"]
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
     frames: Positive
@@ -283,8 +286,11 @@ class KerasSchedule(Section):
 
 
 class KerasModel(Section):
+    """``distance``: as of a PyTorch model."""
+
     framework: Literal["keras"]
     modality: Name
+    distance: Literal["euclidean", "cosine"]
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
     loss: list[LossTerm]

@@ -1,5 +1,7 @@
 """Choose a model's training, gallery and probe sequences from the modality it needs, and name the losses it trains with.
 
+The distance that it is tested by stands there too: every stage that tests the model reads it from there.
+
 Both results name content, so that the stages of a model depend on its own modality and losses alone: a loss that is added
 for one model leaves the others as they are.
 """
@@ -30,11 +32,12 @@ def main() -> None:
     options, settings = io.parse(parser)
     entry = inputs.entry_of(settings, options.model)
     store = SequenceStore.open(options.preprocessed / entry.modality)
-    partition = partition_for(options.model, store, settings.datasets[settings.dataset].partition.model_dump())
+    rules = settings.datasets[settings.dataset].partition.model_dump()
+    partition = partition_for(options.model, store, rules, entry.distance)
     io.write_json(options.losses, _losses(term.name for phase in entry.phases() for term in phase.loss))
     io.write_json(options.out, partition.to_json())
     counts = ", ".join(f"{len(getattr(partition, part))} {part.replace('_', ' ')}" for part in POSITIONS)
-    print(f"{options.model}: {counts} sequences, protocol {partition.protocol}")
+    print(f"{options.model}: {counts} sequences, protocol {partition.protocol}, {partition.distance} distance")
 
 
 if __name__ == "__main__":

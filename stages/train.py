@@ -43,13 +43,18 @@ def main() -> None:
             return
         found = evaluate(signatures, store.sequences, partition, threads=settings.threads.train)
         layers = library.layers(model, entry)
-        metrics = {**found, "params": library.parameters(model), "macs": multiply_adds(layers)}
+        metrics = {
+            **found,
+            "distance": partition.distance,
+            "params": library.parameters(model),
+            "macs": multiply_adds(layers),
+        }
         with io.new_directory(options.out) as out:
             library.save(model, out)
             io.write_json(out / "history.json", history)
             io.write_json(out / "layers.json", layers)
             io.write_json(out / "metrics.json", metrics)
-    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} %")
+    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
 
 
 def _init(entry: Model) -> Init | None:

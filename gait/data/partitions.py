@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from gait.data.sequences import Sequence as GaitSequence
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 
+Distance = Literal["euclidean", "cosine"]
 CASIA_B_GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 TUM_TEST = {
     "gallery": ("n01", "n02", "n03", "n04"),
@@ -33,6 +34,8 @@ class Partition:
         modality, digest: of the store.
         dataset, evidence: of the store.
         protocol: how recognition is measured: "casia-b", "oumvlp", "tum-gaid", "cross-view" or "all-views".
+        distance: between two signatures: "euclidean", the mean over parts of the Euclidean distance of signatures as they
+            are, or "cosine", 1 minus the mean of the cosines.
         train: sequences of the training identities.
         gallery, probe: enrolled sequences and sequences to identify, of the other identities.
         temporal_gallery, temporal_probe: TUM-GAID's second test, on walks recorded months later; else empty.
@@ -44,6 +47,7 @@ class Partition:
     dataset: str
     evidence: str
     protocol: str
+    distance: Distance
     train: list[int]
     gallery: list[int]
     probe: list[int]
@@ -72,6 +76,8 @@ class Partition:
             positions = getattr(partition, part)
             if not isinstance(positions, list) or not all(type(position) is int and position >= 0 for position in positions):
                 raise DataError(f"{path}: not a partition ({part} must be a list of positions)")
+        if partition.distance not in get_args(Distance):
+            raise DataError(f"{path}: not a partition (distance must be one of {', '.join(get_args(Distance))})")
         return partition
 
     def to_json(self) -> dict[str, object]:
@@ -182,13 +188,14 @@ def tum_gaid(sequences: Sequence[GaitSequence], split: Mapping[str, Sequence[str
     )
 
 
-def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any]) -> Partition:
+def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any], distance: Distance) -> Partition:
     """The partition of a store for one model.
 
     Args:
         model: whose partition it is.
         store: preprocessed sequences.
         rules: ``partition`` of the dataset's entry in params.yaml.
+        distance: ``distance`` of the model's entry, by which it is tested.
 
     Raises:
         DataError: the dataset does not fit the rules.
@@ -203,4 +210,4 @@ def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any]) ->
     chosen = parted[protocol]()
     if protocol == "own":
         protocol = "cross-view" if rules["cross_view"] else "all-views"
-    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, **chosen)
+    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, distance, **chosen)

@@ -1,34 +1,39 @@
 """Distances between signatures: fast in float32 with a bound on the rounding, and to the last bit in float64.
 
-The distance of two sequences is the mean over parts of the Euclidean distance of their normalised signatures, or 1 minus
-the mean over parts of their cosine (Chao et al., AAAI 2019, section 4).
+The distance of two sequences is the mean over parts of the Euclidean distance of their signatures as the network gives them
+(Chao et al., AAAI 2019, section 4; OpenGait's metric "euc"), or 1 minus the mean over parts of their cosine ("cos"), for
+which every part is scaled to length 1 and a part of length 0 stays 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
+from gait.data.partitions import Distance
+from gait.errors import DataError
 from gait.evaluation.signatures import blocks
 
-Distance = Literal["euclidean", "cosine"]
 TILE = 1 << 16  # products at a time: two such arrays stay in a processor's cache
 UNIT = 2.0**-24  # float32 rounds by at most this share
+TINY = float(np.finfo(np.float32).tiny)
+# Lengths of signatures whose squares, and the products of these in projections, float32 can hold without a thought.
+SMALLEST, LARGEST = 2.0**-24, 2.0**24
 
 
 def rounding(channels: int) -> float:
-    """How far a float32 product of two vectors of length 1 can be off, in whatever order it is summed."""
+    """How far a float32 product of two vectors can be off, as a share of the product of their lengths, however summed."""
     return 1.01 * (channels + 8) * UNIT
 
 
 @dataclass(frozen=True)
 class Points:
-    """Normalised signatures, or projections of them.
+    """Signatures ready to be compared, or projections of them.
 
     Attributes:
-        values: float32 [points, parts, channels], no part longer than 1.
+        values: float32 [points, parts, channels], no part longer than LARGEST.
         halves: float32 [points, parts], half of the squared lengths.
     """
 
@@ -38,14 +43,81 @@ class Points:
     @classmethod
     def of(cls, values: np.ndarray) -> Self:
         """Measure the lengths of ``values``."""
-        return cls(values, np.concatenate([np.einsum("spc,spc->sp", block, block) / 2 for block in blocks(values)]))
+        return cls(values, _halves(values))
 
     def taken(self, rows: np.ndarray) -> Points:
         """Copies of some of them."""
         return Points(np.take(self.values, rows, 0), self.halves[rows])
 
 
-def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distance) -> tuple[np.ndarray, float]:
+@dataclass(frozen=True)
+class Scaled:
+    """Signatures that are left as they are; what is taken of them is scaled as its comparison needs it.
+
+    Attributes:
+        values: float32 [samples, parts, channels], as the network gave them.
+        halves: float32 [samples, parts], half of the squared lengths, scaled.
+        factors: what the signatures are multiplied by: None for 1; float32 [samples, parts]; or float64 [samples, parts]
+            where float32 cannot hold these or their products.
+    """
+
+    values: np.ndarray
+    halves: np.ndarray
+    factors: np.ndarray | None
+
+    @classmethod
+    def of(cls, values: np.ndarray, kind: Distance) -> Self:
+        """For Euclidean distances all by one factor, nearly always 1; for cosines each part to length 1.
+
+        Args:
+            values: float32 [samples, parts, channels].
+            kind: the distance that they will be compared by.
+
+        Raises:
+            DataError: a signature is not finite.
+        """
+        halves = _halves(values)
+        longest = float(np.sqrt(2 * halves.max(initial=0)))
+        if not SMALLEST <= longest <= LARGEST:
+            return cls._of_extremes(values, kind)
+        if kind == "euclidean":
+            return cls(values, halves, None)
+        small = halves < SMALLEST**2 / 2
+        if values[small].any():
+            return cls._of_extremes(values, kind)
+        factors = 1 / np.sqrt(2 * np.where(small, np.float32(np.inf), halves))
+        return cls(values, np.where(small, np.float32(0), np.float32(0.5)), factors)
+
+    @classmethod
+    def _of_extremes(cls, values: np.ndarray, kind: Distance) -> Self:
+        lengths = np.concatenate(
+            [np.sqrt(np.einsum("spc,spc->sp", some, some, dtype=np.float64)) for some in blocks(values)]
+        )
+        if not np.isfinite(lengths).all():
+            raise DataError("signatures are not finite: the model diverged in training or overflows")
+        if kind == "cosine":
+            factors = 1 / np.where(lengths < TINY, np.inf, lengths)
+        else:
+            longest = float(lengths.max(initial=0)) or 1.0
+            factors = np.broadcast_to(2.0 ** -np.ceil(np.log2(longest)), lengths.shape)
+        return cls(values, (np.square(lengths * factors) / 2).astype(np.float32), factors)
+
+    def taken(self, rows: np.ndarray) -> Points:
+        """Scaled copies of some of them."""
+        some = np.take(self.values, rows, 0)
+        if self.factors is not None:
+            factors = self.factors[rows][..., None]
+            some = some * factors if factors.dtype == np.float64 else np.multiply(some, factors, out=some)
+        return Points(some.astype(np.float32, copy=False), self.halves[rows])
+
+
+def _halves(values: np.ndarray) -> np.ndarray:
+    """Half of the squared length of every part, float32 [samples, parts]; inf or 0 where float32 cannot hold it."""
+    with np.errstate(all="ignore"):
+        return np.concatenate([np.einsum("spc,spc->sp", some, some) / 2 for some in blocks(values)])
+
+
+def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distance) -> tuple[np.ndarray, np.ndarray]:
     """Distances in float32.
 
     Args:
@@ -54,37 +126,48 @@ def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distan
         kind: Euclidean distance, or 1 minus the cosine.
 
     Returns:
-        [theirs, rows] distances, and how far any of them can be from the exact one.
+        [theirs, rows] distances, and how far each can be from the exact one, in an array that fits these.
     """
     chosen = np.arange(len(ours.values))[rows]
     count, parts, channels = theirs.values.shape
-    off = 2 * rounding(channels)
-    total, error = np.empty((count, len(chosen)), np.float32), 0.0
+    total = np.empty((count, len(chosen)), np.float32)
+    error = np.empty((count, len(chosen)), np.float32) if kind == "euclidean" else np.empty((1, 1), np.float32)
     step = max(1, TILE // count)
+    theirs_halves = theirs.halves.T
     for start in range(0, len(chosen), step):
         tile = chosen[start : start + step]
         at_once = max(1, TILE // (count * len(tile)))
-        ours_halves, theirs_halves = np.ascontiguousarray(ours.halves[tile].T), theirs.halves.T
-        sums, tile_error = np.zeros((count, len(tile)), np.float32), 0.0
+        ours_halves = np.ascontiguousarray(ours.halves[tile].T)
+        sums, errors = np.zeros((count, len(tile)), np.float32), np.zeros(count, np.float32)
         for first in range(0, parts, at_once):
             part = slice(first, min(parts, first + at_once))
             x = _of_parts(ours.values, slice(start, start + step) if isinstance(rows, slice) else tile, part)
             products = np.matmul(theirs.values[:, part].swapaxes(0, 1), x.swapaxes(1, 2))
             if kind == "euclidean":
-                # Half of a squared distance, which is ``off``: its root by that over the root, at most by the root of that.
                 np.subtract(theirs_halves[part][..., None], products, out=products)
                 products += ours_halves[part][:, None]
                 # Below 0 by rounding only: the absolute value is as good an answer as 0 and quicker to get.
                 np.sqrt(np.abs(products, out=products), out=products)
-                nearest = products.reshape(len(products), -1).min(1)
-                tile_error += float((off / np.maximum(nearest, off**0.5)).sum())
+                # Half of a squared distance is ``off``: its root by that over the root, at most by the root of that.
+                off = (
+                    2 * rounding(channels) * (theirs_halves[part] + ours_halves[part].max(1, keepdims=True))
+                    + channels * TINY
+                )
+                errors += (off / np.maximum(products.min(2), np.sqrt(off))).sum(0)
             sums += products.sum(0) if len(products) > 1 else products[0]
         total[:, start : start + step] = sums
-        error = max(error, tile_error)
+        if kind == "euclidean":
+            error[:, start : start + step] = errors[:, None]
     if kind == "cosine":
-        return 1 - total / parts, rounding(channels) + 4 * (parts + 4) * UNIT
-    total *= 2**0.5 / parts
-    return total, 2**0.5 * error / parts + 4 * (parts + 4) * UNIT
+        # Of the product, and of both lengths, which are as far off together.
+        error[:] = 2 * rounding(channels) + 4 * (parts + 4) * UNIT
+        return 1 - total / parts, error
+    # Roots and their sum are rounded too.
+    error += 2 * (parts + 4) * UNIT * total
+    scale = np.float32(2**0.5 / parts)
+    total *= scale
+    error *= 1.01 * scale
+    return total, error
 
 
 def _of_parts(values: np.ndarray, rows: np.ndarray | slice, part: slice) -> np.ndarray:
@@ -96,10 +179,10 @@ def _of_parts(values: np.ndarray, rows: np.ndarray | slice, part: slice) -> np.n
 
 
 def exact(values: np.ndarray, row: np.ndarray, rows: np.ndarray, kind: Distance) -> np.ndarray:
-    """Distances of one normalised signature to some of ``values`` in float64, each the same whatever the others are.
+    """Distances of one signature to some of ``values`` in float64, each the same whatever the others are.
 
     Args:
-        values: float32 [samples, parts, channels].
+        values: float32 [samples, parts, channels], as the network gave them.
         row: float32 [parts, channels].
         rows: which samples; memory is needed for three times these in float64.
         kind: Euclidean distance, or 1 minus the cosine.
@@ -109,8 +192,16 @@ def exact(values: np.ndarray, row: np.ndarray, rows: np.ndarray, kind: Distance)
     """
     ours, theirs = row.astype(np.float64), values[rows].astype(np.float64)
     if kind == "cosine":
+        ours /= _norms(ours)
+        theirs /= _norms(theirs)
         theirs *= ours
         return 1 - theirs.sum(-1).mean(-1)
     theirs -= ours
     theirs *= theirs
     return np.sqrt(theirs.sum(-1)).mean(-1)
+
+
+def _norms(values: np.ndarray) -> np.ndarray:
+    """Lengths along the last axis, which is kept; inf in place of 0, so that what is divided by it stays 0."""
+    lengths = np.sqrt(np.square(values).sum(-1, keepdims=True))
+    return np.where(lengths < TINY, np.inf, lengths)

@@ -17,6 +17,6 @@ def energy_image(frames: np.ndarray) -> np.ndarray:
 
 
 def signatures(store: SequenceStore, positions: Sequence[int]) -> Signatures:
-    """The energy image of each sequence as a signature of one part, [1, 64 * 44]."""
+    """The energy image of each sequence as a signature of one part, [1, 64 * 44]; to be compared by Euclidean distance."""
     images = (energy_image(store.frames(store.sequences[position])).reshape(1, 1, -1) for position in positions)
     return Signatures.collect(positions, images)

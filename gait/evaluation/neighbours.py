@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from gait.evaluation.distances import Points, between, exact
+from gait.data.partitions import Distance
+from gait.evaluation.distances import Scaled, between, exact
 
 K = 7
 PROBES, GALLERY = 128, 256  # samples compared at a time
@@ -15,44 +16,52 @@ EXACT_ROWS = 16
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def nearest(values: np.ndarray, probe: np.ndarray, gallery: np.ndarray, k: int = K) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest gallery samples by mean Euclidean distance over parts; of equally near ones, the first in the gallery.
+def nearest(
+    values: np.ndarray, probe: np.ndarray, gallery: np.ndarray, k: int = K, kind: Distance = "euclidean"
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest gallery samples; of equally near ones, the first in the gallery.
 
     Args:
-        values: float32 [samples, parts, channels], normalised signatures.
+        values: float32 [samples, parts, channels], signatures as the network gave them.
         probe, gallery: rows of the samples.
         k: how many, or all if there are fewer.
+        kind: the mean over parts of the Euclidean distance, or 1 minus the mean of the cosines.
 
     Returns:
         [probe, k] places in ``gallery``, nearest first, and float64 [probe, k] distances.
+
+    Raises:
+        DataError: a signature is not finite.
     """
     k = min(k, len(gallery))
     places, distances = np.empty((len(probe), k), np.int64), np.empty((len(probe), k))
-    points = Points.of(values)
+    scaled = Scaled.of(values, kind)
     for start in range(0, len(probe), PROBES):
         some = probe[start : start + PROBES]
-        ours = points.taken(some)
-        near, error = np.empty((len(gallery), len(some)), np.float32), 0.0
+        ours = scaled.taken(some)
+        least, most = (np.empty((len(gallery), len(some)), np.float32) for _ in range(2))
         for first in range(0, len(gallery), GALLERY):
             part = slice(first, first + GALLERY)
-            near[part], part_error = between(ours, slice(None), points.taken(gallery[part]), "euclidean")
-            error = max(error, part_error)
-        farthest = np.partition(near, k - 1, axis=0)[k - 1] + 2 * error
-        for row, sample in enumerate(ours.values):
-            candidates = np.flatnonzero(near[:, row] <= farthest[row])
-            found = _exact(values, sample, gallery, candidates, k)
+            near, error = between(ours, slice(None), scaled.taken(gallery[part]), kind)
+            least[part], most[part] = near - error, near + error
+        farthest = np.partition(most, k - 1, axis=0)[k - 1]
+        for row, sample in enumerate(some):
+            candidates = np.flatnonzero(least[:, row] <= farthest[row])
+            found = _exact(values, values[sample], gallery, candidates, k, kind)
             order = np.argsort(found, kind="stable")[:k]
             places[start + row], distances[start + row] = candidates[order], found[order]
     return places, distances
 
 
-def _exact(values: np.ndarray, sample: np.ndarray, gallery: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
-    """Distances of the candidates, or of the first of them as soon as k are at distance 0: nothing is nearer."""
+def _exact(
+    values: np.ndarray, sample: np.ndarray, gallery: np.ndarray, candidates: np.ndarray, k: int, kind: Distance
+) -> np.ndarray:
+    """Distances of the candidates, or of the first of them as soon as k are at Euclidean distance 0: nothing is nearer."""
     found = np.empty(0)
     for start in range(0, len(candidates), EXACT_ROWS):
         rows = gallery[candidates[start : start + EXACT_ROWS]]
-        found = np.concatenate([found, exact(values, sample, rows, "euclidean")])
-        if (found == 0).sum() >= k:
+        found = np.concatenate([found, exact(values, sample, rows, kind)])
+        if kind == "euclidean" and (found == 0).sum() >= k:
             break
     return found
 

@@ -3,6 +3,9 @@
 CASIA-B: rank-r across views, identical views excluded (Yu et al., ICPR 2006; cells of Chao et al., AAAI 2019, section 4.2).
 OU-MVLP: the same with 14 views (Takemura et al., IPSJ 2018), with and without the probes that nobody enrolled.
 TUM-GAID: by the nearest sequence, and by the votes of nearest samples, as optical-flow networks are published.
+
+Signatures are compared as the network gives them, or scaled to length 1 if the distance is the cosine. The samples of a
+sequence are averaged before that; votes are of samples, each scaled by itself, and average nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from gait.data.partitions import Partition
+from gait.data.partitions import Distance, Partition
 from gait.data.sequences import Sequence as GaitSequence
 from gait.errors import DataError
 from gait.evaluation import neighbours
-from gait.evaluation.distances import Distance
 from gait.evaluation.hits import Hits
 from gait.evaluation.ranking import NOBODY, Search, closer_wrong
 from gait.evaluation.signatures import Signatures
@@ -29,16 +31,14 @@ def evaluate(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
     partition: Partition,
-    distance: Distance = "euclidean",
     threads: int = 1,
 ) -> dict[str, Any]:
     """The rates of a partition's protocol, in %.
 
     Args:
-        signatures: of all sequences in ``partition.test``; normalised in place.
+        signatures: of all sequences in ``partition.test``, as the network gave them; they are left as they are.
         sequences: all sequences of the store.
-        partition: who is looked for among whom, and by which protocol.
-        distance: the mean over parts of the Euclidean distance, or 1 minus the mean cosine.
+        partition: who is looked for among whom, by which protocol and which distance.
         threads: how many; the rates are the same.
 
     Returns:
@@ -53,20 +53,21 @@ def evaluate(
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
             and identical views are excluded.
     """
-    found = identified(signatures, sequences, partition, distance, threads)
-    return rates(found, signatures, sequences, partition, distance, threads)
+    found = identified(signatures, sequences, partition, threads)
+    return rates(found, signatures, sequences, partition, threads)
 
 
 def identified(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
     partition: Partition,
-    distance: Distance = "euclidean",
     threads: int = 1,
 ) -> Hits:
     """Which probes the partition's protocol identifies, in which views; arguments and errors as of :func:`evaluate`."""
     protocol = {"casia-b": casia_b, "cross-view": casia_b, "oumvlp": oumvlp, "tum-gaid": all_views, "all-views": all_views}
-    return protocol[partition.protocol](signatures, sequences, partition.gallery, partition.probe, distance, threads)
+    return protocol[partition.protocol](
+        signatures, sequences, partition.gallery, partition.probe, partition.distance, threads
+    )
 
 
 def rates(
@@ -74,7 +75,6 @@ def rates(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
     partition: Partition,
-    distance: Distance = "euclidean",
     threads: int = 1,
 ) -> dict[str, Any]:
     """What :func:`evaluate` returns, of what :func:`identified` found."""
@@ -87,10 +87,10 @@ def rates(
         lacking = np.isnan(found.hits["rank1"]) & ~np.isnan(found.hits["rank1_all_probes"])
         result["probes_without_gallery"] = int(lacking.any(1).sum())
     if partition.protocol == "tum-gaid":
-        result["knn7"] = votes(signatures, sequences, partition.gallery, partition.probe).rates("knn7")
+        result["knn7"] = votes(signatures, sequences, partition.gallery, partition.probe, partition.distance).rates("knn7")
         if partition.temporal_gallery and partition.temporal_probe:
-            later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe
-            anew = all_views(*later, distance, threads)
+            later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe, partition.distance
+            anew = all_views(*later, threads)
             result["temporal"] = {measure: anew.rates(measure) for measure in measures} | {
                 "knn7": votes(*later).rates("knn7")
             }
@@ -112,14 +112,15 @@ def casia_b(
         sequences: all sequences of the store.
         gallery: positions of the enrolled sequences (nm-01 to nm-04).
         probe: positions of the sequences to identify.
-        distance: between two sequences.
+        distance: between two sequences: the mean over parts of the Euclidean distance, or 1 minus the mean cosine.
         threads: how many.
 
     Returns:
         Hits "rank1" and "rank5". A probe counts as a miss where its identity is not enrolled in the gallery's view.
 
     Raises:
-        DataError: gallery or probe is empty, a sequence has no signature, or no cell remains: there is only one view.
+        DataError: gallery or probe is empty, a sequence has no signature or one that is not finite, or no cell remains:
+            there is only one view.
     """
     enrolled_views, views = _names(sequences, gallery, "view"), _names(sequences, probe, "view")
     own_view = views[:, None] == np.unique(enrolled_views)
@@ -171,25 +172,36 @@ def all_views(
     return _hits(sequences, probe, np.full(len(probe), "all"), np.unique(anywhere), hits)
 
 
-def votes(signatures: Signatures, sequences: Sequence[GaitSequence], gallery: Sequence[int], probe: Sequence[int]) -> Hits:
+def votes(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    gallery: Sequence[int],
+    probe: Sequence[int],
+    distance: Distance = "cosine",
+) -> Hits:
     """TUM-GAID's vote: of the 7 gallery samples nearest to every sample of a probe, then of all samples of the probe.
+
+    Published for optical flow: the nearest by the Euclidean distance of samples of length 1 (Ruiz-Barroso et al., SUSCOM
+    2022), which are those of the greatest cosine.
 
     Args:
         signatures: samples of each position in ``gallery`` and ``probe``.
         sequences: all sequences of the store.
         gallery: positions of the enrolled sequences.
         probe: positions of the sequences to identify.
+        distance: between two samples.
 
     Returns:
         Hits "knn7", in one view, "all". How ties are broken: see :func:`gait.evaluation.neighbours.vote`.
 
     Raises:
-        DataError: gallery or probe is empty, or a sequence has no signature.
+        DataError: gallery or probe is empty, or a sequence has no signature or one that is not finite.
     """
-    signatures.averaged()  # before normalising, for whoever wants the averages too
     _check(signatures, gallery, probe)
     rows, asked = (np.flatnonzero(np.isin(signatures.positions, which)) for which in (gallery, probe))
-    places, distances = neighbours.nearest(signatures.normalise().values, asked, rows)
+    places, distances = neighbours.nearest(signatures.values, asked, rows, kind=distance)
+    if distance == "cosine":
+        distances = np.sqrt(2 * np.maximum(distances, 0))  # which of one part is the Euclidean distance at length 1
     owners = _names(sequences, signatures.positions[rows].tolist(), "identity")
     named = neighbours.elected(owners[places], distances, signatures.positions[asked])
     hits = np.array([[float(named[position] == sequences[position].identity)] for position in probe])
@@ -215,7 +227,7 @@ def _closer(
     people = np.unique(_names(sequences, averaged.positions.tolist(), "identity"), return_inverse=True)[1]
     probe_rows, gallery_rows = (np.array([row_of[position] for position in which]) for which in (probe, gallery))
     search = Search(probe_rows, gallery_rows, people, np.unique(groups, return_inverse=True)[1], excluded, RANKS)
-    return np.where(excluded, np.nan, closer_wrong(averaged.normalise().values, search, distance, threads))
+    return np.where(excluded, np.nan, closer_wrong(averaged.values, search, distance, threads))
 
 
 def _check(signatures: Signatures, gallery: Sequence[int], probe: Sequence[int]) -> None:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from gait.evaluation.distances import Distance, Points, between, exact, rounding
+from gait.data.partitions import Distance
+from gait.evaluation.distances import Points, Scaled, between, exact, rounding
 
 FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
 BLOCK_ROWS = 4096  # probes at a time
-BLOCK_SHARE, CHUNK_SHARE = 0.08, 0.05  # but no more of either than these shares of the signatures, for they are copied
+BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # but no more of either than these shares of the signatures, for they are copied
 DIRECTIONS, SAMPLE = 32, 128
 WORTH = 0.6  # of all comparisons that are left, so that those settled repay the projection
 EXACT_ROWS = 8
@@ -56,14 +57,18 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     """How many wrong gallery sequences are closer than the closest right one.
 
     Args:
-        values: float32 [samples, parts, channels], normalised signatures; memory for 0.3 times these is needed.
+        values: float32 [samples, parts, channels], signatures as the network gave them, which are left as they are; memory
+            for a quarter of these is needed.
         search: who is looked for.
-        kind: of distance.
+        kind: the mean over parts of the Euclidean distance, or 1 minus the mean of the cosines.
         threads: how many; the answer is the same.
 
     Returns:
         int [probes, groups]: fewer than r if and only if the probe is identified at rank r, for each of the ranks;
         ``NOBODY`` where not looked, or where the group has no sequence of that person.
+
+    Raises:
+        DataError: a signature is not finite.
     """
     result = np.full(search.excluded.shape, NOBODY)
     order = np.argsort(search.people[search.probe], kind="stable")
@@ -71,11 +76,11 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     chunk = int(np.clip(CHUNK_SHARE * len(values) / threads, 1, LARGEST))
     # The products are too small to be shared out among threads each; whole blocks are.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        points = Points.of(values)
-        projection = _Projection.of(points, search) if kind == "euclidean" else None
+        scaled = Scaled.of(values, kind)
+        projection = _Projection.of(scaled, search) if kind == "euclidean" else None
 
         def answer(chosen: np.ndarray) -> None:
-            result[chosen] = _Block(points, projection, search, chosen, kind).closer_wrong(chunk)
+            result[chosen] = _Block(scaled, projection, search, chosen, kind).closer_wrong(chunk)
 
         for _ in pool.map(answer, np.split(order, range(size, len(order), size))):
             pass
@@ -92,11 +97,12 @@ class _Block:
     """
 
     def __init__(
-        self, points: Points, projection: _Projection | None, search: Search, chosen: np.ndarray, kind: Distance
+        self, scaled: Scaled, projection: _Projection | None, search: Search, chosen: np.ndarray, kind: Distance
     ) -> None:
-        self.points, self.projection, self.search, self.kind = points, projection, search, kind
+        self.scaled, self.projection, self.search, self.kind = scaled, projection, search, kind
         self.rows = search.probe[chosen]
-        self.ours, self.people = points.taken(self.rows), search.people[self.rows]
+        self.ours, self.people = scaled.taken(self.rows), search.people[self.rows]
+        self.near = projection and projection.of_probes(self.ours)
         self.enrolled = search.people[search.gallery]
         self.low, self.high = self._nearest_right()
         self.answered = ~search.excluded[chosen] & np.isfinite(self.high)
@@ -110,12 +116,13 @@ class _Block:
             rows, columns = np.flatnonzero(self.people == person), np.flatnonzero(self.enrolled == person)
             if not len(columns):
                 continue
-            theirs = self.points.taken(self.search.gallery[columns])
+            theirs = self.scaled.taken(self.search.gallery[columns])
             distance, error = between(self.ours, rows, theirs, self.kind)
             groups = self.search.groups[columns]
             for group in np.unique(groups):
-                nearest = distance[groups == group].min(0)
-                low[rows, group], high[rows, group] = nearest - error, nearest + error
+                of_group = groups == group
+                low[rows, group] = (distance - error)[of_group].min(0)
+                high[rows, group] = (distance + error)[of_group].min(0)
         return low, high
 
     def closer_wrong(self, chunk: int) -> np.ndarray:
@@ -139,7 +146,7 @@ class _Block:
     def _compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
         """Find out which gallery sequences are closer to these probes than the nearest right one."""
         for some, open_columns in self._open(rows, columns):
-            theirs = self.points.taken(self.search.gallery[open_columns])
+            theirs = self.scaled.taken(self.search.gallery[open_columns])
             everyone = len(some) == len(self.rows)
             distance, error = between(self.ours, slice(None) if everyone else some, theirs, self.kind)
             groups = self.search.groups[open_columns]
@@ -152,10 +159,10 @@ class _Block:
 
     def _open(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Those of the comparisons that projections do not settle, one person's probes at a time, as rows and columns."""
-        if not self.projection or not self.projection.pays:
+        if not self.projection or not self.near or not self.projection.pays:
             yield rows, columns
             return
-        bound, error = self.projection.bound(self.rows[rows], self.search.gallery[columns])
+        bound, error = self.projection.bound(self.near, rows, columns)
         possible = bound <= self.high[rows][:, self.search.groups[columns]].T + error
         possible &= self.enrolled[columns, None] != self.people[rows]
         self.projection.seen += possible.size
@@ -184,19 +191,34 @@ class _Block:
                     break
 
     def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
-        return exact(self.points.values, self.ours.values[row], self.search.gallery[columns], self.kind)
+        return exact(self.scaled.values, self.scaled.values[self.rows[row]], self.search.gallery[columns], self.kind)
 
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
 
 
-class _Projection:
-    """Signatures in the few directions in which they differ most, part by part: nearer to each other than they are."""
+@dataclass(frozen=True)
+class _Shadows:
+    """Projections, and how far apart rounding can make each of them seem at most: [points]."""
 
-    def __init__(self, points: Points, error: float) -> None:
-        self.points, self.error = points, error
+    points: Points
+    errors: np.ndarray
+
+
+class _Projection:
+    """Signatures in the few directions in which they differ most, part by part: nearer to each other than they are.
+
+    Those of the gallery are kept, for every block of probes is compared with them.
+    """
+
+    def __init__(self, directions: np.ndarray, scaled: Scaled, gallery: np.ndarray) -> None:
+        self.directions = directions
         self.seen = self.left = 0
+        projected = np.empty((len(gallery), *directions.shape[::2]), np.float32)
+        for part, those in enumerate(directions):
+            projected[:, part] = scaled.values[gallery, part] @ those
+        self.gallery = _Shadows(Points.of(projected), self._errors(scaled.halves[gallery]))
 
     @property
     def pays(self) -> bool:
@@ -204,14 +226,14 @@ class _Projection:
         return self.left <= WORTH * self.seen
 
     @classmethod
-    def of(cls, points: Points, search: Search) -> _Projection | None:
+    def of(cls, scaled: Scaled, search: Search) -> _Projection | None:
         """The projection, or None if less than half of the variance would be left: too few comparisons could be spared."""
-        channels = points.values.shape[2]
+        channels = scaled.values.shape[2]
         used = np.concatenate([search.gallery, search.probe])
-        if channels < 4 * DIRECTIONS or len(used) < 12 * SAMPLE:
+        if scaled.factors is not None or channels < 4 * DIRECTIONS or len(used) < 12 * SAMPLE:
             return None
         rng = np.random.default_rng(0)
-        sample = points.values[np.sort(rng.choice(used, SAMPLE, replace=False))].swapaxes(0, 1)
+        sample = scaled.values[np.sort(rng.choice(used, SAMPLE, replace=False))].swapaxes(0, 1)
         sample = sample - sample.mean(1, keepdims=True)
         # Randomised subspace iteration (Halko et al., SIAM Review 2011, algorithm 4.4): near enough to the principal ones.
         directions = rng.standard_normal((len(sample), channels, DIRECTIONS), np.float32)
@@ -219,13 +241,26 @@ class _Projection:
             directions = np.linalg.qr(sample.swapaxes(1, 2) @ (sample @ directions))[0]
         if np.square(sample @ directions).sum() < 0.5 * np.square(sample).sum():
             return None
-        projected = np.empty((*points.values.shape[:2], DIRECTIONS), np.float32)
-        for part in range(len(directions)):
-            projected[:, part] = points.values[:, part] @ directions[part]
-        # As many products, rounded, of directions that are orthogonal as far as float32 goes.
-        return cls(Points.of(projected), 2 * (DIRECTIONS**0.5 + 1) * rounding(channels))
+        return cls(directions, scaled, search.gallery)
 
-    def bound(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, float]:
-        """Lower bounds of Euclidean distances, and by how much rounding can make them too large: as of ``between``."""
-        bound, error = between(self.points, rows, self.points.taken(columns), "euclidean")
-        return bound, error + self.error
+    def of_probes(self, points: Points) -> _Shadows:
+        """The projections of some probes."""
+        projected = np.matmul(points.values.swapaxes(0, 1), self.directions).swapaxes(0, 1)
+        return _Shadows(Points.of(np.ascontiguousarray(projected)), self._errors(points.halves))
+
+    def _errors(self, halves: np.ndarray) -> np.ndarray:
+        # As many products, rounded, of directions that are orthogonal as far as float32 goes.
+        _, channels, count = self.directions.shape
+        errors: np.ndarray = (count**0.5 + 1) * rounding(channels) * np.sqrt(2 * halves).mean(1)
+        return errors
+
+    def bound(self, probes: _Shadows, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower bounds of Euclidean distances, and by how much rounding can make them too large: as of ``between``.
+
+        Args:
+            probes: the projections of a block's probes.
+            rows: which of them.
+            columns: which of the gallery.
+        """
+        bound, error = between(probes.points, rows, self.gallery.points.taken(columns), "euclidean")
+        return bound, error + probes.errors[rows] + self.gallery.errors[columns, None]

@@ -15,7 +15,6 @@ from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 
 BLOCK_BYTES = 8 << 20
-TINY = float(np.finfo(np.float32).tiny)
 
 
 def samples(store: SequenceStore, sequence: GaitSequence, shape: Sequence[int | str]) -> list[np.ndarray]:
@@ -61,7 +60,6 @@ class Signatures:
 
     def __init__(self, values: np.ndarray, positions: np.ndarray) -> None:
         self.values, self.positions = values, positions
-        self._normalised = False
         self._averaged: Signatures | None = None
 
     @classmethod
@@ -93,37 +91,18 @@ class Signatures:
     def averaged(self) -> Signatures:
         """One signature a sequence, the mean of its samples; these very signatures if every sequence has one sample.
 
-        Raises:
-            ValueError: samples have been normalised already; the mean of the network's outputs is another.
+        The mean is of the network's outputs as they are: a distance that scales signatures to length 1 scales their mean.
+        Protocols of silhouettes publish no mean, since a whole sequence is one sample there; windows of it have one here.
         """
         if self._averaged is None:
             sequences, first, counts = np.unique(self.positions, return_index=True, return_counts=True)
             if len(sequences) == len(self.positions):
                 return self
-            if self._normalised:
-                raise ValueError("average before normalising")
             order = np.argsort(self.positions, kind="stable")
             rows = np.split(order, np.cumsum(counts)[:-1])
             means = (self.values[rows[index]].mean(0, keepdims=True) for index in np.argsort(first))
             self._averaged = Signatures.collect(sequences[np.argsort(first)].tolist(), means)
         return self._averaged
-
-    def normalise(self) -> Self:
-        """Scale every part to length 1, in place; parts of length 0 stay 0. Done once, however often it is called.
-
-        Raises:
-            DataError: a signature is not finite.
-        """
-        if self._normalised:
-            return self
-        for block in blocks(self.values):
-            lengths = np.sqrt(np.einsum("spc,spc->sp", block, block, dtype=np.float64))
-            if not np.isfinite(lengths).all():
-                raise DataError("signatures are not finite: the model diverged in training or overflows")
-            lengths[lengths < TINY] = np.inf
-            block /= lengths.astype(np.float32)[..., None]
-        self._normalised = True
-        return self
 
 
 def blocks(values: np.ndarray) -> Iterable[np.ndarray]:

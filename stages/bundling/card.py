@@ -12,6 +12,12 @@ from stages.params import Params
 from stages.reporting import words
 from stages.reporting.records import Row, ends
 
+DISTANCES = {
+    "euclidean": "The distance of two walks is the mean over parts of the Euclidean distance of these, not scaled. "
+    "Its unit is the network's own: a distance to refuse at holds for this network alone.",
+    "cosine": "The distance of two walks is 1 minus the mean over parts of their cosine: 0 to 2, however long they are.",
+}
+
 
 def card(row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any]) -> str:
     """The card of a measured variant, in Markdown."""
@@ -33,8 +39,8 @@ def _use(row: Row) -> str:
     return (
         "## Use\n\n"
         f"Input `{signature['input']['name']}` {signature['input']['shape']}, output `{signature['output']['name']}` "
-        f"{signature['output']['shape']}: a signature, [1, parts, channels]. Those of a walk's samples are averaged, then "
-        "every part is scaled to length 1; the distance of two walks is the mean over parts of the Euclidean distance. "
+        f"{signature['output']['shape']}: a signature, [1, parts, channels]. Those of a walk's samples are averaged. "
+        f"{DISTANCES[row.get('accuracy', 'distance')]} "
         "`identify.py` does all that."
     )
 

@@ -136,6 +136,7 @@ def _write_texts(
         "preprocessing": store.settings,
         "fps": store.fps,
         "signature": row.get("signature"),
+        "distance": row.get("accuracy", "distance"),
         "engine": engine,
     }
     for name, value in {"settings.json": described, "record.json": dict(row.record)}.items():

@@ -132,6 +132,7 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
             for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")
         },
         **{f"benchmark.{key}": value for key, value in settings.benchmark.model_dump().items()},
+        "test.distance": row.get("accuracy", "distance"),
         "runtime": f"{row.get('engine', 'runtime')} {row.get('engine', 'version')}",
     }
     return {key: str(value) for key, value in values.items()}
@@ -170,6 +171,8 @@ def _tags(row: Row) -> dict[str, str]:
         "valid": str(row.valid).lower(),
         "dvc_stage": row.stage,
     }
+    if distance := row.get("accuracy", "distance"):
+        tags["distance"] = distance
     if row.reasons:
         tags["reason"] = "; ".join(row.reasons)
     return tags
@@ -194,7 +197,7 @@ def _dataset(row: Row, sources: Sources) -> dict[str, Any] | None:
         return None
     partition = io.read_json(path)
     counts = {part: len(partition[part]) for part in ("train", "gallery", "probe")}
-    facts = {key: partition[key] for key in ("digest", "protocol", "modality", "evidence")}
+    facts = {key: partition[key] for key in ("digest", "protocol", "distance", "modality", "evidence")}
     return {"name": partition["dataset"], **facts, "sequences": counts}
 
 
@@ -214,5 +217,7 @@ def _note(row: Row) -> str:
             "",
         ]
     lines += [f"- {reason}" for reason in row.reasons]
+    if row.get("accuracy"):
+        lines.append(f"- rank-1 by {words.distance([row])}")
     lines.append(f"- {words.data([row])}, {words.place([row])}")
     return "\n".join(lines)

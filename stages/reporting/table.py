@@ -29,6 +29,7 @@ COLUMNS = {
     "rank1_mean_high": (),
     "people": ("accuracy", "rank1", "people"),
     "probes": ("accuracy", "rank1", "probes"),
+    "distance": ("accuracy", "distance"),
     **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
     "latency_cov": ("latency_ms", "cov"),
     "throughput_per_s": ("throughput_per_s",),
@@ -56,7 +57,7 @@ def text(rows: Sequence[Row]) -> str:
         lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(own), ""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {words.DASH} unknown.",
-        *textwrap.wrap(f"Rank-1: {words.counts(rows)}.", WIDTH),
+        *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),
         "p50: median ms of a query. ms/video s: computing time a second of video. Speed-up: of p50 against p0 fp32.",
     ]
     return "\n".join(lines) + "\n"

@@ -24,6 +24,10 @@ PROTOCOLS = {
     "cross-view": "over all pairs of different views",
     "all-views": "over the enrolled walks of all views",
 }
+DISTANCES = {
+    "euclidean": "Euclidean distance of signatures as they are",
+    "cosine": "cosine distance, of signatures scaled to length 1",
+}
 
 
 def data(rows: Sequence[Row]) -> str:
@@ -90,7 +94,7 @@ def meaning(condition: Condition) -> str:
 def rank1(rows: Sequence[Row]) -> str:
     """How rank-1 was measured, and what the conditions' short names mean."""
     protocols = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
-    parts = [PROTOCOLS[protocol] for protocol in protocols]
+    parts = [*(PROTOCOLS[protocol] for protocol in protocols), f"by {distance(rows)}"]
     parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
     return "; ".join(parts)
 
@@ -106,6 +110,17 @@ def counts(rows: Sequence[Row]) -> str:
         if pairs:
             parts.append(f"{title} of {' or '.join(form.format(*pair) for pair in pairs)}")
     return "; ".join(parts)
+
+
+def distance(rows: Sequence[Row]) -> str:
+    """The distances that rank-1 was measured by, each with its models if there are several."""
+    models: dict[str, list[str]] = {}
+    for row in rows:
+        if (kind := row.get("accuracy", "distance")) and row.model not in models.setdefault(kind, []):
+            models[kind].append(row.model)
+    if len(models) < 2:
+        return DISTANCES[next(iter(models))] if models else "a distance that is not recorded"
+    return " and ".join(f"{DISTANCES[kind]} ({', '.join(own)})" for kind, own in models.items())
 
 
 def measured_at(rows: Sequence[Row]) -> str:

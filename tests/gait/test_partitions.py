@@ -161,15 +161,15 @@ def store(directory: Path, conditions: list[str]) -> SequenceStore:
 def test_own_data_enrols_the_conditions_that_its_rules_name(tmp_path: Path, cross_view: bool, protocol: str) -> None:
     rules = {"protocol": "own", "train_subjects": 1, "gallery": ["calm-1"], "cross_view": cross_view}
     own = store(tmp_path, ["calm-1", "calm-2", "hasty-1"])
-    partition = partition_for("gaitset", own, rules)
-    assert partition.protocol == protocol
+    partition = partition_for("gaitset", own, rules, "euclidean")
+    assert (partition.protocol, partition.distance) == (protocol, "euclidean")
     assert [own.sequences[position].name for position in partition.gallery] == ["b-calm-1-front", "c-calm-1-front"]
     assert [own.sequences[position].kind for position in partition.probe] == ["calm", "hasty"] * 2
     assert {own.sequences[position].identity for position in partition.train} == {"a"}
     assert partition.test == sorted(partition.gallery + partition.probe)
 
 
-PARTITION = Partition("gaitset", "silhouette", "abc", "walkers", "synthetic", "casia-b", [0, 1], [2], [3, 4])
+PARTITION = Partition("gaitset", "silhouette", "abc", "walkers", "synthetic", "casia-b", "cosine", [0, 1], [2], [3, 4])
 
 
 def test_a_partition_survives_its_file(tmp_path: Path) -> None:
@@ -189,6 +189,8 @@ def test_a_partition_survives_its_file(tmp_path: Path) -> None:
         json.dumps({**PARTITION.to_json(), "train": None}),
         json.dumps({**PARTITION.to_json(), "probe": ["0"]}),
         json.dumps({**PARTITION.to_json(), "probe": [-1]}),
+        json.dumps({**PARTITION.to_json(), "distance": "manhattan"}),
+        json.dumps({key: value for key, value in PARTITION.to_json().items() if key != "distance"}),
     ],
 )
 def test_a_file_that_is_no_partition_is_named(tmp_path: Path, content: str) -> None:

@@ -30,11 +30,23 @@ def collected(signatures) -> Signatures:
     return Signatures.collect(list(signatures), (np.asarray(signature)[None] for signature in signatures.values()))
 
 
-def parted(protocol: str, gallery, probe, **more) -> Partition:
-    return Partition("gaitset", "silhouette", "", "walkers", "synthetic", protocol, [], gallery, probe, **more)
+def parted(protocol: str, gallery, probe, distance="euclidean", **more) -> Partition:
+    return Partition("gaitset", "silhouette", "", "walkers", "synthetic", protocol, distance, [], gallery, probe, **more)
 
 
-def naive_rank1(signatures, sequences, gallery, probe, kind) -> float:
+def unit(values: np.ndarray) -> np.ndarray:
+    return values / np.linalg.norm(values, axis=-1, keepdims=True)
+
+
+def naive_distance(one: np.ndarray, other: np.ndarray, distance: str) -> float:
+    """Between signatures [parts, channels], in float64."""
+    one, other = one.astype(np.float32).astype(float), other.astype(np.float32).astype(float)
+    if distance == "euclidean":
+        return float(np.mean(np.linalg.norm(one - other, axis=-1)))
+    return float(1 - np.mean(np.sum(unit(one) * unit(other), -1)))
+
+
+def naive_rank1(signatures, sequences, gallery, probe, kind, distance) -> float:
     """The protocol by nested loops over view pairs and probes."""
     rows = []
     for probe_view in VIEWS:
@@ -47,26 +59,61 @@ def naive_rank1(signatures, sequences, gallery, probe, kind) -> float:
                 if sequences[p].kind != kind or sequences[p].view != probe_view:
                     continue
                 candidates = [g for g in gallery if sequences[g].view == gallery_view]
-                gaps = [
-                    np.mean([np.linalg.norm(one / np.linalg.norm(one) - other / np.linalg.norm(other))
-                             for one, other in zip(signatures[p], signatures[g], strict=True)])
-                    for g in candidates
-                ]  # fmt: skip
+                gaps = [naive_distance(signatures[p], signatures[g], distance) for g in candidates]
                 hits.append(sequences[candidates[int(np.argmin(gaps))]].identity == sequences[p].identity)
             cells.append(100 * np.mean(hits))
         rows.append(np.mean(cells))
     return float(np.mean(rows))
 
 
-def test_rank1_equals_a_naive_reading_of_the_protocol() -> None:
+def test_euclidean_distances_are_of_signatures_as_they_are() -> None:
+    # Of length 1, b = (3, 0) would be (1, 0), which the probe is.
+    sequences = [Sequence(who, "nm-01", view, 0, 1) for who, view in (("a", "000"), ("b", "000"), ("a", "090"))]
+    signatures = {0: np.array([[1, 0.5]]), 1: np.array([[3.0, 0]]), 2: np.array([[1.0, 0]])}
+    for distance, rate in (("euclidean", 100), ("cosine", 0)):
+        for protocol in ("casia-b", "oumvlp", "all-views"):
+            found = protocols.evaluate(collected(signatures), sequences, parted(protocol, [0, 1], [2], distance))
+            assert found["rank1"]["mean"] == rate, (protocol, distance)
+
+
+def test_no_signature_is_changed() -> None:
+    sequences, gallery, probe = walks(2)
+    rng = np.random.default_rng(0)
+    for distance in ("euclidean", "cosine"):
+        for protocol in ("casia-b", "tum-gaid"):
+            found = collected({n: rng.normal(size=(3, 4)) for n in range(len(sequences))})
+            kept = found.values.copy()
+            protocols.evaluate(found, sequences, parted(protocol, gallery, probe, distance))
+            np.testing.assert_array_equal(found.values, kept)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_samples_of_a_sequence_are_averaged_before_they_are_compared(distance: str) -> None:
+    sequences, gallery, probe = walks(3)
+    rng = np.random.default_rng(3)
+    positions = [n for n in range(len(sequences)) for _ in range(rng.integers(1, 4))]
+    lengths = rng.lognormal(0, 1, (len(positions), 1, 1))
+    values = lengths * (rng.normal(size=(3, 2, 4))[[int(sequences[n].identity) for n in positions]] + 1)
+    values = (values + 2.5 * rng.normal(size=values.shape)).astype(np.float32)
+    means = {n: values[np.array(positions) == n].mean(0) for n in range(len(sequences))}
+    found = protocols.evaluate(
+        Signatures.collect(positions, [values]), sequences, parted("casia-b", gallery, probe, distance)
+    )
+    for kind in ("nm", "bg", "cl"):
+        wanted = naive_rank1(means, sequences, gallery, probe, kind, distance)
+        assert found["rank1"]["conditions"][kind]["rate"] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_rank1_equals_a_naive_reading_of_the_protocol(distance: str) -> None:
     sequences, gallery, probe = walks(4)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 5, 8))
     signatures = {n: centres[int(s.identity)] + 2.5 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
-    found = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe))
+    found = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe, distance))
     for kind in ("nm", "bg", "cl"):
         rates = found["rank1"]["conditions"][kind]
-        assert rates["rate"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind))
+        assert rates["rate"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind, distance))
         assert (rates["people"], rates["probes"]) == (4, sum(sequences[p].kind == kind for p in probe))
     low, high = found["rank1"]["interval"]
     assert 0 < low <= found["rank1"]["mean"] <= high < 100
@@ -182,16 +229,16 @@ def test_no_probe_with_a_gallery_is_an_error() -> None:
         protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
 
 
-def naive_votes(values, positions, sequences, gallery, probe) -> dict[str, float]:
-    """kNN-7 by sorting all gallery samples of every probe sample."""
-    unit = values / np.linalg.norm(values, axis=-1, keepdims=True)
+def naive_votes(values, positions, sequences, gallery, probe, distance) -> dict[str, float]:
+    """kNN-7 by sorting the Euclidean distances of all gallery samples from every probe sample; by cosine at length 1."""
+    values = unit(values.astype(float)) if distance == "cosine" else values.astype(float)
     of_gallery = [n for n, position in enumerate(positions) if position in gallery]
     right: dict[str, list[bool]] = {}
     for position in probe:
         ballots = []
         for n in (n for n, owner in enumerate(positions) if owner == position):
-            far = [(np.linalg.norm(unit[n].astype(float) - unit[m], axis=-1).mean(), m) for m in of_gallery]
-            near = [(sequences[positions[m]].identity, distance) for distance, m in sorted(far)[:7]]
+            far = [(np.linalg.norm(values[n] - values[m], axis=-1).mean(), m) for m in of_gallery]
+            near = [(sequences[positions[m]].identity, apart) for apart, m in sorted(far)[:7]]
             names = {name for name, _ in near}
             best = min(names, key=lambda who: (-sum(n == who for n, _ in near), sum(d for n, d in near if n == who)))
             ballots.append((best, min(d for n, d in near if n == best)))
@@ -201,26 +248,29 @@ def naive_votes(values, positions, sequences, gallery, probe) -> dict[str, float
     return {kind: 100 * float(np.mean(hits)) for kind, hits in right.items()}
 
 
-def tum_walks(people: int) -> tuple[list[Sequence], Partition]:
+def tum_walks(people: int, distance: str) -> tuple[list[Sequence], Partition]:
     now = [f"n0{n}" for n in range(1, 7)] + ["b01", "b02", "s01", "s02"]
     later = [f"n{n:02d}" for n in range(7, 13)] + ["b03", "b04", "s03", "s04"]
     sequences = [Sequence(f"p{person:03d}", condition, "090", 0, 1) for person in range(people) for condition in now + later]
     of = {part: [n for n, s in enumerate(sequences) if s.condition in conditions]
           for part, conditions in (("gallery", now[:4]), ("probe", now[4:]),
                                    ("temporal_gallery", later[:4]), ("temporal_probe", later[4:]))}  # fmt: skip
-    return sequences, parted("tum-gaid", **of)
+    return sequences, parted("tum-gaid", distance=distance, **of)
 
 
-def test_votes_equal_a_naive_reading() -> None:
-    sequences, partition = tum_walks(4)
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_votes_equal_a_naive_reading(distance: str) -> None:
+    sequences, partition = tum_walks(4, distance)
     rng = np.random.default_rng(2)
     positions = [n for n in partition.test for _ in range(rng.integers(1, 5))]
     centres = rng.normal(size=(4, 1, 6))
     person = [int(sequences[n].identity[1:]) for n in positions]
-    values = (centres[person] + 1.2 * rng.normal(size=(len(positions), 1, 6))).astype(np.float32)
+    values = centres[person] + 1.2 * rng.normal(size=(len(positions), 1, 6))
+    values = (rng.lognormal(0, 0.7, (len(positions), 1, 1)) * values).astype(np.float32)
     found = protocols.evaluate(Signatures.collect(positions, [values]), sequences, partition)
-    wanted = naive_votes(values, positions, sequences, partition.gallery, partition.probe)
-    later = naive_votes(values, positions, sequences, partition.temporal_gallery, partition.temporal_probe)
+    wanted = naive_votes(values, positions, sequences, partition.gallery, partition.probe, distance)
+    temporal = partition.temporal_gallery, partition.temporal_probe
+    later = naive_votes(values, positions, sequences, *temporal, distance)
     for rates, right in ((found, wanted), (found["temporal"], later)):
         assert {kind: of["rate"] for kind, of in rates["knn7"]["conditions"].items()} == pytest.approx(right)
         assert rates["knn7"]["mean"] == pytest.approx(np.mean(list(right.values())))

@@ -17,26 +17,12 @@ def test_one_sample_a_sequence_is_its_own_average() -> None:
     assert (found.values.shape, found.values.dtype, found.positions.tolist()) == ((2, 3, 5), np.float32, [4, 2])
 
 
-def test_samples_are_averaged_before_and_not_after_normalising() -> None:
+def test_the_samples_of_a_sequence_are_averaged_as_they_are() -> None:
     found = Signatures.collect([7, 7, 3], [np.array([[[3.0, 0]]]), np.array([[[0, 5.0]], [[2.0, 2]]])])
     means = found.averaged()
     assert means.positions.tolist() == [7, 3]
     np.testing.assert_array_equal(means.values, [[[1.5, 2.5]], [[2, 2]]])
-    found.normalise()
     assert found.averaged() is means
-    np.testing.assert_array_equal(means.values[0], [[1.5, 2.5]])
-    with pytest.raises(ValueError, match="average before"):
-        Signatures.collect([7, 7], np.ones((2, 1, 1, 2))).normalise().averaged()
-
-
-def test_normalising_is_done_in_place_once_and_leaves_zeros() -> None:
-    found = Signatures.collect(
-        [0, 1, 2], [np.array([[[3.0, 4], [0, 0]], [[3e30, 4e30], [3e-30, 4e-30]], [[1, 0], [5e-39, 0]]])]
-    )
-    values = found.values
-    assert found.normalise().normalise().values is values
-    wanted = [[[0.6, 0.8], [0, 0]], [[0.6, 0.8], [0.6, 0.8]], [[1, 0], [0, 0]]]
-    np.testing.assert_allclose(values, wanted, rtol=1e-6)
 
 
 def test_rows_must_fit_the_positions() -> None:
@@ -57,7 +43,7 @@ def test_what_does_not_fit_half_of_the_memory_is_kept_in_a_file_that_goes_away(
     monkeypatch.setattr(os, "sysconf", lambda name: 100)
     found = Signatures.collect(range(50), np.ones((50, 1, 10, 8)))
     assert isinstance(found.values, np.memmap)
-    assert found.normalise().values[7, 3] == pytest.approx(np.full(8, 8**-0.5))
+    assert found.values[7, 3] == pytest.approx(np.ones(8))
     assert not list(tmp_path.iterdir())
 
     def full(*_: int) -> None:

@@ -83,7 +83,10 @@ class World:
         )
         (self.where / "partition").mkdir()
         partition = partition_for(
-            "gaitset", SequenceStore.open(directory), {"protocol": "casia-b", "train_subjects": 2, "without": []}
+            "gaitset",
+            SequenceStore.open(directory),
+            {"protocol": "casia-b", "train_subjects": 2, "without": []},
+            "euclidean",
         )
         io.write_json(self.where / "partition/gaitset.json", partition.to_json())
 

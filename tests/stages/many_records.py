@@ -117,6 +117,7 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
             },
             "probes": 5500,
             "protocol": "casia-b",
+            "distance": "euclidean",
         },
         "rank1_by_view": {"probe": list(VIEWS), "gallery": list(VIEWS), "rank1": tables},
     }

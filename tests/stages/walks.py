@@ -29,7 +29,7 @@ for file in sorted(walks.glob("*.npz")):
     part, person, kind, view = file.stem.split("@")[:4]
     signature = recogniser.signature(shown, video)
     if part == "gallery":
-        enrolled.setdefault(view, Gallery()).enrol(person, signature)
+        enrolled.setdefault(view, Gallery(recogniser.distance)).enrol(person, signature)
     else:
         probes.append((person, kind, view, signature))
 hits = {}

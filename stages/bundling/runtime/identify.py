@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=3, help="how many people to name (default: 3)")
     parser.add_argument("--engine", action="store_true", help="run the engine, on the device that it was built for")
     given = parser.parse_args()
-    gallery = Gallery()
     try:
         recogniser = Recogniser.open(Path(__file__).parent, engine=given.engine)
+        gallery = Gallery(recogniser.distance)
         for person in walks_in(given.gallery):
             for walk in walks_in(person):
                 gallery.enrol(person.name, signature(recogniser, walk))
         for walk in walks_in(given.probe):
             found = gallery.identify(signature(recogniser, walk))[: given.top]
-            named = [{"name": name, "distance": round(distance, 4)} for name, distance in found]
+            named = [{"name": name, "distance": float(f"{distance:.5g}")} for name, distance in found]
             print(json.dumps({"walk": walk.name, "nearest": named}))
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"error: {error}")

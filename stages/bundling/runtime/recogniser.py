@@ -1,7 +1,7 @@
 """Recognise people by their gait with the network of this folder. requirements.txt lists the packages that it needs.
 
 recogniser = Recogniser.open(Path("."))
-gallery = Gallery()
+gallery = Gallery(recogniser.distance)
 gallery.enrol("ada", recogniser.signature(silhouettes))
 gallery.identify(recogniser.signature(other_silhouettes))  # [("ada", 0.31), ...], the nearest first
 """
@@ -29,11 +29,13 @@ class Recogniser:
         network: signatures, float32 [n, parts, channels], of its inputs.
         preprocessing: how silhouettes are aligned or optical flow is computed.
         shape: of the network's input, such as [1, "frames", 64, 44].
+        distance: by which its accuracy was measured, "euclidean" or "cosine"; what a :class:`Gallery` takes.
     """
 
     network: Callable[[np.ndarray], np.ndarray]
     preprocessing: dict[str, Any]
     shape: list[int | str]
+    distance: str
 
     @classmethod
     def open(cls, folder: Path, threads: int = 1, engine: bool = False) -> Recogniser:
@@ -57,7 +59,7 @@ class Recogniser:
             network = _tensorrt(folder / built["file"], built["version"])
         else:
             network = _onnx(folder / built["file"], threads, built["version"])
-        return cls(network, settings["preprocessing"], settings["signature"]["input"]["shape"])
+        return cls(network, settings["preprocessing"], settings["signature"]["input"]["shape"], settings["distance"])
 
     def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
         """The signature of one walk.
@@ -67,15 +69,13 @@ class Recogniser:
             video: grey frames, uint8 [height, width], one for each silhouette; only networks of optical flow need it.
 
         Returns:
-            float32 [parts, channels], each part of length 1.
+            float32 [parts, channels], the mean of what the network gives for the walk's samples.
 
         Raises:
             ValueError: nobody can be seen, or the video is missing or too short.
         """
-        mean = np.concatenate([self.network(each) for each in self._samples(shown, video)]).mean(0)
-        lengths = np.linalg.norm(mean.astype(np.float64), axis=-1, keepdims=True)
-        unit: np.ndarray = (mean / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        return unit
+        mean: np.ndarray = np.concatenate([self.network(each) for each in self._samples(shown, video)]).mean(0)
+        return mean.astype(np.float32)
 
     def _samples(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None) -> Iterator[np.ndarray]:
         """The network's inputs that together stand for a walk."""
@@ -141,8 +141,14 @@ def _tensorrt(file: Path, version: str) -> Callable[[np.ndarray], np.ndarray]:
 
 @dataclass
 class Gallery:
-    """Enrolled walks: people and their signatures."""
+    """Enrolled walks: people and their signatures.
 
+    Attributes:
+        distance: of two walks. "euclidean": the mean over parts of the Euclidean distance of the signatures as they are;
+            "cosine": 1 minus the mean over parts of their cosine.
+    """
+
+    distance: str
     names: list[str] = field(default_factory=list)
     signatures: list[np.ndarray] = field(default_factory=list)
 
@@ -154,7 +160,7 @@ class Gallery:
     def identify(self, signature: np.ndarray) -> list[tuple[str, float]]:
         """Every enrolled person with the distance of the nearest walk, the nearest person first.
 
-        The distance is the mean over parts of the Euclidean distance. It is 0 for the same walk and at most 2; what is too
+        It is 0 for the same walk; cosine distances are at most 2, Euclidean ones have the network's own unit. What is too
         far to be anybody enrolled has to be found out on your own data.
 
         Raises:
@@ -162,11 +168,27 @@ class Gallery:
         """
         if not self.names:
             raise ValueError("nobody is enrolled")
-        distances = np.linalg.norm(np.stack(self.signatures).astype(np.float64) - signature, axis=-1).mean(-1)
+        distances = _distances(np.stack(self.signatures).astype(np.float64), signature.astype(np.float64), self.distance)
         nearest: dict[str, float] = {}
         for place in np.argsort(distances, kind="stable"):
             nearest.setdefault(self.names[place], float(distances[place]))
         return list(nearest.items())
+
+
+def _distances(enrolled: np.ndarray, signature: np.ndarray, distance: str) -> np.ndarray:
+    """Of [walks, parts, channels] from [parts, channels]: [walks]."""
+    if distance == "euclidean":
+        apart: np.ndarray = np.linalg.norm(enrolled - signature, axis=-1).mean(-1)
+        return apart
+    cosines: np.ndarray = (_unit(enrolled) * _unit(signature)).sum(-1)
+    return 1 - cosines.mean(-1)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Every part at length 1; one of length 0 stays 0."""
+    lengths = np.linalg.norm(values, axis=-1, keepdims=True)
+    scaled: np.ndarray = values / np.where(lengths > 0, lengths, 1)
+    return scaled
 
 
 def frames_in(folder: Path) -> list[np.ndarray]:
