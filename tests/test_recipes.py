@@ -12,6 +12,7 @@ from gait.data.sequences import SequenceStore, StoreWriter
 from stages import params
 from stages.frameworks import framework, trainer
 from stages.recipe import available
+from tests.toy import ROOT
 
 RECIPES = {name: params.load(path) for name, path in available().items()}
 EVERY = [(name, model) for name, settings in RECIPES.items() for model in settings.model]
@@ -68,6 +69,92 @@ def _three_iterations(phase: Any) -> Any:
     sampling = phase.sampling.model_copy(update={"identities": PEOPLE, "sequences": 2, "frames": 3})
     schedule = phase.schedule.model_copy(update={"iterations": 3})
     return phase.model_copy(update={"schedule": schedule, "sampling": sampling})
+
+
+SGD, ADAM = ("sgd", 0.1, 5e-4), ("adam", 1e-4, 0.0)
+GLN = ((8, 16), ("ordered", 0), True, "euclidean")
+# By recipe and model, phase by phase: optimizer, learning rate and weight decay; milestones and iterations in
+# thousands; weight, scale and smoothing of cross-entropy; P x K; order and skip of frames; mixed precision; distance.
+PUBLISHED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
+    ("casia-b", "gaitset"): [
+        (SGD, [10, 20, 30], 40, None, (8, 16), ("unordered", 0), True, "euclidean"),
+    ],
+    ("casia-b", "gaitpart"): [(ADAM, [100], 120, None, (8, 16), ("ordered", 10), True, "euclidean")],
+    ("casia-b", "gaitgl"): [
+        (("adam", 1e-4, 5e-4), [70], 80, (1.0, 1, 0), (8, 8), ("ordered", 0), True, "euclidean"),
+    ],
+    ("casia-b", "gln"): [
+        (SGD, [10, 20, 30], 40, None, *GLN),
+        (("sgd", 0.01, 5e-4), [10, 20, 30], 40, (0.1, 16, 0.1), *GLN),
+    ],
+    ("casia-b", "baseline"): [(SGD, [20, 40], 60, (0.1, 16, 0.1), (8, 16), ("unordered", 0), True, "euclidean")],
+    ("casia-b", "gaitbase"): [(SGD, [20, 40, 50], 60, (1.0, 16, 0.1), (8, 16), ("unordered", 0), True, "euclidean")],
+    ("oumvlp", "gaitset"): [(ADAM, [150], 250, None, (32, 16), ("unordered", 0), True, "euclidean")],
+    ("oumvlp", "gaitpart"): [(ADAM, [150], 250, None, (32, 16), ("ordered", 10), True, "euclidean")],
+    ("oumvlp", "gaitgl"): [(ADAM, [150, 200], 210, (1.0, 1, 0.1), (32, 8), ("ordered", 0), True, "euclidean")],
+    ("oumvlp", "baseline"): [(SGD, [50, 100], 150, (0.1, 16, 0.1), (32, 16), ("unordered", 0), True, "euclidean")],
+    ("oumvlp", "gaitbase"): [(SGD, [60, 80, 100], 120, (1.0, 16, 0.1), (32, 8), ("unordered", 0), True, "euclidean")],
+}
+
+
+def _figures(phase: Any) -> tuple[Any, ...]:
+    optimizer, schedule, sampling = phase.optimizer, phase.schedule, phase.sampling
+    triplet, *others = phase.loss
+    assert (triplet.name, triplet.weight, triplet.margin) == ("triplet", 1, 0.2)
+    entropy = None
+    for term in others:
+        settings = {"scale": 1, "label_smoothing": 0, **(term.model_extra or {})}
+        entropy = (term.weight, settings["scale"], settings["label_smoothing"])
+    if optimizer.name == "sgd":
+        assert optimizer.momentum == 0.9
+    assert (sampling.frames, schedule.gamma) == (30, 0.1)
+    return (
+        (optimizer.name, optimizer.lr, optimizer.weight_decay),
+        [milestone // 1000 for milestone in schedule.milestones],
+        schedule.iterations // 1000,
+        entropy,
+        (sampling.identities, sampling.sequences),
+        (sampling.order, sampling.skip),
+        phase.mixed_precision,
+        phase.distance,
+    )
+
+
+def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name() -> None:
+    torch = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "torch"}
+    assert {each: [_figures(phase) for phase in entry.phases()] for each, entry in torch.items()} == PUBLISHED
+    augmented = {each: [change.model_dump() for change in entry.augment] for each, entry in torch.items() if entry.augment}
+    assert augmented == {
+        ("casia-b", "gaitbase"): [
+            {"name": "rotate", "probability": 0.3, "degrees": 10},
+            {"name": "erase", "probability": 0.3},
+        ]
+    }
+
+
+def test_flow_networks_have_the_figures_of_their_study() -> None:
+    keras = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "keras"}
+    assert {recipe for recipe, _ in keras} == {"casia-b", "tum-gaid"}
+    schedule = {"epochs": 150, "plateau_factor": 0.2, "plateau_patience": 3, "min_lr": 1e-5}
+    schedule |= {"stop_patience": 5, "extra_epochs": 50, "extra_lr": 1e-3}
+    for (recipe, model), entry in keras.items():
+        assert entry.optimizer.model_dump() == {"name": "sgd", "lr": 0.01, "momentum": 0.9}
+        assert (entry.schedule.model_dump(), entry.batch, entry.augment) == (schedule, 150, True)
+        assert entry.distance == "cosine"
+        if model == "cnn2d":
+            wide = {"casia-b": 4096, "tum-gaid": 2048}[recipe]
+            assert (entry.architecture["dense"], entry.architecture["dropout"]) == (wide, 0.4)
+
+
+def test_the_demo_tests_every_model_as_its_recipe_does_and_scales_the_same_cosines() -> None:
+    demo = params.load(ROOT / "params.yaml")
+    for recipe, model in EVERY:
+        published, own = RECIPES[recipe].model[model], demo.model[model]
+        assert own.distance == published.distance
+        if recipe == "casia-b":
+            scales = [[[(term.model_extra or {}).get("scale", 1) for term in phase.loss] for phase in entry.phases()]
+                      for entry in (own, published)]  # fmt: skip
+            assert scales[0] == scales[1], model
 
 
 def test_recipes_are_found() -> None:
