@@ -10,19 +10,25 @@ import json
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from gait.data.content import look
+from gait.data.partitions import check_people, choose, doubts
 from gait.data.readers import Reader, casia_b, open_dataset
+from gait.data.sequences import Sequence
 from gait.data.walkers import FPS, Walkers
+from gait.errors import DataError
 from stages import io, params
 
 SAVE_EVERY_S = 20.0
+TOLD = 10  # names or endings of what is left out
 
 
 def main() -> None:
@@ -41,6 +47,10 @@ def main() -> None:
 
 def _generate(entry: params.Walkers, out: Path, processes: int) -> dict[str, Any]:
     """Write the walkers; their folders stand beside the manifest."""
+    kinds = {"nm": entry.nm, "bg": entry.bg, "cl": entry.cl}
+    people = [f"{person:03d}" for person in range(1, entry.subjects + 1)]
+    conditions = [f"{kind}-{number:02d}" for kind, count in kinds.items() for number in range(1, count + 1)]
+    _check_rules(product(people, conditions, entry.views), people, {}, entry)
     what = Walkers(tuple(entry.views), entry.nm, entry.bg, entry.cl, entry.frames, entry.difficulty, entry.seed)
     (out / casia_b.SILHOUETTES).mkdir()
     (out / casia_b.VIDEOS).mkdir()
@@ -74,8 +84,19 @@ def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, t
     if not root.is_dir():
         raise io.StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
     reader = open_dataset(entry.layout, root)
-    reader.identities()  # complains about a folder that holds nobody
-    units = reader.units()
+    identities, units, split = reader.identities(), reader.units(), reader.split()
+    notes = _strays(reader, units)
+    if walks := [walk for unit in units if (walk := reader.names(unit))]:
+        notes += _check_rules(walks, identities, split, entry)
+    elif (training := getattr(entry.partition, "train_subjects", None)) is not None:
+        check_people(identities, training)
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    try:
+        content = look(reader, units)
+    except DataError as error:
+        raise io.StageError(f"{root}: {error}") from None
+    print(f"{name}: {content.words()}", file=sys.stderr)
     known = _known(memory)
     found: dict[str, dict[str, Any]] = {}
     changed, to_read = [], 0
@@ -101,7 +122,34 @@ def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, t
     }
     fps = entry.fps if isinstance(entry, params.Own) else reader.fps
     evidence = "published" if isinstance(entry, params.Published) else "own"
-    return {"layout": entry.layout, "fps": fps, "evidence": evidence, "split": reader.split(), "units": listed}
+    facts = {"layout": entry.layout, "fps": fps, "evidence": evidence, "split": split}
+    return {**facts, "content": content.facts(), "notes": notes, "units": listed}
+
+
+def _check_rules(
+    walks: Iterable[tuple[str, str, str]], identities: list[str], split: dict[str, list[str]], entry: params.Dataset
+) -> list[str]:
+    """Fail now if the walks that there are files of do not fit the rules of who trains and who is tested.
+
+    Returns:
+        What else their user should know.
+    """
+    sequences = [Sequence(*walk, start=place, count=1) for place, walk in enumerate(walks)]
+    protocol, chosen = choose(sequences, identities, split, entry.partition.model_dump())
+    return doubts(sequences, chosen, protocol)
+
+
+def _strays(reader: Reader, units: list[str]) -> list[str]:
+    """What in the dataset's folder is not used, in words."""
+    notes = []
+    if strays := reader.strays():
+        more = f" and {len(strays) - TOLD} more" if len(strays) > TOLD else ""
+        notes.append(f"taken for no person and no walk, and left out: {', '.join(strays[:TOLD])}{more}")
+    endings = Counter(path.suffix.lower() or path.name for unit in units for path in reader.unread(unit))
+    if endings:
+        counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(TOLD))
+        notes.append(f"files among the walks that are of no kind or name that is read: {counts}")
+    return notes
 
 
 def _known(memory: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ for one model leaves the others as they are.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from gait import losses
-from gait.data.partitions import POSITIONS, partition_for
+from gait.data.partitions import POSITIONS, doubts, partition_for
 from gait.data.sequences import SequenceStore
 from stages import inputs, io
 
@@ -38,6 +39,9 @@ def main() -> None:
     io.write_json(options.out, partition.to_json())
     counts = ", ".join(f"{len(getattr(partition, part))} {part.replace('_', ' ')}" for part in POSITIONS)
     print(f"{options.model}: {counts} sequences, protocol {partition.protocol}, {partition.distance} distance")
+    positions = {part: getattr(partition, part) for part in POSITIONS}
+    for doubt in doubts(store.sequences, positions, partition.protocol):
+        print(f"warning: {doubt}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import gait.data
-from gait.data.preparation import Job, convert, prepare_all, row_format
+from gait.data.content import Content
+from gait.data.preparation import Job, convert, prepare_all, row_format, scaling
 from gait.data.readers import LAYOUTS, Reader, open_dataset
 from gait.data.sequences import StoreWriter
 from gait.errors import DataError
@@ -39,7 +40,10 @@ def main() -> None:
     manifest = _manifest(options.dataset / "manifest.json")
     root = _root(settings, manifest["dataset"], options.dataset)
     reader = open_dataset(manifest["layout"], root)
-    identities, jobs = reader.identities(), [Job(manifest["layout"], root, unit, how) for unit in reader.units()]
+    content = Content.of(manifest.get("content", {}))
+    jobs = [Job(manifest["layout"], root, unit, how, content) for unit in reader.units()]
+    identities = reader.identities()
+    _check_size(content, manifest["layout"], options.modality, how)
     _check_videos(reader, jobs, how, options.dataset)
     with io.resumed_directory(options.out, _key(options.dataset / "manifest.json", how)) as out:
         store = StoreWriter(out, *row_format(how))
@@ -90,6 +94,19 @@ def _key(manifest: Path, how: dict[str, Any]) -> str:
     return json.dumps([how, digests], sort_keys=True)
 
 
+def _check_size(content: Content, layout: str, modality: str, how: dict[str, Any]) -> None:
+    """Say at once that silhouettes that are aligned already have another size than is asked for."""
+    if (sizes := scaling(content, how)) is None:
+        return
+    there, asked = sizes
+    words = (
+        f"the dataset's silhouettes are aligned already, {there} px high, and preprocess.{modality}.size asks for {asked}"
+    )
+    if layout == "pickles" and asked > there:
+        raise io.StageError(f"{words}; set it to {there}, or use a model and modality of that size")
+    print(f"warning: {words}: they are scaled", file=sys.stderr)
+
+
 def _check_videos(reader: Reader, jobs: list[Job], how: dict[str, Any], dataset: Path) -> None:
     """Fail at once where optical flow is asked of a dataset without videos."""
     first = next(iter(reader.clips(jobs[0].unit, [])), None) if how["kind"] == "flow" and jobs else None
@@ -112,7 +129,7 @@ def _estimate(modality: str, reader: Reader, jobs: list[Job], processes: int, ou
             units, walks = units + 1, walks + len(clips)
             for clip in clips:
                 if time.monotonic() - start < SAMPLE_S:
-                    written += convert(clip, job.settings, [])[0].nbytes
+                    written += convert(clip, job.settings, [], job.content)[0].nbytes
                     tried += 1
     if not tried:
         return

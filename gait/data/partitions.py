@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -22,6 +24,7 @@ TUM_TEST = {
     "temporal_probe": ("n11", "n12", "b03", "b04", "s03", "s04"),
 }
 TUM_TRAIN = TUM_TEST["gallery"] + TUM_TEST["probe"]
+CROSS_VIEW = ("casia-b", "cross-view", "oumvlp")  # protocols that compare walks of different views alone
 POSITIONS = ("train", "gallery", "probe", "temporal_gallery", "temporal_probe")
 
 
@@ -105,10 +108,7 @@ def casia_b(
     Raises:
         DataError: too few identities, or no training, gallery or probe sequence.
     """
-    if len(identities) <= train_subjects:
-        raise DataError(
-            f"train_subjects = {train_subjects}: the dataset has {len(identities)} identities, so none is left to test"
-        )
+    check_people(identities, train_subjects)
     training = sorted(identities)[:train_subjects]
     if strangers := sorted(set(without) - set(training)):
         raise DataError(f"without = {strangers}: not among the first {train_subjects} identities, which train")
@@ -126,6 +126,33 @@ def casia_b(
         gallery=f"the other identities have no usable walk among {enrolled}",
         probe=f"the other identities have no usable walk besides {enrolled}",
     )
+
+
+def check_people(identities: Sequence[str], train_subjects: int) -> None:
+    """Fail where nobody would be left to test.
+
+    Raises:
+        DataError: there are no more identities than are to train.
+    """
+    if len(identities) <= train_subjects:
+        raise DataError(
+            f"train_subjects = {train_subjects}: the dataset has {len(identities)} identities, so none is left to test"
+        )
+
+
+def _check_gallery(gallery: Sequence[str], conditions: set[str]) -> None:
+    if unknown := [name for name in gallery if name not in conditions]:
+        raise DataError(f"gallery = {unknown}: no walk has such a condition; {_near(unknown[0], conditions)}")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The known names that are meant by a mistyped one, most likely."""
+    names = sorted(known)
+    # Whether a name has capitals, or "-" or "_" before its number, is what people remember least.
+    plain = {re.sub("[-_. ]", "", each).lower(): each for each in names}
+    close = difflib.get_close_matches(re.sub("[-_. ]", "", name).lower(), plain, 3)
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return (f"did you mean {' or '.join(plain[each] for each in close)}? " if close else "") + f"(there: {shown})"
 
 
 def _complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int]]:
@@ -200,14 +227,105 @@ def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any], di
     Raises:
         DataError: the dataset does not fit the rules.
     """
+    protocol, chosen = choose(store.sequences, store.identities, store.split, rules)
+    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, distance, **chosen)
+
+
+def choose(
+    sequences: Sequence[GaitSequence],
+    identities: Sequence[str],
+    split: Mapping[str, Sequence[str]],
+    rules: Mapping[str, Any],
+) -> tuple[str, dict[str, list[int]]]:
+    """The protocol of some rules, and positions of sequences by what they are for.
+
+    Args:
+        sequences: all usable ones, or all that there are files of.
+        identities: all people of the dataset.
+        split: identities of each part, where the dataset comes with lists of them.
+        rules: ``partition`` of the dataset's entry in params.yaml.
+
+    Raises:
+        DataError: the dataset does not fit the rules, or no probe could be recognised by the protocol.
+    """
     protocol = rules["protocol"]
     parted: Mapping[str, Callable[[], dict[str, list[int]]]] = {
-        "casia-b": lambda: casia_b(store.sequences, store.identities, rules["train_subjects"], without=rules["without"]),
-        "oumvlp": lambda: oumvlp(store.sequences),
-        "tum-gaid": lambda: tum_gaid(store.sequences, store.split),
-        "own": lambda: casia_b(store.sequences, store.identities, rules["train_subjects"], rules["gallery"]),
+        "casia-b": lambda: casia_b(sequences, identities, rules["train_subjects"], without=rules["without"]),
+        "oumvlp": lambda: oumvlp(sequences),
+        "tum-gaid": lambda: tum_gaid(sequences, split),
+        "own": lambda: casia_b(sequences, identities, rules["train_subjects"], rules["gallery"]),
     }
+    if protocol == "own":
+        _check_gallery(rules["gallery"], {sequence.condition for sequence in sequences})
     chosen = parted[protocol]()
     if protocol == "own":
         protocol = "cross-view" if rules["cross_view"] else "all-views"
-    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, distance, **chosen)
+    _check_comparable(sequences, chosen, protocol)
+    return protocol, chosen
+
+
+def _check_comparable(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]], protocol: str) -> None:
+    """Fail where the protocol compares no probe with a walk of its own person."""
+    gallery = [sequences[position] for position in chosen["gallery"]]
+    probes = [sequences[position] for position in chosen["probe"]]
+    enrolled = {sequence.identity for sequence in gallery}
+    if not any(probe.identity in enrolled for probe in probes):
+        raise DataError("no probe's identity is enrolled: nobody of the test identities has both a gallery walk and another")
+    if protocol not in CROSS_VIEW or any(_comparable(sequences, chosen)):
+        return
+    views = sorted({sequence.view for sequence in [*gallery, *probes]})
+    there = f"the only view is {views[0]}" if len(views) == 1 else "nobody's probes and gallery are of different views"
+    remedy = (
+        "set datasets.<name>.partition.cross_view to false, or bring walks in other views"
+        if protocol == "cross-view"
+        else "bring walks in other views, or take `partition: {protocol: own, ..., cross_view: false}`"
+    )
+    raise DataError(f"{there}, and protocol {protocol} compares walks of different views alone; {remedy}")
+
+
+def _comparable(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]]) -> Iterator[bool]:
+    """Of each probe, whether its person is enrolled in another view."""
+    views: dict[str, set[str]] = {}
+    for position in chosen["gallery"]:
+        views.setdefault(sequences[position].identity, set()).add(sequences[position].view)
+    for position in chosen["probe"]:
+        probe = sequences[position]
+        yield bool(views.get(probe.identity, set()) - {probe.view})
+
+
+def doubts(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]], protocol: str) -> list[str]:
+    """What its user should know of a partition that is not wrong.
+
+    Args:
+        sequences, chosen, protocol: of :func:`choose`.
+
+    Returns:
+        Sentences: who is enrolled and never probed, whose probes cannot be recognised, which conditions have no probe.
+    """
+    enrolled, probed = ({sequences[position].identity for position in chosen[part]} for part in ("gallery", "probe"))
+    told = []
+    if lacking := sorted(enrolled - probed):
+        told.append(
+            f"{_listed(lacking)} enrolled and have no probe: others are told from them, and they are never asked for"
+        )
+    if lacking := sorted(probed - enrolled):
+        counted = "left out of the rates, and misses in those of all probes" if protocol == "oumvlp" else "misses"
+        told.append(f"{_listed(lacking)} not enrolled, so that their probes are {counted}")
+    if protocol in CROSS_VIEW:
+        alone = sum(not comparable for comparable in _comparable(sequences, chosen)) - sum(
+            sequences[position].identity not in enrolled for position in chosen["probe"]
+        )
+        if alone:
+            told.append(f"{alone} probes have no gallery walk of their person in another view, and can only be misses")
+    if protocol != "oumvlp":
+        kinds = {sequences[position].kind for position in [*chosen["train"], *chosen["gallery"]]}
+        if lacking := sorted(kinds - {sequences[position].kind for position in chosen["probe"]}):
+            told.append(f"no probe of {', '.join(lacking)}: there will be no rank-1 of it")
+    return told
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "anna is", "anna and ben are", "anna, ben, carl and 12 more people are"."""
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more people are"
+    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,10 +19,12 @@ import cv2
 import numpy as np
 
 from gait.data import flow, silhouettes
-from gait.data.readers import Clip, Faults, Reader, open_dataset
+from gait.data.content import Content
+from gait.data.readers import Clip, Faults, Reader, masks, open_dataset
 from gait.errors import DataError
 
 FEW_FRAMES = 5
+UNKNOWN = Content()
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Job:
         layout, root: of the dataset, as :func:`gait.data.readers.open_dataset` takes them.
         unit: one of the reader's units.
         settings: entry of ``preprocess`` in params.yaml.
+        content: what the dataset holds, as far as it is known.
     """
 
     layout: str
     root: Path
     unit: str
     settings: Mapping[str, Any]
+    content: Content = UNKNOWN
 
 
 @dataclass
@@ -74,7 +78,7 @@ def prepare(job: Job) -> Prepared:
     reader: Reader = _reader(job.layout, job.root)
     result = Prepared(job.unit)
     for clip in reader.clips(job.unit, result.faults):
-        rows, why = convert(clip, job.settings, result.faults)
+        rows, why = convert(clip, job.settings, result.faults, job.content)
         if len(rows):
             result.sequences.append((clip.identity, clip.condition, clip.view, rows))
         else:
@@ -82,30 +86,55 @@ def prepare(job: Job) -> Prepared:
     return result
 
 
-def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
+def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content = UNKNOWN) -> tuple[np.ndarray, str]:
     """The rows of one walk, of the format of :func:`row_format`, and, if there is none, why.
 
     Args:
         clip: the walk.
         settings: entry of ``preprocess`` in params.yaml.
         faults: where to note what could not be read.
+        content: what the dataset holds, as far as it is known.
     """
-    return (_silhouettes if settings["kind"] == "silhouette" else _flow)(clip, settings, faults)
+    return (
+        _silhouettes(clip, settings, faults, content) if settings["kind"] == "silhouette" else _flow(clip, settings, faults)
+    )
 
 
-def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:
+def scaling(content: Content, settings: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The height that a dataset's silhouettes are aligned to, and the one asked for, where they differ."""
+    heights = {height for height, _ in content.shapes}
+    if settings["kind"] != "silhouette" or not content.aligned or not heights or settings["size"] in heights:
+        return None
+    return max(heights), settings["size"]
+
+
+def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content) -> tuple[np.ndarray, str]:
     size = settings["size"]
-    frames = list(clip.silhouettes(faults).values())
-    if clip.aligned:
-        if any(frame.shape != (size, size) for frame in frames):
-            faults.append(f"{clip.name}: aligned frames are {frames[0].shape}, and preprocess asks for {size} x {size}")
-            frames = []
-        rows = silhouettes.stacked([frame for frame in frames if frame.any()], size)
+    read = list(clip.silhouettes(faults).values())
+    frames, level = masks.brightened(read)
+    if frames is read and 0 < level <= masks.NEARLY_BLACK:
+        return silhouettes.stacked(
+            [], size
+        ), f"its levels are 0 to {level}, so that nobody can be told; a person must be 255"
+    if frames is not read and content.levels and level not in content.levels:
+        faults.append(f"{clip.name}: written as 0 and {level}, unlike the other walks; taken as 0 and {masks.FULL}")
+    if clip.aligned or (content.aligned and not clip.made and all(frame.shape in content.shapes for frame in frames)):
+        rows = _aligned(clip, [frame for frame in frames if frame.any()], size, faults)
     else:
         rows = silhouettes.align_all(frames, size)
     if 0 < len(rows) < FEW_FRAMES:
         faults.append(f"{clip.name}: only {len(rows)} frames show a person")
     return rows, "no frame shows a person"
+
+
+def _aligned(clip: Clip, frames: Sequence[np.ndarray], size: int, faults: Faults) -> np.ndarray:
+    """Rows of frames that are aligned already, all of one shape where they come from one array."""
+    if clip.aligned and frames and (frames[0].shape[0] < size or frames[0].shape[0] < frames[0].shape[1]):
+        faults.append(f"{clip.name}: aligned frames are {frames[0].shape}, and preprocess asks for {size} x {size}")
+        frames = []
+    if all(frame.shape[0] == size for frame in frames):
+        return silhouettes.stacked([silhouettes.to_full_width(frame) for frame in frames], size)
+    return silhouettes.align_all(frames, size)
 
 
 def _flow(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.ndarray, str]:

@@ -49,3 +49,13 @@ def align_all(frames: Iterable[np.ndarray], size: int) -> np.ndarray:
 def stacked(aligned: Sequence[np.ndarray], size: int) -> np.ndarray:
     """Aligned frames as one array, uint8 [n, size, size]; n may be 0."""
     return np.stack(aligned) if aligned else np.empty((0, size, size), np.uint8)
+
+
+def to_full_width(frame: np.ndarray) -> np.ndarray:
+    """An aligned silhouette [height, width] as [height, height]: columns cut off at both sides are put back, black.
+
+    Networks take the middle columns, :func:`gait.data.inputs.cut`, so that none is cut twice.
+    """
+    height, width = frame.shape
+    left = (height - width) // 2
+    return frame if not height - width else np.pad(frame, ((0, 0), (left, height - width - left)))

@@ -147,11 +147,12 @@ def test_tum_gaids_lists_are_needed() -> None:
         tum_gaid(sequences(["001"], ["n01"]), {"train": ["001"]})
 
 
-def store(directory: Path, conditions: list[str]) -> SequenceStore:
+def store(directory: Path, conditions: list[str], views: tuple[str, ...] = ("front",)) -> SequenceStore:
     writer = StoreWriter(directory, (4, 4), "uint8")
     for identity in ("a", "b", "c"):
         for condition in conditions:
-            writer.add(identity, condition, "front", np.ones((1, 4, 4), np.uint8))
+            for view in views:
+                writer.add(identity, condition, view, np.ones((1, 4, 4), np.uint8))
     facts = {"modality": "silhouette", "dataset": "own", "evidence": "own", "fps": 25, "settings": {"kind": "silhouette"}}
     writer.close(**facts, identities=["a", "b", "c"], split={})
     return SequenceStore.open(directory)
@@ -160,11 +161,12 @@ def store(directory: Path, conditions: list[str]) -> SequenceStore:
 @pytest.mark.parametrize(("cross_view", "protocol"), [(True, "cross-view"), (False, "all-views")])
 def test_own_data_enrols_the_conditions_that_its_rules_name(tmp_path: Path, cross_view: bool, protocol: str) -> None:
     rules = {"protocol": "own", "train_subjects": 1, "gallery": ["calm-1"], "cross_view": cross_view}
-    own = store(tmp_path, ["calm-1", "calm-2", "hasty-1"])
+    own = store(tmp_path, ["calm-1", "calm-2", "hasty-1"], ("front", "side"))
     partition = partition_for("gaitset", own, rules, "euclidean")
     assert (partition.protocol, partition.distance) == (protocol, "euclidean")
-    assert [own.sequences[position].name for position in partition.gallery] == ["b-calm-1-front", "c-calm-1-front"]
-    assert [own.sequences[position].kind for position in partition.probe] == ["calm", "hasty"] * 2
+    enrolled = [f"{who}-calm-1-{view}" for who in ("b", "c") for view in ("front", "side")]
+    assert [own.sequences[position].name for position in partition.gallery] == enrolled
+    assert [own.sequences[position].kind for position in partition.probe] == ["calm", "calm", "hasty", "hasty"] * 2
     assert {own.sequences[position].identity for position in partition.train} == {"a"}
     assert partition.test == sorted(partition.gallery + partition.probe)
 

@@ -35,7 +35,8 @@ class Clip:
         silhouettes: gives uint8 [height, width] frames, the person bright, by their number in the video, from 1; what cannot
             be read is left out and added to the list of faults given.
         video: gives the grey frames, uint8 [height, width], in order, for optical flow; None where a dataset has none.
-        aligned: whether the silhouettes are aligned and scaled already.
+        aligned: whether the silhouettes are known to be aligned and scaled already.
+        made: whether the silhouettes come from background subtraction.
     """
 
     identity: str
@@ -44,6 +45,7 @@ class Clip:
     silhouettes: Callable[[Faults], Mapping[int, np.ndarray]]
     video: Callable[[Faults], Sequence[np.ndarray]] | None = None
     aligned: bool = False
+    made: bool = False
 
     @property
     def name(self) -> str:
@@ -78,6 +80,18 @@ class Reader(Protocol):
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """The walks of a unit, ordered by condition and view; what is wrong with the unit as a whole is added to faults."""
+        ...
+
+    def names(self, unit: str) -> tuple[str, str, str] | None:
+        """Identity, condition and view of a unit; None if its name does not fit, or it has several walks."""
+        ...
+
+    def strays(self) -> list[str]:
+        """Names of what is in the dataset's folder and taken for no person and no walk, sorted."""
+        ...
+
+    def unread(self, unit: str) -> list[Path]:
+        """Files beside those of a unit that are of no kind that is read, sorted."""
         ...
 
     def expected(self) -> Iterator[str]:

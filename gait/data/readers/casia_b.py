@@ -1,14 +1,16 @@
 """Reading and writing the form in which CASIA-B is distributed.
 
 Silhouettes: ``GaitDatasetB-silh/001.tar.gz`` (or a folder ``001``) with ``001/nm-01/090/001-nm-01-090-001.png`` and so on;
-videos: ``DatasetB-video/001-nm-01-090.avi``. Archives are read as a stream and never unpacked; whatever in them is not such
-a picture is ignored, so that no path in an archive reaches the file system.
+videos: ``DatasetB-video/001-nm-01-090.avi``. The people may also be in the dataset's own folder or in one of another name.
+Archives are read as a stream and never unpacked; whatever in them is not such a picture is ignored, so that no path in an
+archive reaches the file system.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gait.data.readers import Clip, Faults, archives, pictures
+from gait.data.readers import Clip, Faults, archives, pictures, tree
 from gait.errors import DataError
 
 SILHOUETTES, VIDEOS = "GaitDatasetB-silh", "DatasetB-video"
@@ -28,6 +30,7 @@ CONDITIONS = tuple(
 VIEWS = tuple(f"{degrees:03d}" for degrees in range(0, 181, 18))
 PEOPLE = 124
 _FOLDER = re.compile(r"(?:\./)?([0-9]{3})/((?:nm|bg|cl)-[0-9]{2})/([0-9]{3})/?")
+_CONDITION = re.compile(r"(?:nm|bg|cl)-[0-9]{2}")
 _MEMBER = re.compile(_FOLDER.pattern.removesuffix("?") + r"\1-\2-\3-([0-9]{1,9})\.png")
 PNG_SETTINGS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]  # the fastest
 
@@ -38,17 +41,17 @@ class CasiaB:
     fps = 25.0
 
     def __init__(self, root: Path) -> None:
-        self._silhouettes, self._videos = root / SILHOUETTES, root / VIDEOS
+        self._silhouettes = root / SILHOUETTES
+        if not _has_people(self._silhouettes):
+            found = tree.beginning(root, _has_people)
+            self._silhouettes = found if _has_people(found) else self._silhouettes
+        beside = self._silhouettes.parent / VIDEOS
+        self._videos = beside if beside.is_dir() and not (root / VIDEOS).is_dir() else root / VIDEOS
 
     def identities(self) -> list[str]:
         if not self._silhouettes.is_dir():
             raise DataError(f"{self._silhouettes}: no such folder")
-        found = {
-            path.name[:3]
-            for path in self._silhouettes.iterdir()
-            if (re.fullmatch(r"[0-9]{3}\.tar\.gz", path.name) and path.is_file())
-            or (re.fullmatch(r"[0-9]{3}", path.name) and path.is_dir())
-        }
+        found = {name[:3] for entry in os.scandir(self._silhouettes) if (name := _person(entry))}
         if not found:
             raise DataError(f"{self._silhouettes}: holds no 001.tar.gz ... and no folder 001 ...")
         return sorted(found)
@@ -58,8 +61,26 @@ class CasiaB:
 
     def files(self, unit: str) -> list[Path]:
         archive = self._archive(unit)
-        shown = [archive] if archive.is_file() else sorted((self._silhouettes / unit).glob("*/*/*.png"))
+        shown = [archive] if archive.is_file() else sorted(_own_folder(self._silhouettes, unit).glob("*/*/*.png"))
         return [*shown, *sorted(self._videos.glob(f"{unit}-*.avi"))]
+
+    def names(self, unit: str) -> None:
+        """Walks are known when a person's archive is read."""
+
+    def strays(self) -> list[str]:
+        expected = {SILHOUETTES, VIDEOS}
+        return [
+            entry.name
+            for entry in tree.entries(self._silhouettes)
+            if not _person(entry) and not (entry.is_dir() and entry.name in expected)
+        ]
+
+    def unread(self, unit: str) -> list[Path]:
+        own = _own_folder(self._silhouettes, unit)
+        if self._archive(unit).is_file():
+            return []
+        files = (path for path in sorted(own.glob("*/*/*")) if not path.name.startswith("."))
+        return [path for path in files if not _MEMBER.fullmatch(path.relative_to(own.parent).as_posix())]
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """A person's walks.
@@ -106,12 +127,35 @@ def open_dataset(root: Path) -> CasiaB:
     return CasiaB(root)
 
 
+def _person(entry: os.DirEntry[str]) -> str | None:
+    """The name of a person's archive or folder; None if an entry is neither."""
+    archive = re.fullmatch(r"[0-9]{3}\.tar\.gz", entry.name) and entry.is_file()
+    return entry.name if archive or (re.fullmatch(r"[0-9]{3}", entry.name) and entry.is_dir()) else None
+
+
+def _has_people(folder: Path) -> bool:
+    """Whether a folder holds a person's archive, or a person's folder with one of a walking condition."""
+    people = (entry for entry in (tree.entries(folder) if folder.is_dir() else ()) if _person(entry))
+    return any(
+        not entry.is_dir()
+        or any(_CONDITION.fullmatch(inner.name) for inner in tree.folders(_own_folder(folder, entry.name)))
+        for entry in people
+    )
+
+
+def _own_folder(silhouettes: Path, subject: str) -> Path:
+    """A person's folder, which an archive that was extracted into a folder of its own has one level below."""
+    outer = silhouettes / subject
+    return outer / subject if (outer / subject).is_dir() else outer
+
+
 def _from_folder(silhouettes: Path, subject: str, faults: Faults) -> Iterator[tuple[str, bytes | None]]:
     """Names and contents of pictures, and names of folders with None, as of an archive."""
-    for path in sorted((silhouettes / subject).glob("*/*/")):
-        yield path.relative_to(silhouettes).as_posix(), None
-    for path in sorted((silhouettes / subject).glob("*/*/*.png")):
-        name = path.relative_to(silhouettes).as_posix()
+    own = _own_folder(silhouettes, subject)
+    for path in sorted(own.glob("*/*/")):
+        yield path.relative_to(own.parent).as_posix(), None
+    for path in sorted(own.glob("*/*/*.png")):
+        name = path.relative_to(own.parent).as_posix()
         if _MEMBER.fullmatch(name) and (content := pictures.read_picture(path, faults)) is not None:
             yield name, content
 

@@ -1,10 +1,12 @@
 """Reading a user's own data: folders ``identity/condition/view`` with pictures or a video of one walk.
 
 What a view may be:
-- a folder of silhouettes: PNG files with black and white only;
-- a folder of other pictures (PNG, JPEG, BMP) or of one video, or a video in its place (``view.avi``): of a fixed camera, so
-  that the silhouettes come from background subtraction;
+- a folder of silhouettes: pictures (PNG, JPEG, BMP, TIFF) of a bright person on black, whose outline may be grey;
+- a folder of other pictures or of one video, or a video in its place (``view.avi``): of a fixed camera, so that the
+  silhouettes come from background subtraction;
 - a folder with ``silhouettes/*.png`` and a video or pictures, for those who have silhouettes and want optical flow too.
+
+Which pictures a walk has is decided by some of them, spread over it.
 
 A frame's number is the last one in its name, from 0 or 1; where a name has none or two have the same, frames are counted.
 """
@@ -19,12 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gait.data.readers import Clip, Faults, pictures, tree
+from gait.data.readers import Clip, Faults, masks, pictures, tree
 from gait.data.readers.foreground import Footage
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
-VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".mpg", ".webm")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+VIDEOS = (
+    *(".avi", ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".wmv", ".flv", ".ogv"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+)
 SILHOUETTES = "silhouettes"
+LOOKED_AT = 9  # pictures of a walk, to tell silhouettes from others
 
 
 class Folder:
@@ -33,13 +39,24 @@ class Folder:
     fps = None
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = tree.beginning(root, lambda folder: tree.has_people(folder, _walk))
 
     def identities(self) -> list[str]:
-        return tree.identities(self._root)
+        return tree.identities(self._root, _walk)
 
     def units(self) -> list[str]:
-        return tree.units(self._root, _view)
+        return tree.units(self._root, _walk)
+
+    def names(self, unit: str) -> tuple[str, str, str] | None:
+        return tree.walk(self._root, unit, [])
+
+    def strays(self) -> list[str]:
+        return tree.strays(self._root, _walk)
+
+    def unread(self, unit: str) -> list[Path]:
+        folder = self._root / unit
+        kinds = PICTURES + VIDEOS
+        return tree.other_files(folder, kinds) + tree.other_files(folder / SILHOUETTES, PICTURES)
 
     def files(self, unit: str) -> list[Path]:
         silhouettes, frames, videos = self._content(unit)
@@ -54,7 +71,7 @@ class Folder:
             several = ", ".join(path.name for path in [*frames[:1], *videos])
             faults.append(f"{self._root / unit}: left out, for it is not clear which of these is the walk: {several}")
             return
-        if not silhouettes and not videos and _black_and_white(frames):
+        if not silhouettes and not videos and _are_silhouettes(self._root / unit, frames, faults):
             silhouettes, frames = frames, []
         read = partial(pictures.read_video, videos[0], colour=True) if videos else partial(pictures.read_frames, frames)
         footage = Footage(read)
@@ -62,7 +79,7 @@ class Folder:
         if silhouettes:
             yield Clip(*names, partial(pictures.read_silhouettes, _numbered(silhouettes)), video)
         else:
-            yield Clip(*names, footage.silhouettes, video)
+            yield Clip(*names, footage.silhouettes, video, made=True)
 
     def expected(self) -> Iterator[str]:
         return iter(())
@@ -79,7 +96,7 @@ class Folder:
             return [], [], videos
         own = folder / SILHOUETTES
         within = _files(folder, VIDEOS)
-        return _files(own, (".png",)) if own.is_dir() else [], _files(folder, PICTURES), [*within, *videos]
+        return _files(own, PICTURES) if own.is_dir() else [], _files(folder, PICTURES), [*within, *videos]
 
 
 def open_dataset(root: Path) -> Folder:
@@ -87,11 +104,17 @@ def open_dataset(root: Path) -> Folder:
     return Folder(root)
 
 
-def _view(entry: os.DirEntry[str]) -> str | None:
-    if entry.is_dir():
-        return entry.name
+def _walk(entry: os.DirEntry[str]) -> str | None:
+    """The view that an entry of a condition's folder is a walk in: a video, or a folder of what is read or of nothing."""
     stem, kind = os.path.splitext(entry.name)
-    return stem if kind.lower() in VIDEOS and entry.is_file() else None
+    if not entry.is_dir():
+        return stem if kind.lower() in VIDEOS else None
+    within = tree.entries(entry.path)
+    readable = PICTURES + VIDEOS
+    is_walk = not within or any(
+        inner.name == SILHOUETTES if inner.is_dir() else inner.name.lower().endswith(readable) for inner in within
+    )
+    return entry.name if is_walk else None
 
 
 def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
@@ -114,13 +137,12 @@ def _numbered(paths: list[Path]) -> dict[int, Path]:
     return {number + first: path for number, path in zip(numbers, paths, strict=True)}
 
 
-def _black_and_white(paths: list[Path]) -> bool:
-    """Whether pictures are silhouettes, by the first, the middle and the last of them that can be read."""
-    if not paths or any(path.suffix.lower() != ".png" for path in paths):
-        return False
-    shown = [frame for path in (paths[0], paths[len(paths) // 2], paths[-1]) for frame in pictures.read_frames([path], [])]
-    return bool(shown) and all(_is_silhouette(frame) for frame in shown)
-
-
-def _is_silhouette(frame: np.ndarray) -> bool:
-    return bool(((frame == 0) | (frame == 255)).all() and (frame == frame[:, :, :1]).all())
+def _are_silhouettes(folder: Path, paths: list[Path], faults: Faults) -> bool:
+    """Whether a walk's pictures are silhouettes, by some of them that can be read."""
+    chosen = {round(place) for place in np.linspace(0, len(paths) - 1, LOOKED_AT)} if paths else ()
+    contents = [pictures.read_picture(paths[place], [], pictures.LARGEST_COLOUR_PICTURE) for place in sorted(chosen)]
+    shown = [frame for content in contents if content is not None and (frame := pictures.grey(content)) is not None]
+    votes = masks.votes_of(shown)
+    if 0 < votes.count(False) < len(votes):
+        faults.append(f"{folder}: {votes.count(True)} of {len(votes)} pictures looked at are silhouettes, the others not")
+    return bool(shown) and masks.shows_silhouettes(shown)

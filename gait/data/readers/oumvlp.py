@@ -1,7 +1,7 @@
 """Reading the form in which OU-MVLP is distributed, its archives unzipped.
 
 ``Silhouette_000-00/00001/0001.png`` and so on: view and walk, identity, frame (Takemura et al., IPSJ Trans. CVA 10:4, 2018).
-There are no videos.
+A folder may have another of its own name around it, as unzipping makes them. There are no videos.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OuMvlp:
     fps = 25.0
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = tree.beginning(root, _has_walks)
 
     def identities(self) -> list[str]:
         found = {identity for identity, _, _ in self._walks()}
@@ -41,6 +41,23 @@ class OuMvlp:
 
     def files(self, unit: str) -> list[Path]:
         return list(self._frames(unit).values())
+
+    def names(self, unit: str) -> tuple[str, str, str]:
+        identity, condition, view = unit.split("/")
+        return identity, condition, view
+
+    def strays(self) -> list[str]:
+        found = []
+        for folder in tree.entries(self._root):
+            if not (_FOLDER.fullmatch(folder.name) and folder.is_dir()):
+                found.append(folder.name)
+                continue
+            inner = tree.entries(_inner(Path(folder.path)))
+            found += [f"{folder.name}/{entry.name}" for entry in inner if not _IDENTITY.fullmatch(entry.name)]
+        return found
+
+    def unread(self, unit: str) -> list[Path]:
+        return [Path(entry.path) for entry in tree.entries(self._folder(unit)) if not _FRAME.fullmatch(entry.name)]
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         identity, condition, view = unit.split("/")
@@ -61,17 +78,28 @@ class OuMvlp:
         """Identity, condition and view of each walk's folder; there are 288,596, so that none of them is looked into."""
         for folder in tree.entries(self._root):
             if (match := _FOLDER.fullmatch(folder.name)) and folder.is_dir():
-                for person in tree.entries(folder.path):
+                for person in tree.entries(_inner(Path(folder.path))):
                     if _IDENTITY.fullmatch(person.name) and person.is_dir():
                         yield person.name, match[2], match[1]
 
     def _frames(self, unit: str) -> dict[int, Path]:
-        identity, condition, view = unit.split("/")
-        folder = self._root / f"Silhouette_{view}-{condition}" / identity
-        found = ((_FRAME.fullmatch(entry.name), entry.path) for entry in tree.entries(folder))
+        found = ((_FRAME.fullmatch(entry.name), entry.path) for entry in tree.entries(self._folder(unit)))
         return {int(match[1]): Path(path) for match, path in found if match}
+
+    def _folder(self, unit: str) -> Path:
+        identity, condition, view = unit.split("/")
+        return _inner(self._root / f"Silhouette_{view}-{condition}") / identity
 
 
 def open_dataset(root: Path) -> OuMvlp:
     """A reader of the folder that holds Silhouette_000-00 and so on."""
     return OuMvlp(root)
+
+
+def _has_walks(folder: Path) -> bool:
+    return any(_FOLDER.fullmatch(entry.name) for entry in tree.folders(folder))
+
+
+def _inner(folder: Path) -> Path:
+    """A folder, or the one of the same name in it."""
+    return folder / folder.name if (folder / folder.name).is_dir() else folder

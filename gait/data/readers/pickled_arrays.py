@@ -22,6 +22,20 @@ PLAIN = {
     *("BININT", "BININT1", "BININT2", "LONG1", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("SHORT_BINSTRING", "BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
+CODES = (
+    "u1",
+    "b1",
+    "i1",
+    "u2",
+    "i2",
+    "u4",
+    "i4",
+    "u8",
+    "i8",
+    "f2",
+    "f4",
+    "f8",
+)  # numpy's, of what silhouettes are written as
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
@@ -48,16 +62,17 @@ class Refused(ValueError):
 
 @dataclass
 class _Type:
-    """A type of array, from its code such as "u1"."""
+    """A type of array, from its code such as "u1", and its order of bytes, such as "<"."""
 
     code: str
+    order: str = "|"
 
 
 @dataclass
 class _Array:
     """What a pickle says of an array; nothing of it is checked yet."""
 
-    code: str = ""
+    type: _Type | None = None
     shape: Any = None
     order: Any = None
     axes: Any = None
@@ -66,6 +81,8 @@ class _Array:
 
 def read(content: bytes) -> list[np.ndarray]:
     """The frames that a pickle holds, uint8 [height, width], all of one shape.
+
+    Where its numbers are 0 to 1 (fractions, truth values, or 0 and 1 alone), 1 becomes 255.
 
     Raises:
         Refused: it is damaged or holds anything else.
@@ -84,8 +101,9 @@ def read(content: bytes) -> list[np.ndarray]:
     for array in arrays:
         if not isinstance(array, _Array):
             raise Refused("it holds something else than arrays")
-        if array.code != "u1":
-            raise Refused(f"an array of type {ascii(array.code)[:20]}; silhouettes are uint8 ('u1'), 0 to 255")
+        code = array.type.code if array.type else ""
+        if code not in CODES:
+            raise Refused(f"an array of type {ascii(code)[:20]}; silhouettes are whole numbers, fractions or truth values")
         if not isinstance(array.data, bytes | bytearray | str):
             raise Refused("an array without bytes")
         taken += len(array.data)  # many arrays may have the same bytes
@@ -96,7 +114,16 @@ def read(content: bytes) -> list[np.ndarray]:
             raise Refused("its frames differ in shape")
     if not frames:
         raise Refused("it holds no frame")
-    return frames
+    return frames if all(frame.dtype == np.uint8 for frame in frames) else _as_bytes(frames)
+
+
+def _as_bytes(frames: list[np.ndarray]) -> list[np.ndarray]:
+    """Frames of other numbers as uint8, 0 to 255."""
+    lowest, highest = min(float(frame.min()) for frame in frames), max(float(frame.max()) for frame in frames)
+    if not (lowest >= 0 and highest <= 255):  # not a number is neither
+        raise Refused(f"values from {lowest:g} to {highest:g}; silhouettes have 0 to 255, or 0 to 1")
+    scale = 255 if highest <= 1 else 1
+    return [np.rint(frame.astype(np.float32) * scale).astype(np.uint8) for frame in frames]
 
 
 def _frames(array: np.ndarray, dimensions: int) -> list[np.ndarray]:
@@ -106,11 +133,13 @@ def _frames(array: np.ndarray, dimensions: int) -> list[np.ndarray]:
 
 
 def _decoded(array: _Array) -> np.ndarray:
+    assert array.type is not None
     data = array.data.encode("latin1") if isinstance(array.data, str) else array.data  # Python 2 had no other bytes
     shape = _whole_numbers(array.shape)
-    if min(shape, default=0) < 1 or math.prod(shape) != len(data):
+    kind = np.dtype((array.type.order if array.type.order in "<>" else "") + array.type.code)
+    if min(shape, default=0) < 1 or math.prod(shape) * kind.itemsize != len(data):
         raise Refused("an array whose shape and bytes do not fit")
-    flat = np.frombuffer(data, np.uint8)
+    flat = np.frombuffer(data, np.uint8).astype(np.bool_) if kind == np.bool_ else np.frombuffer(data, kind)
     if array.order == "K":
         axes = _whole_numbers(array.axes)
         if sorted(axes) != list(range(len(shape))):
@@ -220,8 +249,8 @@ def _called(name: Any, arguments: Any) -> Any:
             return _Array()
         case Name.TYPE, (str(code), *_):
             return _Type(code)
-        case Name.FROM_BUFFER, (data, _Type(code), shape, "C" | "F" | "K" as order, *axes):
-            return _Array(code, shape, order, axes[0] if axes else None, data)
+        case Name.FROM_BUFFER, (data, _Type() as kind, shape, "C" | "F" | "K" as order, *axes):
+            return _Array(kind, shape, order, axes[0] if axes else None, data)
         case Name.ENCODE, (str(text), "latin1"):
             return text.encode("latin1")
     raise Refused("a call that no array needs")
@@ -229,9 +258,9 @@ def _called(name: Any, arguments: Any) -> Any:
 
 def _build(built: Any, state: Any) -> None:
     match built, state:
-        case _Array(), (_, shape, _Type(code), bool(by_columns), data):
-            built.code, built.shape, built.order, built.data = code, shape, "F" if by_columns else "C", data
-        case _Type(), (_, str(), None, None, None, *_):
-            pass  # the order of bytes, which a single one has not
+        case _Array(), (_, shape, _Type() as kind, bool(by_columns), data):
+            built.type, built.shape, built.order, built.data = kind, shape, "F" if by_columns else "C", data
+        case _Type(), (_, "<" | ">" | "|" | "=" as order, None, None, None, *_):
+            built.order = order
         case _:
             raise Refused("a state that no array of numbers has")

@@ -1,10 +1,13 @@
 """Reading aligned silhouettes from the pickles of other gait frameworks: ``identity/type/view/view.pkl``.
 
-Each holds one array, uint8 [frames, height, width], or a list of arrays [height, width].
+Each holds one array [frames, height, width], or a list of arrays [height, width]: whole numbers from 0 to 255 or 0 and 1,
+truth values, or fractions from 0 to 1. The height is what the silhouettes were aligned to; columns may have been cut off at
+both sides.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +17,7 @@ import numpy as np
 from gait.data.readers import Clip, Faults, pickled_arrays, tree
 
 LARGEST_FILE = 2**28  # a walk of 720 frames of 64 x 64 px has 3 MB
+ENDING = ".pkl"
 
 
 class Pickles:
@@ -22,20 +26,29 @@ class Pickles:
     fps = None
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = tree.beginning(root, lambda folder: tree.has_people(folder, _walk))
 
     def identities(self) -> list[str]:
-        return tree.identities(self._root)
+        return tree.identities(self._root, _walk)
 
     def units(self) -> list[str]:
-        return tree.units(self._root, lambda entry: entry.name if entry.is_dir() else None)
+        return tree.units(self._root, _walk)
+
+    def names(self, unit: str) -> tuple[str, str, str] | None:
+        return tree.walk(self._root, unit, [])
+
+    def strays(self) -> list[str]:
+        return tree.strays(self._root, _walk)
+
+    def unread(self, unit: str) -> list[Path]:
+        return tree.other_files(self._root / unit, (ENDING,))
 
     def files(self, unit: str) -> list[Path]:
         folder = self._root / unit
         own = folder / f"{folder.name}.pkl"
         if own.is_file():
             return [own]
-        return [Path(entry.path) for entry in tree.entries(folder) if entry.name.endswith(".pkl")] if folder.is_dir() else []
+        return [Path(entry.path) for entry in tree.entries(folder) if entry.name.endswith(ENDING)] if folder.is_dir() else []
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """The walk; none, and a fault, where the names do not fit or there is not one pickle."""
@@ -57,6 +70,14 @@ class Pickles:
 def open_dataset(root: Path) -> Pickles:
     """A reader of the folder that holds a folder for each identity."""
     return Pickles(root)
+
+
+def _walk(entry: os.DirEntry[str]) -> str | None:
+    """The view that a folder of a condition is a walk in: one that holds a pickle or nothing."""
+    within = tree.entries(entry.path) if entry.is_dir() else None
+    if within is None or (within and not any(inner.name.endswith(ENDING) for inner in within)):
+        return None
+    return entry.name
 
 
 def _silhouettes(path: Path, faults: Faults) -> dict[int, np.ndarray]:

@@ -6,12 +6,13 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import pyspng
 
-from gait.data.readers import Faults
+from gait.data.readers import Faults, masks
 
 # Real silhouettes have about a thousand bytes and 320 x 240 px, real colour frames 640 x 480. What claims to be much larger
 # must not fill the memory.
@@ -19,36 +20,72 @@ LARGEST_PICTURE = 4 * 2**20
 LARGEST_COLOUR_PICTURE = 64 * 2**20
 MOST_PIXELS = 2**24
 MOST_DECODED = 2**31  # bytes of a walk's frames together: 40 s of colour at 640 x 480 and 60 frames/s
+_NOT_PNG = (".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _GREY_BYTES = bytes([8, 0])  # bit depth and colour type
+_SIXTEEN_BITS = bytes([16])
+_ALPHA = (4, 6)  # colour types that have an alpha channel
+_JPEG_START = b"\xff\xd8\xff"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the header that has the size
-# How files of each container start: AVI, MP4 and MOV, Matroska and WebM, MPEG. FFmpeg would also follow a playlist that is
-# called .avi, to any file or address that it names.
+# How files of each container start: AVI, MP4 and MOV and 3GP, Matroska and WebM, MPEG, Windows Media, Flash, Ogg. FFmpeg
+# would also follow a playlist that is called .avi, to any file or address that it names.
 _CONTAINER = re.compile(
-    rb"RIFF....AVI |....(ftyp|moov|mdat|wide|free|skip|pnot)|\x1a\x45\xdf\xa3|\x00\x00\x01[\xba\xb3]", re.DOTALL
+    rb"RIFF....AVI |....(ftyp|moov|mdat|wide|free|skip|pnot)|\x1a\x45\xdf\xa3|\x00\x00\x01[\xba\xb3]"
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01|OggS\x00",
+    re.DOTALL,
 )
+_TRANSPORT = ((0, 188), (4, 192))  # MPEG transport streams (.ts; .mts and .m2ts): where packets begin, and their lengths
+_TRANSPORT_SYNC, _TRANSPORT_PACKETS = 0x47, 5
+_TIFF_SIZES = {1: 1, 3: 2, 4: 4}  # bytes of the types of numbers that the fields below have
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_DATA = ((273, 279), (324, 325))  # where strips or tiles begin, and their lengths
+_TIFF_MOST_FIELDS = 2**16
 
 
-def grey(png: bytes) -> np.ndarray | None:
-    """A PNG file's picture, uint8 [height, width]; None if the file is damaged or too large.
+def grey(content: bytes) -> np.ndarray | None:
+    """A PNG, JPEG, BMP or TIFF file's picture, [height, width]; None if the file is damaged or too large.
 
-    Decoders show what they can of a broken file; here each chunk's checksum must be right.
+    It is uint8, or uint16 where the file has 16 bits. Where the mask of a picture is its alpha channel, it is that channel.
+    Decoders show what they can of a broken file; here each of a PNG file's checksums must be right.
     """
-    if png[24:26] != _GREY_BYTES:
-        return _decoded(png, cv2.IMREAD_GRAYSCALE) if _intact_png(png) else None
-    if not _sane_png(png) or _PNG_END not in png:
+    if not content.startswith(_PNG_START):
+        if _intact_tiff(content):
+            return _as_mask(_decoded(content, cv2.IMREAD_UNCHANGED))
+        return _decoded(content, cv2.IMREAD_GRAYSCALE) if _intact_jpeg(content) or _intact_bmp(content) else None
+    if content[24:26] != _GREY_BYTES:
+        if not _intact_png(content):
+            return None
+        plain = content[24:25] != _SIXTEEN_BITS and content[25] not in _ALPHA and b"tRNS" not in content
+        return _decoded(content, cv2.IMREAD_GRAYSCALE) if plain else _as_mask(_decoded(content, cv2.IMREAD_UNCHANGED))
+    if not _sane_png(content) or _PNG_END not in content:
         return None
     try:
-        frame: np.ndarray = pyspng.load(png)  # takes half of OpenCV's time, and compares the checksums itself
+        frame: np.ndarray = pyspng.load(content)  # takes half of OpenCV's time, and compares the checksums itself
     except RuntimeError:
         return None
     return frame
 
 
+def _as_mask(frame: np.ndarray | None) -> np.ndarray | None:
+    """One channel of a picture [height, width] or [height, width, 3 or 4], uint8 or uint16."""
+    if frame is None or frame.dtype not in (np.uint8, np.uint16):
+        return None
+    if frame.ndim == 2:
+        return frame
+    shown = cv2.cvtColor(frame[..., :3], cv2.COLOR_BGR2GRAY)
+    if frame.shape[2] == 4:
+        alpha = np.ascontiguousarray(frame[..., 3])
+        # Of a person who was cut out, or of one colour alone, the outline is in the alpha channel.
+        one_colour = shown.min() == shown.max()
+        if alpha.min() < alpha.max() and (one_colour or not masks.shows_silhouettes([shown])):
+            return alpha
+    return shown
+
+
 def colour(content: bytes) -> np.ndarray | None:
-    """A PNG, JPEG or BMP file's picture, uint8 [height, width, 3] (blue, green, red); None if it is damaged or too large."""
-    intact = _intact_png(content) or _intact_jpeg(content) or _intact_bmp(content)
+    """A PNG, JPEG, BMP or TIFF file's picture, uint8 [height, width, 3] (blue, green, red); None if damaged or too large."""
+    intact = _intact_png(content) or _intact_jpeg(content) or _intact_bmp(content) or _intact_tiff(content)
     return _decoded(content, cv2.IMREAD_COLOR) if intact else None
 
 
@@ -88,7 +125,7 @@ def _intact_png(png: bytes) -> bool:
 def _intact_jpeg(jpeg: bytes) -> bool:
     """Whether a JPEG file's segments are whole up to the picture, the picture is small and has an end."""
     at, small = 2, False
-    while jpeg.startswith(b"\xff\xd8\xff") and at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
+    while jpeg.startswith(_JPEG_START) and at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
         kind = jpeg[at + 1]
         if kind == 0xFF:  # padding
             at += 1
@@ -110,6 +147,35 @@ def _intact_bmp(bmp: bytes) -> bool:
     return _small(width, abs(height))  # rows from the top have a negative height
 
 
+def _intact_tiff(tiff: bytes) -> bool:
+    """Whether a TIFF file's first picture is small and its strips or tiles lie within the file."""
+    order: Literal["little", "big"]
+    if tiff.startswith(b"II*\0"):
+        order = "little"
+    elif tiff.startswith(b"MM\0*"):
+        order = "big"
+    else:
+        return False
+    at = int.from_bytes(tiff[4:8], order)
+    if not 8 <= at <= len(tiff) - 2:
+        return False
+    fields: dict[int, list[int]] = {}
+    for entry in range(at + 2, at + 2 + 12 * int.from_bytes(tiff[at : at + 2], order), 12):
+        tag, kind, count = (int.from_bytes(tiff[entry + a : entry + b], order) for a, b in ((0, 2), (2, 4), (4, 8)))
+        size = _TIFF_SIZES.get(kind, 0)
+        if tag not in (_TIFF_WIDTH, _TIFF_HEIGHT, *_TIFF_DATA[0], *_TIFF_DATA[1]) or not size:
+            continue
+        place = entry + 8 if size * count <= 4 else int.from_bytes(tiff[entry + 8 : entry + 12], order)
+        if count > _TIFF_MOST_FIELDS or place + size * count > len(tiff):
+            return False
+        fields[tag] = [int.from_bytes(tiff[n : n + size], order) for n in range(place, place + size * count, size)]
+    if not all(len(fields.get(tag, ())) == 1 for tag in (_TIFF_WIDTH, _TIFF_HEIGHT)):
+        return False
+    places = [place for tags in _TIFF_DATA for place in zip(*(fields.get(tag, ()) for tag in tags), strict=False)]
+    within = bool(places) and all(start + length <= len(tiff) for start, length in places)
+    return within and _small(fields[_TIFF_WIDTH][0], fields[_TIFF_HEIGHT][0])
+
+
 def read_picture(path: Path, faults: Faults, largest: int = LARGEST_PICTURE) -> bytes | None:
     """A picture file's content; None, and a fault, if it is no file, cannot be read or has more than ``largest`` bytes."""
     try:
@@ -125,29 +191,35 @@ def read_picture(path: Path, faults: Faults, largest: int = LARGEST_PICTURE) -> 
 
 
 def silhouettes(files: Mapping[int, bytes], names: Mapping[int, str], faults: Faults) -> dict[int, np.ndarray]:
-    """Decoded PNG files, uint8 [height, width], by frame number.
+    """The silhouettes in picture files of one walk, uint8 [height, width], by frame number.
 
     Args:
         files: content by frame number.
         names: what to call each in a fault.
         faults: where unreadable ones, which are left out, are noted.
     """
-    decoded = {}
-    for number, content in sorted(files.items()):
-        frame = grey(content)
-        if frame is None:
-            faults.append(f"{names[number]} is not a readable PNG file")
-        else:
-            decoded[number] = frame
-    return decoded
+    return masks.of_eight_bits(_each_silhouette(sorted(files.items()), names, faults))
 
 
 def read_silhouettes(paths: Mapping[int, Path], faults: Faults) -> dict[int, np.ndarray]:
     """The same of files on disk; see :func:`silhouettes`."""
-    decoded: dict[int, np.ndarray] = {}
-    for number, path in sorted(paths.items()):
-        if (content := read_picture(path, faults)) is not None:
-            decoded |= silhouettes({number: content}, {number: str(path)}, faults)
+    read = ((number, read_picture(path, faults)) for number, path in sorted(paths.items()))
+    return masks.of_eight_bits(_each_silhouette(read, paths, faults))
+
+
+def _each_silhouette(
+    files: Iterable[tuple[int, bytes | None]], names: Mapping[int, object], faults: Faults
+) -> dict[int, np.ndarray]:
+    decoded = {}
+    for number, content in files:
+        if content is None:
+            continue
+        frame = grey(content)
+        if frame is None:
+            kind = "picture" if str(names[number]).lower().endswith(_NOT_PNG) else "PNG file"
+            faults.append(f"{names[number]} is not a readable {kind}")
+        else:
+            decoded[number] = masks.without_compression_noise(frame) if content.startswith(_JPEG_START) else frame
     return decoded
 
 
@@ -208,6 +280,11 @@ def read_video(path: Path, faults: Faults, colour: bool = False) -> list[np.ndar
 def _is_video(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return _CONTAINER.match(file.read(12)) is not None
+            head = file.read(sum(_TRANSPORT[-1]) + _TRANSPORT[-1][1] * (_TRANSPORT_PACKETS - 1))
     except OSError:
         return False
+    return _CONTAINER.match(head) is not None or any(_is_transport(head[start::length]) for start, length in _TRANSPORT)
+
+
+def _is_transport(starts: bytes) -> bool:
+    return len(starts) >= 2 and set(starts[:_TRANSPORT_PACKETS]) == {_TRANSPORT_SYNC}

@@ -23,6 +23,7 @@ VIEW = "090"
 PEOPLE, RECORDED_TWICE = 305, 32
 CONDITIONS = ("b01", "b02", "n01", "n02", "n03", "n04", "n05", "n06", "s01", "s02")
 SECOND_CONDITIONS = ("b03", "b04", "n07", "n08", "n09", "n10", "n11", "n12", "s03", "s04")
+IMAGES, BACKGROUND, LABELS = "image", "back", "labels"
 VIDEO_FOLDERS = ("video", "videos", ".")
 LISTS = {"train": "tumgaidtrainids.lst", "validation": "tumgaidvalids.lst", "test": "tumgaidtestids.lst"}
 LARGEST_LIST = 2**16
@@ -38,8 +39,9 @@ class TumGaid:
     fps = 30.0
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._images = root / "image"
+        self._given = root
+        self._root = tree.beginning(root, lambda folder: _images(folder) is not None or bool(_videos(folder)))
+        self._images = _images(self._root) or self._root / IMAGES
 
     def identities(self) -> list[str]:
         found = {unit.partition("/")[0] for unit in self._videos()}
@@ -63,6 +65,30 @@ class TumGaid:
             return [path for path in self._paths(unit) if path.is_file()][:1]
         background = self._background(unit)
         return [*([background] if background.is_file() else []), *frames]
+
+    def names(self, unit: str) -> tuple[str, str, str]:
+        identity, condition = unit.split("/")
+        return identity, condition, VIEW
+
+    def strays(self) -> list[str]:
+        expected = {*VIDEO_FOLDERS, *LISTS.values(), IMAGES, LABELS}
+        found = []
+        for entry in tree.entries(self._images) if self._images.is_dir() else []:
+            if not (_PERSON.fullmatch(entry.name) and entry.is_dir()):
+                beside = entry.name in expected or _VIDEO.fullmatch(entry.name)
+                found += [] if beside else [entry.name]
+                continue
+            inner = (walk.name for walk in tree.entries(entry.path))
+            found += [f"{entry.name}/{name}" for name in inner if name != BACKGROUND and not re.fullmatch(_CONDITION, name)]
+        for folder in (self._root / name for name in VIDEO_FOLDERS[:-1]):
+            files = tree.entries(folder) if folder.is_dir() else []
+            found += [f"{folder.name}/{entry.name}" for entry in files if not _VIDEO.fullmatch(entry.name)]
+        return sorted(found)
+
+    def unread(self, unit: str) -> list[Path]:
+        folder = self._images / f"p{unit}"
+        found = tree.entries(folder) if folder.is_dir() else []
+        return [Path(entry.path) for entry in found if not _FRAME.fullmatch(entry.name)]
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """The walk; where there are both frames and a video, the frames count."""
@@ -88,7 +114,7 @@ class TumGaid:
         """
         parts = {}
         for part, name in LISTS.items():
-            for path in (self._root / name, self._root / "labels" / name):
+            for path in (place / name for root in (self._root, self._given) for place in (root, root / LABELS)):
                 if path.is_file() and part not in parts:
                     parts[part] = _read_list(path)
         return parts
@@ -101,9 +127,7 @@ class TumGaid:
 
     def _videos(self) -> set[str]:
         """Units there is a video of."""
-        folders = [self._root / name for name in VIDEO_FOLDERS]
-        names = [entry.name for folder in folders if folder.is_dir() for entry in tree.entries(folder) if entry.is_file()]
-        return {f"{match[1]}/{match[2]}" for match in map(_VIDEO.fullmatch, names) if match}
+        return _videos(self._root)
 
     def _paths(self, unit: str) -> list[Path]:
         """Where a unit's video may be."""
@@ -118,12 +142,25 @@ class TumGaid:
         return [Path(entry.path) for entry in tree.entries(folder) if _FRAME.fullmatch(entry.name)]
 
     def _background(self, unit: str) -> Path:
-        return self._images / f"p{unit.partition('/')[0]}" / "back" / "background.jpg"
+        return self._images / f"p{unit.partition('/')[0]}" / BACKGROUND / "background.jpg"
 
 
 def open_dataset(root: Path) -> TumGaid:
     """A reader of the folder that holds image/ or the videos, and the lists of identities."""
     return TumGaid(root)
+
+
+def _images(root: Path) -> Path | None:
+    """Where the people's folders are: in image/, which may have another around it, or in the dataset's own folder."""
+    places = (root / IMAGES, root / IMAGES / IMAGES, root)
+    return next((place for place in places if any(_PERSON.fullmatch(entry.name) for entry in tree.folders(place))), None)
+
+
+def _videos(root: Path) -> set[str]:
+    """Units that there is a video of."""
+    folders = [root / name for name in VIDEO_FOLDERS]
+    names = [entry.name for folder in folders if folder.is_dir() for entry in tree.entries(folder) if entry.is_file()]
+    return {f"{match[1]}/{match[2]}" for match in map(_VIDEO.fullmatch, names) if match}
 
 
 def _read_background(path: Path, faults: Faults) -> np.ndarray | None:

@@ -1,0 +1,131 @@
+"""What a dataset's files hold, found out from some walks spread over it before anything is computed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gait.data.readers import Clip, Faults, Reader, masks
+from gait.errors import DataError
+
+UNITS, WALKS = 16, 3  # looked at, and of each unit
+MOST_FRAMES = 30  # of a walk, that decide
+MOSTLY = 0.9  # of the frames that decide
+OFF_CENTRE = 0.06  # of the height, at most, between a centred person's centre of mass and the middle
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was found.
+
+    Attributes:
+        walks: how many were looked at, by what they hold: "silhouettes", "pictures" (from which silhouettes are made) or
+            "nothing".
+        shapes: height and width of the silhouettes, most frequent first, at most four.
+        levels: the brightest level of the silhouettes as they were written, most frequent first.
+        aligned: whether the silhouettes are aligned already: of one shape, and each person as high as the picture and in
+            its middle.
+    """
+
+    walks: dict[str, int] = field(default_factory=dict)
+    shapes: list[tuple[int, int]] = field(default_factory=list)
+    levels: list[int] = field(default_factory=list)
+    aligned: bool = False
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Content:
+        """From :meth:`facts`; what is missing there is not known."""
+        known = {key: facts[key] for key in ("walks", "levels", "aligned") if key in facts}
+        return cls(**known, shapes=[(height, width) for height, width in facts.get("shapes", ())])
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON's types."""
+        return asdict(self)
+
+    def words(self) -> str:
+        """For people: "16 walks looked at: 16 of silhouettes, aligned, 64 x 44 px, levels 0 to 255"."""
+        kinds = ", ".join(f"{count} of {kind}" for kind, count in self.walks.items())
+        told = f"{sum(self.walks.values())} walks looked at: {kinds or 'none'}"
+        if self.shapes:
+            shapes = " and ".join(f"{height} x {width}" for height, width in self.shapes)
+            told += f"; the silhouettes are {'aligned already' if self.aligned else 'not aligned'}, {shapes} px"
+        if unusual := [level for level in self.levels if level != masks.FULL]:
+            told += f"; some are written as 0 and {' or '.join(map(str, unusual))}, and taken as 0 and {masks.FULL}"
+        if {"silhouettes", "pictures"} <= self.walks.keys():
+            told += "; for walks of pictures, background subtraction makes the silhouettes"
+        return told
+
+
+def look(reader: Reader, units: Sequence[str]) -> Content:
+    """Look at some walks of a dataset.
+
+    Args:
+        reader: of the dataset.
+        units: all of the reader's units.
+
+    Raises:
+        DataError: its silhouettes are dark on bright, so that nothing of them could be used.
+    """
+    walks: Counter[str] = Counter()
+    shapes: Counter[tuple[int, int]] = Counter()
+    levels: Counter[int] = Counter()
+    fits: list[bool] = []
+    inverted: list[bool] = []
+    known_aligned = False
+    for clip in _some_clips(reader, units):
+        if clip.made:
+            walks["pictures"] += 1
+            continue
+        frames, level = masks.brightened(_some(list(clip.silhouettes([]).values()), MOST_FRAMES))
+        shown = [frame for frame in frames if frame.any()]
+        walks["silhouettes" if shown else "nothing"] += 1
+        if shown:
+            levels[level] += 1
+            shapes.update({frame.shape for frame in shown})
+            fits += [is_aligned(frame) for frame in shown]
+            inverted += [is_inverted(frame) for frame in shown]
+            known_aligned = known_aligned or clip.aligned
+    if fits and np.mean(inverted) > MOSTLY:
+        raise DataError("the silhouettes are dark on bright; invert them, so that the person is bright on black")
+    aligned = known_aligned or (bool(fits) and len(shapes) == 1 and float(np.mean(fits)) >= MOSTLY)
+    return Content(dict(walks), _by_frequency(shapes)[:4], _by_frequency(levels), aligned)
+
+
+def is_aligned(frame: np.ndarray) -> bool:
+    """Whether a silhouette [height, width] is as aligning makes it: as high as the picture, and in its middle.
+
+    Widths are those of aligned silhouettes, or of such whose outer columns were cut off (64 -> 44, 128 -> 88).
+    """
+    height, width = frame.shape
+    if width not in (height, height - 2 * (height // 64 * 10)) or not (frame[0].any() and frame[-1].any()):
+        return False
+    mass = frame.sum(0, dtype=np.int64).cumsum()
+    centre = int(np.searchsorted(mass, mass[-1] / 2, side="right"))
+    return abs(centre - width // 2) <= max(2, OFF_CENTRE * height)
+
+
+def is_inverted(frame: np.ndarray) -> bool:
+    """Whether a silhouette [height, width] is dark on bright: bright all around and dark somewhere within."""
+    around = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
+    return bool((around > masks.FULL // 2).mean() > MOSTLY and (frame <= masks.DARK).any())
+
+
+def _some_clips(reader: Reader, units: Sequence[str]) -> Iterable[Clip]:
+    faults: Faults = []
+    for unit in _some(units, UNITS):
+        yield from _some(list(reader.clips(unit, faults)), WALKS)
+
+
+def _some(items: Sequence[Any], most: int) -> list[Any]:
+    """At most so many, spread over all."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(place)] for place in np.linspace(0, len(items) - 1, most)]
+
+
+def _by_frequency(counted: Counter[Any]) -> list[Any]:
+    return [item for item, _ in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))]

@@ -1,0 +1,85 @@
+"""What tells silhouettes from other pictures, and how those that were not written as 0 and 255 are brought there.
+
+Silhouettes are written in many ways: as 0 and 1, of 16 bits, as a palette's colours, resized with grey edges, as JPEG files
+with noise around the person. What a picture is cannot be seen in one frame, so that all this is decided by a walk's frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import cv2
+import numpy as np
+
+FULL = 255
+NEARLY_BLACK = 15  # a walk without a brighter pixel, and of more than two levels, shows nothing
+DARK, BRIGHT = 32, 223  # JPEG files of black and white stay within these except at the person's outline
+EDGE = np.ones((5, 5), np.uint8)  # a resized outline is grey for two pixels to each side
+NEXT = np.ones((3, 3), np.uint8)
+MOST_INNER_GREY = 0.02  # of a silhouette's pixels, grey ones that are not at its outline; photographs have many
+MOST_GREY = 0.5
+
+
+def brightened(frames: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], int]:
+    """A walk's silhouettes with the person at 255, where they have only two levels, and the level that it was at.
+
+    Args:
+        frames: uint8 [height, width] each.
+
+    Returns:
+        The frames, themselves if they have other levels than 0 and one more, and their brightest level; 0 if all are black.
+    """
+    brightest = 0
+    for frame in frames:
+        brightest = max(brightest, int(frame.max()))
+        if brightest == FULL:
+            return frames, FULL
+    if not brightest or not all(((frame == 0) | (frame == brightest)).all() for frame in frames):
+        return frames, brightest
+    return [np.where(frame, np.uint8(FULL), np.uint8(0)) for frame in frames], brightest
+
+
+def of_eight_bits(frames: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """A walk's frames as uint8; of those of 16 bits the high ones, if any of the walk uses them."""
+    if not any(frame.dtype == np.uint16 for frame in frames.values()):
+        return dict(frames)
+    wide = [frame for frame in frames.values() if frame.dtype == np.uint16]
+    shift = 8 if max(int(frame.max()) for frame in wide) > FULL else 0
+    return {
+        number: (frame >> shift).astype(np.uint8) if frame.dtype == np.uint16 else frame for number, frame in frames.items()
+    }
+
+
+def without_compression_noise(frame: np.ndarray) -> np.ndarray:
+    """A silhouette from a JPEG file, uint8 [height, width], black and white again except at its outline.
+
+    Noise far from the person would count as the person's rows. What is nearly black as a whole stays as it is.
+    """
+    if frame.max() <= NEARLY_BLACK:
+        return frame
+    person = (frame > FULL // 2).astype(np.uint8)
+    clean = np.where(frame <= DARK, 0, np.where(frame >= BRIGHT, FULL, frame)).astype(np.uint8)
+    clean[cv2.dilate(person, NEXT) == 0] = 0
+    clean[cv2.erode(person, NEXT) > 0] = FULL
+    return clean
+
+
+def shows_silhouettes(frames: Iterable[np.ndarray]) -> bool:
+    """Whether most of some frames of a walk, uint8 or uint16 [height, width], are silhouettes; black ones do not count."""
+    votes = votes_of(frames)
+    return votes.count(True) > votes.count(False) or not votes
+
+
+def votes_of(frames: Iterable[np.ndarray]) -> list[bool]:
+    """Of each frame of a walk that is not black, whether it is a silhouette."""
+    read, brightest = brightened(list(of_eight_bits(dict(enumerate(frames))).values()))
+    if brightest <= NEARLY_BLACK:
+        return [True] * bool(brightest)
+    return [_is_silhouette(frame) for frame in read if (frame > DARK).any()]
+
+
+def _is_silhouette(frame: np.ndarray) -> bool:
+    dark, bright = (frame <= DARK).astype(np.uint8), (frame >= BRIGHT).astype(np.uint8)
+    grey = (dark | bright) == 0
+    inner = grey & ((cv2.dilate(dark, EDGE) & cv2.dilate(bright, EDGE)) == 0)
+    return bool(bright.any() and grey.mean() <= MOST_GREY and inner.mean() <= MOST_INNER_GREY)
