@@ -25,6 +25,7 @@ TUM_TEST = {
 }
 TUM_TRAIN = TUM_TEST["gallery"] + TUM_TEST["probe"]
 CROSS_VIEW = ("casia-b", "cross-view", "oumvlp")  # protocols that compare walks of different views alone
+MOST_LISTED = 10
 POSITIONS = ("train", "gallery", "probe", "temporal_gallery", "temporal_probe")
 
 
@@ -305,12 +306,10 @@ def doubts(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]
     enrolled, probed = ({sequences[position].identity for position in chosen[part]} for part in ("gallery", "probe"))
     told = []
     if lacking := sorted(enrolled - probed):
-        told.append(
-            f"{_listed(lacking)} enrolled and have no probe: others are told from them, and they are never asked for"
-        )
+        told.append(f"enrolled, but with no probe: {_listed(lacking)}")
     if lacking := sorted(probed - enrolled):
         counted = "left out of the rates, and misses in those of all probes" if protocol == "oumvlp" else "misses"
-        told.append(f"{_listed(lacking)} not enrolled, so that their probes are {counted}")
+        told.append(f"not enrolled, so that their probes are {counted}: {_listed(lacking)}")
     if protocol in CROSS_VIEW:
         alone = sum(not comparable for comparable in _comparable(sequences, chosen)) - sum(
             sequences[position].identity not in enrolled for position in chosen["probe"]
@@ -325,7 +324,5 @@ def doubts(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]
 
 
 def _listed(names: Sequence[str]) -> str:
-    """ "anna is", "anna and ben are", "anna, ben, carl and 12 more people are"."""
-    if len(names) > 4:
-        return f"{', '.join(names[:3])} and {len(names) - 3} more people are"
-    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more
