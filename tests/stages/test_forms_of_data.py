@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gait.data import inputs, silhouettes
+from gait.data import inputs, preparation, silhouettes
 from gait.data.readers import casia_b, foreground, open_dataset
 from gait.data.readers.folder import VIDEOS
 from gait.data.sequences import SequenceStore
@@ -57,13 +57,14 @@ class World:
 
     root = Path("mine")  # within ``where``, so that all these tests have the same params.yaml
 
-    def write(self, name: str, encode: Encoder, frames: Iterable[np.ndarray], below: str = "", fill: str = "") -> None:
+    def write(self, name: str, encode: Encoder, frames: Iterable[np.ndarray], below: str = "") -> None:
         """The same frames as every walk; {} in the name stands for their number."""
-        for walk in (f"{who}/{how}/{view}{fill}" for who in PEOPLE for how in CONDITIONS for view in VIEWS):
+        contents = [encode(frame) for frame in frames]
+        for walk in (f"{who}/{how}/{view}" for who in PEOPLE for how in CONDITIONS for view in VIEWS):
             folder = self.root / below / walk
             folder.mkdir(parents=True)
-            for number, frame in enumerate(frames, start=1):
-                (folder / name.format(number)).write_bytes(encode(frame))
+            for number, content in enumerate(contents, start=1):
+                (folder / name.format(number)).write_bytes(content)
 
     def write_pickles(self, array: Any) -> None:
         self.layout = "pickles"
@@ -89,6 +90,7 @@ class World:
 
     def preprocess(self, modality: str = "silhouette") -> tuple[SequenceStore, str]:
         """Run both stages; the sequences, and what the second says."""
+        preparation._reader.cache_clear()  # a process of its own, which a stage is, has found no other dataset here before
         self._stage(preprocess, "--modality", modality, "--dataset", self.where / "raw", "--out", self.where / modality)
         return SequenceStore.open(self.where / modality), self.capsys.readouterr().err
 
