@@ -87,5 +87,6 @@ def votes_of(frames: Iterable[np.ndarray]) -> list[bool]:
 def _is_silhouette(frame: np.ndarray) -> bool:
     dark, bright = (frame <= DARK).astype(np.uint8), (frame >= BRIGHT).astype(np.uint8)
     grey = (dark | bright) == 0
-    inner = grey & ((cv2.dilate(dark, EDGE) & cv2.dilate(bright, EDGE)) == 0)
+    outline = cv2.bitwise_and(cv2.dilate(dark, EDGE), cv2.dilate(bright, EDGE))
+    inner = grey & (outline == 0)
     return bool(bright.any() and grey.mean() <= MOST_GREY and inner.mean() <= MOST_INNER_GREY)
