@@ -1,6 +1,6 @@
 # make demo: from nothing to the Pareto table.  make test: the tests.  Both set up .venv by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint bench setup simulated-jetson
+.PHONY: help demo mlflow test test-slow test-all lint bench setup simulated-jetson
 SHELL := /bin/sh
 
 VENV := .venv
@@ -22,7 +22,11 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 	@cat results/report/pareto.txt
 	@echo
 	@echo "The page:            results/report/index.html"
-	@echo "Compare in MLflow:   $(VENV)/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db"
+	@echo "Compare in MLflow:   make mlflow"
+	@python -m stages.compare --no-start
+
+mlflow: $(STAMP) ## the variants compared in MLflow: starts it if it does not run, and says where to look
+	@python -m stages.compare
 
 test: $(STAMP) ## the tests, under ten minutes on two cores
 	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile

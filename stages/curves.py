@@ -176,7 +176,7 @@ class _Run:
 
     def __init__(self, name: str, mlflow: params.MLflow, noted: _Noted) -> None:
         self._name = name
-        self._server = TrackingServer(address(mlflow), f"{mlflow.experiment}-training")
+        self._server = TrackingServer(address(mlflow), mlflow.training_experiment)
         self._shown = without_credentials(self._server.uri)
         self._noted = noted
         self._since: float | None = None

@@ -438,6 +438,11 @@ class MLflow(Section):
     tracking_uri: str
     experiment: str
 
+    @property
+    def training_experiment(self) -> str:
+        """Where the curves of trainings are."""
+        return f"{self.experiment}-training"
+
 
 class Params(Section):
     """The whole of params.yaml."""

@@ -13,13 +13,14 @@ from typing import Any
 
 from stages import io, params
 from stages.reporting import records
-from stages.reporting.runs import Run, Sources, described
-from stages.reporting.server import TrackingServer, address, without_credentials
+from stages.reporting.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
+from stages.reporting.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
 
-NOTE = """One run a variant: a model at a pruning percentile and a precision, measured on a device.
+NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
 
-- Filter by `tags.superseded = "false" and tags.listed = "true"` to see what params.yaml describes now.
-- Tick runs and press *Compare*: `rank1_mean` against `ms_per_video_second` is the trade-off, `speedup` is against the
+- `make mlflow` opens the comparison of what params.yaml describes now; that is
+  `{CURRENT}`.
+- Tick runs and press *Compare*: `{RANK1}` against `{TIME}` is the trade-off, `{SPEEDUP}` is against the
   unpruned fp32 of the same model and device. Runs with `tags.valid = "false"` have times that should not be used.
 - `tags.data` and `tags.evidence` say whose data and what hardware the figures are of.
 """
@@ -39,7 +40,7 @@ def track(directory: Path, sources: Sources, receipt: Path, settings: params.Par
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
         server.open()
-        server.explain(NOTE)
+        server.explain(NOTE.format(server.experiment_id))
         logged = _in_step(server, runs)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
     io.write_json(receipt, result)

@@ -107,12 +107,15 @@ class Browser:
         elif event == "Page.loadEventFired":
             self._loaded = True
 
-    def open(self, path: Path, width: int = 1280, height: int = 900) -> None:
-        """Open a file in a window of a size in pixels and wait until it is loaded."""
+    def open(self, page: Path | str, width: int = 1280, height: int = 900) -> None:
+        """Open a file or an address in a window of a size in pixels and wait until it is loaded."""
         mobile = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        if url.partition("#")[2]:
+            self.open("about:blank", width, height)  # or a page that differs after the # alone is not loaded anew
         self._loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         while not self._loaded:
             self.evaluate("0")
             time.sleep(0.02)

@@ -15,7 +15,7 @@ from workflow import code_deps
 from workflow.dvc_stages import read_yaml
 
 LIBRARIES = ("gait", "compress", "remote")
-TOOLS = {"bundle", "describe", "recipe", "scout", "select"}  # commands beside the DAG
+TOOLS = {"bundle", "compare", "describe", "recipe", "scout", "select"}  # commands beside the DAG
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "def main()" in path.read_text(encoding="utf-8"))
 
 

@@ -14,16 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from stages import params
 from stages.io import StageError
-from stages.reporting.runs import Run
+from stages.reporting.runs import SPEEDUP, Run
 
 PAGE = 1000
 METRICS_A_CALL = 1000  # more are refused
 DIGEST_LENGTH = 36  # of a dataset; more are refused
 LAST_STEP = "last_step"
+# The runs that params.yaml describes now, in MLflow's language of searches.
+CURRENT = 'tags.superseded = "false" and tags.listed = "true"'
+# Where MLflow's pages have the runs of an experiment. Without the option they open as those for language models.
+RUNS_PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 NOTE = "mlflow.note.content"
+# The kind of an experiment; MLflow also has "genai_development". Kinds that its pages have guessed end in INFERRED.
+KIND, MODEL_DEVELOPMENT, INFERRED = "mlflow.experimentKind", "custom_model_development", ("_inferred", "no_inferred_type")
 SQLITE = "sqlite:///"
 
 
@@ -50,7 +57,7 @@ class Row:
 
 
 class TrackingServer:
-    """An experiment on a tracking server; call :meth:`open` first."""
+    """An experiment on a tracking server; call :meth:`open` or :meth:`find` first."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self.uri, self.experiment = uri, experiment
@@ -75,13 +82,40 @@ class TrackingServer:
         if self.uri.startswith(SQLITE) and "?" not in self.uri:  # with options, it is MLflow's own business
             _create_database(Path(self.uri.removeprefix(SQLITE)))
         self._client = _client(self.uri)
-        found = self._client.get_experiment_by_name(self.experiment) or self._create()
+        self._take(self._client.get_experiment_by_name(self.experiment) or self._create())
+
+    def find(self) -> bool:
+        """Connect, if the experiment is there: nothing is made that is not."""
+        _check_reachable(self.uri)
+        file = local_store(self.uri)
+        if file is not None and not file.exists():
+            return False
+        self._client = _client(self.uri)
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is None:
+            return False
+        self._take(found)
+        return True
+
+    def _take(self, found: Any) -> None:
+        """Use an experiment, and say of what kind it is, unless somebody said so."""
         if found.lifecycle_stage != "active":
             raise StageError(
                 f"MLflow at {without_credentials(self.uri)}: experiment {self.experiment} was deleted; restore it "
                 f"(`mlflow experiments restore --experiment-id {found.experiment_id}`) or change mlflow.experiment"
             )
-        self._id = found.experiment_id
+        self.experiment_id = found.experiment_id
+        kind = found.tags.get(KIND)
+        if not kind or kind.endswith(INFERRED):
+            self.tag(KIND, MODEL_DEVELOPMENT)
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the experiment."""
+        self._client.set_experiment_tag(self.experiment_id, key, value)
+
+    def untag(self, key: str) -> None:
+        """Remove a tag of the experiment."""
+        self._client.delete_experiment_tag(self.experiment_id, key)
 
     def _create(self) -> Any:
         """Make the experiment, unless another process is faster."""
@@ -96,17 +130,17 @@ class TrackingServer:
 
     def _artifacts(self) -> str | None:
         """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
-        if not self.uri.startswith(SQLITE):
+        database = local_store(self.uri)
+        if not self.uri.startswith(SQLITE) or database is None:
             return None
-        database = Path(self.uri.removeprefix(SQLITE).partition("?")[0]).absolute()
-        return (database.parent / "mlartifacts" / self.experiment).as_uri()
+        return (database.absolute().parent / "mlartifacts" / self.experiment).as_uri()
 
     def runs(self) -> dict[str, list[LoggedRun]]:
         """The runs of ours that are there, by variant, newest first."""
         found: dict[str, list[LoggedRun]] = {}
         token = None
         while True:
-            page = self._client.search_runs([self._id], max_results=PAGE, page_token=token)
+            page = self._client.search_runs([self.experiment_id], max_results=PAGE, page_token=token)
             for run in page:
                 tags = run.data.tags
                 if "variant" in tags and "content_key" in tags:
@@ -116,7 +150,7 @@ class TrackingServer:
                         run.info.status in ("FINISHED", "FAILED"),
                         tags.get("superseded") == "true",
                         tags.get("listed") != "false",
-                        run.data.metrics.get("speedup"),
+                        run.data.metrics.get(SPEEDUP),
                         tags.get("pareto_optimal") == "true",
                     )
                     found.setdefault(tags["variant"], []).append(known)
@@ -128,7 +162,7 @@ class TrackingServer:
         """Log a run whole; it counts as running until everything is there. Returns its id."""
         from mlflow.entities import Metric, Param
 
-        metrics = run.metrics if run.speedup is None else {**run.metrics, "speedup": run.speedup}
+        metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP: run.speedup}
         tags = {
             **run.tags,
             "variant": run.variant,
@@ -139,7 +173,7 @@ class TrackingServer:
             NOTE: run.note,
             **({"mlflow.source.git.commit": commit, "git_commit": commit} if commit else {}),
         }
-        created = self._client.create_run(self._id, start_time=run.start_ms, tags=tags, run_name=run.name)
+        created = self._client.create_run(self.experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
         run_id = created.info.run_id
         points = [Metric(key, value, run.end_ms, 0) for key, value in metrics.items()]
         for prefix, curve in run.curves.items():
@@ -179,7 +213,7 @@ class TrackingServer:
 
     def begin(self, name: str, tags: Mapping[str, str]) -> str:
         """Begin a run that is told of row by row. Returns its id."""
-        return self._client.create_run(self._id, tags=dict(tags), run_name=name).info.run_id
+        return self._client.create_run(self.experiment_id, tags=dict(tags), run_name=name).info.run_id
 
     def go_on(self, run_id: str) -> int | None:
         """Go on with a run that was begun once: the last step that it was told of, or None if it is no longer there."""
@@ -191,7 +225,7 @@ class TrackingServer:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        if run.info.lifecycle_stage != "active" or run.info.experiment_id != self._id:
+        if run.info.lifecycle_stage != "active" or run.info.experiment_id != self.experiment_id:
             return None
         self._client.update_run(run_id, status="RUNNING")
         return int(run.data.tags.get(LAST_STEP, 0))
@@ -212,14 +246,14 @@ class TrackingServer:
 
     def explain(self, note: str) -> None:
         """Say in the experiment's description how to read it, unless somebody wrote one."""
-        experiment = self._client.get_experiment(self._id)
+        experiment = self._client.get_experiment(self.experiment_id)
         if not experiment.tags.get(NOTE):
-            self._client.set_experiment_tag(self._id, NOTE, note)
+            self.tag(NOTE, note)
 
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
         """Bring what follows from other variants' records up to date in a run that is there."""
         if run.speedup is not None and run.speedup != logged.speedup:
-            self._client.log_metric(logged.run_id, "speedup", run.speedup)
+            self._client.log_metric(logged.run_id, SPEEDUP, run.speedup)
         if run.optimal != logged.optimal:
             self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
 
@@ -239,6 +273,16 @@ class TrackingServer:
 def address(settings: params.MLflow) -> str:
     """Where the tracking server or database is: MLFLOW_TRACKING_URI goes before params.yaml."""
     return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
+
+
+def local_store(uri: str) -> Path | None:
+    """The SQLite file or the folder that an address stands for; None if it is elsewhere."""
+    if uri.startswith(SQLITE):
+        return Path(uri.removeprefix(SQLITE).partition("?")[0])
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return None if parts.scheme else Path(uri)
 
 
 def without_credentials(uri: str) -> str:
