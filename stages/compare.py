@@ -144,8 +144,6 @@ def main() -> None:
     if urlsplit(uri).scheme in ("http", "https"):
         print(told(found, Interface(without_credentials(uri), True)))
         return
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _ended)  # such as when the terminal is closed: what was started here ends, too
     with found.server.errors_in_one_line():
         if given.no_start:
             at = running(found.server, given.port)
@@ -153,6 +151,8 @@ def main() -> None:
             if not at.running:
                 print("these pages are there while `make mlflow` runs")
             return
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _ended)  # such as when the terminal is closed: what was started here ends, too
         with started(found.server, given.port) as at:
             print(told(found, at), flush=True)
             _show(found, at)

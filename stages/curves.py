@@ -21,10 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from stages import io, params
-from stages.reporting.server import Row, TrackingServer, address, without_credentials
+from stages.reporting.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
 
 LOGS = Path("logs/tensorboard")
 EVENTS = "events.out.tfevents"
+NOTE = f"[Show the runs]({RUNS_PAGE}): one a training, with its curves. `make mlflow` shows them as charts."
 COUNTERS = ("iteration", "epoch")  # of a row: its place on the axis, no curve
 MLFLOW_AFTER_S = 10.0
 SEND_EVERY_S = 10.0
@@ -225,6 +226,7 @@ class _Run:
         try:
             with self._server.errors_in_one_line():
                 self._server.open()
+                self._server.explain(NOTE.format(self._server.experiment_id))
                 run_id, last_step = self._begin()
                 while self._status is None:
                     self._tell(run_id, last_step)

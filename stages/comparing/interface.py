@@ -127,7 +127,7 @@ def _tag(port: int, experiment_id: str) -> str | None:
 
 def _start(uri: str, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--uvicorn-opts", "--log-level warning"]
+    command += ["--uvicorn-opts", "--log-level warning --timeout-graceful-shutdown 1"]
     # The address may hold a password, which nobody must see in the list of processes. Jobs are for language models.
     env = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     LOG.parent.mkdir(exist_ok=True)
