@@ -253,6 +253,17 @@ def test_a_run_holds_every_row_and_says_what_it_is(database: str) -> None:
     assert set(run.data.metrics) == {"loss", "lr"}
 
 
+def test_the_experiment_of_trainings_says_of_what_kind_it_is_and_leads_to_its_runs(database: str) -> None:
+    with watching() as watcher:
+        watcher.begin_phase()
+        iterate(watcher, 1, 5, 5)
+    from mlflow import MlflowClient
+
+    experiment = MlflowClient(in_this_folder()).get_experiment_by_name("gait-training")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert f"(#/experiments/{experiment.experiment_id}/runs?" in experiment.tags["mlflow.note.content"]
+
+
 def test_a_short_training_makes_neither_run_nor_database(here: Path) -> None:
     with watching() as watcher:
         watcher.begin_phase()

@@ -171,6 +171,28 @@ def test_a_description_of_ones_own_stays(world: World) -> None:
     assert mlflow.get_experiment_by_name("gait").tags["mlflow.note.content"] == "ours"
 
 
+def test_the_description_leads_to_the_runs_of_this_experiment(world: World) -> None:
+    tracked(world)
+    experiment = client(world).get_experiment_by_name("gait")
+    assert f"(#/experiments/{experiment.experiment_id}/runs?" in experiment.tags["mlflow.note.content"].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "custom_model_development"),
+        ("no_inferred_type", "custom_model_development"),  # these two are guesses of MLflow's pages
+        ("genai_development_inferred", "custom_model_development"),
+        ("genai_development", "genai_development"),  # a choice of somebody's
+    ],
+)
+def test_an_experiment_says_of_what_kind_it_is_also_one_that_was_there(world: World, before: str | None, after: str) -> None:
+    mlflow = client(world)
+    mlflow.create_experiment("gait", tags={"mlflow.experimentKind": before} if before else None)
+    tracked(world)
+    assert mlflow.get_experiment_by_name("gait").tags["mlflow.experimentKind"] == after
+
+
 def test_what_an_interrupted_session_left_is_logged_again(world: World) -> None:
     receipt = tracked(world)
     run_id = receipt["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
