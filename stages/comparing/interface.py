@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stages.io import StageError
@@ -67,7 +68,7 @@ def started(server: TrackingServer, first_port: int) -> Iterator[Interface]:
                 port = int(found.address.rpartition(":")[2])
                 print(f"starting MLflow's interface at {found.address} ...", file=sys.stderr)
                 process = _start(server.uri, port)
-                if _wait(process, lambda port=port: serves(port)):
+                if _wait(process, partial(serves, port)):
                     found = Interface(found.address, True, process)
                     break
                 if not _taken(port):

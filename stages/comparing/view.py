@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.params import Params
@@ -27,7 +27,7 @@ COLUMNS = {
 
 def state(settings: Params) -> dict[str, Any]:
     """The view of the runs that params.yaml describes, as MLflow's pages write it themselves."""
-    lists = {
+    lists: dict[str, Sequence[Any]] = {
         "model": settings.models,
         "percentile": settings.prune.percentiles,
         "precision": settings.precisions,
@@ -51,17 +51,17 @@ def state(settings: Params) -> dict[str, Any]:
     }
 
 
-def key(shared: dict[str, Any]) -> str:
+def key(shared: Mapping[str, Any]) -> str:
     """What names a view in addresses: another view has another key, so an address always shows the same."""
     return f"gaitpress-{hashlib.sha256(_text(shared).encode()).hexdigest()[:8]}"
 
 
-def tag(shared: dict[str, Any]) -> tuple[str, str]:
+def tag(shared: Mapping[str, Any]) -> tuple[str, str]:
     """Name and value of the experiment's tag by which MLflow knows a view."""
     return f"mlflow.sharedViewState.{key(shared)}", _text(shared)
 
 
-def address(base: str, experiment_id: str, shared: dict[str, Any] | None = None, charts: bool = False) -> str:
+def address(base: str, experiment_id: str, shared: Mapping[str, Any] | None = None, charts: bool = False) -> str:
     """Where an interface shows the runs of an experiment: in a view or as the reader left them, as charts or as a table."""
     options = {}
     if charts:
@@ -71,7 +71,7 @@ def address(base: str, experiment_id: str, shared: dict[str, Any] | None = None,
     return "&".join([f"{base.rstrip('/')}/{RUNS_PAGE.format(experiment_id)}", *(f"{k}={v}" for k, v in options.items())])
 
 
-def _text(shared: dict[str, Any]) -> str:
+def _text(shared: Mapping[str, Any]) -> str:
     return json.dumps(shared, sort_keys=True, separators=(",", ":"))
 
 

@@ -188,7 +188,8 @@ def test_the_description_leads_to_the_runs_of_this_experiment(world: World) -> N
 )
 def test_an_experiment_says_of_what_kind_it_is_also_one_that_was_there(world: World, before: str | None, after: str) -> None:
     mlflow = client(world)
-    mlflow.create_experiment("gait", tags={"mlflow.experimentKind": before} if before else None)
+    tags = {"mlflow.experimentKind": before} if before else None
+    mlflow.create_experiment("gait", artifact_location=(world.where / "artifacts").as_uri(), tags=tags)
     tracked(world)
     assert mlflow.get_experiment_by_name("gait").tags["mlflow.experimentKind"] == after
 
