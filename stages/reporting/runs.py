@@ -143,7 +143,7 @@ def _params(row: Row, settings: Params) -> dict[str, str]:
 
 def _metrics(row: Row) -> dict[str, float]:
     found = {name: row.get(*keys) for name, keys in METRICS.items()}
-    found["rank1_mean_low"], found["rank1_mean_high"] = row.rank1_interval
+    found[f"{RANK1}_low"], found[f"{RANK1}_high"] = row.rank1_interval
     found |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
     for part, later in (((), False), (("temporal",), True)):
         for measure in ("rank1", "rank5", "knn7"):
