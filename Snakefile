@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from remote import inventory
 from remote.errors import DeviceError
 from stages.params import ParamsError
 from stages.params import load as load_params
-from workflow import scheduling, snakemake_lock
+from workflow import scheduling, snakemake_lock, time_stamps
 from workflow.dvc_stages import Pipeline, PipelineError, read_yaml
 
 try:
@@ -49,8 +48,7 @@ except (ParamsError, DeviceError, PipelineError) as error:
 # Newer than any output, and its content is never the same: a job that reads it runs.
 marker = Path(".snakemake/out-of-date")
 if workflow.is_main_process:
-    marker.parent.mkdir(exist_ok=True)
-    marker.write_text(str(time.time_ns()))
+    time_stamps.mark(marker, pipeline.targets())
 
 
 def resource_of(device):
