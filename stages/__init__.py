@@ -3,3 +3,16 @@
 A stage reads its inputs, calls a library (``gait``, ``compress`` or ``remote``) and writes its outputs whole or not at
 all.
 """
+
+import os
+import sys
+
+if "DVC_STAGE" in os.environ:
+    # Before any code is loaded of which DVC will say that the result was made by it.
+    from stages import started
+    from workflow.dvc_stages import PipelineError
+
+    try:
+        started.this = started.begin()
+    except (OSError, PipelineError, started.YAMLError) as error:
+        sys.exit(f"error: {error}")

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TypeVar
 from compress.errors import CompressionError
 from gait.errors import DataError
 from remote.errors import DeviceError
-from stages import params
+from stages import params, started
 from stages.params import Params, ParamsError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class StageError(Exception):
     """An input of a stage is missing or does not fit; the message names the file or key."""
 
 
-EXPECTED = (StageError, ParamsError, DataError, CompressionError, DeviceError, OSError)
+EXPECTED = (StageError, started.Edited, ParamsError, DataError, CompressionError, DeviceError, OSError)
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
@@ -78,7 +78,28 @@ def parse(described: argparse.ArgumentParser) -> tuple[argparse.Namespace, Param
                 known = ", ".join(f"{{{known}}}" for known, value in names.items() if value is not None)
                 raise StageError(f"--{key.replace('_', '-')} {path}: nothing is called {{{name}}}; known here: {known}")
         setattr(options, key, Path(re.sub(r"\{(\w+)\}", lambda found: str(names[found[1]]), str(path))))
+    if started.this is not None:
+        started.this.check()
+        _take_up(started.this)
     return options, settings
+
+
+def _take_up(this: started.Started) -> None:
+    """Put in place what this stage has finished before, from all that it starts from now, and end."""
+    paths = [Path(out) for out in this.outs]
+    if not this.keeps or not all(any(started.asides(_real(path))) for path in paths):
+        return
+    content = this.content()
+    kept = {path: started.aside(_real(path), content or "") for path in paths}
+    if not all(aside.exists() for aside in kept.values()):
+        return
+    for path, aside in kept.items():
+        with new_directory(path) if aside.is_dir() else new_file(path) as partial:
+            if aside.is_dir():
+                partial.rmdir()
+            aside.rename(partial)
+        print(f"{path}: taken up as it was finished before")
+    sys.exit()
 
 
 def run(main: Callable[[], None]) -> None:
@@ -91,6 +112,7 @@ def run(main: Callable[[], None]) -> None:
     start = time.monotonic()
     try:
         main()
+        _confirm_all()
         if "DVC_STAGE" in os.environ:
             _note_duration(os.environ["DVC_STAGE"], time.monotonic() - start)
     except EXPECTED as error:
@@ -102,6 +124,22 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
+
+
+def _confirm_all() -> None:
+    """Look once more at the very end: DVC hashes what the stage read when the stage is gone.
+
+    Raises:
+        Edited: something was edited since the outputs were put in place; they are put aside.
+    """
+    if started.this is None:
+        return
+    try:
+        started.this.confirm()
+    except started.Edited as error:
+        for out in map(Path, started.this.outs):
+            error = _put_aside(started.this, out, _real(out), error)
+        raise error from None
 
 
 def _note_duration(address: str, seconds: float) -> None:
@@ -123,8 +161,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises:
         StageError: there is something else than a directory; nothing is lost and no work is done.
     """
-    if path.is_symlink():
-        path = path.resolve()  # such as a folder kept on a larger disk: the link stays
+    declared, path = path, _real(path)
     if path.exists() and not path.is_dir():
         raise StageError(f"{path}: is in the way of the directory to write; move it aside")
     partial, former = _partial(path), _partial(path, "former")
@@ -132,6 +169,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        _confirm(declared, partial)
         if path.exists():
             path.rename(former)
         try:
@@ -185,6 +223,8 @@ def begun(path: Path, key: str) -> Iterator[Path]:
             holding = True
         except BlockingIOError:
             raise StageError(f"{path}: another process is making it") from None
+        if started.this is not None:
+            started.this.check()
         noted = directory / "key"
         if not noted.exists() or noted.read_text(encoding="utf-8") != key:
             for old in directory.iterdir():
@@ -192,9 +232,10 @@ def begun(path: Path, key: str) -> Iterator[Path]:
             noted.write_text(key, encoding="utf-8")
         yield directory
         shutil.rmtree(directory, ignore_errors=True)
-    except StageError:
-        if holding:
-            shutil.rmtree(directory)
+    except (StageError, started.Edited) as error:
+        # What an edit has spoiled goes on from here once it is taken back, unless it was finished.
+        if holding and getattr(error, "kept", True):
+            shutil.rmtree(directory, ignore_errors=True)
         raise
     finally:
         os.close(lock)
@@ -206,9 +247,68 @@ def new_file(path: Path) -> Iterator[Path]:
     partial = _partial(path)
     try:
         yield partial
+        _confirm(path, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _real(path: Path) -> Path:
+    """Where an output is: of a link, such as to a folder kept on a larger disk, its target, for the link stays."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def _confirm(path: Path, finished: Path) -> None:
+    """See, before an output that DVC will record is put in place, whether it is made of what DVC will say.
+
+    Args:
+        path: of the output.
+        finished: where it is.
+
+    Raises:
+        Edited: it is not; the output is put aside.
+    """
+    this = started.this
+    if this is None or not this.declares(path):
+        return
+    try:
+        this.confirm()
+    except started.Edited as error:
+        raise _put_aside(this, {path: finished}, error) from None
+    this.placed.append(path)
+
+
+def _confirm_all() -> None:
+    """Look once more at the very end, as close as can be to the moment when DVC does.
+
+    Raises:
+        Edited: something was edited since the outputs were put in place; they are put aside.
+    """
+    this = started.this
+    if this is None or not this.placed:  # such as a process that helped to train
+        return
+    try:
+        this.confirm()
+    except started.Edited as error:
+        raise _put_aside(this, {path: _real(path) for path in this.placed}, error) from None
+
+
+def _put_aside(this: started.Started, finished: Mapping[Path, Path], error: started.Edited) -> started.Edited:
+    """Keep outputs that must not be recorded, if they can be taken up once the edit is taken back; what to say."""
+    again = f"run it again, such as by `dvc repro {this.address}`"
+    content = this.content() if this.keeps else None
+    if content is None:
+        return started.Edited(f"{error}; {again}")
+    for path, place in finished.items():
+        aside = started.aside(_real(path), content)
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    kept = started.Edited(
+        f"{error}. It is kept as {aside}. Take the edit back and {again}: it is taken up as it stands. "
+        "Or leave the edit and do the same: it is made anew"
+    )
+    kept.kept = True
+    return kept
 
 
 def _partial(path: Path, what: str = "partial") -> Path:

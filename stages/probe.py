@@ -16,7 +16,8 @@ def probe(device: str, devices: Path, out: Path) -> None:
     """Write the facts of a device of devices.yaml to a JSON file."""
     with runtime_on(inventory.find(devices, device)) as runtime:
         found = runtime.facts()
-    facts.write(out, found)
+    with io.new_file(out) as partial:
+        facts.write(partial, found)
     print(f"{device}: {found['cpu']}, {found['cores']} cores, {found['runtime']} {found['runtime_version']}")
 
 

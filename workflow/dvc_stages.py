@@ -56,12 +56,16 @@ class Stage:
         name: as in dvc.yaml.
         axes: the values of each axis of its matrix; empty for a stage without one.
         deps, outs: paths with ``{axis}`` in them.
+        cached: whether DVC keeps its outputs in the cache.
+        params: file and key of each parameter, with ``{axis}`` in them.
     """
 
     name: str
     axes: Mapping[str, list[Any]]
     deps: tuple[str, ...]
     outs: tuple[str, ...]
+    cached: bool = True
+    params: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, name: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
@@ -77,11 +81,24 @@ class Stage:
             for axis, values in spec.get("matrix", {}).items()
         }
 
-        def paths(*sections: str) -> tuple[str, ...]:
-            entries = [entry for section in sections for entry in spec.get(section, [])]
+        def paths(entries: Iterable[Any]) -> tuple[str, ...]:
             return tuple(_template(entry if isinstance(entry, str) else next(iter(entry)), params) for entry in entries)
 
-        return cls(name, axes, paths("deps"), paths("outs", "metrics", "plots"))
+        keys = [
+            (file, key)
+            for entry in spec.get("params", [])
+            for file, keys in (entry.items() if isinstance(entry, Mapping) else [("params.yaml", [entry])])
+            for key in keys
+        ]
+        outs = [entry for section in ("outs", "metrics", "plots") for entry in spec.get(section, [])]
+        return cls(
+            name,
+            axes,
+            paths(spec.get("deps", [])),
+            paths(outs),
+            all(isinstance(out, str) or next(iter(out.values())).get("cache", True) for out in outs),
+            tuple((_template(file, params), _template(key, params)) for file, key in keys),
+        )
 
     def items(self) -> list[dict[str, Any]]:
         """The items of the matrix, as DVC lists them; one empty item without a matrix."""

@@ -21,10 +21,7 @@ from workflow import lock_file
 
 @contextmanager
 def params() -> Iterator[None]:
-    """Let DVC parse params.yaml once.
-
-    A stage reads its parameters when it starts. Were they edited while it runs, DVC would note the new ones as its own.
-    """
+    """Let DVC parse params.yaml once."""
     load, parsed = LOADERS[".yaml"], {}
 
     def remembered(path: Any, fs: Any = None, **options: Any) -> Any:

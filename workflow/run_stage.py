@@ -1,7 +1,9 @@
 """Let DVC bring one stage up to date: `dvc --wait-for-lock repro --single-item ADDRESS` in a fraction of the processor time.
 
 DVC decides what to do, does it and keeps its books, by the same code. What is spared is its command line, and reading and
-writing the entries of all other stages in dvc.lock, which are seconds in each of a hundred jobs.
+writing the entries of all other stages in dvc.lock, which are seconds in each of a hundred jobs. And DVC notes of what a
+stage reads what stood there before the stage began, where by itself it looks again afterwards: the stage sees to it that it
+began with the same (stages/started.py).
 
     python -m workflow.run_stage train@gaitset
     python -m workflow.run_stage train@gaitset --on "$(uname -n)"
@@ -18,6 +20,7 @@ import shutil
 import time
 from pathlib import Path
 
+from dvc.dependency import ParamsDependency
 from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.lock import LockError
@@ -25,6 +28,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import loads_yaml
 
+from stages import started
 from workflow import lock_file, read_once, run_cache
 from workflow.repository import as_program, log, opened
 
@@ -52,11 +56,15 @@ def run(address: str) -> None:
 
 
 def _run(address: str) -> None:
-    with opened() as repo, lock_repo(repo), repo.scm_context(), read_once.params():
+    with opened() as repo, lock_repo(repo), repo.scm_context():
         run_cache.mend(repo)
-        stage = _loaded(repo, address)
+        with read_once.params():
+            stage = _loaded(repo, address)
+        seen = started.State(_listed(stage))  # before DVC looks: what the stage finds the same, DVC has found too
+        _save_deps_once(stage)
         try:
-            changed = stage.reproduce()
+            with read_once.params():
+                changed = stage.reproduce(run_env={started.EXPECTED: seen.digest()})
         except LockError:
             raise
         except DvcException as error:
@@ -74,6 +82,25 @@ def _loaded(repo: Repo, address: str) -> PipelineStage:
         # In place of what DVC would read; it keeps this for as long as the object lives, as its own.
         declared.lockfile_contents = loads_yaml(entry)
     return declared.stages[address]
+
+
+def _listed(stage: PipelineStage) -> started.Listed:
+    """What DVC hashes for a stage."""
+    keys = {dep.def_path: dep.params for dep in stage.params}
+    files = [dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+    return started.Listed(stage.addressing, files, keys)
+
+
+def _save_deps_once(stage: PipelineStage) -> None:
+    """Let DVC note what the stage reads when it looks for the first time, which is before it runs the command."""
+    save, saved = stage.save_deps, []
+
+    def save_once(allow_missing: bool = False) -> None:
+        if not saved:
+            save(allow_missing=allow_missing)
+            saved.append(True)
+
+    stage.save_deps = save_once
 
 
 def main() -> None:

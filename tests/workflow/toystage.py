@@ -1,8 +1,8 @@
 """Stands for every stage of a toy pipeline: its outputs are a digest of what it reads, and it says that it ran.
 
 A file ``fail/<address>`` makes the stage of that address fail in the middle of writing, a file ``hold/<address>`` makes it
-take as long as the file is there. GAITPRESS_TOY_SLEEP is how many seconds every stage sleeps. What each stage needed of the
-processor itself is noted in cpu.txt, in seconds.
+take as long as the file is there, and ``last/<address>`` the same once its outputs are in place. GAITPRESS_TOY_SLEEP is how
+many seconds every stage sleeps. What each stage needed of the processor itself is noted in cpu.txt, in seconds.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from stages import started
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
@@ -81,11 +83,17 @@ def main() -> None:
     if Path("fail", options.address).exists():
         write(options.outs, "half of it")
         sys.exit(f"error: {options.address} was told to fail")
+    if started.this is not None:  # as stages/io.py does
+        started.this.check()
+    made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
     time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
     while Path("hold", options.address).exists():
         time.sleep(0.02)
-    made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
+    if started.this is not None:
+        started.this.confirm()
     write(options.outs, made)
+    while Path("last", options.address).exists():
+        time.sleep(0.02)
     with Path("cpu.txt").open("a") as used:
         used.write(f"{time.process_time()}\n")
     Path("logs").mkdir(exist_ok=True)
@@ -98,3 +106,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
+    except started.Edited as error:
+        sys.exit(f"error: {error}")
