@@ -22,7 +22,7 @@ from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes import Runtime, runtime_on
 from stages import io, params
-from stages.inputs import add_options, open_data
+from stages.inputs import add_options, of_same_data, open_data
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,13 @@ def _measured(
             "macs": signature["macs"],
         },
         "device": now,
-        "engine": {key: built[key] for key in ("key", "sha256", "runtime", "version")},
+        "engine": {key: built[key] for key in ("key", "sha256", "onnx_sha256", "runtime", "version")},
         "signature": signature,
         "protocol": asdict(protocol_of(settings)),
+        "settings": {
+            **of_same_data(where.quantized, partition, store),
+            "benchmark": settings.model_dump(mode="json"),
+        },
     }
     try:
         runtime.check(where.engine, where.quantized / "model.onnx")

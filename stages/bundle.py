@@ -19,7 +19,7 @@ from stages.bundling.contents import Places
 from stages.reporting.records import Row, load
 
 
-def bundle(row: Row, places: Places, settings: params.Params, out: Path) -> None:
+def bundle(row: Row, places: Places, out: Path) -> None:
     """Write a bundle as the folder ``out`` or, if its name ends so, the .zip file.
 
     Raises:
@@ -29,12 +29,12 @@ def bundle(row: Row, places: Places, settings: params.Params, out: Path) -> None
         raise io.StageError(f"{out}: is there already; move it aside or choose another --out")
     if out.suffix == ".zip":
         with tempfile.TemporaryDirectory() as scratch:
-            contents.write(row, places, settings, Path(scratch))
+            contents.write(row, places, Path(scratch))
             with io.new_file(out) as partial:
                 contents.archive(Path(scratch), partial, out.stem)
         return
     with io.new_directory(out) as partial:
-        contents.write(row, places, settings, partial)
+        contents.write(row, places, partial)
 
 
 def named(key: str, records: Path, settings: params.Params) -> Row:
@@ -54,7 +54,6 @@ def main() -> None:
     select.add_options(parser)
     parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="partitions and preprocessed data; default: data")
     parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
     given, settings = io.parse(parser)
     if given.variant:
@@ -64,7 +63,7 @@ def main() -> None:
         if choice.best is None:
             raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
         row = choice.best
-    bundle(row, Places.of(row, given.results, given.data), settings, given.out)
+    bundle(row, Places.of(row, given.results), given.out)
     for reason in row.reasons:
         print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)
     print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")

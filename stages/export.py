@@ -15,6 +15,7 @@ from compress import export as onnx_export
 from compress.errors import CompressionError
 from gait.evaluation.signatures import samples
 from stages import inputs, io
+from stages import settings as made_with
 from stages.frameworks import framework
 from stages.params import Export, Model
 
@@ -73,6 +74,7 @@ def main() -> None:
     options, settings = io.parse(parser)
     entry = inputs.entry_of(settings, options.model)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
+    before = inputs.of_same_data(options.finetuned, partition, store)
     library = framework(entry.framework)
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
@@ -111,6 +113,7 @@ def main() -> None:
         }
         io.write_json(out / "signature.json", signature)
         io.write_json(out / "metrics.json", metrics)
+        made_with.write(out, before, export=settings.export.model_dump(mode="json"))
     print(f"{options.model}: {metrics['macs'] / 1e6:.1f} M multiply-adds; equal to the model within {error:.1g}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gait.evaluation.protocols import evaluate
 from stages import inputs, io, training
+from stages import settings as made_with
 from stages.frameworks import framework, trainer
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     entry = inputs.entry_of(settings, options.model)
     training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     partition, store = inputs.open_data(options.partition, options.preprocessed)
+    before = inputs.of_same_data(options.pruned, partition, store)
     library, trains = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.finetune)
     model = library.load(options.pruned)
@@ -41,6 +43,7 @@ def main() -> None:
             io.write_json(out / "history.json", history)
             metrics = {**found, "distance": partition.distance, "params": library.parameters(model)}
             io.write_json(out / "metrics.json", metrics)
+            made_with.write(out, before, finetune=schedule.model_dump(mode="json"))
     print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
 
 

@@ -13,6 +13,7 @@ from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
 from stages import inputs, io
+from stages import settings as made_with
 from stages.frameworks import framework
 from stages.params import Prune
 
@@ -92,6 +93,8 @@ def main() -> None:
         # After pruning a measure has its plain name, as in the metrics of other stages.
         metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
         io.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(warnings)})
+        chosen = {"percentile": options.percentile, **settings.prune.model_dump(mode="json", exclude={"percentiles"})}
+        made_with.write(out, made_with.read(options.dense), prune=chosen)
     for line in summary(settings.prune, selections):
         print(line)
     print(report.table(rows))

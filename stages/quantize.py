@@ -18,6 +18,7 @@ from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from gait.evaluation.signatures import samples
 from stages import inputs, io
+from stages import settings as made_with
 from stages.params import Quantize
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     entry = inputs.entry_of(settings, options.model)
     signature = io.read_json(options.exported / "signature.json")
     source = options.exported / "model.onnx"
+    before, own = made_with.read(options.exported), {}
     with io.new_directory(options.out) as out:
         target = out / "model.onnx"
         metrics = {"signature_error": 0.0}
@@ -42,6 +44,10 @@ def main() -> None:
             shutil.copyfile(source, target)
         else:
             partition, store = inputs.open_data(options.partition, options.preprocessed)
+            inputs.of_same_data(options.exported, partition, store)
+            own = settings.quantize.model_dump(
+                mode="json", include={"calibration_sequences"} if options.precision == "fp16" else None
+            )
             shape = signature["input"]["shape"]
             chosen = _calibration(partition, store, settings.quantize.calibration_sequences, entry.seed)
             data = [sample for position in chosen for sample in samples(store, store.sequences[position], shape)]
@@ -57,6 +63,7 @@ def main() -> None:
         io.write_json(out / "signature.json", {**signature, "precision": options.precision})
         size = target.stat().st_size
         io.write_json(out / "metrics.json", {"onnx_bytes": size, **metrics})
+        made_with.write(out, before, quantize={"precision": options.precision, **own})
     error = metrics["signature_error"]
     print(f"{options.model} {options.precision}: {size} bytes, signatures within {error:.2g} of fp32")
 

@@ -36,7 +36,7 @@ def track(directory: Path, sources: Sources, receipt: Path, settings: params.Par
         StageError: there are no records, or the tracking server cannot be reached.
     """
     uri = address(settings.mlflow)
-    runs = [described(row, settings, sources) for row in records.load(directory, settings) if row.status != "missing"]
+    runs = [described(row, sources) for row in records.load(directory, settings) if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
         server.open()
@@ -94,10 +94,9 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, required=True, help="directory of trained models (results/train)")
     parser.add_argument("--finetuned", type=Path, required=True, help="directory of fine-tuned models (results/finetune)")
     parser.add_argument("--quantized", type=Path, required=True, help="directory of ONNX files (results/quantize)")
-    parser.add_argument("--partitions", type=Path, required=True, help="directory of partitions (data/partition)")
     parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
     given, settings = io.parse(parser)
-    sources = Sources(given.trained, given.finetuned, given.quantized, given.partitions)
+    sources = Sources(given.trained, given.finetuned, given.quantized)
     result = track(given.records, sources, given.receipt, settings)
     print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
 

@@ -13,6 +13,7 @@ from typing import Any
 from gait.evaluation.protocols import evaluate
 from gait.models import imported
 from stages import inputs, io, training
+from stages import settings as made_with
 from stages.frameworks import framework, multiply_adds, trainer
 from stages.params import Init, Model
 
@@ -54,6 +55,7 @@ def main() -> None:
             io.write_json(out / "history.json", history)
             io.write_json(out / "layers.json", layers)
             io.write_json(out / "metrics.json", metrics)
+            made_with.write(out, {}, data=inputs.facts(partition, store), model=entry.model_dump(mode="json"))
     print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
 
 

@@ -6,9 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gait.data.partitions import Partition
-from gait.data.sequences import SequenceStore
-from stages.params import Params
 from stages.reporting import words
 from stages.reporting.records import Row, ends
 
@@ -19,14 +16,14 @@ DISTANCES = {
 }
 
 
-def card(row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any]) -> str:
+def card(row: Row, build: Mapping[str, Any]) -> str:
     """The card of a measured variant, in Markdown."""
     parts = [
         f"# {row.name}: gait recognition on {row.device}",
         f"{words.data([row]).capitalize()}; {words.place([row])}.",
         _use(row),
-        _data(partition, store),
-        _training(row, settings),
+        _data(row),
+        _training(row),
         _accuracy(row),
         _benchmark(row, build),
         _limits(row),
@@ -45,35 +42,32 @@ def _use(row: Row) -> str:
     )
 
 
-def _data(partition: Partition, store: SequenceStore) -> str:
-    people = {part: len({store.sequences[n].identity for n in getattr(partition, part)}) for part in ("train", "probe")}
+def _data(row: Row) -> str:
+    data = row.settings["data"]
+    sequences, people = data["sequences"], data["people"]
     return (
         "## Data\n\n"
-        f"{store.dataset} ({store.evidence}), modality {store.modality}, {store.fps:g} frames a second; digest "
-        f"`{store.digest}`. "
-        f"Trained on {len(partition.train)} walks of {people['train']} people; tested by protocol {partition.protocol} on "
-        f"{len(partition.probe)} walks of {people['probe']} other people, who are looked for among {len(partition.gallery)} "
+        f"{data['dataset']} ({data['evidence']}), modality {data['modality']}, {data['fps']:g} frames a second; digest "
+        f"`{data['digest']}`. "
+        f"Trained on {sequences['train']} walks of {people['train']} people; tested by protocol {data['protocol']} on "
+        f"{sequences['probe']} walks of {people['probe']} other people, who are looked for among {sequences['gallery']} "
         "enrolled walks. "
-        f"Preprocessing: `{json.dumps(store.settings, sort_keys=True)}`."
+        f"Preprocessing: `{json.dumps(data['preprocess'], sort_keys=True)}`."
     )
 
 
-def _training(row: Row, settings: Params) -> str:
-    prune = settings.prune.model_dump(exclude={"percentiles"})
-    described = {
-        "model": settings.model[row.model].model_dump(exclude_defaults=True),
-        "prune": {"percentile": row.percentile, **prune},
-        "finetune": settings.finetune[row.model].model_dump(),
-        "precision": row.precision,
-    }
-    if row.precision == "int8":
-        described["quantize"] = settings.quantize.model_dump()
+def _training(row: Row) -> str:
+    described = {key: _given(row.settings[key]) for key in ("model", "prune", "finetune", "export", "quantize")}
     params, macs = row.get("size", "params"), row.get("size", "macs")
     return (
         "## Training and compression\n\n"
         f"{params:,} parameters, {macs / 1e6:,.1f} million multiply-adds for {row.get('signature', 'benchmark_shape')}. "
-        f"Settings, as params.yaml has them:\n\n```json\n{json.dumps(described, indent=1, sort_keys=True)}\n```"
+        f"Settings, as params.yaml had them:\n\n```json\n{json.dumps(described, indent=1, sort_keys=True)}\n```"
     )
+
+
+def _given(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if value is not None}
 
 
 def _accuracy(row: Row) -> str:

@@ -13,13 +13,10 @@ from typing import Any
 
 from gait.data import flow, silhouettes
 from gait.data import inputs as network_inputs
-from gait.data.partitions import Partition
-from gait.data.sequences import SequenceStore
 from remote.digest import sha256
 from remote.jetson.onboard import bindings
-from stages import inputs, io
+from stages import io
 from stages.bundling.card import card
-from stages.params import Params
 from stages.reporting.records import Row
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -51,37 +48,32 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class Places:
-    """Where a variant's engine, network, partition and preprocessed data are."""
+    """Where a variant's engine and network are."""
 
     engine: Path
     quantized: Path
-    partition: Path
-    preprocessed: Path
 
     @classmethod
-    def of(cls, row: Row, results: Path, data: Path) -> Places:
+    def of(cls, row: Row, results: Path) -> Places:
         """The places that dvc.yaml names."""
-        partition = data / "partition" / f"{row.model}.json"
-        return cls(results / "build" / row.key, results / "quantize" / row.folder, partition, data / "preprocessed")
+        return cls(results / "build" / row.key, results / "quantize" / row.folder)
 
 
-def write(row: Row, places: Places, settings: Params, out: Path) -> None:
+def write(row: Row, places: Places, out: Path) -> None:
     """Write a measured variant's bundle into the empty directory ``out``.
 
     Raises:
         StageError: it has no measurement, or the files are not those that were measured.
-        DataError: the data are not there.
     """
     if row.status != "ok":
         raise io.StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
     build = _checked(row, places)
-    partition, store = inputs.open_data(places.partition, places.preprocessed)
     (out / "engine").mkdir()
     for name in (build["engine"], "build.json"):
         shutil.copyfile(places.engine / name, out / "engine" / name)
     shutil.copyfile(places.quantized / "model.onnx", out / "model.onnx")
     _write_runtime(row, out)
-    _write_texts(row, partition, store, settings, build, out)
+    _write_texts(row, build, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
     (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -116,11 +108,9 @@ def _write_runtime(row: Row, out: Path) -> None:
     shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
 
 
-def _write_texts(
-    row: Row, partition: Partition, store: SequenceStore, settings: Params, build: Mapping[str, Any], out: Path
-) -> None:
+def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
     texts = {
-        "MODEL_CARD.md": card(row, partition, store, settings, build),
+        "MODEL_CARD.md": card(row, build),
         "README.md": README.format(
             name=row.name,
             device=row.device,
@@ -133,8 +123,8 @@ def _write_texts(
         (out / name).write_text(text, encoding="utf-8")
     engine = {"file": f"engine/{build['engine']}", "runtime": _runtime(row), "version": _version(row)}
     described = {
-        "preprocessing": store.settings,
-        "fps": store.fps,
+        "preprocessing": row.settings["data"]["preprocess"],
+        "fps": row.settings["data"]["fps"],
         "signature": row.get("signature"),
         "distance": row.get("accuracy", "distance"),
         "engine": engine,

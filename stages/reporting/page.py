@@ -72,7 +72,10 @@ def render(rows: Sequence[Row], records: Path, folders: Folders, out: Path, sett
         simulated=any(row.get("evidence") == "simulated" for row in rows),
         measured_at=words.measured_at(rows),
         protocol=_protocol(rows),
-        prune=settings.prune,
+        averaged_percentile=any(
+            row.get("settings", "prune", "mode") == "published" or row.get("settings", "prune", "scope") == "global"
+            for row in rows
+        ),
         rank1=words.rank1(rows),
         counts=words.counts(rows),
         by_view=by_view,

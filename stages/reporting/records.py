@@ -119,6 +119,18 @@ class Row:
         return "Pareto-optimal" if self.optimal else "valid"
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """What it was made and measured with, by section, whatever stands in params.yaml now.
+
+        Raises:
+            StageError: its record does not say.
+        """
+        found = self.get("settings")
+        if found is None:
+            raise io.StageError(f"{self.path}: does not say what it was made with; run `dvc repro {self.stage}`")
+        return dict(found)
+
+    @property
     def optimal(self) -> bool:
         """Whether it is on its device's front of rank-1 against time, the one that verdicts speak of."""
         return "time" in self.fronts

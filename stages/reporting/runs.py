@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from remote.digest import sha256
 from stages import io
-from stages.params import Params
+from stages import settings as made_with
 from stages.reporting import words
 from stages.reporting.records import Condition, Row
 from stages.reporting.table import of_condition
@@ -46,7 +47,6 @@ class Sources:
     trained: Path
     finetuned: Path
     quantized: Path
-    partitions: Path
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Run:
 
     Attributes:
         variant: what stays the same however often it is measured, such as "walkers/local/gaitset/p30-int8".
-        content_key: hash of the record and the settings; another one means another run.
+        content_key: hash of the record; another one means another run.
         name: shown in the list of runs.
         params, metrics, tags: what the tracker shows and filters by.
         speedup, optimal: what also depends on other variants' records, and so may change for the same measurement.
@@ -63,7 +63,7 @@ class Run:
         files: files to keep beside these.
         views: rank-1 by view as the record has it, or None.
         curves: by prefix of their metrics' names, such as "training".
-        dataset: name, digest, protocol and counts of what it was trained and tested with; None if that is not there.
+        dataset: name, digest, protocol and counts of what it was trained and tested with.
         note: the variant in Markdown.
         failed: whether there is no measurement.
         start_ms, end_ms: when it was measured, in ms since 1970.
@@ -81,18 +81,18 @@ class Run:
     files: tuple[Path, ...]
     views: Mapping[str, Any] | None
     curves: Mapping[str, Curve]
-    dataset: Mapping[str, Any] | None
+    dataset: Mapping[str, Any]
     note: str
     failed: bool
     start_ms: int
     end_ms: int
 
 
-def described(row: Row, settings: Params, sources: Sources) -> Run:
-    """The run of a row that has a record; what is not in the sources is left out."""
+def described(row: Row, sources: Sources) -> Run:
+    """The run of a row that has a record; what is not in the sources, or is there of another result, is left out."""
     record = dict(row.record)
     dataset = record["variant"]["dataset"]
-    chosen = _params(row, settings)
+    chosen = _params(row)
     artifacts = {"record.json": record}
     if "signature" in record:
         artifacts["signature.json"] = record["signature"]
@@ -111,7 +111,7 @@ def described(row: Row, settings: Params, sources: Sources) -> Run:
         files=_files(row, sources),
         views=record.get("rank1_by_view"),
         curves=_curves(row, sources),
-        dataset=_dataset(row, sources),
+        dataset=_dataset(row),
         note=_note(row),
         failed=row.status != "ok",
         start_ms=end_ms - int(1000 * record["seconds"]),
@@ -119,22 +119,19 @@ def described(row: Row, settings: Params, sources: Sources) -> Run:
     )
 
 
-def _params(row: Row, settings: Params) -> dict[str, str]:
-    model = settings.model[row.model]
+def _params(row: Row) -> dict[str, str]:
+    model, prune = row.settings["model"], row.settings["prune"]
     values = {
         "model": row.model,
         "percentile": row.percentile,
         "precision": row.precision,
         "device": row.device,
-        "dataset": settings.dataset,
+        "dataset": row.get("variant", "dataset"),
         # MLflow's comparison begins with the first three names, in the order of the alphabet, of those that differ: these
         # come after model, percentile and precision.
-        **{f"training.{key}": getattr(model, key) for key in ("framework", "modality", "width", "seed")},
-        **{
-            f"prune.{key}": getattr(settings.prune, key)
-            for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")
-        },
-        **{f"benchmark.{key}": value for key, value in settings.benchmark.model_dump().items()},
+        **{f"training.{key}": model[key] for key in ("framework", "modality", "width", "seed")},
+        **{f"prune.{key}": prune[key] for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")},
+        **{f"benchmark.{key}": value for key, value in row.settings["benchmark"].items()},
         "test.distance": row.get("accuracy", "distance"),
         "runtime": f"{row.get('engine', 'runtime')} {row.get('engine', 'version')}",
     }
@@ -183,25 +180,25 @@ def _tags(row: Row) -> dict[str, str]:
 
 def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
     onnx = sources.quantized / row.folder / "model.onnx"
-    return (onnx,) if onnx.exists() else ()
+    return (onnx,) if onnx.exists() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
 
 
 def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
     places = {
-        "training": sources.trained / row.model / "history.json",
-        "finetuning": sources.finetuned / row.pruned / "history.json",
+        "training": sources.trained / row.model,
+        "finetuning": sources.finetuned / row.pruned,
     }
-    return {name: curve(row.model, name, io.read_json(place)) for name, place in places.items() if place.exists()}
+    return {
+        name: curve(row.model, name, io.read_json(place / "history.json"))
+        for name, place in places.items()
+        if (place / "history.json").exists() and made_with.within(place, row.settings)
+    }
 
 
-def _dataset(row: Row, sources: Sources) -> dict[str, Any] | None:
-    path = sources.partitions / f"{row.model}.json"
-    if not path.exists():
-        return None
-    partition = io.read_json(path)
-    counts = {part: len(partition[part]) for part in ("train", "gallery", "probe")}
-    facts = {key: partition[key] for key in ("digest", "protocol", "distance", "modality", "evidence")}
-    return {"name": partition["dataset"], **facts, "sequences": counts}
+def _dataset(row: Row) -> dict[str, Any]:
+    data = row.settings["data"]
+    facts = {key: data[key] for key in ("digest", "protocol", "distance", "modality", "evidence", "sequences")}
+    return {"name": data["dataset"], **facts}
 
 
 def _note(row: Row) -> str:

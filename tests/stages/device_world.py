@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 from gait.data.partitions import partition_for
 from gait.data.sequences import SequenceStore, StoreWriter
-from stages import io, params
+from stages import inputs, io, params
+from stages import settings as made_with
 from stages.benchmark import Inputs, Variant, benchmark
 from stages.build import build
 from stages.probe import probe
@@ -126,6 +127,16 @@ class World:
             "macs": 64 * 44,
         }
         io.write_json(directory / "signature.json", signature)
+        chosen = self.settings
+        made_with.write(
+            directory,
+            {"data": inputs.facts(*inputs.open_data(self.where / "partition/gaitset.json", self.where / "preprocessed"))},
+            model=chosen.model["gaitset"].model_dump(mode="json"),
+            prune={"percentile": percentile, **chosen.prune.model_dump(mode="json", exclude={"percentiles"})},
+            finetune=chosen.finetune["gaitset"].model_dump(mode="json"),
+            export=chosen.export.model_dump(mode="json"),
+            quantize={"precision": "fp32"},
+        )
 
     def build(self, percentile: float = 0) -> dict[str, Any]:
         """Run the stage build; returns build.json."""

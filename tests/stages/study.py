@@ -41,7 +41,7 @@ def row(study: Study) -> Row:
 
 
 def ship(study: Study, out: Path) -> Path:
-    bundle(row(study), Places.of(row(study), study.where / "results", study.where), study.settings, out)
+    bundle(row(study), Places.of(row(study), study.where / "results"), out)
     return out
 
 

@@ -19,7 +19,7 @@ from stages import io
 from stages.inputs import open_data
 from tests.stages.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.stages.walks import dump
-from tests.toy import ROOT
+from tests.toy import ROOT, make_small
 
 NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
 
@@ -95,6 +95,42 @@ def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: P
     assert "NOT VALID: throttled" in card
 
 
+def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_says_now(
+    study: Study, tmp_path: Path
+) -> None:
+    _, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    first = ship(study, tmp_path / "before")
+    before = {name: (first / name).read_bytes() for name in ("settings.json", "MODEL_CARD.md")}
+    study.params = shutil.copy(study.params, tmp_path / "params.yaml")
+    make_small(tmp_path / "params.yaml", **{"model.gaitset.optimizer": {"name": "adam", "lr": 0.125, "weight_decay": 0.0}})
+    make_small(tmp_path / "params.yaml", **{"preprocess.silhouette.size": 128, "prune.criterion": "l2"})
+    (study.where / "preprocessed").unlink()
+    options = ["--dataset", Path(study.facts).parents[1] / "raw/walkers", "--out", study.where / "preprocessed/silhouette"]
+    study.stage("preprocess", "--modality", "silhouette", *options)
+    options = ["--losses", study.where / "losses.json", "--out", study.where / "partition/gaitset.json"]
+    study.stage("partition", "--model", "gaitset", "--preprocessed", study.where / "preprocessed", *options)
+    _, now = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    assert now.settings != store.settings
+    shipped = ship(study, tmp_path / "shipped")
+    assert json.loads((shipped / "settings.json").read_text())["preprocessing"] == store.settings
+    assert {name: (shipped / name).read_bytes() for name in before} == before
+    with pytest.raises(
+        io.StageError, match=r"was made with other data than data/partition/gaitset\.json has now; run `dvc repro"
+    ):
+        study.benchmark(50)
+
+
+def test_a_record_that_does_not_say_what_it_was_made_with_is_not_shipped(study: Study, tmp_path: Path) -> None:
+    record = json.loads(study.record(50).read_text())
+    del record["settings"]
+    io.write_json(study.record(50), record)
+    with pytest.raises(
+        io.StageError, match="does not say what it was made with; run `dvc repro benchmark@local-gaitset-50-fp32`"
+    ):
+        ship(study, tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
 def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) -> None:
     shipped = ship(study, tmp_path / "shipped")
     rng = np.random.default_rng(0)
@@ -166,16 +202,7 @@ def test_a_failed_variant_is_not_shipped(study: Study, tmp_path: Path) -> None:
 def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
     io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
-    common = [
-        "--params",
-        study.params,
-        "--records",
-        study.records,
-        "--results",
-        study.where / "results",
-        "--data",
-        study.where,
-    ]
+    common = ["--params", study.params, "--records", study.records, "--results", study.where / "results"]
     out = ["--out", tmp_path / "shipped"]
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ from stages.reporting.runs import Sources
 from stages.track import track
 from tests.ssh_server import free_port
 from tests.stages.device_world import World
-from tests.toy import ROOT, environment
+from tests.toy import ROOT, environment, make_small
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,18 @@ def tracked(world: World) -> dict[str, Any]:
 
 def sources(world: World) -> Sources:
     results = world.where / "results"
-    return Sources(results / "train", results / "finetune", results / "quantize", world.where / "partition")
+    return Sources(results / "train", results / "finetune", results / "quantize")
+
+
+def keep_settings(world: World, percentile: float) -> None:
+    """What train and finetune keep beside a model that was measured since."""
+    made_with = json.loads((world.quantized(percentile) / "settings.json").read_text())
+    sections = {"trained": ("data", "model"), "finetuned": ("data", "model", "prune", "finetune")}
+    places = {"trained": "gaitset", "finetuned": f"gaitset/p{percentile}"}
+    for name, kept in sections.items():
+        folder = getattr(sources(world), name) / places[name]
+        folder.mkdir(parents=True, exist_ok=True)
+        io.write_json(folder / "settings.json", {key: made_with[key] for key in kept})
 
 
 def client(world: World) -> Any:
@@ -141,6 +152,7 @@ def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
     io.write_json(
         where.finetuned / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
     )
+    keep_settings(world, 50)
     run_id = tracked(world)["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
     mlflow = client(world)
     finetuning = [(point.step, point.value) for point in mlflow.get_metric_history(run_id, "finetuning/loss")]
@@ -152,13 +164,39 @@ def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
     network = Path(mlflow.download_artifacts(run_id, "model.onnx"))
     assert network.read_bytes() == (world.quantized(50) / "model.onnx").read_bytes()
     run = mlflow.get_run(run_id)
-    partition = json.loads((where.partitions / "gaitset.json").read_text())
+    partition = json.loads((world.where / "partition/gaitset.json").read_text())
     [dataset] = {(each.dataset.name, each.dataset.digest, each.dataset.profile) for each in run.inputs.dataset_inputs}
     assert dataset[0] == "walkers"
     assert partition["digest"].startswith(dataset[1])
     assert json.loads(dataset[2])["sequences"]["probe"] == len(partition["probe"])
     assert run.data.tags["dvc_stage"] == "benchmark@local-gaitset-50-fp32"
     assert "synthetic data" in run.data.tags["mlflow.note.content"]
+
+
+def test_a_run_tells_of_the_settings_that_were_measured_whatever_params_yaml_says_now(world: World) -> None:
+    changed = "walkers/local/gaitset/p50-fp32"
+    first = tracked(world)["variants"]
+    params = {run.info.run_id: run.data.params for run in runs(world)}[first[changed]["run_id"]]
+    measured = world.settings
+    make_small(world.params, **{"model.gaitset.seed": 77, "prune.criterion": "l2", "benchmark.warmup_s": 9.0})
+    assert world.settings.model["gaitset"].seed == 77
+    assert tracked(world)["variants"][changed] == first[changed]
+    assert (params["training.seed"], params["prune.criterion"]) == (
+        str(measured.model["gaitset"].seed),
+        measured.prune.criterion,
+    )
+    assert params["benchmark.warmup_s"] == str(measured.benchmark.warmup_s)
+    # Nor has a run measured anew what was trained since and has not been measured.
+    where = sources(world)
+    io.write_json(where.trained / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
+    keep_settings(world, 50)
+    settings = json.loads((where.trained / "gaitset/settings.json").read_text())
+    io.write_json(where.trained / "gaitset/settings.json", {**settings, "model": {**settings["model"], "seed": 77}})
+    (world.quantized(50) / "model.onnx").write_bytes(b"another")
+    edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
+    run_id = tracked(world)["variants"][changed]["run_id"]
+    assert not client(world).get_metric_history(run_id, "training/loss")
+    assert "model.onnx" not in {file.path for file in client(world).list_artifacts(run_id)}
 
 
 def test_a_description_of_ones_own_stays(world: World) -> None:
@@ -306,7 +344,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world:
     command = ["stages.track", "--params", world.params, "--records", world.records, "--receipt", receipt]
     where = sources(world)
     command += ["--trained", where.trained, "--finetuned", where.finetuned]
-    command += ["--quantized", where.quantized, "--partitions", where.partitions]
+    command += ["--quantized", where.quantized]
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],
