@@ -7,11 +7,13 @@ process under `train.processes`, or started by `torchrun -m stages.train ...`, s
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from gait.evaluation.protocols import evaluate
 from gait.models import imported
+from gait.models.imported import files as imported_files
 from stages import inputs, io, training
 from stages import settings as made_with
 from stages.frameworks import framework, multiply_adds, trainer
@@ -33,6 +35,7 @@ def main() -> None:
     classes = len({store.sequences[position].identity for position in partition.train})
     model, history = None, []
     start = _init(entry)
+    taken = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
     files = [options.partition] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
     with training.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
@@ -55,8 +58,19 @@ def main() -> None:
             io.write_json(out / "history.json", history)
             io.write_json(out / "layers.json", layers)
             io.write_json(out / "metrics.json", metrics)
-            made_with.write(out, {}, data=inputs.facts(partition, store), model=entry.model_dump(mode="json"))
+            made_with.write(
+                out,
+                {},
+                data=inputs.facts(partition, store),
+                model=entry.model_dump(mode="json"),
+                origin={"init": taken, "trained": bool(history)},
+            )
     print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _init(entry: Model) -> Init | None:

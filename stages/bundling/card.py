@@ -49,10 +49,28 @@ def _data(row: Row) -> str:
         "## Data\n\n"
         f"{data['dataset']} ({data['evidence']}), modality {data['modality']}, {data['fps']:g} frames a second; digest "
         f"`{data['digest']}`. "
-        f"Trained on {sequences['train']} walks of {people['train']} people; tested by protocol {data['protocol']} on "
-        f"{sequences['probe']} walks of {people['probe']} other people, who are looked for among {sequences['gallery']} "
-        "enrolled walks. "
+        f"{_origin(row)} Tested by protocol {data['protocol']} on {sequences['probe']} walks of {people['probe']} "
+        f"{'people' if row.settings['origin']['init'] else 'other people'}, who are looked for among "
+        f"{sequences['gallery']} enrolled walks. "
         f"Preprocessing: `{json.dumps(data['preprocess'], sort_keys=True)}`."
+    )
+
+
+def _origin(row: Row) -> str:
+    """Whose walks the weights come from, as far as it is known."""
+    data, origin, tuned = (row.settings[key] for key in ("data", "origin", "finetune"))
+    walks = f"{data['sequences']['train']} walks of {data['people']['train']} people"
+    trained = origin["trained"] or bool(tuned.get("iterations") or tuned.get("epochs"))
+    if (init := origin["init"]) is None:
+        return f"Trained on {walks}." if trained else "Not trained: its weights are random."
+    source = f"`{init['path']}` (SHA-256 `{init['sha256']}`)"
+    if trained:
+        begun = f"Its weights started as those of {source} and were trained further on {walks}."
+    else:
+        begun = f"Its weights are those of {source}; they were not trained here."
+    return (
+        f"{begun} On whose walks and with which settings that file was trained is not known here, nor whether the people of "
+        "the test were among them."
     )
 
 
@@ -126,6 +144,10 @@ def _limits(row: Row) -> str:
         limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")
     if row.get("evidence") == "simulated":
         limits.insert(0, "**The device is simulated. The times are those of no hardware.**")
+    if row.settings["origin"]["init"]:
+        limits.insert(
+            0, "Weights came from a file of unknown training; if it saw the test people, the accuracy flatters it."
+        )
     limits[:0] = [f"**Not worth it: {drawback}.**" for drawback in row.drawbacks]
     if not row.valid:
         limits.insert(0, "**The times are not valid; see the benchmark.**")

@@ -132,6 +132,7 @@ class World:
             directory,
             {"data": inputs.facts(*inputs.open_data(self.where / "partition/gaitset.json", self.where / "preprocessed"))},
             model=chosen.model["gaitset"].model_dump(mode="json"),
+            origin={"init": None, "trained": True},
             prune={"percentile": percentile, **chosen.prune.model_dump(mode="json", exclude={"percentiles"})},
             finetune=chosen.finetune["gaitset"].model_dump(mode="json"),
             export=chosen.export.model_dump(mode="json"),

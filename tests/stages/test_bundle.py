@@ -95,6 +95,50 @@ def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: P
     assert "NOT VALID: throttled" in card
 
 
+INIT = {"path": "gaitset-40000.pt", "sha256": "ab" * 32}
+
+
+@pytest.mark.parametrize(
+    ("origin", "iterations", "text"),
+    [
+        ({"init": None, "trained": False}, 3, "Trained on 9 walks of 3 people. Tested by"),
+        ({"init": None, "trained": False}, 0, "Not trained: its weights are random. Tested by"),
+        (
+            {"init": INIT, "trained": False},
+            0,
+            "Its weights are those of {source}; they were not trained here. On whose walks",
+        ),
+        (
+            {"init": INIT, "trained": True},
+            0,
+            "Its weights started as those of {source} and were trained further on 9 walks of",
+        ),
+        (
+            {"init": INIT, "trained": False},
+            3,
+            "Its weights started as those of {source} and were trained further on 9 walks of",
+        ),
+    ],
+)
+def test_the_card_tells_where_weights_come_from(
+    study: Study, tmp_path: Path, origin: dict, iterations: int, text: str
+) -> None:
+    record = json.loads(study.record(50).read_text())
+    settings = record["settings"]
+    settings |= {"origin": origin, "finetune": settings["finetune"] | {"iterations": iterations}}
+    settings["data"] |= {
+        "sequences": {"train": 9, "gallery": 5, "probe": 7},
+        "people": {"train": 3, "gallery": 2, "probe": 2},
+    }
+    io.write_json(study.record(50), record)
+    card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert text.format(source=f"`gaitset-40000.pt` (SHA-256 `{'ab' * 32}`)") in card
+    known = origin["init"] is None
+    assert ("7 walks of 2 other people" in card) == known
+    assert ("is not known here, nor whether the people of the test were among them" in card) == (not known)
+    assert ("the accuracy flatters it" in card) == (not known)
+
+
 def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_says_now(
     study: Study, tmp_path: Path
 ) -> None:
