@@ -121,8 +121,8 @@ def _show(found: Found, at: Interface) -> None:
 
 
 def _serve(process: subprocess.Popen[bytes]) -> None:
-    print("Ctrl-C ends it", flush=True)
     try:
+        print("Ctrl-C ends it", flush=True)
         process.wait()
     except KeyboardInterrupt:
         print("\nMLflow's interface has ended")
