@@ -16,12 +16,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from gait.data.partitions import Distance
-from gait.evaluation.distances import Points, Scaled, between, exact, rounding
+from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, rounding
 
 FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
 BLOCK_ROWS = 4096  # probes at a time
 BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # but no more of either than these shares of the signatures, for they are copied
-DIRECTIONS, SAMPLE = 32, 128
+DIRECTIONS, SAMPLE = 30, 128
 WORTH = 0.6  # of all comparisons that are left, so that those settled repay the projection
 EXACT_ROWS = 8
 NOBODY = -1
@@ -200,25 +200,40 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class _Shadows:
-    """Projections, and how far apart rounding can make each of them seem at most: [points]."""
+    """Projections of some signatures, and room for what their distances need beside a product of them.
 
-    points: Points
-    errors: np.ndarray
+    Attributes:
+        values: float32 [parts, points, directions + 2].
+        lengths: [points] mean of the lengths of the signature's parts.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
 
 
 class _Projection:
     """Signatures in the few directions in which they differ most, part by part: nearer to each other than they are.
 
-    Those of the gallery are kept, for every block of probes is compared with them.
+    Half of a squared distance is one product of two rows, (y, 1, y * y / 2) and (-x, x * x / 2, 1). The squares are enlarged
+    by more than rounding can take away, so that the roots need no care. Those of the gallery are kept, for every block of
+    probes is compared with them.
     """
 
     def __init__(self, directions: np.ndarray, scaled: Scaled, gallery: np.ndarray) -> None:
         self.directions = directions
         self.seen = self.left = 0
-        projected = np.empty((len(gallery), *directions.shape[::2]), np.float32)
+        # Of the squares, of the products of projections, and of their halves.
+        self.excess = 3.2 * rounding(DIRECTIONS + 2)
+        self.rounding = 2 * (DIRECTIONS**0.5 + 1) * rounding(directions.shape[1]) + 8 * (len(directions) + 8) * UNIT
+        values = np.empty((len(directions), len(gallery), DIRECTIONS + 2), np.float32)
         for part, those in enumerate(directions):
-            projected[:, part] = scaled.values[gallery, part] @ those
-        self.gallery = _Shadows(Points.of(projected), self._errors(scaled.halves[gallery]))
+            np.matmul(scaled.values[gallery, part], those, out=values[part, :, :-2])
+        values[..., -2], values[..., -1] = 1, self._halves(values[..., :-2])
+        self.gallery = _Shadows(values, np.sqrt(2 * scaled.halves[gallery]).mean(1))
+
+    def _halves(self, projected: np.ndarray) -> np.ndarray:
+        halves: np.ndarray = np.einsum("psd,psd->ps", projected, projected) * np.float32(0.5 * (1 + self.excess)) + TINY
+        return halves
 
     @property
     def pays(self) -> bool:
@@ -245,22 +260,31 @@ class _Projection:
 
     def of_probes(self, points: Points) -> _Shadows:
         """The projections of some probes."""
-        projected = np.matmul(points.values.swapaxes(0, 1), self.directions).swapaxes(0, 1)
-        return _Shadows(Points.of(np.ascontiguousarray(projected)), self._errors(points.halves))
-
-    def _errors(self, halves: np.ndarray) -> np.ndarray:
-        # As many products, rounded, of directions that are orthogonal as far as float32 goes.
-        _, channels, count = self.directions.shape
-        errors: np.ndarray = (count**0.5 + 1) * rounding(channels) * np.sqrt(2 * halves).mean(1)
-        return errors
+        values = np.empty((len(self.directions), len(points.values), DIRECTIONS + 2), np.float32)
+        np.matmul(points.values.swapaxes(0, 1), -self.directions, out=values[..., :-2])
+        values[..., -2], values[..., -1] = self._halves(values[..., :-2]), 1
+        return _Shadows(values, np.sqrt(2 * points.halves).mean(1))
 
     def bound(self, probes: _Shadows, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower bounds of Euclidean distances, and by how much rounding can make them too large: as of ``between``.
+        """Lower bounds of Euclidean distances, [columns, rows], and by how much rounding can make them too large.
 
         Args:
             probes: the projections of a block's probes.
             rows: which of them.
             columns: which of the gallery.
         """
-        bound, error = between(probes.points, rows, self.gallery.points.taken(columns), "euclidean")
-        return bound, error + probes.errors[rows] + self.gallery.errors[columns, None]
+        theirs, ours = self.gallery.values[:, columns], probes.values[:, rows]
+        bound = np.zeros((len(columns), len(rows)), np.float32)
+        step = max(1, TILE // len(columns))
+        products = np.empty((len(columns), min(step, len(rows))), np.float32)
+        for first in range(0, len(rows), step):
+            some = slice(first, first + step)
+            room = products[:, : len(rows[some])]
+            for part in range(len(theirs)):
+                np.matmul(theirs[part], ours[part, some].T, out=room)
+                np.sqrt(room, out=room)
+                bound[:, some] += room
+        bound *= np.float32(2**0.5 / len(theirs))
+        # The root of what was added, at most, and the rounding of the projections and of the sum.
+        share = np.float32((2 * self.excess) ** 0.5 + self.rounding)
+        return bound, share * (probes.lengths[rows] + self.gallery.lengths[columns, None])

@@ -98,20 +98,38 @@ def world(people: int, spread: float, parts: int = 6, channels: int = 128) -> tu
 @pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
 def test_projections_change_no_rank(spread: float) -> None:
     values, asked = world(30, spread)
-    spared = []
-    between = ranking.between
+    exact = distances_of(values)
+    order = np.argsort(asked.people[asked.probe], kind="stable")  # of the one block of probes
+    sizes = {"bounds": 0, "whole": 0}
+    between, bound = ranking.between, ranking._Projection.bound
 
     def counted(ours, rows, theirs, kind):
         found = between(ours, rows, theirs, kind)
-        spared.append((ours.values.shape[2], found[0].size))
+        sizes["whole"] += found[0].size
         return found
 
-    with mock.patch.multiple(ranking, between=counted, SAMPLE=40):
+    def checked(projection, probes, rows, columns):
+        least, error = bound(projection, probes, rows, columns)
+        sizes["bounds"] += least.size
+        far = exact[asked.gallery[columns][:, None], asked.probe[order[rows]]]
+        assert (least <= far + error).all()
+        assert (error <= 0.1 * np.median(far)).all()
+        return least, error
+
+    with (
+        mock.patch.multiple(ranking, between=counted, SAMPLE=40, BLOCK_SHARE=1.0),
+        mock.patch.object(ranking._Projection, "bound", checked),
+    ):
         same_ranks(closer_wrong(values, asked), naive(values, asked, "euclidean"), asked)
-    bounds, whole = (sum(size for channels, size in spared if (channels == 128) == full) for full in (False, True))
-    assert bounds > 0
+    assert sizes["bounds"] > 0
     if spread == 0.3:
-        assert whole < 0.3 * bounds
+        assert sizes["whole"] < 0.3 * sizes["bounds"]
+
+
+def distances_of(values: np.ndarray) -> np.ndarray:
+    """Exact Euclidean distances between all."""
+    everyone = np.arange(len(values))
+    return np.stack([distances.exact(values, row, everyone, "euclidean") for row in values], 1)
 
 
 def test_blocks_and_threads_change_no_answer() -> None:

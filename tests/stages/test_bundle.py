@@ -59,6 +59,38 @@ def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, wal
     assert 10 < found["mean"] < 100
 
 
+def test_the_shipped_program_uses_the_distance_of_the_record(study: Study, walks: Path, tmp_path: Path) -> None:
+    raw = claimed(study)
+    partition = json.loads((study.where / "partition/gaitset.json").read_text())
+    io.write_json(study.where / "partition/gaitset.json", {**partition, "distance": "cosine"})
+    record = study.benchmark(50)
+    assert (partition["distance"], record["accuracy"]["distance"]) == ("euclidean", "cosine")
+    shipped = ship(study, tmp_path / "shipped")
+    assert rank1_of(sys.executable, shipped, walks, tmp_path) == claimed(study) != raw
+    assert json.loads((shipped / "settings.json").read_text())["distance"] == "cosine"
+    assert "by cosine distance" in (shipped / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_shipped_gallery_compares_signatures_as_they_are_or_at_length_1(study: Study, tmp_path: Path) -> None:
+    code = """
+import json, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from gaitpress_runtime.recogniser import Gallery
+for distance in ("euclidean", "cosine"):
+    gallery = Gallery(distance)
+    gallery.enrol("a", np.array([[1, 0.5]], np.float32))
+    gallery.enrol("b", np.array([[3, 0]], np.float32))
+    print(json.dumps(gallery.identify(np.array([[1, 0]], np.float32))))
+"""
+    command = [sys.executable, "-I", "-c", code, str(ship(study, tmp_path / "shipped"))]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
+    assert done.returncode == 0, done.stderr
+    euclidean, cosine = map(json.loads, done.stdout.splitlines())
+    assert euclidean == [["a", 0.5], ["b", 2.0]]
+    assert cosine == [["b", 0.0], ["a", pytest.approx(1 - 1.25**-0.5)]]
+
+
 @pytest.mark.slow
 def test_so_it_is_in_an_environment_with_its_listed_packages_alone(study: Study, walks: Path, tmp_path: Path) -> None:
     shipped = ship(study, tmp_path / "shipped")
@@ -91,6 +123,7 @@ def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: P
     assert f"{len(partition.probe)} walks of 3 other people" in card
     assert f"| mean | {record['accuracy']['rank1']['mean']:.1f} |" in card
     assert "not on a board" in card
+    assert "by Euclidean distance of signatures as they are" in card
     assert "says nothing about real people" in card
     assert "NOT VALID: throttled" in card
 
