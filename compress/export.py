@@ -115,6 +115,26 @@ def save(proto: onnx.ModelProto, path: Path) -> None:
     onnx.save(proto, path)
 
 
+def fix_axes(source: Path, target: Path, shape: Sequence[int | str]) -> None:
+    """Write a network with some of its input's free axes fixed; what is computed from them becomes constant.
+
+    Args:
+        source: the ONNX file.
+        target: the file to write.
+        shape: of the input; axes given by a name stay free.
+    """
+    import onnxslim
+
+    proto = onnx.load(source)
+    for axis, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        if isinstance(size, int):
+            axis.dim_value = size
+    del proto.graph.value_info[:]  # shapes as they were with the axes free
+    fixed = onnxslim.slim(proto)
+    onnx.checker.check_model(fixed, full_check=True)
+    save(fixed, target)
+
+
 def opset_of(proto: onnx.ModelProto) -> int:
     """The operator set of ONNX itself that a network is written in."""
     return next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))

@@ -10,11 +10,12 @@ import numpy as np
 
 from compress.errors import CompressionError
 from compress.export import relative_error, run
-from compress.quantization import Calibrated
+from compress.quantization import Calibrated, Int8
 
 
 def floating_layers(
     network: Calibrated,
+    way: Int8,
     inputs: Sequence[np.ndarray],
     max_error: float,
     watched: Callable[[Sequence[str]], Iterable[str]] = iter,
@@ -23,6 +24,7 @@ def floating_layers(
 
     Args:
         network: calibrated.
+        way: how it is to be written.
         inputs: network inputs, of training people, on which signatures are compared.
         max_error: the most that int8 signatures may differ from those of fp32, relative to the greatest.
         watched: gives the layers back one by one, and may show how far it has come.
@@ -38,7 +40,7 @@ def floating_layers(
         target = Path(scratch) / "int8.onnx"
 
         def error(floating: Sequence[str]) -> float:
-            network.write(target, floating)
+            network.write(target, way, floating)
             return relative_error(run(target, inputs), expected)
 
         return fewest(network.layers, error, max_error, watched)

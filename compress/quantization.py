@@ -6,6 +6,8 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,25 @@ INT8_OPSET = 13  # the first with one scale a channel
 WEIGHTED = {"Conv", "MatMul", "Gemm"}
 
 
+@dataclass(frozen=True)
+class Int8:
+    """How a network is written in int8.
+
+    Attributes:
+        activations: "uint8", which CPUs multiply fastest, or "int8", symmetric about 0, which TensorRT takes.
+        weight_bits: 8; or 7 for CPUs that add two products in 16 bits, and would overflow with 8.
+        placement: "kernels": Q/DQ pairs around every operator that has an integer kernel in ONNX Runtime, and biases in
+            INT32. "weights": pairs at the inputs of what has weights and at the weights themselves, which stay in fp32, as
+            do biases: the form that all of TensorRT 8.0 to 10 takes.
+    """
+
+    activations: str
+    weight_bits: int
+    placement: str
+
+
 @contextmanager
-def calibrated(
-    source: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool, activations: str, weight_bits: int
-) -> Iterator[Calibrated]:
+def calibrated(source: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool) -> Iterator[Calibrated]:
     """Calibrate a network, to quantise activations to 8 bits and weights, symmetrically, to 7 or 8.
 
     Args:
@@ -31,14 +48,11 @@ def calibrated(
         calibration: network inputs from the training data.
         method: how activation ranges follow from the values seen: "minmax", "entropy" or "percentile".
         per_channel: one weight scale a filter instead of one a layer.
-        activations: "uint8", which CPUs multiply fastest, or "int8", symmetric about 0, which TensorRT takes.
-        weight_bits: 8; or 7 for CPUs without VNNI, which add two products in 16 bits, and would overflow.
 
     Raises:
         CompressionError: there is no calibration data, or the file cannot be quantised.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     inputs = list(calibration)
     if not inputs:
@@ -51,48 +65,82 @@ def calibrated(
         zip(METHODS, (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile), strict=True)
     )
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
         settings = {
             "quant_format": QuantFormat.QDQ,
             "per_channel": per_channel,
-            "reduce_range": weight_bits == 7,
-            "activation_type": QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
             "weight_type": QuantType.QInt8,
             "calibrate_method": methods[method],
-            "extra_options": {"ActivationSymmetric": activations == "int8", "WeightSymmetric": True},
-            "calibration_cache_path": Path(scratch) / "ranges.json",
         }
-        yield Calibrated(prepared, inputs, settings)
+        network = Calibrated(source, inputs, settings, Path(scratch))
+        # What is written first is calibrated: of all tensors, so that every other way has the ranges that it needs.
+        network.write(Path(scratch) / "first.onnx", Int8("uint8", 7, "kernels"))
+        yield network
 
 
 class Calibrated:
-    """A network whose activations' ranges are found once, however often it is written.
+    """A network whose activations' ranges are found once, however often and in whatever way it is written.
 
     Attributes:
         source: the network in fp32, as it is quantised.
-        inputs: what it is calibrated on.
         layers: the names of the nodes that have weights.
     """
 
-    def __init__(self, source: Path, inputs: list[np.ndarray], settings: Mapping[str, Any]) -> None:
-        self.source, self.inputs = source, inputs
-        self._settings = settings
-        graph = onnx.load(source).graph
-        weights = {tensor.name for tensor in graph.initializer}
-        self.layers = [node.name for node in graph.node if node.op_type in WEIGHTED and weights.intersection(node.input)]
+    def __init__(self, source: Path, inputs: list[np.ndarray], settings: Mapping[str, Any], scratch: Path) -> None:
+        from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    def write(self, target: Path, floating: Sequence[str] = ()) -> None:
+        self.source = scratch / f"{sha256(source.read_bytes()).hexdigest()}.onnx"
+        quant_pre_process(source, self.source, skip_symbolic_shape=True)
+        self._inputs, self._settings, self._scratch = inputs, settings, scratch
+        graph = onnx.load(self.source).graph
+        weights = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+        weighted = [node for node in graph.node if node.op_type in WEIGHTED and weights.keys() & {*node.input}]
+        self.layers = [node.name for node in weighted]
+        # A matrix for each part: integer products have no scale for each column of each of them.
+        self._stacked = {
+            name for node in weighted if node.op_type == "MatMul" for name in node.input if weights.get(name, 2) > 2
+        }
+
+    def with_axes(self, source: Path) -> Calibrated:
+        """The same network with other axes fixed: its tensors have the same names, and take the same ranges."""
+        return Calibrated(source, self._inputs, self._settings, self._scratch)
+
+    def write(self, target: Path, way: Int8, floating: Sequence[str] = ()) -> None:
         """Write the Q/DQ ONNX file.
 
         Args:
             target: where.
+            way: how.
             floating: the names of the nodes that stay in fp32.
         """
-        from onnxruntime.quantization import quantize_static
+        from onnxruntime.quantization import QuantType, quantize_static
 
         logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger at every call
-        quantize_static(self.source, target, _Reader(self.inputs), nodes_to_exclude=list(floating), **self._settings)
+        options: dict[str, Any] = {"ActivationSymmetric": way.activations == "int8", "WeightSymmetric": True}
+        nodes = None
+        if way.placement == "weights":
+            nodes = [layer for layer in self.layers if layer not in floating]
+            one_scale = [{"quant_type": QuantType.QInt8, "symmetric": True, "reduce_range": way.weight_bits == 7}]
+            options |= {
+                "QuantizeBias": False,
+                "AddQDQPairToWeight": True,
+                "OpTypesToExcludeOutputQuantization": sorted(WEIGHTED),
+                "TensorQuantOverrides": dict.fromkeys(self._stacked, one_scale),
+            }
+            if not nodes:
+                save(onnx.load(self.source), target)
+                return
+        quantize_static(
+            self.source,
+            target,
+            _Reader(self._inputs),
+            nodes_to_quantize=nodes,
+            nodes_to_exclude=list(floating),
+            activation_type=QuantType.QUInt8 if way.activations == "uint8" else QuantType.QInt8,
+            reduce_range=way.weight_bits == 7,
+            extra_options=options,
+            calibration_cache_path=self._scratch / "ranges.json",
+            **self._settings,
+        )
         save(onnx.load(target), target)
 
 

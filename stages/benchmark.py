@@ -21,7 +21,7 @@ from remote import facts, inventory
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes import Runtime, runtime_on
-from stages import io, params
+from stages import forms, io, params
 from stages.inputs import add_options, of_same_data, open_data
 
 
@@ -73,9 +73,10 @@ def _measured(
     start = time.monotonic()
     now = runtime.facts()
     facts.check(variant.device, facts.read(where.facts, variant.device), now)
-    signature = io.read_json(where.quantized / "signature.json")
     partition, store = open_data(where.partition, where.preprocessed)
     built = io.read_json(where.engine / "build.json")
+    onnx = where.quantized / str(built.get("onnx"))
+    signature = forms.described(where.quantized, onnx.name)
     record = {
         "status": "ok",
         "reason": None,
@@ -83,7 +84,7 @@ def _measured(
         "evidence": device.evidence(now),
         "data": store.evidence,
         "size": {
-            "onnx_bytes": (where.quantized / "model.onnx").stat().st_size,
+            "onnx_bytes": onnx.stat().st_size,
             "engine_bytes": built["bytes"],
             "params": signature["params"],
             "macs": signature["macs"],
@@ -98,7 +99,7 @@ def _measured(
         },
     }
     try:
-        runtime.check(where.engine, where.quantized / "model.onnx")
+        runtime.check(where.engine, onnx)
         example = example_input(store, partition, signature, max(settings.batch, *settings.sweep, 1))
         record |= timing_part(runtime.benchmark(where.engine, example, protocol_of(settings)), signature, settings.batch)
         record |= accuracy_part(runtime, where.engine, store, partition, signature, settings.threads)
@@ -216,7 +217,7 @@ def main() -> None:
     parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
     parser.add_argument("--precision", required=True, help="precision of the network")
     parser.add_argument("--engine", type=Path, required=True, help="directory with the engine, from the stage build")
-    parser.add_argument("--quantized", type=Path, required=True, help="directory with model.onnx and signature.json")
+    parser.add_argument("--quantized", type=Path, required=True, help="directory with the network, from the stage quantize")
     add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     given, settings = io.parse(parser)

@@ -5,36 +5,50 @@ A network that the device's runtime refuses is a result: build.json then says ``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from remote import compatibility, facts, inventory
 from remote.runtimes import runtime_on
-from stages import io, params
+from stages import forms, io, params
+
+
+def file_for(known: Mapping[str, Any], quantized: Path) -> str:
+    """The name of the network's file that a device takes.
+
+    Args:
+        known: facts of the device.
+        quantized: directory with the network's files.
+    """
+    if known["runtime"] == "tensorrt":
+        return forms.TENSORRT
+    return forms.CPU_8BIT if facts.exact_products(known) and (quantized / forms.CPU_8BIT).exists() else forms.CPU
 
 
 def build(
     device: str, devices: Path, recorded: Path, precision: str, quantized: Path, out: Path, settings: params.Params
 ) -> None:
-    """Build the engine of ``quantized``/model.onnx into the directory ``out``.
+    """Build the engine of a network into the directory ``out``, of the file that fits the device's runtime.
 
     Args:
         device: an entry of devices.yaml.
         devices: devices.yaml.
         recorded: the device's facts file, which must still hold.
         precision: precision of the network.
-        quantized: directory with the network.
+        quantized: directory with the network's files.
         out: directory to write: the engine, build.json and metrics.json.
         settings: params.yaml.
     """
     known = facts.read(recorded, device)
-    onnx = quantized / "model.onnx"
+    onnx = quantized / file_for(known, quantized)
     if not onnx.exists():
         raise io.StageError(f"{onnx}: no such file; run `dvc repro` to make it")
     doing = f"the build of {quantized.parent.name}/{quantized.name}"
     with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
         compatibility.check_file(known, onnx)
-        signature = io.read_json(quantized / "signature.json")
+        signature = forms.described(quantized, onnx.name)
         shape = [settings.benchmark.batch, *signature["benchmark_shape"][1:]]
         built = runtime.build(onnx, partial, precision, settings.threads.build, shape, signature["max_batch"])
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
@@ -54,7 +68,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
     parser.add_argument("--precision", required=True, help="precision of the network")
-    parser.add_argument("--quantized", type=Path, required=True, help="directory with model.onnx")
+    parser.add_argument("--quantized", type=Path, required=True, help="directory with the network, from the stage quantize")
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     given, settings = io.parse(parser)
     build(given.device, given.devices, given.facts, given.precision, given.quantized, given.out, settings)

@@ -27,7 +27,7 @@ def write_onnx(library: ModuleType, model: Any, entry: Model, path: Path, settin
     """Write the part of a model that is deployed, for inputs as params.yaml asks for them; the shape of these."""
     write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
     batch: int | str = "batch" if settings.max_batch > 1 else 1
-    shape = [batch, *library.input_shape(model, entry, settings.dynamic_frames)[1:]]
+    shape = [batch, *library.input_shape(model, entry, settings.dynamic_frames is not False)[1:]]
     with _of_batches(settings):
         write(library.network(model), path, shape, settings.opset)
     return shape

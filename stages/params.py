@@ -340,18 +340,22 @@ class Train(Section):
 
 
 class Export(Section):
-    """``max_batch``: so many sequences at once at most; 1 fixes the batch axis."""
+    """``max_batch``: so many sequences at once at most; 1 fixes the batch axis.
+
+    ``dynamic_frames``: whether networks take any number of frames; "auto": those for processors do, TensorRT's do not."""
 
     opset: Annotated[int, Range(ge=11, le=20)]
-    dynamic_frames: bool
+    dynamic_frames: Literal["auto"] | bool
     max_batch: Positive
 
 
 class Quantize(Section):
+    """ "auto" gives each kind of device the int8 that it takes best; a value holds for all of them."""
+
     calibration_sequences: Positive
     method: Literal["minmax", "entropy", "percentile"]
-    activations: Literal["uint8", "int8"]
-    weight_bits: Literal[7, 8]
+    activations: Literal["auto", "uint8", "int8"] = "auto"
+    weight_bits: Literal["auto", 7, 8] = "auto"
     per_channel: bool
     max_error: Annotated[float, Range(gt=0, le=1)] | None = None
 

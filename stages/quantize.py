@@ -1,25 +1,32 @@
-"""Make the ONNX file of one precision: fp32 as exported, fp16, or int8 with ranges calibrated on training sequences.
+"""Make the ONNX files of one precision: fp32 as exported, fp16, or int8 with ranges calibrated on training sequences.
 
-For int8 there is calibration.cache too: the same ranges for TensorRT up to 10.
+model.onnx is for processors, tensorrt.onnx for TensorRT. For int8 there may be model-8bit.onnx, for processors that add
+8-bit products exactly, and there is calibration.cache: the same ranges for TensorRT up to 10.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from compress import calibration_cache, half_precision, mixed_int8, quantization
 from compress import export as onnx_export
+from compress.quantization import Int8
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore
 from gait.evaluation.signatures import samples
-from stages import inputs, io
+from stages import forms, inputs, io
 from stages import settings as made_with
 from stages.params import Quantize
+
+Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # what signature.json says of each file, and metrics.json
 
 
 def main() -> None:
@@ -31,69 +38,144 @@ def main() -> None:
         "--exported", type=Path, required=True, help="the ONNX folder (results/export/<model>/p<percentile>)"
     )
     inputs.add_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write: model.onnx, signature.json, metrics.json")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write: model.onnx, tensorrt.onnx, signature.json, metrics.json"
+    )
     options, settings = io.parse(parser)
     entry = inputs.entry_of(settings, options.model)
     signature = io.read_json(options.exported / "signature.json")
-    source = options.exported / "model.onnx"
-    before, own = made_with.read(options.exported), {}
-    with io.new_directory(options.out) as out:
-        target = out / "model.onnx"
-        metrics = {"signature_error": 0.0}
-        if options.precision == "fp32":
-            shutil.copyfile(source, target)
+    shape = signature["input"]["shape"]
+    fixed = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
+    axes = {forms.CPU: shape, forms.TENSORRT: fixed}
+    partition, store = inputs.open_data(options.partition, options.preprocessed)
+    before = inputs.of_same_data(options.exported, partition, store)
+    chosen = list(_calibration(partition, store, settings.quantize.calibration_sequences, entry.seed))
+    data = {
+        file: [sample for position in chosen for sample in samples(store, store.sequences[position], of_file)]
+        for file, of_file in axes.items()
+    }
+    with io.new_directory(options.out) as out, tempfile.TemporaryDirectory() as scratch:
+        sources = {forms.CPU: options.exported / "model.onnx", forms.TENSORRT: Path(scratch) / forms.TENSORRT}
+        onnx_export.fix_axes(sources[forms.CPU], sources[forms.TENSORRT], fixed)
+        work = _Work(options.model, sources, data, out)
+        if options.precision == "int8":
+            described, metrics = _int8(work, settings.quantize)
+        elif options.precision == "fp16":
+            described, metrics = _fp16(work)
         else:
-            partition, store = inputs.open_data(options.partition, options.preprocessed)
-            inputs.of_same_data(options.exported, partition, store)
-            own = settings.quantize.model_dump(
-                mode="json", include={"calibration_sequences"} if options.precision == "fp16" else None
-            )
-            shape = signature["input"]["shape"]
-            chosen = _calibration(partition, store, settings.quantize.calibration_sequences, entry.seed)
-            data = [sample for position in chosen for sample in samples(store, store.sequences[position], shape)]
-            some = data[:: max(1, len(data) // 8)]
-            if options.precision == "fp16":
-                metrics = _fp16(options.model, source, target, data)
-            else:
-                metrics |= _int8(options.model, source, target, data, some, settings.quantize)
-                scales = calibration_cache.activation_scales(source, target)
-                calibration_cache.write(out / "calibration.cache", scales)
-            ran = onnx_export.relative_error(onnx_export.run(target, some), onnx_export.run(source, some))
-            metrics["signature_error"] = max(ran, metrics["signature_error"])
+            described, metrics = _fp32(work)
+        signature["forms"] = {
+            file: {"input": {**signature["input"], "shape": axes[_source(file)]}, **more} for file, more in described.items()
+        }
         io.write_json(out / "signature.json", {**signature, "precision": options.precision})
-        size = target.stat().st_size
-        io.write_json(out / "metrics.json", {"onnx_bytes": size, **metrics})
-        made_with.write(out, before, quantize={"precision": options.precision, **own})
-    error = metrics["signature_error"]
-    print(f"{options.model} {options.precision}: {size} bytes, signatures within {error:.2g} of fp32")
+        sizes = {_key("onnx_bytes", file): (out / file).stat().st_size for file in described}
+        io.write_json(out / "metrics.json", {**sizes, **metrics})
+        made_with.write(
+            out, before, quantize={"precision": options.precision, **_used(settings.quantize, options.precision)}
+        )
+    for file in described:
+        size, error = sizes[_key("onnx_bytes", file)], metrics[_key("signature_error", file)]
+        print(f"{options.model} {options.precision}: {file}: {size} bytes, signatures within {error:.2g} of fp32")
 
 
-def _int8(
-    model: str, source: Path, target: Path, data: list[np.ndarray], some: list[np.ndarray], how: Quantize
-) -> dict[str, float]:
-    """Write the int8 file; what to put into metrics.json. Says which layers stay in fp32."""
-    with quantization.calibrated(source, data, how.method, how.per_channel, how.activations, how.weight_bits) as network:
-        floating: list[str] = []
-        if how.max_error is not None:
-            watched = partial(io.progress, total=len(network.layers), label=f"{model} int8: each layer alone in fp32")
-            floating = mixed_int8.floating_layers(network, some, how.max_error, watched)
-        network.write(target, floating)
-    if floating:
-        print(f"{model} int8: {len(floating)} of {len(network.layers)} layers stay in fp32: {', '.join(floating)}")
-    return {"layers_in_fp32": len(floating)}
+def _used(how: Quantize, precision: str) -> dict[str, Any]:
+    """Those of the settings that a precision depends on."""
+    which = {"fp32": set[str](), "fp16": {"calibration_sequences"}, "int8": None}[precision]
+    return how.model_dump(mode="json", include=which)
 
 
-def _fp16(model: str, source: Path, target: Path, data: list[np.ndarray]) -> dict[str, float]:
-    """Write the fp16 file; what to put into metrics.json. Says which weights lose more than their last digits."""
-    half = half_precision.to_fp16(source, target, data)
+@dataclass(frozen=True)
+class _Work:
+    """What networks are made of: by the file's name, sources in fp32 and their inputs."""
+
+    model: str
+    sources: Mapping[str, Path]
+    data: Mapping[str, list[np.ndarray]]
+    out: Path
+
+    def some(self, file: str) -> list[np.ndarray]:
+        """A few inputs, on which signatures are compared."""
+        data = self.data[_source(file)]
+        return data[:: max(1, len(data) // 8)]
+
+    def error(self, file: str) -> float:
+        """How far the signatures of a file that is written are from those of the network as it was exported."""
+        some = self.some(file)
+        expected = onnx_export.run(self.sources[forms.CPU], some)
+        return onnx_export.relative_error(onnx_export.run(self.out / file, some), expected)
+
+
+def _source(file: str) -> str:
+    """The name under which the source of a file, and its inputs, are kept."""
+    return forms.TENSORRT if file == forms.TENSORRT else forms.CPU
+
+
+def _key(name: str, file: str) -> str:
+    """The name of a figure in metrics.json: those of model.onnx have no ending."""
+    return name if file == forms.CPU else f"{name}_{Path(file).stem.removeprefix('model-')}"
+
+
+def ways(how: Quantize) -> dict[str, Int8]:
+    """Which int8 files there are, and how each is written; what params.yaml says holds for all of them."""
+
+    def way(activations: str, weight_bits: int, placement: str) -> Int8:
+        return Int8(
+            activations if how.activations == "auto" else how.activations,
+            weight_bits if how.weight_bits == "auto" else how.weight_bits,
+            placement,
+        )
+
+    found = {forms.CPU: way("uint8", 7, "kernels"), forms.TENSORRT: way("int8", 8, "weights")}
+    return {**found, forms.CPU_8BIT: way("uint8", 8, "kernels")} if how.weight_bits == "auto" else found
+
+
+def _fp32(work: _Work) -> Made:
+    metrics = {}
+    for file, source in work.sources.items():
+        shutil.copyfile(source, work.out / file)
+        metrics[_key("signature_error", file)] = work.error(file)
+    return {file: {} for file in work.sources}, metrics
+
+
+def _int8(work: _Work, how: Quantize) -> Made:
+    """Write the int8 files. Says which layers stay in fp32."""
+    described, metrics = {}, {}
+    source, data = work.sources[forms.CPU], work.data[forms.CPU]
+    with quantization.calibrated(source, data, how.method, how.per_channel) as network:
+        networks = {forms.CPU: network, forms.TENSORRT: network.with_axes(work.sources[forms.TENSORRT])}
+        for file, way in ways(how).items():
+            network, floating = networks[_source(file)], list[str]()
+            if how.max_error is not None:
+                label = f"{work.model} int8, {file}: each layer alone in fp32"
+                watched = partial(io.progress, total=len(network.layers), label=label)
+                floating = mixed_int8.floating_layers(network, way, work.some(file), how.max_error, watched)
+            network.write(work.out / file, way, floating)
+            if floating:
+                count = f"{len(floating)} of {len(network.layers)}"
+                print(f"{work.model} int8: {file}: {count} layers stay in fp32: {', '.join(floating)}")
+            described[file] = {"activations": way.activations, "weight_bits": way.weight_bits, "pairs_at": way.placement}
+            metrics[_key("layers_in_fp32", file)] = len(floating)
+            metrics[_key("signature_error", file)] = work.error(file)
+    scales = calibration_cache.activation_scales(source, work.out / forms.CPU)
+    calibration_cache.write(work.out / "calibration.cache", scales)
+    return described, metrics
+
+
+def _fp16(work: _Work) -> Made:
+    """Write the fp16 files. Says which weights lose more than their last digits."""
+    metrics: dict[str, float] = {}
+    for file, source in work.sources.items():
+        half = half_precision.to_fp16(source, work.out / file, work.data[file])
+        metrics[_key("signature_error", file)] = max(half.error, work.error(file))
+        metrics[_key("largest_value", file)] = half.largest
+    metrics |= {"weights_cut": half.cut, "weights_subnormal": half.subnormal}
     greatest, normal = half_precision.GREATEST, half_precision.NORMAL
     if half.cut:
-        print(f"{model} fp16: {half.cut} of {half.weights} weights are beyond {greatest:.0f} and were cut to it")
+        print(f"{work.model} fp16: {half.cut} of {half.weights} weights are beyond {greatest:.0f} and were cut to it")
     if half.subnormal:
         share = 100 * half.subnormal / half.weights
-        print(f"{model} fp16: {half.subnormal} weights ({share:.2g} %) are below {normal:.2g}, with fewer digits")
-    numbers = {"largest_value": half.largest, "weights_cut": half.cut, "weights_subnormal": half.subnormal}
-    return {"signature_error": half.error, **numbers}
+        print(f"{work.model} fp16: {half.subnormal} weights ({share:.2g} %) are below {normal:.2g}, with fewer digits")
+    return {file: {} for file in work.sources}, metrics
 
 
 def _calibration(partition: Partition, store: SequenceStore, count: int, seed: int) -> Iterator[int]:

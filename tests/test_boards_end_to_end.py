@@ -15,14 +15,7 @@ from tests.ssh_server import Server
 from tests.toy import copy_repository, environment, make_small, run
 
 pytestmark = pytest.mark.slow
-FOR_TENSORRT = {
-    "export.opset": 13,
-    "export.dynamic_frames": False,
-    "export.max_batch": 4,
-    "benchmark.sweep": [4],
-    "quantize.activations": "int8",
-    "quantize.weight_bits": 8,
-}
+BATCHES = {"export.max_batch": 4, "benchmark.sweep": [4]}
 SNAKEMAKE = ["snakemake", "--cores", "2", "all"]
 
 
@@ -57,7 +50,7 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
     orin, behind_orin = add("orin-nano", where, tmp_path, servers)
     assert behind_nano.known.split()[1:] != behind_orin.known.split()[1:]
     axes = {"models": ["gaitset"], "modalities": ["silhouette"], "devices": ["nano", "orin-nano"]}
-    make_small(where / "params.yaml", **axes, **FOR_TENSORRT)
+    make_small(where / "params.yaml", **axes, **BATCHES)
     run(SNAKEMAKE, where)
 
     skipped = record(where, "nano", "int8")
@@ -75,6 +68,10 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
         assert found["device"]["board"] == {"nano": nano, "orin-nano": orin}[device].kind.model
         assert found["latency_ms"]["p50"] > 0
         assert found["energy_mj_per_inference"] > 0
+        assert (found["signature"]["file"], found["signature"].get("activations")) == (
+            "tensorrt.onnx",
+            "int8" if precision == "int8" else None,
+        )
         assert [(each["batch"], each["reason"]) for each in found["sweep"]] == [(4, None)]
     # The same network, in fp32, on two boards.
     accuracies = [record(where, device, "fp32")["accuracy"] for device in axes["devices"]]
@@ -88,7 +85,7 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
     before, calls = written(where), (nano.calls, orin.calls)
     xavier, _ = add("xavier-nx", where, tmp_path, servers)
     xavier.fault = "reboot"
-    make_small(where / "params.yaml", **{**axes, "devices": ["nano", "orin-nano", "xavier-nx"]}, **FOR_TENSORRT)
+    make_small(where / "params.yaml", **{**axes, "devices": ["nano", "orin-nano", "xavier-nx"]}, **BATCHES)
     stopped = subprocess.run(SNAKEMAKE, cwd=where, env=environment(), capture_output=True, text=True)
     assert stopped.returncode
     assert "xavier-nx: the connection was lost" in stopped.stderr

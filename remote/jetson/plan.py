@@ -58,8 +58,8 @@ def plan(
     if precision == "int8" and network.unsigned:
         raise Impossible(
             "failed",
-            "the network is quantised to unsigned values and TensorRT takes signed ones: set `activations: int8` and "
-            "`weight_bits: 8` under `quantize` in params.yaml",
+            "the network is quantised to unsigned values and TensorRT takes signed ones: set `activations: auto` under "
+            "`quantize` in params.yaml",
         )
     if precision == "int8" and not network.quantized and not calibration.exists():
         raise Impossible(

@@ -46,8 +46,8 @@ class Runtime(Protocol):
 
         Returns:
             What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
-            ``seconds``, ``bytes`` and what the key is made of. A network that cannot be built is such a result, not an
-            exception.
+            ``seconds``, ``bytes``, ``onnx`` (the network's file name) and what the key is made of. A network that cannot be
+            built is such a result, not an exception.
         """
         ...
 

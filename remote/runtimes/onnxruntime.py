@@ -60,6 +60,7 @@ class OnnxRuntime:
         engine = out / ENGINE
         facts = self.facts()
         described = {
+            "onnx": onnx.name,
             "onnx_sha256": sha256(onnx),
             "flags": {"graph_optimization": "all", "precision": precision, "threads": threads},
             "facts": facts,

@@ -71,6 +71,7 @@ class TensorRT:
         described: dict[str, Any] = {
             "facts": facts,
             "flags": {"precision": precision},
+            "onnx": onnx.name,
             "onnx_sha256": sha256(onnx),
             "onnx_bytes": onnx.stat().st_size,
             "engine": ENGINE,

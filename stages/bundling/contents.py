@@ -15,7 +15,7 @@ from gait.data import flow, silhouettes
 from gait.data import inputs as network_inputs
 from remote.digest import sha256
 from remote.jetson.onboard import bindings
-from stages import io
+from stages import forms, io
 from stages.bundling.card import card
 from stages.reporting.records import Row
 
@@ -33,8 +33,8 @@ README = """# {name}
 
 enrols the walks under people/<name>/<walk>/ and names the nearest people for each walk under unknown/; `--help` tells what
 the pictures must be. `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
-`model.onnx` is the network, `settings.json` how its inputs are made, `engine/` what was built for and measured on {device},
-`record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
+`model.onnx` is the network as any processor takes it, `settings.json` how its inputs are made, `engine/` what was built
+for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
 
 {how}
 """
@@ -71,7 +71,7 @@ def write(row: Row, places: Places, out: Path) -> None:
     (out / "engine").mkdir()
     for name in (build["engine"], "build.json"):
         shutil.copyfile(places.engine / name, out / "engine" / name)
-    shutil.copyfile(places.quantized / "model.onnx", out / "model.onnx")
+    shutil.copyfile(places.quantized / forms.CPU, out / "model.onnx")
     _write_runtime(row, out)
     _write_texts(row, build, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
@@ -85,7 +85,7 @@ def _checked(row: Row, places: Places) -> dict[str, Any]:
     remedy = f"run `dvc repro {row.stage}`"
     try:
         engine = places.engine / Path(build["engine"]).name
-        found = {"engine": sha256(engine), "network": sha256(places.quantized / "model.onnx")}
+        found = {"engine": sha256(engine), "network": sha256(places.quantized / Path(build["onnx"]).name)}
         expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
     except FileNotFoundError as error:
         raise io.StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None

@@ -179,8 +179,8 @@ def _tags(row: Row) -> dict[str, str]:
 
 
 def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
-    onnx = sources.quantized / row.folder / "model.onnx"
-    return (onnx,) if onnx.exists() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
+    onnx = sources.quantized / row.folder / str(row.get("signature", "file"))
+    return (onnx,) if onnx.is_file() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
 
 
 def _curves(row: Row, sources: Sources) -> dict[str, Curve]:

@@ -137,7 +137,10 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
         timed = library.benchmark_shape(pruned, entry)
         with io.new_directory(folder) as out:
             onnx = out / "model.onnx"
-            write_onnx(library, pruned, entry, onnx, settings.export)
+            of_device = settings.export
+            if of_device.dynamic_frames == "auto" and bench.device.runtime == "tensorrt":
+                of_device = of_device.model_copy(update={"dynamic_frames": False})
+            write_onnx(library, pruned, entry, onnx, of_device)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
             shape = [settings.benchmark.batch, *timed[1:]]
             most = settings.export.max_batch

@@ -19,6 +19,6 @@ def to_int8(
     activations: str,
     weight_bits: int,
 ) -> None:
-    """Calibrate a network and write it; for the arguments see :func:`compress.quantization.calibrated`."""
-    with quantization.calibrated(source, calibration, method, per_channel, activations, weight_bits) as network:
-        network.write(target)
+    """Calibrate a network and write it; for the arguments see :mod:`compress.quantization`."""
+    with quantization.calibrated(source, calibration, method, per_channel) as network:
+        network.write(target, quantization.Int8(activations, weight_bits, "kernels"))

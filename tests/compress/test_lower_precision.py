@@ -254,32 +254,98 @@ def test_weights_of_8_bits_do_not_overflow_on_any_cpu(tmp_path: Path) -> None:
     assert (output == round(255 * 127 * 64 / 10000) * 10000).all()
 
 
-def spoiled(name: str, path: Path, layer: str) -> TorchModel:
-    """A network of which one layer has a filter whose weights are so great that the others' are lost in 8 bits."""
-    model = small(SMALLER[name])
+def spoiled(path: Path) -> TorchModel:
+    """GaitSet where a filter's weights are so great that its layer's others are lost in 8 bits.
+
+    The next layer divides its output by as much, so that the signatures are the same.
+    """
+    model = small(SMALLER["gaitset"])
     with torch.no_grad():
-        model.get_submodule(layer).conv.weight[0] *= 300
+        model.get_submodule("frame3").conv.weight[0] *= 300
+        model.get_submodule("frame4").conv.weight[:, 0] /= 300
     export.export_torch(model, path, [1, "frames", *model.frame_shape], 17)
     return model
 
 
 def test_layers_that_int8_spoils_stay_in_fp32_and_no_others(tmp_path: Path) -> None:
     source, target = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
-    data = frames(spoiled("gaitset", source, "frame2"))
-    with quantization.calibrated(source, data, "minmax", False, "uint8", 7) as network:
+    data = frames(spoiled(source))
+    way = quantization.Int8("int8", 8, "weights")
+    with quantization.calibrated(source, data, "minmax", False) as network:
 
         def error(floating: Sequence[str]) -> float:
-            network.write(target, floating)
+            network.write(target, way, floating)
             return export.relative_error(export.run(target, data), export.run(source, data))
 
         # CPUs differ in integer rounding: the limit lies between what this one gives with none and with all in fp32.
         none, everything = error([]), error(network.layers)
-        floating = mixed_int8.floating_layers(network, data, (none * everything) ** 0.5)
+        floating = mixed_int8.floating_layers(network, way, data, (none * everything) ** 0.5)
         assert 0 < len(floating) < len(network.layers)
         assert error(floating) <= (none * everything) ** 0.5 < error(floating[:-1])
-        assert mixed_int8.floating_layers(network, data, none) == []
-        network.write(target, floating)
+        assert mixed_int8.floating_layers(network, way, data, none) == []
+        network.write(target, way, floating)
     quantised = {node.name: node for node in onnx.load(target).graph.node}
     made_by = {name: node.op_type for node in quantised.values() for name in node.output}
     in_int8 = {layer for layer in network.layers if made_by.get(quantised[layer].input[1]) == "DequantizeLinear"}
     assert in_int8 == set(network.layers) - set(floating)
+    assert {"/frame3/conv/Conv", "/frame4/conv/Conv"} <= {*floating}
+
+
+@pytest.mark.parametrize("name", ["gaitset", "gaitgl", "gaitbase"])
+def test_the_form_for_tensorrt_has_pairs_at_the_inputs_of_what_has_weights_alone(name: str, tmp_path: Path) -> None:
+    source, fixed, target = (tmp_path / f"{kind}.onnx" for kind in ("free", "fixed", "int8"))
+    model = exported(name, source, 13)
+    data = frames(model)
+    export.fix_axes(source, fixed, data[0].shape)
+    with quantization.calibrated(source, data, "minmax", True) as network:
+        network.write(tmp_path / "cpu.onnx", quantization.Int8("uint8", 7, "kernels"))
+        network.with_axes(fixed).write(target, quantization.Int8("int8", 8, "weights"))
+    assert export.relative_error(export.run(target, data), export.run(source, data)) < 0.05
+    graph = onnx.load(target).graph
+    assert [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim] == list(data[0].shape)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    linear = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    for node in linear:
+        zero = constants[node.input[2]]
+        assert zero.data_type == TensorProto.INT8 and not numpy_helper.to_array(zero).any()
+    assert TensorProto.INT32 not in {tensor.data_type for tensor in graph.initializer}
+    weighted = [node for node in graph.node if node.op_type in ("Conv", "MatMul", "Gemm")]
+    pairs = set()
+    for node in weighted:
+        for place in (0, 1):
+            dequantize = makers[node.input[place]]
+            quantize = makers[dequantize.input[0]]
+            assert (dequantize.op_type, quantize.op_type) == ("DequantizeLinear", "QuantizeLinear")
+            assert (quantize.input[0] in constants) == (place == 1)
+            pairs |= {dequantize.output[0], quantize.output[0]}
+    assert pairs == {node.output[0] for node in linear}
+    # Calibrated once: what both forms quantise has the same range, here about 0.
+    cpu, both = (calibration_cache.activation_scales(source, tmp_path / f"{kind}.onnx") for kind in ("cpu", "int8"))
+    shared = {tensor for tensor in cpu.keys() & both.keys() if tensor in {node.input[0] for node in weighted}}
+    for tensor in shared:
+        assert both[tensor] == pytest.approx(cpu[tensor], rel=0.02)
+
+
+def test_a_network_with_fixed_axes_gives_the_same_signatures_and_computes_no_shapes(tmp_path: Path) -> None:
+    model = exported("gaitgl", tmp_path / "free.onnx", 13)
+    data = frames(model)
+    export.fix_axes(tmp_path / "free.onnx", tmp_path / "fixed.onnx", ["batch", *data[0].shape[1:]])
+    graph = onnx.load(tmp_path / "fixed.onnx").graph
+    axes = graph.input[0].type.tensor_type.shape.dim
+    assert [axis.dim_value for axis in axes] == [1, *data[0].shape[1:]]  # it was exported with a batch of 1
+    assert "Shape" not in {node.op_type for node in graph.node}
+    error = export.relative_error(export.run(tmp_path / "fixed.onnx", data), export.run(tmp_path / "free.onnx", data))
+    assert error < 1e-6
+
+
+def test_eight_bit_weights_are_computed_as_the_file_says_on_every_processor(tmp_path: Path) -> None:
+    model = exported("gaitset", tmp_path / "fp32.onnx")
+    data = frames(model)
+    errors = {}
+    with quantization.calibrated(tmp_path / "fp32.onnx", data, "minmax", True) as network:
+        for bits in (7, 8):
+            network.write(tmp_path / "int8.onnx", quantization.Int8("uint8", bits, "kernels"))
+            found = export.run(tmp_path / "int8.onnx", data)
+            errors[bits] = export.relative_error(found, export.run(tmp_path / "fp32.onnx", data))
+    assert errors[8] < 1.5 * errors[7] < 0.1

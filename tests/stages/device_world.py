@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from gait.data.partitions import partition_for
 from gait.data.sequences import SequenceStore, StoreWriter
-from stages import inputs, io, params
+from stages import forms, inputs, io, params
 from stages import settings as made_with
 from stages.benchmark import Inputs, Variant, benchmark
 from stages.build import build
@@ -116,7 +116,8 @@ class World:
             [numpy_helper.from_array(weights, "weights")],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.save(model, directory / "model.onnx")
+        for file in (forms.CPU, forms.TENSORRT):
+            onnx.save(model, directory / file)
         signature = {
             "input": {"name": "input", "shape": ["batch", "frames", *SHAPE]},
             "output": {"name": "signature", "shape": [1, *SHAPE]},
@@ -126,6 +127,7 @@ class World:
             "params": 64 * 44,
             "macs": 64 * 44,
         }
+        signature["forms"] = {file: {"input": signature["input"]} for file in (forms.CPU, forms.TENSORRT)}
         io.write_json(directory / "signature.json", signature)
         chosen = self.settings
         made_with.write(
