@@ -1,6 +1,6 @@
 # make demo: from nothing to the Pareto table.  make test: the tests.  Both set up .venv by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo mlflow test test-slow test-all lint bench setup simulated-jetson
+.PHONY: help demo mlflow test test-slow test-all lint bench setup simulated-jetson tensorrt-check
 SHELL := /bin/sh
 
 VENV := .venv
@@ -49,6 +49,9 @@ bench: $(STAMP) ## speed and quality, as ratios of one run: one JSON object a be
 
 simulated-jetson: $(STAMP) ## a Jetson that is only played, behind an SSH server; BOARD=nano, xavier-nx or orin-nano
 	@python -m tests.jetson_sim $(or $(BOARD),orin-nano)
+
+tensorrt-check: $(STAMP) ## install TensorRT's parser (170 MB): networks are tried before they are sent to a board
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-tensorrt.lock
 
 setup: $(STAMP) ## only set up .venv
 

@@ -15,6 +15,7 @@ from remote.jetson import power, release, tegrastats
 from remote.jetson.board import Board
 from remote.transport import Transport, connect
 from remote.trtexec.command import TOO_OLD
+from remote.trtexec import preflight
 
 FREE_MB, LITTLE_MB = 300, 2000
 FIRST_L4T = (32, 6)  # JetPack 4.6, the first with TensorRT 8
@@ -102,6 +103,7 @@ def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
     yield from _packages(link, device)
     if device.runtime == "tensorrt":
         yield _trtexec(found)
+        yield preflight_finding()
     yield _disk(found, home)
     yield _power(link, found, device)
     yield _clocks(found, device)
@@ -152,6 +154,16 @@ def _trtexec(found: dict[str, str]) -> Finding:
         return Finding("trtexec", "ok", path)
     advice = "sudo apt install libnvinfer-bin (JetPack's), or name it with the option trtexec"
     return Finding("trtexec", "fault", f"not at /usr/src/tensorrt/bin/trtexec; {advice}")
+
+
+def preflight_finding() -> Finding:
+    if version := preflight.available():
+        text = f"TensorRT's parser ({version}) is on this computer: a network that it refuses is not sent"
+        return Finding("preflight", "ok", text)
+    text = (
+        "TensorRT's parser is not on this computer, so only the board tells what it refuses; `make tensorrt-check` brings it"
+    )
+    return Finding("preflight", "ok", text)
 
 
 def _disk(found: dict[str, str], home: str) -> Finding:

@@ -38,6 +38,7 @@ BY_NAME = {
     "gait/losses/__init__.py": (),
     "stages/partition.py": ("gait/losses/cross_entropy.py", "gait/losses/triplet.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
+    "remote/trtexec/preflight.py": ("remote/trtexec/parser.py",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
     "stages/reporting/page.py": tuple(f"stages/reporting/page.{kind}" for kind in ("html", "css", "js")),
 }

@@ -27,7 +27,7 @@ from remote.jetson.board import Board
 from remote.jetson.onboard.observe import ENERGY_S, IDLE_S, POWER_HZ
 from remote.jetson.plan import Impossible, plan
 from remote.transport import Transport
-from remote.trtexec import command, log, network
+from remote.trtexec import command, log, network, preflight
 from remote.trtexec.command import RunOptions
 
 ENGINE = "engine.plan"
@@ -81,7 +81,13 @@ class TensorRT:
         nothing = {"seconds": None, "sha256": None, "bytes": None}
         try:
             found = network.read(onnx)
-            options = plan(onnx, found, facts, precision, self.options, shape, max_batch)
+            try:
+                options = plan(onnx, found, facts, precision, self.options, shape, max_batch)
+            except Impossible as impossible:
+                if impossible.status == "failed":
+                    described["preflight"] = self._try(onnx)
+                raise
+            described["preflight"] = self._try(onnx)
             described["flags"] |= self._flags(facts, options)
             described["inputs"] = {name: list(axes) for name, axes in found.inputs.items()}
             described["key"] = engines.key(described)
@@ -154,6 +160,23 @@ class TensorRT:
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
             sweep = [measured.swept(batch, partial(fed, batch, brief)) for batch in settings.sweep]
         return measurement.timing(runs, transferred, (before, after), cooled, held, energy, sweep, settings)
+
+    def _try(self, onnx: Path) -> str:
+        """Ask TensorRT's parser on this computer, if it is here; what came of it, in words.
+
+        Raises:
+            EngineFailed: it refuses the network.
+        """
+        if (version := preflight.available()) is None:
+            return "not asked: TensorRT's parser is not installed here"
+        try:
+            refusal = preflight.ask(onnx)["refusal"]
+        except preflight.NoAnswer as error:
+            _show(f"{onnx}: {error}; the board is asked")
+            return f"not asked: {error}"
+        if refusal:
+            raise EngineFailed(f"TensorRT's parser refuses the network: {refusal}")
+        return f"accepted by the parser of TensorRT for RTX {version}"
 
     def _flags(self, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
         flags: dict[str, Any] = {"arguments": command.build_flags(_version(facts), options)}

@@ -23,6 +23,8 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     """An engine of a network."""
     from onnx import TensorProto, load, numpy_helper
 
+    from tests.jetson_sim import refusals  # not where engines run: the board's program brings its own part of `remote`
+
     try:
         model = load(onnx)
     except Exception as error:
@@ -35,9 +37,6 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
         raise Refused("[TRT] 4: [builder.cpp::buildInternal] Error Code 4: INT8 is not supported by this hardware")
     if calibration and Path(calibration).read_text().splitlines()[0].split("-")[1] != digits(kind.tensorrt):
         raise Refused("[TRT] 1: Calibration table does not match calibrator algorithm type.")
-    unsigned = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
-    if any(len(node.input) > 2 and node.input[2] in unsigned for node in quantized):
-        raise Refused("[TRT] ModelImporter.cpp:779: ERROR: shiftIsAllZeros(): TensorRT only supports symmetric quantization")
     inputs = {value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in model.graph.input}
     free = {name for name, axes in inputs.items() if 0 in axes}
     if free and set(ranges.get("opt", {})) != free:
@@ -46,6 +45,11 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
         )
     if not free and ranges:
         raise Refused("Static model does not take explicit shapes since the shape of inference tensors is in the model")
+    if words := refusals.refusal(onnx, ranges):
+        raise Refused(f"[TRT] {words}")
+    unsigned = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
+    if any(len(node.input) > 2 and node.input[2] in unsigned for node in quantized):  # more than its newest parser refuses
+        raise Refused("[TRT] ModelImporter.cpp:779: ERROR: TensorRT only supports symmetric quantization")
     if precision in ("fp16", "best"):
         for tensor in model.graph.initializer:
             if tensor.data_type == TensorProto.FLOAT:

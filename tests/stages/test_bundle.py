@@ -299,6 +299,6 @@ def test_networks_of_a_fixed_number_of_frames_see_the_same_windows(study: Study,
     """As TensorRT needs them: seven frames an input, so that walks are cut into windows and signatures averaged."""
     fixed = {"input": {"name": "input", "shape": [1, 7, 64, 44]}}
     signature = json.loads((study.quantized(50) / "signature.json").read_text())
-    io.write_json(study.quantized(50) / "signature.json", {**signature, **fixed})
+    io.write_json(study.quantized(50) / "signature.json", {**signature, "forms": {"model.onnx": fixed}})
     assert study.benchmark(50)["signature"]["input"]["shape"][1] == 7
     assert rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path) == claimed(study)

@@ -1,0 +1,95 @@
+"""Ask TensorRT's own parser, and its compiler, for a GPU that need not be there; run in a process of its own.
+
+TensorRT for RTX has TensorRT's ONNX parser and Python interface, and compiles ahead of time. The bindings take their
+libraries from ONNX Runtime's plug-in, which brings them. Answers with JSON on standard output: ``{"refusal": "..."}``, or
+null in its place, and of what was accepted the number of ``layers``, of those that are no constants (``computing``), and
+``bytes``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+CAPABILITY = "SM86"  # Orin's generation
+
+
+def load(libraries: Path) -> Any:
+    """The bindings."""
+    for name in ("libtensorrt_rtx.so", "libtensorrt_onnxparser_rtx.so"):
+        # The bindings ask for the soname; loaded under it, a library is found whatever its file is called.
+        ctypes.CDLL(str(min(libraries.glob(f"{name}.*"))), mode=ctypes.RTLD_GLOBAL)
+    import tensorrt_rtx_bindings
+
+    return tensorrt_rtx_bindings
+
+
+def ask(trt: Any, onnx: Path, compiled: bool, ranges: dict[str, list[list[int]]]) -> dict[str, Any]:
+    """What is said of a file.
+
+    Args:
+        trt: the bindings.
+        onnx: the file.
+        compiled: whether it is to be compiled as well.
+        ranges: least, best and greatest shape of each input with free axes.
+    """
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+
+    log = Log()
+    builder = trt.Builder(log)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(onnx)):
+        said = [str(parser.get_error(place)) for place in range(parser.num_errors)] or log.errors
+        return {"refusal": _line(said) or "it does not say why"}
+    kinds = [network.get_layer(place).type for place in range(network.num_layers)]
+    computing = sum(kind != trt.LayerType.CONSTANT for kind in kinds)
+    answer = {"refusal": None, "layers": len(kinds), "computing": computing, "bytes": None}
+    if compiled:
+        config = builder.create_builder_config()
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, CAPABILITY), 0)
+        if ranges:
+            profile = builder.create_optimization_profile()
+            for name, shapes in ranges.items():
+                profile.set_shape(name, *map(tuple, shapes))
+            config.add_optimization_profile(profile)
+        engine = builder.build_serialized_network(network, config)
+        if engine is None:
+            return {"refusal": _line(log.errors[-3:]) or "the compiler does not say why"}
+        answer["bytes"] = len(bytes(engine))
+    return answer
+
+
+def _line(said: list[str]) -> str:
+    return " ".join("; ".join(said).split())
+
+
+def main() -> None:
+    # Libraries may print: only the answer goes to the real standard output.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("onnx", type=Path)
+    parser.add_argument("--libraries", type=Path, required=True, help="the folder of ONNX Runtime's plug-in")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--ranges", type=json.loads, default={}, help="JSON: of each input, least, best and greatest shape")
+    given = parser.parse_args()
+    answers.write(json.dumps(ask(load(given.libraries), given.onnx, given.compile, given.ranges)))
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""TensorRT's parser asked before a network is sent, and the rules that stand in for it in the simulator."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto
+
+from remote import check
+from remote.trtexec import preflight
+from tests.jetson_sim import engine, refusals
+from tests.jetson_sim.boards import KINDS
+from tests.remote.onnx_files import linear
+from tests.remote.played import Start, build, play
+from tests.remote.refused import REFUSED, write
+from tests.remote.test_trtexec_command import quantized
+
+installed = pytest.mark.skipif(
+    preflight.available() is None, reason="TensorRT's parser is not installed (make tensorrt-check)"
+)
+MADE_ON_PURPOSE = ["an INT32 bias", "unsigned zero points", "an unknown operator"]
+
+
+@installed
+@pytest.mark.parametrize("what", REFUSED)
+def test_tensorrts_own_parser_refuses_it_with_its_reason(what: str, tmp_path: Path) -> None:
+    assert REFUSED[what][2] in preflight.ask(write(what, tmp_path / "m.onnx"))["refusal"]
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_rules_refuse_what_the_parser_refuses_and_for_the_same_reason(what: str, tmp_path: Path) -> None:
+    assert REFUSED[what][2] in (refusals.by_rules(write(what, tmp_path / "m.onnx")) or "")
+
+
+def test_the_rules_take_what_the_parser_takes(tmp_path: Path) -> None:
+    for file in (linear(tmp_path / "m.onnx"), quantized(tmp_path / "q.onnx", TensorProto.INT8)):
+        assert refusals.by_rules(file) is None
+
+
+@installed
+def test_what_is_accepted_is_told_with_its_size(tmp_path: Path) -> None:
+    ranges = {"x": [[1, 4], [2, 4], [8, 4]]}
+    answer = preflight.ask(linear(tmp_path / "m.onnx"), compiled=True, ranges=ranges)
+    assert (answer["refusal"], answer["layers"], answer["computing"]) == (None, 2, 1)
+    assert answer["bytes"] > 1000
+
+
+@installed
+@pytest.mark.parametrize("what", MADE_ON_PURPOSE)
+def test_a_refused_network_is_not_sent_and_the_record_has_tensorrts_words(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    board = play(tmp_path, monkeypatch, "xavier-nx")
+    file, out = write(what, tmp_path / "m.onnx"), tmp_path / "engine"
+    out.mkdir()
+    precision = "fp32" if what == "an unknown operator" else "int8"
+    described = start().build(file, out, precision, 1)
+    words = preflight.ask(file)["refusal"]
+    assert (described["status"], described["reason"]) == ("failed", f"TensorRT's parser refuses the network: {words}")
+    assert set(board.calls) == {"trtexec --help"}
+    # The simulator says the same of a network that reaches it.
+    with pytest.raises(engine.Refused) as told:
+        engine.build(KINDS["xavier-nx"], file, precision, None, {})
+    assert str(told.value) == f"[TRT] {words}"
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_nothing_that_tensorrt_refuses_passes_in_the_simulator(what: str, tmp_path: Path) -> None:
+    with pytest.raises(engine.Refused):
+        engine.build(KINDS["xavier-nx"], write(what, tmp_path / "m.onnx"), "fp32", None, {})
+
+
+@installed
+def test_build_json_says_what_the_parser_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    play(tmp_path, monkeypatch, "orin-nano")
+    assert build(start(), tmp_path)[0]["preflight"].startswith("accepted by the parser of TensorRT for RTX")
+
+
+@pytest.fixture
+def parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the parser's place, with packages that look like those that it needs."""
+    for name in (preflight.LIBRARIES, preflight.BINDINGS):
+        (tmp_path / f"site/{name}").mkdir(parents=True)
+        (tmp_path / f"site/{name}/__init__.py").touch()
+    about = tmp_path / "site/tensorrt_rtx_cu12_bindings-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Name: {preflight.DISTRIBUTION}\nVersion: 1.2\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    program = tmp_path / "parser.py"
+    monkeypatch.setattr(preflight, "PARSER", program)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("import os; os.abort()", "broke: status -6"), ("import time; time.sleep(60)", "ended after 2 s")]
+)
+def test_a_parser_that_breaks_or_hangs_refuses_nothing(
+    program: str, said: str, parser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    parser.write_text(program)
+    begun = time.monotonic()
+    with pytest.raises(preflight.NoAnswer, match=said):
+        preflight.ask(linear(tmp_path / "m.onnx"), longest_s=2)
+    assert time.monotonic() - begun < 30
+    if "abort" in program:
+        play(tmp_path, monkeypatch, "orin-nano")
+        monkeypatch.setattr(preflight, "available", lambda: "1.2")
+        described = build(start(), tmp_path)[0]
+        assert (described["status"], described["reason"]) == ("ok", None)
+        assert "not asked: TensorRT's parser broke" in described["preflight"]
+
+
+def test_a_check_says_whether_the_parser_is_here(parser: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert preflight.available() == "1.2"
+    found = check.preflight_finding()
+    assert (found.verdict, "(1.2)" in found.text) == ("ok", True)
+    monkeypatch.setattr(preflight, "BINDINGS", "no_such_package")
+    assert preflight.available() is None
+    assert "make tensorrt-check" in check.preflight_finding().text
