@@ -61,6 +61,8 @@ def plan(
             "the network is quantised to unsigned values and TensorRT takes signed ones: set `activations: auto` under "
             "`quantize` in params.yaml",
         )
+    if precision == "int8" and (words := _integers(network, facts)):
+        raise Impossible("failed", f"{words}: the file tensorrt.onnx of the stage quantize has what it takes")
     if precision == "int8" and not network.quantized and not calibration.exists():
         raise Impossible(
             "failed", f"the network is not quantised and has no {CALIBRATION}: INT8 would run on made-up ranges"
@@ -72,6 +74,21 @@ def plan(
         calibration=str(calibration) if precision == "int8" and not network.quantized else None,
         shapes=_ranges(network, shape, max_batch),
     )
+
+
+def _integers(network: Network, facts: Mapping[str, Any]) -> str | None:
+    """What TensorRT does not take of constants that are dequantised as they are, or None.
+
+    No version takes biases in INT32: https://github.com/microsoft/onnxruntime/issues/14229 (8.x) and
+    https://github.com/onnx/onnx-tensorrt/issues/850 (8.4); the parser of 10.x says the same. TensorRT 8 takes weights only
+    in floating point, behind a pair: https://github.com/megvii-research/Sparsebit/issues/16 (8.0.3 and 8.2.5).
+    """
+    version = str(facts.get("runtime_version"))
+    if "INT32" in network.integer_constants:
+        return "the network has biases in INT32, and TensorRT takes them in floating point"
+    if "INT8" in network.integer_constants and version.startswith("8."):
+        return f"the network has weights in INT8, and TensorRT {version} takes them in floating point, with a Q/DQ pair"
+    return None
 
 
 def _ranges(network: Network, shape: Sequence[int] | None, max_batch: int) -> dict[str, Range]:

@@ -16,12 +16,14 @@ class Network:
         output: name of the first output.
         quantized: it holds QuantizeLinear or DequantizeLinear.
         unsigned: a quantised tensor has unsigned values, which TensorRT does not take.
+        integer_constants: the types of constants that are dequantised as they are, by ONNX's name: "INT8", "INT32".
     """
 
     inputs: Mapping[str, tuple[int | None, ...]]
     output: str
     quantized: bool
     unsigned: bool
+    integer_constants: frozenset[str]
 
 
 def read(path: Path) -> Network:
@@ -54,4 +56,9 @@ def read(path: Path) -> Network:
         # Without a zero point the values are unsigned bytes.
         unsigned=any(len(node.input) < 3 and node.op_type == "QuantizeLinear" for node in linear)
         or onnx.TensorProto.UINT8 in zero_points,
+        integer_constants=frozenset(
+            onnx.TensorProto.DataType.Name(constants[node.input[0]])
+            for node in linear
+            if node.op_type == "DequantizeLinear" and node.input[0] in constants
+        ),
     )

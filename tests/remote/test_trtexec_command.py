@@ -16,6 +16,7 @@ from remote.jetson.plan import Impossible, plan
 from remote.trtexec import command, network
 from remote.trtexec.command import BuildOptions, Range, RunOptions
 from tests.remote.onnx_files import linear
+from tests.remote.refused import biased
 
 VERSIONS = [(8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2)]
 NANO = {"gpu": "Tegra X1", "compute_capability": "5.3", "board": "NVIDIA Jetson Nano Developer Kit"}
@@ -145,6 +146,34 @@ def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None
     file = linear(tmp_path / "m.onnx")
     (tmp_path / "calibration.cache").write_text("TRT-8502-EntropyCalibration2\nx: 3c008912\n")
     assert plan(file, network.read(file), XAVIER, "int8", {}, (2, 4)).calibration == str(tmp_path / "calibration.cache")
+
+
+@pytest.mark.parametrize(
+    ("what", "version", "said"),
+    [("INT32", "8.2.1", "biases in INT32"), ("INT32", "10.3.0", "biases in INT32"), ("INT8", "8.5.2", "weights in INT8"),
+     ("INT8", "10.3.0", None)],
+)  # fmt: skip
+def test_integer_constants_are_told_as_the_version_refuses_them(
+    tmp_path: Path, what: str, version: str, said: str | None
+) -> None:
+    values = np.ones(4, np.int32 if what == "INT32" else np.int8)
+    nodes, constants = biased(values)
+    graph = helper.make_graph(
+        nodes,
+        "biased",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    file = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), file)
+    facts = {**XAVIER, "runtime_version": version}
+    assert network.read(file).integer_constants == {what}
+    if said is None:
+        plan(file, network.read(file), facts, "int8", {}, None)
+    else:
+        with pytest.raises(Impossible, match=rf"{said}.*tensorrt\.onnx"):
+            plan(file, network.read(file), facts, "int8", {}, None)
 
 
 def test_free_axes_get_a_range_around_the_shape_that_is_measured(tmp_path: Path) -> None:
