@@ -14,8 +14,8 @@ from remote.inventory import Device
 from remote.jetson import power, release, tegrastats
 from remote.jetson.board import Board
 from remote.transport import Transport, connect
-from remote.trtexec.command import TOO_OLD
 from remote.trtexec import preflight
+from remote.trtexec.command import TOO_OLD
 
 FREE_MB, LITTLE_MB = 300, 2000
 FIRST_L4T = (32, 6)  # JetPack 4.6, the first with TensorRT 8
