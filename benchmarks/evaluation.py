@@ -121,7 +121,8 @@ def plain_distances(ours: np.ndarray, theirs: np.ndarray, distance: Distance, ki
     """The published definition, part by part, in the arithmetic of ``kind``: [ours, theirs]."""
     total: np.ndarray = np.zeros((len(ours), len(theirs)), kind)
     for part in range(ours.shape[1]):
-        x, y = ours[:, part].astype(kind, copy=False), theirs[:, part].astype(kind, copy=False)
+        x: np.ndarray = ours[:, part].astype(kind, copy=False)
+        y: np.ndarray = theirs[:, part].astype(kind, copy=False)
         if distance == "cosine":
             total += (x / np.linalg.norm(x, axis=1, keepdims=True)) @ (y / np.linalg.norm(y, axis=1, keepdims=True)).T
         else:
@@ -142,7 +143,7 @@ def double_loop(
     values: np.ndarray, test: Test, ranks: tuple[int, ...], distance: Distance = "euclidean", kind: type = np.float32
 ) -> np.ndarray:
     """The tables, cell by cell."""
-    return tables(test, ranks, lambda *views: plain_cell(values, test, *views, ranks, distance, kind))
+    return tables(test, ranks, lambda ours, theirs: plain_cell(values, test, ours, theirs, ranks, distance, kind))
 
 
 def counted(values: np.ndarray, test: Test, ranks: tuple[int, ...], distance: Distance = "euclidean") -> np.ndarray:
@@ -185,8 +186,8 @@ def compared(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> dict[str
     wanted, found = plain[0][1], quick[0][1]
     differing = np.argwhere((wanted != found).any((2, 3)) & ~np.isnan(wanted).any((2, 3))).tolist()
     exact = [
-        bool((np.array(plain_cell(values, test, *views, ranks, kind=np.float64)) == found[tuple(views)]).all())
-        for views in differing
+        plain_cell(values, test, ours, theirs, ranks, kind=np.float64) == found[ours, theirs].tolist()
+        for ours, theirs in differing
     ]
     return {
         "identical": not differing,

@@ -90,6 +90,7 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
         record = json.loads(world.record(int(row["percentile"])).read_text())
         assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
         assert float(row["rank1_mean"]) == record["accuracy"]["rank1"]["mean"]
+        assert row["distance"] == record["accuracy"]["distance"] == "euclidean"
         assert figures[f"p{row['percentile']}-fp32"]["rank1_mean"] == record["accuracy"]["rank1"]["mean"]
 
 

@@ -94,6 +94,7 @@ def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: 
     assert run.data.metrics["latency_p50_ms"] == record["latency_ms"]["p50"]
     assert run.data.metrics["rank1_mean"] == record["accuracy"]["rank1"]["mean"]
     assert (run.data.tags["data"], run.data.tags["evidence"]) == ("synthetic", "host")
+    assert run.data.tags["distance"] == run.data.params["test.distance"] == record["accuracy"]["distance"] == "euclidean"
     saved = json.loads(Path(client(world).download_artifacts(run.info.run_id, "record.json")).read_text())
     assert saved == record
 
