@@ -4,6 +4,7 @@ A stage reads its inputs, calls a library (``gait``, ``compress`` or ``remote``)
 all.
 """
 
+import atexit
 import os
 import sys
 
@@ -14,5 +15,6 @@ if "DVC_STAGE" in os.environ:
 
     try:
         started.this = started.begin()
+        atexit.register(started.end)  # the first to be registered is the last to run
     except (OSError, PipelineError, started.YAMLError) as error:
         sys.exit(f"error: {error}")

@@ -112,7 +112,8 @@ def run(main: Callable[[], None]) -> None:
     start = time.monotonic()
     try:
         main()
-        _confirm_all()
+        if started.this is not None:
+            started.this.last_look = _look_for_the_last_time
         if "DVC_STAGE" in os.environ:
             _note_duration(os.environ["DVC_STAGE"], time.monotonic() - start)
     except EXPECTED as error:
@@ -124,22 +125,6 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
-
-
-def _confirm_all() -> None:
-    """Look once more at the very end: DVC hashes what the stage read when the stage is gone.
-
-    Raises:
-        Edited: something was edited since the outputs were put in place; they are put aside.
-    """
-    if started.this is None:
-        return
-    try:
-        started.this.confirm()
-    except started.Edited as error:
-        for out in map(Path, started.this.outs):
-            error = _put_aside(started.this, out, _real(out), error)
-        raise error from None
 
 
 def _note_duration(address: str, seconds: float) -> None:
@@ -278,19 +263,18 @@ def _confirm(path: Path, finished: Path) -> None:
     this.placed.append(path)
 
 
-def _confirm_all() -> None:
-    """Look once more at the very end, as close as can be to the moment when DVC does.
-
-    Raises:
-        Edited: something was edited since the outputs were put in place; they are put aside.
-    """
+def _look_for_the_last_time() -> int:
+    """The exit status of a stage that has done its work: 1 if something was edited since its outputs were put in place."""
     this = started.this
     if this is None or not this.placed:  # such as a process that helped to train
-        return
+        return 0
     try:
         this.confirm()
     except started.Edited as error:
-        raise _put_aside(this, {path: _real(path) for path in this.placed}, error) from None
+        told = _put_aside(this, {path: _real(path) for path in this.placed}, error)
+        print(f"error: {told}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _put_aside(this: started.Started, finished: Mapping[Path, Path], error: started.Edited) -> started.Edited:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -122,6 +122,7 @@ class Started:
         keeps: whether a finished output may be taken up later. What is made of no input, or is not for DVC's cache, follows
             what DVC does not see: files of the user's, a device, a server.
         placed: the outputs that this process has put in place.
+        last_look: what a process that has done its work ends with; returns the exit status.
     """
 
     def __init__(self, listed: Listed, outs: Sequence[str], cached: bool) -> None:
@@ -129,6 +130,7 @@ class Started:
         self.outs = outs
         self.keeps = cached and not all(_is_code(Path(file)) for file in listed.files)
         self.placed: list[Path] = []
+        self.last_look: Callable[[], int] | None = None
         self._listed = listed
         self._state = State(listed)
         self._as_expected = os.environ.get(EXPECTED) in (None, self._state.digest())
@@ -181,6 +183,18 @@ def asides(output: Path) -> Iterator[Path]:
 
 
 this: Started | None = None  # what DVC runs this process for
+
+
+def end() -> None:
+    """End the process once all else that is to be done at its end is done, if it has done its work.
+
+    DVC hashes what the stage read as soon as it is gone, and Python with a framework loaded may take seconds to go.
+    """
+    if this is not None and this.last_look is not None:
+        status = this.last_look()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def begin() -> Started | None:

@@ -93,7 +93,8 @@ def _listed(stage: PipelineStage) -> started.Listed:
 
 def _save_deps_once(stage: PipelineStage) -> None:
     """Let DVC note what the stage reads when it looks for the first time, which is before it runs the command."""
-    save, saved = stage.save_deps, []
+    save = stage.save_deps
+    saved: list[bool] = []
 
     def save_once(allow_missing: bool = False) -> None:
         if not saved:
