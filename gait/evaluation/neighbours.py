@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from gait.data.partitions import Distance
+from gait.evaluation.blas import one_thread
 from gait.evaluation.distances import Scaled, between, exact
 
 K = 7
@@ -15,7 +15,7 @@ PROBES, GALLERY = 128, 256  # samples compared at a time
 EXACT_ROWS = 16
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@one_thread()
 def nearest(
     values: np.ndarray, probe: np.ndarray, gallery: np.ndarray, k: int = K, kind: Distance = "euclidean"
 ) -> tuple[np.ndarray, np.ndarray]:

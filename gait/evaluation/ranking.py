@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from gait.data.partitions import Distance
+from gait.evaluation.blas import one_thread
 from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, rounding
 
 FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
@@ -75,7 +75,7 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     size = int(np.clip(BLOCK_SHARE * len(values) / threads, 1, BLOCK_ROWS))
     chunk = int(np.clip(CHUNK_SHARE * len(values) / threads, 1, LARGEST))
     # The products are too small to be shared out among threads each; whole blocks are.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
         scaled = Scaled.of(values, kind)
         projection = _Projection.of(scaled, search) if kind == "euclidean" else None
 

@@ -6,7 +6,8 @@ set, in the framework of the models that use it:
 - ``signatures``: [batch, parts, channels].
 - ``outputs``: what the classifier makes of them; with PyTorch logits [batch, parts or 1, classes], or None for a network
   without a classifier; with Keras probabilities [batch, classes].
-- ``identities``: [batch], class numbers.
+- ``identities``: [batch], class numbers; with PyTorch on the CPU, wherever the network is: to learn there how many pairs
+  there are would mean to wait for the GPU. :func:`sent` takes them, and what was made of them, to the network's device.
 
 It returns the loss, a scalar, and a dictionary of other scalars worth a column in the history.
 """
@@ -17,10 +18,13 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gait.errors import DataError
 from gait.keywords import check_keywords
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Term(NamedTuple):
@@ -41,6 +45,13 @@ def terms(described: Sequence[Mapping[str, Any]]) -> list[Term]:
         DataError: there is no such loss, or it does not take these settings.
     """
     return [_term(**each) for each in described]
+
+
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device, without waiting for what the device still has to do."""
+    if device.type == "cuda" and not values.is_cuda:
+        values = values.pin_memory()  # a copy from other memory waits
+    return values.to(device, non_blocking=True)
 
 
 def source(name: str) -> Path:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import DataError
+from gait.losses import sent
 
 
 def compute(
@@ -30,6 +31,6 @@ def compute(
     if outputs is None:
         raise DataError("loss cross_entropy: this model has no classifier; take the loss triplet")
     logits = scale * outputs.float().flatten(0, 1)
-    targets = identities.repeat_interleave(outputs.shape[1])
+    targets = sent(identities, logits.device).repeat_interleave(outputs.shape[1])
     loss = F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
     return loss, {"accuracy": (logits.argmax(1) == targets).to(torch.float32).mean().detach()}

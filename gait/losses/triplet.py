@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gait.losses import sent
+
 
 def compute(
     signatures: Tensor, outputs: Tensor | None, identities: Tensor, *, margin: float = 0.2
@@ -16,7 +18,7 @@ def compute(
     Args:
         signatures: [batch, parts, channels].
         outputs: not used.
-        identities: [batch], whole numbers.
+        identities: [batch], whole numbers, best on the CPU: how many pairs there are must be known there.
         margin: of the hinge ``margin + d(anchor, positive) - d(anchor, negative)``, in units of distance.
 
     Returns:
@@ -28,8 +30,9 @@ def compute(
     # relu, not clamp: its gradient at 0 is 0, where that of the square root is infinite.
     distances = torch.where(squared > 0, torch.relu(squared), 1).sqrt() * (squared > 0)
     same = identities[:, None] == identities[None, :]
-    positives = distances[:, same].view(len(parts), -1)
-    anchors = torch.nonzero(same)[:, 0]
+    anchors, alike = (sent(places, parts.device) for places in torch.nonzero(same, as_tuple=True))
+    same = sent(same, parts.device)
+    positives = distances[:, anchors, alike]
     # [parts, pairs, batch]: every positive pair against all others of its anchor; those of the same identity drop out.
     hinges = torch.relu(margin + positives[:, :, None] - distances[:, anchors]) * ~same[anchors]
     violating = (hinges > 0).sum((1, 2))

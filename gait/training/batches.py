@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from gait import sampling
 from gait.data import silhouette_augmentation
 from gait.data.inputs import cut
 from gait.data.sequences import SequenceStore
+from gait.data.silhouette_augmentation import Step
+from gait.training import device_augmentation
 from gait.training.processes import Processes
 
 
@@ -39,8 +41,23 @@ class Sampling:
     seed: int
 
 
-class SilhouetteBatches(Dataset[tuple[Tensor, Tensor]]):
-    """P x K batches by the number of the iteration: uint8 [n, frames, height, width], and class numbers [n].
+class Batch(NamedTuple):
+    """What an iteration takes.
+
+    Attributes:
+        frames: of this process's share, uint8 [n, frames, height, width]: the middle columns, or all of them if there are
+            steps still to come.
+        identities: class numbers of the whole batch.
+        steps: where a GPU carries them out, for each change what it does to each sequence of the share.
+    """
+
+    frames: Tensor
+    identities: Tensor
+    steps: list[list[Step | None]]
+
+
+class SilhouetteBatches(Dataset[Batch]):
+    """P x K batches by the number of the iteration.
 
     Args:
         store: preprocessed silhouettes.
@@ -54,33 +71,48 @@ class SilhouetteBatches(Dataset[tuple[Tensor, Tensor]]):
         self._sampling = chosen
         self._processes = processes
         self._augment = silhouette_augmentation.changes(chosen.augment)
+        # A GPU changes a batch in less time than a processor takes for one sequence.
+        self._on_device = bool(self._augment) and processes.device.type == "cuda"
         own: dict[str, list[int]] = {}
         for position in train:
             own.setdefault(store.sequences[position].identity, []).append(position)
         self._classes = {name: number for number, name in enumerate(sorted(own))}
         self._own = [own[name] for name in self._classes]
 
-    def __getitem__(self, iteration: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, iteration: int) -> Batch:
         chosen = self._sampling
         rng = np.random.default_rng((chosen.seed, iteration, 0))
         batch = sampling.identity_batch(self._own, chosen.identities, chosen.sequences, rng)
         least, most = (chosen.frames, chosen.frames) if isinstance(chosen.frames, int) else chosen.frames
         length = int(rng.integers(least, most + 1))
         own = self._processes.share(len(batch))
-        sequences = [
+        _, height, width = self._store.frames(self._store.sequences[batch[0]]).shape
+        if not self._on_device:
+            width = cut(np.empty((0, height, width))).shape[2]
+        frames = np.empty((len(own), length, height, width), np.uint8)
+        steps: list[list[Step | None]] = [[None] * len(own) for _ in self._augment] if self._on_device else []
+        for row, place in enumerate(own):
             # Each place has random numbers of its own, whichever process fills it.
-            self._drawn(batch[place], length, np.random.default_rng((chosen.seed, iteration, 1 + place)))
-            for place in own
-        ]
-        classes = [self._classes[self._store.sequences[batch[place]].identity] for place in own]
-        return torch.from_numpy(np.stack(sequences)), torch.tensor(classes)
+            rng = np.random.default_rng((chosen.seed, iteration, 1 + place))
+            drawn = self._drawn(batch[place], length, rng)
+            if self._on_device:
+                for change, made in zip(self._augment, steps, strict=True):
+                    made[row] = change.drawn((height, width), rng)
+            frames[row] = drawn
+        classes = [self._classes[self._store.sequences[position].identity] for position in batch]
+        return Batch(torch.from_numpy(frames), torch.tensor(classes), steps)
 
     def _drawn(self, position: int, length: int, rng: np.random.Generator) -> np.ndarray:
-        stored = self._store.frames(self._store.sequences[position])
+        """Frames of a sequence, changed and cut unless the device does so."""
+        stored = np.asarray(self._store.frames(self._store.sequences[position]))
         if self._sampling.order == "ordered":
             rows = sampling.ordered_frames(len(stored), length, self._sampling.skip, rng)
         else:
             rows = sampling.unordered_frames(len(stored), length, rng)
+        if self._on_device:
+            return stored[rows]
+        if not self._augment:
+            return cut(stored)[rows]  # no more is copied than is wanted
         frames = stored[rows]
         for change in self._augment:
             frames = change(frames, rng)
@@ -90,10 +122,15 @@ class SilhouetteBatches(Dataset[tuple[Tensor, Tensor]]):
 def on_device(
     batches: SilhouetteBatches, iterations: range, workers: int, device: torch.device, kind: torch.dtype
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of some iterations in order, made ahead by ``workers`` processes (0: in this one), on a device.
+    """Frames on a device and identities, on the CPU, of some iterations in order, made ahead by ``workers`` processes (0: in
+    this one).
 
     Frames travel as bytes and become ``kind`` in 0..1 on the device.
     """
     loader = DataLoader(batches, batch_size=None, sampler=iterations, num_workers=workers, pin_memory=device.type == "cuda")
-    for frames, classes in loader:
-        yield frames.to(device, non_blocking=True).to(kind) / 255, classes.to(device, non_blocking=True)
+    for batch in loader:
+        frames = batch.frames.to(device, non_blocking=True).to(kind)
+        if batch.steps:
+            changed = device_augmentation.changed(frames, batch.steps)
+            frames = cut(changed.flatten(0, 1)).unflatten(0, changed.shape[:2])
+        yield frames / 255, batch.identities

@@ -18,7 +18,7 @@ from gait.errors import DataError
 from gait.models.torch_model import TorchModel
 from gait.training.batches import Sampling, SilhouetteBatches, on_device
 from gait.training.checkpoints import Checkpoints
-from gait.training.memory import keep_freed_memory
+from gait.training.memory import keep_freed_memory, told_if_short
 from gait.training.precision import bfloat16_is_native
 from gait.training.processes import Processes
 from gait.training.watching import Nobody, Watcher
@@ -99,9 +99,34 @@ def fit(
         The history: for each iteration its number, loss, the terms of it and what they tell, and learning rate.
 
     Raises:
-        DataError: the loss or a signature is no longer finite, there is no such loss, or a checkpoint does not fit.
+        DataError: the loss or a signature is no longer finite, there is no such loss, a checkpoint does not fit, or there is
+            too little memory.
     """
-    processes, watcher = processes or Processes(), watcher or Nobody()
+    processes = processes or Processes()
+    with told_if_short(processes.device, *_asked_for(training)):
+        return _fit(model, store, train, training, workers, processes, checkpoints, watcher or Nobody())
+
+
+def _asked_for(training: TorchTraining) -> tuple[str, str]:
+    """What a batch is, and what to lower if that is too much."""
+    drawn = training.sampling
+    frames = drawn.frames if isinstance(drawn.frames, int) else max(drawn.frames)
+    asked = f"a batch is {drawn.identities} x {drawn.sequences} sequences of {frames} frames"
+    lower = "lower sampling.identities, sampling.sequences or sampling.frames"
+    halved = "" if training.mixed_precision else ", set mixed_precision: true"
+    return asked, f"{lower}{halved}, or share the batch between more GPUs with train.processes"
+
+
+def _fit(
+    model: TorchModel,
+    store: SequenceStore,
+    train: Sequence[int],
+    training: TorchTraining,
+    workers: int,
+    processes: Processes,
+    checkpoints: Checkpoints | None,
+    watcher: Watcher,
+) -> list[dict[str, float]]:
     terms = losses.terms(training.loss)
     if processes.device.type == "cpu":
         keep_freed_memory()
@@ -123,7 +148,7 @@ def fit(
             group["lr"] = training.lr_at(iteration)
         with torch.autocast(processes.device.type, kind, enabled=kind is not None):
             signatures, outputs = learner(frames)
-        signatures, identities = processes.whole(_precise(signatures)), processes.whole(identities)
+        signatures = processes.whole(_precise(signatures))
         outputs = None if outputs is None else processes.whole(_precise(outputs))
         loss, told_by_terms = _weighed(terms, signatures, outputs, identities)
         if processes.size > 1 and outputs is not None:
@@ -192,6 +217,31 @@ def _weighed(
     return total, told
 
 
+class _Figures:
+    """Scalars that the device is still computing, on their way to the CPU.
+
+    What is read of a GPU waits for all that it was asked to do before; so figures are sent at once, with an event after
+    them, and to read them waits for no more than that event.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        device = values["loss"].device
+        self._names = list(values)
+        # float64 holds each of them exactly.
+        figures = torch.stack([value.to(device, torch.float64) for value in values.values()])
+        self._sent: torch.cuda.Event | None = None
+        if device.type == "cuda":
+            figures = figures.to("cpu", non_blocking=True)
+            self._sent = torch.cuda.Event()
+            self._sent.record(torch.cuda.current_stream(device))
+        self._figures = figures
+
+    def read(self) -> dict[str, float]:
+        if self._sent is not None:
+            self._sent.synchronize()
+        return dict(zip(self._names, self._figures.tolist(), strict=True))
+
+
 class _History:
     """The rows of a training. Each is read when the next one is added: a GPU is busy with that meanwhile."""
 
@@ -200,11 +250,11 @@ class _History:
     ) -> None:
         self.rows = rows
         self._training, self._watcher, self._checkpoints = training, watcher, checkpoints
-        self._unread: Mapping[str, Tensor] = {}
+        self._unread: _Figures | None = None
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         self.read()
-        self._unread = values
+        self._unread = _Figures(values)
 
     def read(self) -> None:
         """Read what was added last, unless that was done.
@@ -212,15 +262,15 @@ class _History:
         Raises:
             DataError: the loss is not finite.
         """
-        if not self._unread:
+        if self._unread is None:
             return
         iteration = len(self.rows) + 1
-        values = {name: value.item() for name, value in self._unread.items()}
+        values = self._unread.read()
         if not np.isfinite(values["loss"]):
             kept = f"; the last good checkpoint: {self._checkpoints}" if self._checkpoints else ""
             raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr{kept}")
         self.rows.append({"iteration": iteration, **values, "lr": self._training.lr_at(iteration)})
-        self._unread = {}
+        self._unread = None
         self._watcher.row(iteration, self.rows[-1])
         self._watcher.step(iteration, self._training.iterations)
 

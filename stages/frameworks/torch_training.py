@@ -7,11 +7,11 @@ from typing import Any
 
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
-from gait.evaluation import signatures
+from gait.evaluation import embedding
+from gait.evaluation.signatures import Signatures
 from gait.training import torch_loop
 from gait.training.batches import Sampling
 from gait.training.processes import Processes
-from stages.frameworks import torch_models
 from stages.io import progress
 from stages.params import TorchFinetune, TorchModel
 
@@ -61,23 +61,9 @@ def _fit(
     return torch_loop.fit(model, store, train, training, **session)
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Processes) -> signatures.Signatures | None:
+def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Processes) -> Signatures | None:
     _check_size(model, store)
-    shape: list[int | str] = [1, "frames", *model.frame_shape]
-    model.to(processes.device)
-    own = positions[processes.rank :: processes.size]
-    watched = progress(own, len(own), "embedding") if processes.first else own
-    found = (
-        output
-        for position in watched
-        for output in torch_models.outputs(model, signatures.samples(store, store.sequences[position], shape))
-    )
-    # Any number of frames is one sample, so a sequence has one row.
-    rows = processes.gathered(found, [1] * len(positions))
-    if not processes.first:
-        assert next(rows, None) is None  # it gives its own and gets none
-        return None
-    return signatures.Signatures.collect(signatures.owners(store, positions, shape), rows)
+    return embedding.embed(model, store, positions, processes, lambda own: progress(own, len(own), "embedding"))
 
 
 def _check_size(model: Any, store: SequenceStore) -> None:

@@ -1,0 +1,109 @@
+"""Signatures of sequences by a PyTorch network."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gait.data.inputs import cut
+from gait.data.sequences import Sequence as GaitSequence
+from gait.data.sequences import SequenceStore
+from gait.evaluation.signatures import Signatures, owners, samples
+from gait.models.torch_model import TorchModel
+from gait.training.memory import told_if_short
+from gait.training.processes import Processes
+
+AHEAD = 32  # sequences read ahead of a GPU, and signatures fetched from it at once
+Positions = Sequence[int]
+
+
+def embed(
+    model: TorchModel,
+    store: SequenceStore,
+    positions: Positions,
+    processes: Processes,
+    watched: Callable[[Positions], Iterator[int]] = iter,
+) -> Signatures | None:
+    """The signature of each whole sequence, computed by all processes together.
+
+    Args:
+        model: the network, in evaluation mode; moved to the process's device.
+        store: preprocessed silhouettes.
+        positions: of the sequences.
+        processes: that share the work.
+        watched: goes through the first process's positions and tells how far it has come.
+
+    Returns:
+        The signatures in the first process; None in the others, which give it theirs.
+
+    Raises:
+        DataError: there is no sequence, or too little memory.
+    """
+    shape: list[int | str] = [1, "frames", *model.frame_shape]
+    model.to(processes.device)
+    own = positions[processes.rank :: processes.size]
+    sequences = (store.sequences[position] for position in (watched(own) if processes.first else own))
+    found = (_on_cpu if processes.device.type == "cpu" else _on_gpu)(model, store, sequences, shape, processes.device)
+    # Any number of frames is one sample, so a sequence has one row.
+    rows = processes.gathered(found, [1] * len(positions))
+    if not processes.first:
+        assert next(rows, None) is None  # it gives its own and gets none
+        return None
+    return Signatures.collect(owners(store, positions, shape), rows)
+
+
+def _on_cpu(
+    model: TorchModel,
+    store: SequenceStore,
+    sequences: Iterator[GaitSequence],
+    shape: list[int | str],
+    device: torch.device,
+) -> Iterator[np.ndarray]:
+    for sequence in sequences:
+        (sample,) = samples(store, sequence, shape)
+        yield _signature(model, sequence, torch.from_numpy(sample)).numpy()
+
+
+def _on_gpu(
+    model: TorchModel,
+    store: SequenceStore,
+    sequences: Iterator[GaitSequence],
+    shape: list[int | str],
+    device: torch.device,
+) -> Iterator[np.ndarray]:
+    """The same, with reading, sending and computing at once: the processor waits only where it fetches many signatures."""
+
+    def read(sequence: GaitSequence) -> tuple[GaitSequence, Tensor]:
+        frames = torch.from_numpy(np.ascontiguousarray(cut(np.asarray(store.frames(sequence)))))
+        return sequence, frames.pin_memory() if device.type == "cuda" else frames
+
+    def under_way() -> Iterator[tuple[GaitSequence, Tensor]]:
+        with ThreadPoolExecutor(1) as reader:
+            begun = deque(reader.submit(read, sequence) for sequence in islice(sequences, AHEAD))
+            while begun:
+                yield begun.popleft().result()
+                begun.extend(reader.submit(read, sequence) for sequence in islice(sequences, 1))
+
+    computed: list[Tensor] = []
+    for sequence, frames in under_way():
+        # As gait.data.inputs.network_input has it, on the device: bytes are a quarter of the way.
+        sample = frames.to(device, non_blocking=True).to(torch.float32)[None] / 255
+        computed.append(_signature(model, sequence, sample))
+        if len(computed) == AHEAD:
+            yield from torch.cat(computed).cpu().numpy()[:, None]
+            computed.clear()
+    if computed:
+        yield from torch.cat(computed).cpu().numpy()[:, None]
+
+
+def _signature(model: TorchModel, sequence: GaitSequence, sample: Tensor) -> Tensor:
+    what = f"embedding {sequence.name}, which has {sequence.count} frames"
+    remedy = "leave nothing else running there, cut the sequence into shorter ones, or take a smaller model"
+    with told_if_short(sample.device, what, remedy), torch.inference_mode():
+        return model(sample)
