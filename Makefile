@@ -1,6 +1,6 @@
 # make demo: from nothing to the Pareto table.  make test: the tests.  Both set up .venv by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo mlflow test test-slow test-all lint bench setup simulated-jetson tensorrt-check
+.PHONY: help demo mlflow test test-slow test-all lint bench gpu-check setup simulated-jetson tensorrt-check
 SHELL := /bin/sh
 
 VENV := .venv
@@ -46,6 +46,9 @@ bench: $(STAMP) ## speed and quality, as ratios of one run: one JSON object a be
 	@for file in benchmarks/[a-z]*.py; do \
 		name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name --json || exit 1; \
 	done
+
+gpu-check: $(STAMP) ## is training on this GPU right, and how fast: eight minutes; figures in gpu.json, docs/training.md
+	python -m benchmarks.gpu --out gpu.json
 
 simulated-jetson: $(STAMP) ## a Jetson that is only played, behind an SSH server; BOARD=nano, xavier-nx or orin-nano
 	@python -m tests.jetson_sim $(or $(BOARD),orin-nano)

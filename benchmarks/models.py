@@ -11,30 +11,16 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.measuring import SIDE, shortest
 from stages import describe, params
 from stages.frameworks import framework, multiply_adds
 from stages.recipe import available
 
 RECIPE = "casia-b"
 THREADS = (1, 2)
-SIDE = 2048  # of the matrices
-REPEATS = 5
-
-
-def shortest(*runs: Callable[[], Any]) -> list[float]:
-    """Seconds of each, in turns, after one turn to warm up."""
-    best = [float("inf")] * len(runs)
-    for turn in range(REPEATS + 1):
-        for place, run in enumerate(runs):
-            start = time.perf_counter()
-            run()
-            if turn:
-                best[place] = min(best[place], time.perf_counter() - start)
-    return best
 
 
 def _torch(model: Any, shape: list[int]) -> tuple[Callable[[], Any], Callable[[], Any]]:

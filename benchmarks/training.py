@@ -18,16 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from gait.data.sequences import SequenceStore, StoreWriter
+from benchmarks.measuring import Times, made_store, products_per_s
+from benchmarks.plain import Plain
+from gait.data.sequences import SequenceStore
 from gait.losses import triplet
 from gait.models import gaitset, torch_model
 from gait.training import torch_loop
@@ -37,58 +36,9 @@ from gait.training.processes import Processes
 
 PEOPLE, WALKS, LENGTH, FRAMES = 16, 6, 60, 30
 SETTINGS = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}
-UNITS = ("frame1", "frame2", "frame3", "frame4", "frame5", "frame6", "global1", "global2", "global3", "global4")
 LR, MOMENTUM = 0.01, 0.9
-SIDE = 2048  # of the matrices
 TURNS = 3
 WORKERS = 1
-
-
-class Plain(nn.Module):
-    """GaitSet as one writes it first, with the weights of ours."""
-
-    def __init__(self, model: gaitset.GaitSet) -> None:
-        super().__init__()
-        self.bins = model.bins
-        for name in UNITS:
-            kernels = model.get_parameter(f"{name}.conv.weight").detach().clone()
-            conv = nn.Conv2d(kernels.shape[1], kernels.shape[0], kernels.shape[2], padding="same", bias=False)
-            conv.weight = nn.Parameter(kernels)
-            self.add_module(name, conv)
-        self.fc = nn.Parameter(model.fc.weight.detach().clone())
-
-    def forward(self, frames: Tensor) -> Tensor:
-        n, t = frames.shape[:2]
-
-        def unit(name: str, maps: Tensor) -> Tensor:
-            return F.leaky_relu(self.get_submodule(name)(maps), 0.01)
-
-        def over_set(maps: Tensor) -> Tensor:
-            return maps.view(n, t, *maps.shape[1:]).max(1)[0]
-
-        def pyramid(maps: Tensor) -> Tensor:
-            flat = [maps.view(n, maps.shape[1], strips, -1) for strips in self.bins]
-            return torch.cat([strips.mean(-1) + strips.max(-1)[0] for strips in flat], -1)
-
-        maps = F.max_pool2d(unit("frame2", unit("frame1", frames.view(-1, 1, *frames.shape[2:]))), 2)
-        whole = F.max_pool2d(unit("global2", unit("global1", over_set(maps))), 2)
-        maps = F.max_pool2d(unit("frame4", unit("frame3", maps)), 2)
-        whole = unit("global4", unit("global3", whole + over_set(maps)))
-        maps = over_set(unit("frame6", unit("frame5", maps)))
-        parts = torch.cat([pyramid(maps), pyramid(whole + maps)], -1)
-        return torch.matmul(parts.permute(2, 0, 1), self.fc).permute(1, 0, 2)
-
-
-def made_store(directory: Path) -> SequenceStore:
-    rng = np.random.default_rng(0)
-    writer = StoreWriter(directory, (64, 64), "uint8")
-    for person in range(PEOPLE):
-        for walk in range(WALKS):
-            frames = 255 * (rng.random((LENGTH, 8, 8)) < 0.4).astype(np.uint8)
-            writer.add(f"{person:03d}", f"nm-{walk:02d}", "090", frames.repeat(8, 1).repeat(8, 2))
-    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "size": 64}}
-    writer.close(modality="silhouette", dataset="made", evidence="synthetic", fps=25, **facts)
-    return SequenceStore.open(directory)
 
 
 def network() -> gaitset.GaitSet:
@@ -99,20 +49,6 @@ def network() -> gaitset.GaitSet:
 def sampling(device: torch.device) -> Sampling:
     sequences = 16 if device.type == "cuda" else 4
     return Sampling(8, sequences, FRAMES, "unordered", 0, augment=[], seed=0)
-
-
-class Times:
-    """Told by the loop of each iteration, it notes when that was."""
-
-    def __init__(self) -> None:
-        self.at: list[float] = []
-        self.losses: list[float] = []
-
-    def step(self, done: int, total: int) -> None: ...
-
-    def row(self, number: int, values: Mapping[str, float]) -> None:
-        self.at.append(time.perf_counter())
-        self.losses.append(values["loss"])
 
 
 def ours(store: SequenceStore, iterations: int) -> Times:
@@ -133,9 +69,9 @@ def plain(store: SequenceStore, iterations: int) -> Times:
     optimizer = torch.optim.SGD(model.parameters(), LR, MOMENTUM)
     batches = SilhouetteBatches(store, range(len(store.sequences)), sampling(processes.device), processes)
     for iteration in range(1, iterations + 1):
-        frames, identities = batches[iteration]
-        found = model((frames.float() / 255).to(processes.device))
-        loss, _ = triplet.compute(found, None, identities.to(processes.device))
+        frames, identities, _ = batches[iteration]
+        signatures, _ = model((frames.float() / 255).to(processes.device))
+        loss, _ = triplet.compute(signatures, None, identities)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -153,18 +89,6 @@ def profiled(store: SequenceStore, iterations: int) -> dict[str, float]:
     return {"wait_s": sum(event.cpu_time_total for event in waits) / 1e6, "whole_s": whole}
 
 
-def products_per_s() -> float:
-    """Multiply-adds a second of a float32 matrix product."""
-    device = Processes().device
-    matrix = torch.rand(SIDE, SIDE, device=device)
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        (matrix @ matrix)[0, 0].item()
-        best = min(best, time.perf_counter() - start)
-    return SIDE**3 / best
-
-
 def one(what: str, directory: Path, iterations: int, threads: int) -> dict[str, Any]:
     """A measurement, in this process."""
     torch.set_num_threads(threads)
@@ -172,7 +96,7 @@ def one(what: str, directory: Path, iterations: int, threads: int) -> dict[str, 
     if what == "limit":
         macs = sum(layer["macs"] for layer in torch_model.layers(network(), FRAMES))
         drawn = sampling(Processes().device)
-        return {"limit_s": 3 * macs * drawn.identities * drawn.sequences / products_per_s()}
+        return {"limit_s": 3 * macs * drawn.identities * drawn.sequences / products_per_s(Processes().device)}
     if what == "profile":
         return profiled(store, iterations)
     times = {"ours": ours, "plain": plain}[what](store, iterations)
@@ -182,7 +106,7 @@ def one(what: str, directory: Path, iterations: int, threads: int) -> dict[str, 
 def measured(iterations: int, threads: int) -> dict[str, Any]:
     """All measurements, each in a process of its own."""
     with tempfile.TemporaryDirectory() as directory:
-        made_store(Path(directory))
+        made_store(Path(directory), PEOPLE, WALKS, LENGTH)
 
         def run(what: str) -> dict[str, Any]:
             command = [sys.executable, "-m", "benchmarks.training", "--one", what, directory]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -29,12 +31,21 @@ def compute(
     squared = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(1, 2)
     # relu, not clamp: its gradient at 0 is 0, where that of the square root is infinite.
     distances = torch.where(squared > 0, torch.relu(squared), 1).sqrt() * (squared > 0)
-    same = identities[:, None] == identities[None, :]
-    anchors, alike = (sent(places, parts.device) for places in torch.nonzero(same, as_tuple=True))
-    same = sent(same, parts.device)
+    seen: dict[int, int] = {}
+    pattern = tuple(seen.setdefault(identity, len(seen)) for identity in identities.tolist())
+    same, anchors, alike = _pairs(pattern, parts.device)
     positives = distances[:, anchors, alike]
     # [parts, pairs, batch]: every positive pair against all others of its anchor; those of the same identity drop out.
     hinges = torch.relu(margin + positives[:, :, None] - distances[:, anchors]) * ~same[anchors]
     violating = (hinges > 0).sum((1, 2))
     loss = (hinges.sum((1, 2)) / violating.clamp(min=1)).mean()
     return loss, {"violating": (violating.sum() / (len(parts) * (~same[anchors]).sum())).detach()}
+
+
+@lru_cache(maxsize=4)
+def _pairs(pattern: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Who is who's like: bool [batch, batch], and the rows and columns where it is true. P x K batches are all alike."""
+    identities = torch.tensor(pattern)
+    same = identities[:, None] == identities
+    anchors, alike = torch.nonzero(same, as_tuple=True)
+    return sent(same, device), sent(anchors, device), sent(alike, device)
