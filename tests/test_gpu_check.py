@@ -33,10 +33,19 @@ LACKING = (
 WITHOUT = f"""
 import runpy, sys
 class Lacking:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {LACKING}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Lacking())
+        return None if name.partition(".")[0] in {LACKING} else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Lacking(finder) for finder in sys.meta_path]
+try:
+    import pydantic
+except ModuleNotFoundError:
+    pass
+else:
+    sys.exit("pydantic was imported")
 sys.argv = ["benchmarks.gpu", *sys.argv[1:]]
 runpy.run_module("benchmarks.gpu", run_name="__main__")
 """

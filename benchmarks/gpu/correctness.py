@@ -19,7 +19,10 @@ from benchmarks.gpu.settings import MODELS, TRIPLET, cross_entropy, network
 from gait import losses
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
+from gait.evaluation import device_ranking, ranking
 from gait.evaluation.embedding import embed
+from gait.evaluation.ranking import Search
+from gait.evaluation.signatures import Signatures
 from gait.models import torch_model
 from gait.training import device_augmentation, torch_loop
 from gait.training.batches import Sampling, SilhouetteBatches
@@ -222,6 +225,27 @@ def signatures_are_those_of_the_cpu(subject: Subject) -> dict[str, Any]:
     return {"off_by": off}
 
 
+def ranks_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
+    """Who is found at ranks 1 and 5 by the device's search, also where distances are equal."""
+    rng = np.random.default_rng(0)
+    people, walks, views = (6, 4, 3) if subject.tiny else (50, 10, 11)
+    person, walk, view = (axis.ravel() for axis in np.indices((people, walks, views)))
+    parts, channels = (3, 16) if subject.tiny else (62, 256)
+    values = rng.standard_normal((people, parts, channels), np.float32)[person]
+    values += 3 * rng.standard_normal(values.shape, np.float32)
+    values[7::7] = values[6:-1:7]  # of another walk or person, and as far from everybody
+    gallery, probe = np.flatnonzero(walk < walks - 2), np.flatnonzero(walk >= walks - 2)
+    search = Search(probe, gallery, person, view[gallery], view[probe, None] == np.arange(views))
+    units = Signatures(values / np.linalg.norm(values, axis=2, keepdims=True), np.arange(len(values))).normalise().values
+    theirs, ours = ranking.closer_wrong(units, search), device_ranking.closer_wrong(units, search, subject.device)
+    found = {}
+    for rank in search.ranks:
+        hits = [(closer >= 0) & (closer < rank) for closer in (theirs, ours)]
+        assert (hits[0] == hits[1]).all(), f"rank {rank}: {(hits[0] != hits[1]).sum()} of {hits[0].size} differ"
+        found[f"rank{rank}"] = round(100 * float(hits[0][~search.excluded].mean()), 2)
+    return found
+
+
 def changes_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
     """Augmentation by the device beside OpenCV's, which knows 32 places between two pixels."""
     augment = [{"name": name, "probability": 0.5} for name in ("rotate", "flip", "erase")]
@@ -300,6 +324,7 @@ CHECKS: tuple[Callable[[Subject], dict[str, Any]], ...] = (
     the_loss_falls,
     training_waits_for_nothing,
     signatures_are_those_of_the_cpu,
+    ranks_are_those_of_the_processor,
     gradients_are_those_of_float64,
     sixteen_bits_stay_in_the_band,
     an_interrupted_training_goes_on,

@@ -16,7 +16,8 @@ from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.evaluation.embedding import embed
 from gait.evaluation.protocols import evaluate
-from gait.evaluation.ranking import Search, closer_wrong
+from gait.evaluation.ranking import Search
+from gait.evaluation.search import closer_wrong
 from gait.training.processes import Processes
 
 # CASIA-B's test: 50 people, 10 walks in 11 views, of which 15 lack: 5,485 sequences. OpenGait tells of 15 s for it on two

@@ -21,7 +21,8 @@ from gait.data.sequences import Sequence as GaitSequence
 from gait.errors import DataError
 from gait.evaluation import neighbours
 from gait.evaluation.hits import Hits
-from gait.evaluation.ranking import NOBODY, Search, closer_wrong
+from gait.evaluation.ranking import NOBODY, Search
+from gait.evaluation.search import closer_wrong
 from gait.evaluation.signatures import Signatures
 
 RANKS = (1, 5)

@@ -1,0 +1,147 @@
+"""The search of :mod:`gait.evaluation.ranking` by PyTorch on a device: with the same answer.
+
+A GPU computes all distances in less time than it takes to find out which are needed. They are of float32 with a bound on the
+rounding, of signatures of any length; where a rank depends on what the bound leaves open, the processor computes them again
+in float64, as it does in its own search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from gait.evaluation.distances import UNIT, exact, rounding
+from gait.evaluation.ranking import NOBODY, Search
+
+PROBES = 1024  # at a time
+LARGEST_TILE, LARGEST_ROWS = 1 << 27, 1 << 26  # distances of parts, and of whole signatures, held at once
+EXACT_ROWS = 64
+
+
+def closer_wrong(values: np.ndarray, search: Search, device: torch.device) -> np.ndarray:
+    """What :func:`gait.evaluation.ranking.closer_wrong` says by Euclidean distance; above the largest rank it may count on.
+
+    Args:
+        values: float32 [samples, parts, channels], signatures of any length.
+        search: who is looked for.
+        device: that computes; memory for 2 GB of distances is needed.
+    """
+    result = np.full(search.excluded.shape, NOBODY)
+    size = max(1, min(PROBES, LARGEST_ROWS // len(search.gallery)))
+    with torch.inference_mode(), _whole_float32():
+        theirs = _Gallery(values, search, device)
+        for start in range(0, len(search.probe), size):
+            some = slice(start, min(start + size, len(search.probe)))
+            result[some] = _Block(values, search, theirs, some).closer_wrong()
+    return result
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Within, products are of float32, not of TF32, for which the bound would be wrong."""
+    allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def _points(values: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Signatures [parts, rows, channels] on a device, and half of their squared lengths [parts, rows]."""
+    there = torch.from_numpy(values[rows]).to(device).transpose(0, 1).contiguous()
+    return there, there.double().square().sum(2).float() / 2
+
+
+class _Gallery:
+    """The enrolled signatures, kept on the device if half of its memory holds them, else sent again for each block."""
+
+    def __init__(self, values: np.ndarray, search: Search, device: torch.device) -> None:
+        self.device, self.parts, self.channels = device, *values.shape[1:]
+        self._values, self._rows = values, search.gallery
+        self.people = torch.from_numpy(np.asarray(search.people[search.gallery])).to(device)
+        self.groups = torch.from_numpy(np.asarray(search.groups, np.int64)).to(device)
+        size = values[:1].nbytes * len(search.gallery)
+        room = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 2 * size
+        self._keep = 2 * size <= room
+        self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def tiles(self, probes: int) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """Columns, and what :func:`_points` gives of them, so many at a time as can be compared with so many probes."""
+        # Rounded down to one size for all blocks: the last one has fewer probes.
+        size = max(1, LARGEST_TILE // (self.parts * PROBES))
+        for start in range(0, len(self._rows), size):
+            columns = slice(start, min(start + size, len(self._rows)))
+            points = self._kept.get(start) or _points(self._values, self._rows[columns], self.device)
+            if self._keep:
+                self._kept[start] = points
+            yield columns, *points
+
+
+class _Block:
+    """Some of the probes, against the whole gallery."""
+
+    def __init__(self, values: np.ndarray, search: Search, theirs: _Gallery, some: slice) -> None:
+        self.values, self.search, self.theirs = values, search, theirs
+        self.rows, self.excluded = search.probe[some], search.excluded[some]
+        self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(theirs.device)
+
+    def _distances(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distances [probes, gallery], and how far those of each probe can be from the exact ones, [probes, 1]."""
+        ours, halves = _points(self.values, self.rows, self.theirs.device)
+        distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.theirs.device)
+        error = torch.zeros(len(self.rows), device=self.theirs.device)
+        parts = self.theirs.parts
+        for columns, theirs, their_halves in self.theirs.tiles(len(self.rows)):
+            # Half of a squared distance, less rounding; a product is at most as long as the sum of both halves.
+            half = (halves[:, :, None] + their_halves[:, None]).baddbmm_(ours, theirs.transpose(1, 2), alpha=-1)
+            off = 2 * rounding(self.theirs.channels) * (halves + their_halves.amax(1, keepdim=True))
+            root = half.abs_().sqrt_()
+            # The root is off by that over the root, at most by the root of that.
+            tile_error = (off / torch.maximum(root.amin(2), off.sqrt()).clamp(min=torch.finfo(off.dtype).tiny)).sum(0)
+            distance[:, columns] = root.sum(0) * (2**0.5 / parts)
+            error = torch.maximum(error, 2**0.5 / parts * tile_error)
+        return distance, (error + 4 * (parts + 4) * UNIT * distance.amax(1))[:, None]
+
+    def closer_wrong(self) -> np.ndarray:
+        """For each probe and group, see the function of this name."""
+        distance, error = self._distances()
+        right = self.theirs.people == self.people[:, None]
+        groups = self.theirs.groups.expand_as(distance)
+        shape = len(self.rows), self.search.count
+        nearest = torch.full(shape, torch.inf, device=distance.device)
+        nearest.scatter_reduce_(1, groups, distance.masked_fill(~right, torch.inf), "amin")
+        answered = torch.isfinite(nearest) & ~torch.from_numpy(self.excluded).to(distance.device)
+        of_group = nearest.masked_fill(~answered, -torch.inf).gather(1, groups)
+        closer = ~right & (distance < of_group - 2 * error)
+        unsure = ~right & ~closer & (distance <= of_group + 2 * error)
+
+        def counted(which: torch.Tensor) -> np.ndarray:
+            # Counts of up to 2**24 are exact in float32, whose sums GPUs are quick at.
+            sums = torch.zeros(shape, device=distance.device).scatter_add_(1, groups, which.float())
+            return sums.cpu().numpy().astype(np.int64)
+
+        sure, open_ones = counted(closer), counted(unsure)
+        matters = np.any([(sure < rank) & (rank <= sure + open_ones) for rank in self.search.ranks], 0)
+        asked = np.flatnonzero(matters.any(1))
+        left_open = unsure[torch.from_numpy(asked).to(unsure.device)].cpu().numpy()
+        for row, of_row in zip(asked.tolist(), left_open, strict=True):
+            for group in np.flatnonzero(matters[row]).tolist():
+                sure[row, group] += self._settled(row, group, np.flatnonzero(of_row & (self.search.groups == group)))
+        return np.where(answered.cpu().numpy(), sure, NOBODY)
+
+    def _settled(self, row: int, group: int, columns: np.ndarray) -> int:
+        """How many of these are closer to a probe than the nearest right one, in float64."""
+        enrolled = self.search.people[self.search.gallery]
+        own = np.flatnonzero((enrolled == self.search.people[self.rows[row]]) & (self.search.groups == group))
+        right = self._exact(row, own)
+        nearest, place = right.min(), own[right.argmin()]
+        found = self._exact(row, columns)
+        return int(((found < nearest) | ((found == nearest) & (columns < place))).sum())
+
+    def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
+        ours, rows = self.values[self.rows[row]], self.search.gallery[columns]
+        parts = np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
+        return np.concatenate([exact(self.values, ours, part, "euclidean") for part in parts])

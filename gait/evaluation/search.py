@@ -1,0 +1,40 @@
+"""Who searches: a GPU if there is one, else the processor. The answer is the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gait.evaluation import ranking
+from gait.evaluation.distances import Distance
+from gait.evaluation.ranking import Search
+
+if TYPE_CHECKING:
+    import torch
+
+DRIVER = Path("/dev/nvidiactl")
+
+
+def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean", threads: int = 1) -> np.ndarray:
+    """How many wrong gallery sequences are closer than the closest right one: :func:`gait.evaluation.ranking.closer_wrong`.
+
+    Cosines are left to the processor.
+    """
+    device = gpu() if kind == "euclidean" else None
+    if device is None:
+        return ranking.closer_wrong(values, search, kind, threads)
+    from gait.evaluation import device_ranking
+
+    return device_ranking.closer_wrong(values, search, device)
+
+
+def gpu() -> torch.device | None:
+    """The GPU, if there is one. Where there is neither a driver nor PyTorch in use, PyTorch is not loaded to find out."""
+    if "torch" not in sys.modules and not DRIVER.exists():
+        return None
+    import torch
+
+    return torch.device("cuda") if torch.cuda.is_available() else None

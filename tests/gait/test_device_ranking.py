@@ -1,0 +1,93 @@
+"""The search by PyTorch on a device: ranks are those of a stable sort of float64 distances."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gait.evaluation import device_ranking, ranking, search
+from tests.gait.test_ranking import naive, normalised, same_ranks, world
+from tests.gait.test_ranking import search as searched
+
+CPU = torch.device("cpu")
+
+
+@settings(max_examples=80)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    samples=st.integers(2, 90),
+    people=st.integers(1, 8),
+    groups=st.integers(1, 3),
+    shape=st.sampled_from([(1, 1), (1, 3), (3, 2), (4, 17), (2, 128)]),
+    spread=st.sampled_from([0.0, 1e-4, 0.3, 2.0]),
+    ties=st.sampled_from([0.0, 0.3, 1.0]),
+    zeros=st.sampled_from([0.0, 0.2]),
+    scaled=st.booleans(),
+)
+def test_ranks_are_those_of_a_stable_sort(seed, samples, people, groups, shape, spread, ties, zeros, scaled) -> None:
+    rng = np.random.default_rng(seed)
+    whose = rng.integers(0, people, samples)
+    values = rng.normal(size=(people, *shape))[whose] + spread * rng.normal(size=(samples, *shape))
+    again = np.flatnonzero(rng.random(samples) < ties)
+    values[again] = values[rng.choice(again, len(again))] if len(again) else values[again]
+    values[rng.random((samples, shape[0])) < zeros] = 0
+    asked = searched(rng, whose, groups)
+    if len(asked.gallery) < groups or not len(asked.probe):
+        return
+    # Of length 1, or of many lengths.
+    values = normalised(values) if scaled else (values * 10.0 ** rng.integers(-2, 3)).astype(np.float32)
+    same_ranks(device_ranking.closer_wrong(values, asked, CPU), naive(values, asked, "euclidean"), asked)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
+def test_blocks_and_tiles_change_no_answer(spread: float) -> None:
+    values, asked = world(25, spread)
+    wanted = naive(values, asked, "euclidean")
+    for probes, tile in ((7, 200), (64, 3000), (1000, 1 << 24)):
+        with mock.patch.multiple(device_ranking, PROBES=probes, LARGEST_TILE=tile):
+            same_ranks(device_ranking.closer_wrong(values, asked, CPU), wanted, asked)
+
+
+def test_few_distances_are_computed_twice() -> None:
+    """Where nobody is as close as another, float32 decides: else it would be no faster than float64."""
+    values, asked = world(25, 1.5)
+    with mock.patch.object(device_ranking, "exact", side_effect=device_ranking.exact) as exact:
+        device_ranking.closer_wrong(values, asked, CPU)
+    assert exact.call_count < 0.01 * asked.excluded.size
+
+
+def test_products_are_never_of_less_than_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = []
+    points = device_ranking._points
+
+    def watched(*given):
+        allowed.append(torch.backends.cuda.matmul.allow_tf32)
+        return points(*given)
+
+    monkeypatch.setattr(device_ranking, "_points", watched)
+    values, asked = world(5, 1.5)
+    before, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, True
+    try:
+        device_ranking.closer_wrong(values, asked, CPU)
+        assert allowed
+        assert not any(allowed)
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def test_a_gpu_searches_where_there_is_one_and_the_processor_elsewhere() -> None:
+    values, asked = world(5, 1.5)
+    with (
+        mock.patch.object(device_ranking, "closer_wrong", return_value="by the GPU") as by_gpu,
+        mock.patch.object(ranking, "closer_wrong", return_value="by the processor"),
+    ):
+        for there, kind, wanted in (
+            (True, "euclidean", "by the GPU"), (True, "cosine", "by the processor"), (False, "euclidean", "by the processor")
+        ):  # fmt: skip
+            with mock.patch.object(torch.cuda, "is_available", return_value=there):
+                assert search.closer_wrong(values, asked, kind) == wanted
+    assert by_gpu.call_args == mock.call(values, asked, torch.device("cuda"))
