@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from gait.evaluation.distances import UNIT, exact, rounding
+from gait.evaluation.distances import TINY, UNIT, Scaled, exact, rounding
 from gait.evaluation.ranking import NOBODY, Search
 
 PROBES = 1024  # at a time
@@ -28,14 +28,18 @@ def closer_wrong(values: np.ndarray, search: Search, device: torch.device) -> np
         values: float32 [samples, parts, channels], signatures of any length.
         search: who is looked for.
         device: that computes; memory for 2 GB of distances is needed.
+
+    Raises:
+        DataError: a signature is not finite.
     """
     result = np.full(search.excluded.shape, NOBODY)
     size = max(1, min(PROBES, LARGEST_ROWS // len(search.gallery)))
     with torch.inference_mode(), _whole_float32():
-        theirs = _Gallery(values, search, device)
+        scaled = Scaled.of(values, "euclidean")
+        theirs = _Gallery(scaled, search, device)
         for start in range(0, len(search.probe), size):
             some = slice(start, min(start + size, len(search.probe)))
-            result[some] = _Block(values, search, theirs, some).closer_wrong()
+            result[some] = _Block(scaled, search, theirs, some).closer_wrong()
     return result
 
 
@@ -49,18 +53,20 @@ def _whole_float32() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-def _points(values: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _points(scaled: Scaled, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Signatures [parts, rows, channels] on a device, and half of their squared lengths [parts, rows]."""
-    there = torch.from_numpy(values[rows]).to(device).transpose(0, 1).contiguous()
-    return there, there.double().square().sum(2).float() / 2
+    points = scaled.taken(rows)
+    values, halves = (torch.from_numpy(array).to(device) for array in (points.values, points.halves))
+    return values.transpose(0, 1).contiguous(), halves.T.contiguous()
 
 
 class _Gallery:
     """The enrolled signatures, kept on the device if half of its memory holds them, else sent again for each block."""
 
-    def __init__(self, values: np.ndarray, search: Search, device: torch.device) -> None:
+    def __init__(self, scaled: Scaled, search: Search, device: torch.device) -> None:
+        values = scaled.values
         self.device, self.parts, self.channels = device, *values.shape[1:]
-        self._values, self._rows = values, search.gallery
+        self._scaled, self._rows = scaled, search.gallery
         self.people = torch.from_numpy(np.asarray(search.people[search.gallery])).to(device)
         self.groups = torch.from_numpy(np.asarray(search.groups, np.int64)).to(device)
         size = values[:1].nbytes * len(search.gallery)
@@ -74,7 +80,7 @@ class _Gallery:
         size = max(1, LARGEST_TILE // (self.parts * PROBES))
         for start in range(0, len(self._rows), size):
             columns = slice(start, min(start + size, len(self._rows)))
-            points = self._kept.get(start) or _points(self._values, self._rows[columns], self.device)
+            points = self._kept.get(start) or _points(self._scaled, self._rows[columns], self.device)
             if self._keep:
                 self._kept[start] = points
             yield columns, *points
@@ -83,14 +89,14 @@ class _Gallery:
 class _Block:
     """Some of the probes, against the whole gallery."""
 
-    def __init__(self, values: np.ndarray, search: Search, theirs: _Gallery, some: slice) -> None:
-        self.values, self.search, self.theirs = values, search, theirs
+    def __init__(self, scaled: Scaled, search: Search, theirs: _Gallery, some: slice) -> None:
+        self.scaled, self.search, self.theirs = scaled, search, theirs
         self.rows, self.excluded = search.probe[some], search.excluded[some]
         self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(theirs.device)
 
     def _distances(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Distances [probes, gallery], and how far those of each probe can be from the exact ones, [probes, 1]."""
-        ours, halves = _points(self.values, self.rows, self.theirs.device)
+        ours, halves = _points(self.scaled, self.rows, self.theirs.device)
         distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.theirs.device)
         error = torch.zeros(len(self.rows), device=self.theirs.device)
         parts = self.theirs.parts
@@ -98,9 +104,10 @@ class _Block:
             # Half of a squared distance, less rounding; a product is at most as long as the sum of both halves.
             half = (halves[:, :, None] + their_halves[:, None]).baddbmm_(ours, theirs.transpose(1, 2), alpha=-1)
             off = 2 * rounding(self.theirs.channels) * (halves + their_halves.amax(1, keepdim=True))
+            off += self.theirs.channels * TINY
             root = half.abs_().sqrt_()
             # The root is off by that over the root, at most by the root of that.
-            tile_error = (off / torch.maximum(root.amin(2), off.sqrt()).clamp(min=torch.finfo(off.dtype).tiny)).sum(0)
+            tile_error = (off / torch.maximum(root.amin(2), off.sqrt())).sum(0)
             distance[:, columns] = root.sum(0) * (2**0.5 / parts)
             error = torch.maximum(error, 2**0.5 / parts * tile_error)
         return distance, (error + 4 * (parts + 4) * UNIT * distance.amax(1))[:, None]
@@ -142,6 +149,7 @@ class _Block:
         return int(((found < nearest) | ((found == nearest) & (columns < place))).sum())
 
     def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
-        ours, rows = self.values[self.rows[row]], self.search.gallery[columns]
+        values = self.scaled.values
+        ours, rows = values[self.rows[row]], self.search.gallery[columns]
         parts = np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
-        return np.concatenate([exact(self.values, ours, part, "euclidean") for part in parts])
+        return np.concatenate([exact(values, ours, part, "euclidean") for part in parts])

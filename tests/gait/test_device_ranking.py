@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking, search
-from tests.gait.test_ranking import naive, normalised, same_ranks, world
+from tests.gait.test_ranking import naive, same_ranks, unit, world
 from tests.gait.test_ranking import search as searched
 
 CPU = torch.device("cpu")
@@ -37,9 +38,17 @@ def test_ranks_are_those_of_a_stable_sort(seed, samples, people, groups, shape, 
     asked = searched(rng, whose, groups)
     if len(asked.gallery) < groups or not len(asked.probe):
         return
-    # Of length 1, or of many lengths.
-    values = normalised(values) if scaled else (values * 10.0 ** rng.integers(-2, 3)).astype(np.float32)
+    # Of length 1, or of many lengths, some of which float32 cannot square.
+    values = unit(values).astype(np.float32) if scaled else (values * 10.0 ** rng.integers(-26, 26)).astype(np.float32)
     same_ranks(device_ranking.closer_wrong(values, asked, CPU), naive(values, asked, "euclidean"), asked)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_signatures_that_are_not_finite_are_refused(wrong: float) -> None:
+    values, asked = world(5, 1.5)
+    values[3, 1, 2] = wrong
+    with pytest.raises(DataError, match="not finite"):
+        device_ranking.closer_wrong(values, asked, CPU)
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
