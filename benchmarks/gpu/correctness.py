@@ -22,7 +22,6 @@ from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking
 from gait.evaluation.embedding import embed
 from gait.evaluation.ranking import Search
-from gait.evaluation.signatures import Signatures
 from gait.models import torch_model
 from gait.training import device_augmentation, torch_loop
 from gait.training.batches import Sampling, SilhouetteBatches
@@ -236,8 +235,7 @@ def ranks_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
     values[7::7] = values[6:-1:7]  # of another walk or person, and as far from everybody
     gallery, probe = np.flatnonzero(walk < walks - 2), np.flatnonzero(walk >= walks - 2)
     search = Search(probe, gallery, person, view[gallery], view[probe, None] == np.arange(views))
-    units = Signatures(values / np.linalg.norm(values, axis=2, keepdims=True), np.arange(len(values))).normalise().values
-    theirs, ours = ranking.closer_wrong(units, search), device_ranking.closer_wrong(units, search, subject.device)
+    theirs, ours = ranking.closer_wrong(values, search), device_ranking.closer_wrong(values, search, subject.device)
     found = {}
     for rank in search.ranks:
         hits = [(closer >= 0) & (closer < rank) for closer in (theirs, ours)]

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -82,12 +83,13 @@ class Iteration:
         device = context.device
         self.model = network(name, TINY_WIDTH if context.tiny else 1).to(device).train()
         if way.network == "channels-last":
-            self.model.to(memory_format=torch.channels_last_3d)
+            torch.nn.Module.to(self.model, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.learner: Any = Plain(self.model) if way.network == "plain" else _Learner(self.model)
         if way.how.startswith("compiled"):
-            backend = {"backend": "inductor"} if device.type == "cuda" else {"backend": "aot_eager"}
-            mode = {"mode": "reduce-overhead"} if way.how == "compiled-graphs" and device.type == "cuda" else {}
-            self.learner = torch.compile(self.learner, **backend, **mode)
+            how: dict[str, Any] = {"backend": "inductor" if device.type == "cuda" else "aot_eager"}
+            if way.how == "compiled-graphs" and device.type == "cuda":
+                how["mode"] = "reduce-overhead"
+            self.learner = torch.compile(self.learner, **how)
         settings = published.training(1, identities, sequences)
         self.optimizer = _optimizer(self.learner, published, way.how == "graph" and device.type == "cuda")
         self.terms = losses.terms(settings.loss)
@@ -237,7 +239,7 @@ def _ways(context: Context, name: str) -> None:
     if context.tiny and name != "gaitset":
         ways = [Way("bf16"), Way("bf16", "plain"), Way("bf16", order)]
     for way in ways:
-        context.tried(f"{name}, {way}", lambda way=way: measured(name, way, context, rates))
+        context.tried(f"{name}, {way}", partial(measured, name, way, context, rates))
 
 
 def part_of(name: str) -> Callable[[Context], None]:
@@ -251,7 +253,7 @@ def compiled(context: Context) -> None:
     rates = card_rates(context)
     for name in names:
         for way in COMPILED:
-            context.tried(f"{name}, {way}", lambda name=name, way=way: measured(name, way, context, rates))
+            context.tried(f"{name}, {way}", partial(measured, name, way, context, rates))
 
 
 def data(context: Context) -> None:
@@ -261,9 +263,7 @@ def data(context: Context) -> None:
     store = made_store(context.folder, people, walks, length)
     for workers in (0, 1) if context.tiny else DATA_WORKERS:
         for name in models:
-            context.tried(
-                f"{name}, {workers} workers", lambda name=name, workers=workers: _fed(name, workers, store, context)
-            )
+            context.tried(f"{name}, {workers} workers", partial(_fed, name, workers, store, context))
 
 
 def _fed(name: str, workers: int, store: Any, context: Context) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 STORED_PER_PX = 100  # flow is stored in hundredths of a pixel
@@ -26,7 +28,10 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
     return cut(frames).astype(np.float32) / 255
 
 
-def cut(frames: np.ndarray) -> np.ndarray:
-    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published."""
+def cut(frames: Any) -> Any:
+    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published.
+
+    An array's or a tensor's.
+    """
     margin = frames.shape[2] // 64 * 10
     return frames[:, :, margin : frames.shape[2] - margin] if margin else frames

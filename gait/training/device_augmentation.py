@@ -6,7 +6,8 @@ differ a little.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +29,11 @@ def changed(frames: Tensor, steps: Sequence[Sequence[Step | None]]) -> Tensor:
         The same tensor.
     """
     for made in steps:
-        for kind, carry_out in ((Mirroring, _mirrored), (Warp, _warped), (Erasure, _erased)):
-            rows = [row for row, step in enumerate(made) if isinstance(step, kind)]
-            if rows:
-                there = sent(torch.tensor(rows), frames.device)
-                frames[there] = carry_out(frames[there], [made[row] for row in rows])
+        for kind, carry_out in CARRIED_OUT.items():
+            own = {row: step for row, step in enumerate(made) if isinstance(step, kind)}
+            if own:
+                there = sent(torch.tensor(list(own)), frames.device)
+                frames[there] = carry_out(frames[there], list(own.values()))
     return frames
 
 
@@ -59,3 +60,6 @@ def _erased(frames: Tensor, steps: Sequence[Erasure]) -> Tensor:
     rows, columns = torch.arange(height, device=frames.device), torch.arange(width, device=frames.device)
     inside = ((rows >= top) & (rows < bottom))[:, :, None] & ((columns >= left) & (columns < right))[:, None]
     return frames.masked_fill(inside[:, None], 0)
+
+
+CARRIED_OUT: dict[type, Callable[[Tensor, list[Any]], Tensor]] = {Mirroring: _mirrored, Warp: _warped, Erasure: _erased}
