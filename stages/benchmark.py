@@ -77,7 +77,7 @@ def _measured(
     built = io.read_json(where.engine / "build.json")
     onnx = where.quantized / str(built.get("onnx"))
     signature = forms.described(where.quantized, onnx.name)
-    record = {
+    record: dict[str, Any] = {
         "status": "ok",
         "reason": None,
         "variant": {**asdict(variant), "dataset": store.dataset},

@@ -139,7 +139,8 @@ def _fp32(work: _Work) -> Made:
 
 def _int8(work: _Work, how: Quantize) -> Made:
     """Write the int8 files. Says which layers stay in fp32."""
-    described, metrics = {}, {}
+    described: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, float] = {}
     source, data = work.sources[forms.CPU], work.data[forms.CPU]
     with quantization.calibrated(source, data, how.method, how.per_channel) as network:
         networks = {forms.CPU: network, forms.TENSORRT: network.with_axes(work.sources[forms.TENSORRT])}
