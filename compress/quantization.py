@@ -100,6 +100,9 @@ class Calibrated:
             name for node in weighted if node.op_type == "MatMul" for name in node.input if weights.get(name, 2) > 2
         }
 
+        # TensorRT's parser refuses these if their weights are quantised and the batch and the length are free.
+        self._floating_in_tensorrt = {node.name for node in weighted if _grouped_in_1d(node, weights)}
+
     def with_axes(self, source: Path) -> Calibrated:
         """The same network with other axes fixed: its tensors have the same names, and take the same ranges."""
         return Calibrated(source, self._inputs, self._settings, self._scratch)
@@ -118,7 +121,7 @@ class Calibrated:
         options: dict[str, Any] = {"ActivationSymmetric": way.activations == "int8", "WeightSymmetric": True}
         nodes = None
         if way.placement == "weights":
-            nodes = [layer for layer in self.layers if layer not in floating]
+            nodes = [layer for layer in self.layers if layer not in self._floating_in_tensorrt | {*floating}]
             one_scale = [{"quant_type": QuantType.QInt8, "symmetric": True, "reduce_range": way.weight_bits == 7}]
             options |= {
                 "QuantizeBias": False,
@@ -142,6 +145,12 @@ class Calibrated:
             **self._settings,
         )
         save(onnx.load(target), target)
+
+
+def _grouped_in_1d(node: onnx.NodeProto, ranks: Mapping[str, int]) -> bool:
+    """Whether a node is a convolution over one axis, in groups."""
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return node.op_type == "Conv" and groups > 1 and ranks.get(node.input[1]) == 3
 
 
 class _Reader:
