@@ -47,7 +47,7 @@ bench: $(STAMP) ## speed and quality, as ratios of one run: one JSON object a be
 		name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name --json || exit 1; \
 	done
 
-gpu-check: $(STAMP) ## is training on this GPU right, and how fast: eight minutes; figures in gpu.json, docs/training.md
+gpu-check: $(STAMP) ## is training right on this GPU, and how fast: eight minutes; leaves gpu.json
 	python -m benchmarks.gpu --out gpu.json
 
 simulated-jetson: $(STAMP) ## a Jetson that is only played, behind an SSH server; BOARD=nano, xavier-nx or orin-nano

@@ -231,7 +231,7 @@ def test_the_page_has_the_table_and_the_figures_are_put_there(tmp_path: Path) ->
     assert "Card, date: A Card, 2031-02-03, PyTorch 9.9" in text
     (gaitset,) = (line for line in text.splitlines() if line.startswith("| gaitset | "))
     assert [cell.strip() for cell in gaitset.split("|")[1:-1]] == [
-        "gaitset", *[table.NOT_YET] * 2, "21.5", *[table.NOT_YET] * 5, "0.42", "7.25"
+        "gaitset", *[table.NONE] * 2, "21.5", *[table.NONE] * 5, "0.42", "7.25"
     ]  # fmt: skip
     assert "| correctness | failed: the_loss_falls |" in text
     assert text.replace(table.table(RESULT), "") == check.PAGE.read_text().replace(_in_page(check.PAGE), "")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def an_interrupted_training_goes_on(subject: Subject) -> dict[str, Any]:
         (whole, losses_of_whole), (again, _) = (subject.trained(training) for _ in range(2))
         for iterations in (3, 6):
             model = network("gaitset", WIDTH)
-            checkpoints = Checkpoints(Path(folder), 0, lambda where, model=model: torch_model.save(model, where))  # type: ignore[misc]
+            checkpoints = Checkpoints(Path(folder), 0, partial(torch_model.save, model))
             rows = torch_loop.fit(
                 model, subject.store, subject.everyone, replace(training, iterations=iterations),
                 processes=subject.processes, checkpoints=checkpoints,
@@ -336,4 +337,4 @@ def part(context: Context) -> None:
     """All checks, each whatever the others do."""
     subject = Subject(context.device, context.tiny, context.folder)
     for check in CHECKS:
-        context.tried(check.__name__, lambda check=check: check(subject))  # type: ignore[misc]
+        context.tried(check.__name__, partial(check, subject))

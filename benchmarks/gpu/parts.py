@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,7 +120,7 @@ def _alone(part: Part, context: Context) -> None:
     os.setsid()  # what it starts ends with it
     if context.device.type == "cpu":
         torch.set_num_threads(1)
-    context.tried("all of it", lambda: part.work(context))
+    context.tried("all of it", partial(part.work, context))
 
 
 def _end(process: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ STEP_OFF = 1e-9
 def part(context: Context) -> None:
     """Two first: forks are made before this process touches the GPU."""
     store = made_store(context.folder)
-    context.tried("two_over_gloo", lambda: two_over_gloo(context, store))
-    context.tried("one_over_nccl", lambda: one_over_nccl(context))
+    context.tried("two_over_gloo", partial(two_over_gloo, context, store))
+    context.tried("one_over_nccl", partial(one_over_nccl, context))
 
 
 def _step(name: str, store: SequenceStore, processes: Processes) -> dict[str, Tensor]:

@@ -83,13 +83,12 @@ class Iteration:
         device = context.device
         self.model = network(name, TINY_WIDTH if context.tiny else 1).to(device).train()
         if way.network == "channels-last":
-            torch.nn.Module.to(self.model, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.learner: Any = Plain(self.model) if way.network == "plain" else _Learner(self.model)
         if way.how.startswith("compiled"):
-            how: dict[str, Any] = {"backend": "inductor" if device.type == "cuda" else "aot_eager"}
-            if way.how == "compiled-graphs" and device.type == "cuda":
-                how["mode"] = "reduce-overhead"
-            self.learner = torch.compile(self.learner, **how)
+            on_gpu = device.type == "cuda"  # elsewhere only the way through the compiler is tried
+            mode = "reduce-overhead" if on_gpu and way.how == "compiled-graphs" else None
+            self.learner = torch.compile(self.learner, backend="inductor" if on_gpu else "aot_eager", mode=mode)
         settings = published.training(1, identities, sequences)
         self.optimizer = _optimizer(self.learner, published, way.how == "graph" and device.type == "cuda")
         self.terms = losses.terms(settings.loss)
@@ -230,7 +229,7 @@ def card_rates(context: Context) -> dict[str, float]:
     return {**rates, "bytes": bytes_per_s(context.device, size)}
 
 
-def _ways(context: Context, name: str) -> None:
+def _ways(name: str, context: Context) -> None:
     rates = card_rates(context)
     context.found("rates", {what: float(f"{rate:.3g}") for what, rate in rates.items()})
     order = "channels-last" if name == "gaitgl" else "channels-first"  # that of 2D maps here, which gaitgl has none of
@@ -244,7 +243,7 @@ def _ways(context: Context, name: str) -> None:
 
 def part_of(name: str) -> Callable[[Context], None]:
     """Measure a model in every way but the compiled ones."""
-    return lambda context: _ways(context, name)
+    return partial(_ways, name)
 
 
 def compiled(context: Context) -> None:

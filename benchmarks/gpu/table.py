@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.gpu.settings import MODELS
 
 BEGIN, END = "<!-- gpu-check: begin -->", "<!-- gpu-check: end -->"
-NOT_YET = "not measured yet"
+NOT_YET, NONE, NOT_HERE = "not measured yet", "–", ""
 COLUMNS = (
     "fp32", "tf32", "bf16", "bf16 graph", "bf16 compiled", "bf16 compiled-graphs", "bf16 channels-first", "bf16 plain",
 )  # fmt: skip
@@ -60,7 +60,7 @@ def _found(result: Mapping[str, Any], part: str, name: str, figure: str) -> Any:
 
 
 def _told(figure: Any, form: str = "{}") -> str:
-    return NOT_YET if figure is None else form.format(figure)
+    return NONE if figure is None else form.format(figure)
 
 
 def _of_model(name: str, result: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def _of_model(name: str, result: Mapping[str, Any]) -> str:
 
     speeds = [_told(figure(way, "iterations_per_s")) for way in COLUMNS]
     if name == "gaitgl":  # has no 2D maps
-        speeds[COLUMNS.index("bf16 channels-first")] = "—"
+        speeds[COLUMNS.index("bf16 channels-first")] = NOT_HERE
     return _row(name, *speeds, _told(figure("bf16", "limit_ratio")), peak())
 
 
@@ -83,7 +83,7 @@ def _others(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             speed, waiting = (
                 _found(result, "data", f"{name}, {workers} workers", which) for which in ("iterations_per_s", "waiting")
             )
-            told = NOT_YET if speed is None else f"{speed} iterations/s, {100 * waiting:.1f} % of the time waiting for data"
+            told = NONE if speed is None else f"{speed} iterations/s, {100 * waiting:.1f} % of the time waiting for data"
             yield f"{name}, whole loop, `workers: {workers}`", told
     for name in ("baseline", "gaitset"):
         seconds = _found(result, "casia-b-test", name, "in_all_s")
@@ -94,4 +94,4 @@ def _others(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for part in ("correctness", "processes"):
         checked = result["parts"].get(part)
         failures = None if checked is None else ", ".join(checked["failures"])
-        yield f"{part}", NOT_YET if checked is None else f"failed: {failures}" if failures else checked["status"]
+        yield f"{part}", NONE if checked is None else f"failed: {failures}" if failures else checked["status"]

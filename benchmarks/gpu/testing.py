@@ -95,8 +95,8 @@ def _tested(name: str, store: SequenceStore, context: Context) -> dict[str, Any]
 def oumvlp(context: Context) -> None:
     """A test of OU-MVLP's size: some of its sequences embedded, some of its probes looked for in the whole gallery."""
     context.found("test", {"sequences": OUMVLP_SEQUENCES, "peer_s": OUMVLP_S, "peer": "eight GPUs"})
-    context.tried("embedding", lambda: _embedding_of_a_part(context))
-    context.tried("table", lambda: _table_of_a_part(context))
+    context.tried("embedding", partial(_embedding_of_a_part, context))
+    context.tried("table", partial(_table_of_a_part, context))
 
 
 def _embedding_of_a_part(context: Context) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 STORED_PER_PX = 100  # flow is stored in hundredths of a pixel
@@ -28,10 +26,12 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
     return cut(frames).astype(np.float32) / 255
 
 
-def cut(frames: Any) -> Any:
-    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published.
-
-    An array's or a tensor's.
-    """
-    margin = frames.shape[2] // 64 * 10
+def cut(frames: np.ndarray) -> np.ndarray:
+    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published."""
+    margin = cut_margin(frames.shape[2])
     return frames[:, :, margin : frames.shape[2] - margin] if margin else frames
+
+
+def cut_margin(width: int) -> int:
+    """The columns that :func:`cut` takes off each side."""
+    return width // 64 * 10

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -61,26 +62,34 @@ def _points(scaled: Scaled, rows: np.ndarray, device: torch.device) -> tuple[tor
 
 
 class _Gallery:
-    """The enrolled signatures, kept on the device if half of its memory holds them, else sent again for each block."""
+    """The enrolled signatures, kept on the device if half of its memory holds them, else sent again for each block.
+
+    Attributes:
+        rows: of the signatures, a column each; ``people``, whose they are, on the device.
+        spans: the columns of each group.
+    """
 
     def __init__(self, scaled: Scaled, search: Search, device: torch.device) -> None:
         values = scaled.values
         self.device, self.parts, self.channels = device, *values.shape[1:]
-        self._scaled, self._rows = scaled, search.gallery
-        self.people = torch.from_numpy(np.asarray(search.people[search.gallery])).to(device)
-        self.groups = torch.from_numpy(np.asarray(search.groups, np.int64)).to(device)
+        # Group by group, each in its own order, which decides between equally close ones.
+        order = np.argsort(search.groups, kind="stable")
+        ends = np.searchsorted(search.groups[order], np.arange(search.count + 1)).tolist()
+        self.spans = [slice(*each) for each in pairwise(ends)]
+        self._scaled, self.rows = scaled, search.gallery[order]
+        self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(device)
         size = values[:1].nbytes * len(search.gallery)
         room = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 2 * size
         self._keep = 2 * size <= room
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def tiles(self, probes: int) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-        """Columns, and what :func:`_points` gives of them, so many at a time as can be compared with so many probes."""
-        # Rounded down to one size for all blocks: the last one has fewer probes.
+    def tiles(self) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """Columns, and what :func:`_points` gives of them, so many at a time as can be compared with a block."""
+        # One size for all blocks, though the last one has fewer probes.
         size = max(1, LARGEST_TILE // (self.parts * PROBES))
-        for start in range(0, len(self._rows), size):
-            columns = slice(start, min(start + size, len(self._rows)))
-            points = self._kept.get(start) or _points(self._scaled, self._rows[columns], self.device)
+        for start in range(0, len(self.rows), size):
+            columns = slice(start, min(start + size, len(self.rows)))
+            points = self._kept.get(start) or _points(self._scaled, self.rows[columns], self.device)
             if self._keep:
                 self._kept[start] = points
             yield columns, *points
@@ -100,7 +109,7 @@ class _Block:
         distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.theirs.device)
         error = torch.zeros(len(self.rows), device=self.theirs.device)
         parts = self.theirs.parts
-        for columns, theirs, their_halves in self.theirs.tiles(len(self.rows)):
+        for columns, theirs, their_halves in self.theirs.tiles():
             # Half of a squared distance, less rounding; a product is at most as long as the sum of both halves.
             half = (halves[:, :, None] + their_halves[:, None]).baddbmm_(ours, theirs.transpose(1, 2), alpha=-1)
             off = 2 * rounding(self.theirs.channels) * (halves + their_halves.amax(1, keepdim=True))
@@ -115,34 +124,33 @@ class _Block:
     def closer_wrong(self) -> np.ndarray:
         """For each probe and group, see the function of this name."""
         distance, error = self._distances()
+        unsure = torch.zeros(distance.shape, dtype=torch.bool, device=distance.device)
         right = self.theirs.people == self.people[:, None]
-        groups = self.theirs.groups.expand_as(distance)
         shape = len(self.rows), self.search.count
-        nearest = torch.full(shape, torch.inf, device=distance.device)
-        nearest.scatter_reduce_(1, groups, distance.masked_fill(~right, torch.inf), "amin")
-        answered = torch.isfinite(nearest) & ~torch.from_numpy(self.excluded).to(distance.device)
-        of_group = nearest.masked_fill(~answered, -torch.inf).gather(1, groups)
-        closer = ~right & (distance < of_group - 2 * error)
-        unsure = ~right & ~closer & (distance <= of_group + 2 * error)
-
-        def counted(which: torch.Tensor) -> np.ndarray:
-            # Counts of up to 2**24 are exact in float32, whose sums GPUs are quick at.
-            sums = torch.zeros(shape, device=distance.device).scatter_add_(1, groups, which.float())
-            return sums.cpu().numpy().astype(np.int64)
-
-        sure, open_ones = counted(closer), counted(unsure)
-        matters = np.any([(sure < rank) & (rank <= sure + open_ones) for rank in self.search.ranks], 0)
+        there, sure, most = np.zeros(shape, bool), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for group, span in enumerate(self.theirs.spans):
+            if span.start == span.stop:
+                continue
+            far, own = distance[:, span], right[:, span]
+            nearest = far.masked_fill(~own, torch.inf).amin(1, keepdim=True)
+            closer = ~own & (far < nearest - 2 * error)
+            unsure[:, span] = ~own & ~closer & (far <= nearest + 2 * error)
+            figures = torch.stack([torch.isfinite(nearest[:, 0]), closer.sum(1), unsure[:, span].sum(1)]).cpu().numpy()
+            there[:, group], sure[:, group], most[:, group] = figures[0] > 0, figures[1], figures[1] + figures[2]
+        answered = there & ~self.excluded
+        matters = answered & np.any([(sure < rank) & (rank <= most) for rank in self.search.ranks], 0)
         asked = np.flatnonzero(matters.any(1))
         left_open = unsure[torch.from_numpy(asked).to(unsure.device)].cpu().numpy()
         for row, of_row in zip(asked.tolist(), left_open, strict=True):
             for group in np.flatnonzero(matters[row]).tolist():
-                sure[row, group] += self._settled(row, group, np.flatnonzero(of_row & (self.search.groups == group)))
-        return np.where(answered.cpu().numpy(), sure, NOBODY)
+                span = self.theirs.spans[group]
+                sure[row, group] += self._settled(row, span, span.start + np.flatnonzero(of_row[span]))
+        return np.where(answered, sure, NOBODY)
 
-    def _settled(self, row: int, group: int, columns: np.ndarray) -> int:
-        """How many of these are closer to a probe than the nearest right one, in float64."""
-        enrolled = self.search.people[self.search.gallery]
-        own = np.flatnonzero((enrolled == self.search.people[self.rows[row]]) & (self.search.groups == group))
+    def _settled(self, row: int, span: slice, columns: np.ndarray) -> int:
+        """How many of these columns of a group are closer to a probe than the nearest right one, in float64."""
+        enrolled = self.search.people[self.theirs.rows[span]]
+        own = span.start + np.flatnonzero(enrolled == self.search.people[self.rows[row]])
         right = self._exact(row, own)
         nearest, place = right.min(), own[right.argmin()]
         found = self._exact(row, columns)
@@ -150,6 +158,6 @@ class _Block:
 
     def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
         values = self.scaled.values
-        ours, rows = values[self.rows[row]], self.search.gallery[columns]
+        ours, rows = values[self.rows[row]], self.theirs.rows[columns]
         parts = np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
         return np.concatenate([exact(values, ours, part, "euclidean") for part in parts])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gait import sampling
 from gait.data import silhouette_augmentation
-from gait.data.inputs import cut
+from gait.data.inputs import cut, cut_margin
 from gait.data.sequences import SequenceStore
 from gait.data.silhouette_augmentation import Step
 from gait.training import device_augmentation
@@ -88,7 +88,7 @@ class SilhouetteBatches(Dataset[Batch]):
         own = self._processes.share(len(batch))
         _, height, width = self._store.frames(self._store.sequences[batch[0]]).shape
         if not self._on_device:
-            width = cut(np.empty((0, height, width))).shape[2]
+            width -= 2 * cut_margin(width)
         frames = np.empty((len(own), length, height, width), np.uint8)
         steps: list[list[Step | None]] = [[None] * len(own) for _ in self._augment] if self._on_device else []
         for row, place in enumerate(own):
@@ -131,6 +131,7 @@ def on_device(
     for batch in loader:
         frames = batch.frames.to(device, non_blocking=True).to(kind)
         if batch.steps:
-            changed = device_augmentation.changed(frames, batch.steps)
-            frames = cut(changed.flatten(0, 1)).unflatten(0, changed.shape[:2])
+            frames = device_augmentation.changed(frames, batch.steps)
+            margin = cut_margin(frames.shape[3])
+            frames = frames[..., margin : frames.shape[3] - margin]
         yield frames / 255, batch.identities

@@ -29,11 +29,11 @@ def changed(frames: Tensor, steps: Sequence[Sequence[Step | None]]) -> Tensor:
         The same tensor.
     """
     for made in steps:
-        for kind, carry_out in CARRIED_OUT.items():
-            own = {row: step for row, step in enumerate(made) if isinstance(step, kind)}
-            if own:
-                there = sent(torch.tensor(list(own)), frames.device)
-                frames[there] = carry_out(frames[there], list(own.values()))
+        for kind, carry_out in BY_KIND.items():
+            of_kind = {row: step for row, step in enumerate(made) if isinstance(step, kind)}
+            if of_kind:
+                rows = sent(torch.tensor(list(of_kind)), frames.device)
+                frames[rows] = carry_out(frames[rows], list(of_kind.values()))
     return frames
 
 
@@ -62,4 +62,4 @@ def _erased(frames: Tensor, steps: Sequence[Erasure]) -> Tensor:
     return frames.masked_fill(inside[:, None], 0)
 
 
-CARRIED_OUT: dict[type, Callable[[Tensor, list[Any]], Tensor]] = {Mirroring: _mirrored, Warp: _warped, Erasure: _erased}
+BY_KIND: dict[type, Callable[[Tensor, Sequence[Any]], Tensor]] = {Mirroring: _mirrored, Warp: _warped, Erasure: _erased}

@@ -1,5 +1,6 @@
 """The search by PyTorch on a device: ranks are those of a stable sort of float64 distances."""
 
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking, search
+from gait.evaluation.ranking import NOBODY
 from tests.gait.test_ranking import naive, same_ranks, unit, world
 from tests.gait.test_ranking import search as searched
 
@@ -49,6 +51,14 @@ def test_signatures_that_are_not_finite_are_refused(wrong: float) -> None:
     values[3, 1, 2] = wrong
     with pytest.raises(DataError, match="not finite"):
         device_ranking.closer_wrong(values, asked, CPU)
+
+
+def test_a_group_without_anybody_has_nobody() -> None:
+    values, asked = world(5, 1.5)
+    asked = replace(asked, groups=np.where(asked.groups == 1, 2, asked.groups))
+    found = device_ranking.closer_wrong(values, asked, CPU)
+    assert (found[:, 1] == NOBODY).all()
+    same_ranks(found, naive(values, asked, "euclidean"), asked)
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
