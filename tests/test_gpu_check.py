@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import shutil
@@ -149,6 +150,7 @@ class TestParts:
     def test_one_that_is_killed(self, end: signal.Signals) -> None:
         def work(context: Context) -> None:
             context.found("first", 1)
+            faulthandler.disable()  # pytest's would fill the screen
             os.kill(os.getpid(), end)
 
         result = run(work)
