@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.measuring import SIDE, shortest
+from benchmarks.common.measuring import SIDE, shortest
 from stages import describe, params
 from stages.frameworks import framework, multiply_adds
 from stages.recipe import available

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measuring import Times, made_store, products_per_s
-from benchmarks.plain import Plain
+from benchmarks.common.measuring import Times, made_store, products_per_s
+from benchmarks.common.plain import Plain
 from gait.data.sequences import SequenceStore
 from gait.losses import triplet
 from gait.models import gaitset, torch_model

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.common.plain import Plain
 from benchmarks.gpu import __main__ as check
 from benchmarks.gpu import parts, settings, table
 from benchmarks.gpu.parts import Context, Part
-from benchmarks.plain import Plain
 from stages import params
 from stages.recipe import available
 from tests import published

@@ -21,11 +21,11 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
+from benchmarks.common.measuring import Times, bytes_per_s, made_store, products_per_s, synchronised
+from benchmarks.common.plain import Plain
 from benchmarks.gpu.correctness import tensor_cores
 from benchmarks.gpu.parts import Context, say
 from benchmarks.gpu.settings import MODELS, Published, network
-from benchmarks.measuring import Times, bytes_per_s, made_store, products_per_s, synchronised
-from benchmarks.plain import Plain
 from gait import losses
 from gait.models.torch_model import TorchModel, layers
 from gait.training import torch_loop

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.common.measuring import synchronised
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import network
-from benchmarks.measuring import synchronised
 from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.evaluation.embedding import embed
