@@ -46,7 +46,7 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     if not free and ranges:
         raise Refused("Static model does not take explicit shapes since the shape of inference tensors is in the model")
     if words := refusals.refusal(onnx, ranges):
-        raise Refused(f"[TRT] {words}")
+        raise Refused(f"[TRT] ModelImporter.cpp:779: {words}")
     unsigned = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
     if any(len(node.input) > 2 and node.input[2] in unsigned for node in quantized):  # more than its newest parser refuses
         raise Refused("[TRT] ModelImporter.cpp:779: ERROR: TensorRT only supports symmetric quantization")

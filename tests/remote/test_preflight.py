@@ -63,7 +63,7 @@ def test_a_refused_network_is_not_sent_and_the_record_has_tensorrts_words(
     # The simulator says the same of a network that reaches it.
     with pytest.raises(engine.Refused) as told:
         engine.build(KINDS["xavier-nx"], file, precision, None, {})
-    assert str(told.value) == f"[TRT] {words}"
+    assert str(told.value) == f"[TRT] ModelImporter.cpp:779: {words}"
 
 
 @pytest.mark.parametrize("what", REFUSED)

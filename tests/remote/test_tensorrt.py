@@ -19,6 +19,7 @@ from remote.errors import DeviceError, EngineFailed, StaleEngine
 from remote.jetson import program
 from remote.jetson.nvpmodel import PowerMode
 from remote.jetson.onboard import engines, state
+from remote.trtexec import preflight
 from tests.jetson_sim import bindings
 from tests.jetson_sim.jetson import Jetson
 from tests.remote.played import EXAMPLE, SETTINGS, Start, build, matrices, network, play
@@ -211,8 +212,9 @@ def test_the_pythons_of_all_jetpacks_run_the_program(version: str, jetson: Jetso
 
 @pytest.mark.parametrize(("of", "reason"), [({"opset": 17}, "opset 17 is newer"), ({"op": "Teleport"}, "Teleport")])
 def test_a_network_that_tensorrt_refuses_is_a_result(
-    of: dict, reason: str, jetson: Jetson, tmp_path: Path, start: Start
+    of: dict, reason: str, jetson: Jetson, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(preflight, "available", lambda: None)  # so that the board is asked
     described = build(start(), tmp_path, **of)[0]
     assert described["status"] == "failed"
     assert described["reason"].startswith("[6] Invalid Node - ")

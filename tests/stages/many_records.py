@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,40 @@ def study(where: Path) -> params.Params:
     return params.load(where / "params.yaml")
 
 
+@cache
+def params_of_all() -> params.Params:
+    return params.load(ROOT / "params.yaml")
+
+
+def settings_of(model: str, percentile: float, precision: str) -> dict[str, Any]:
+    """What a record says that it was made and measured with."""
+    chosen = params_of_all()
+    entry = chosen.model[model]
+    counts = {"train": 340, "gallery": 168, "probe": 252}
+    return {
+        "data": {
+            "dataset": "walkers",
+            "evidence": "synthetic",
+            "modality": entry.modality,
+            "fps": 25,
+            "preprocess": chosen.preprocess[entry.modality].model_dump(mode="json"),
+            "digest": "0",
+            "partition": "0",
+            "protocol": "casia-b",
+            "distance": entry.distance,
+            "sequences": counts,
+            "people": {"train": 34, "gallery": 14, "probe": 14},
+        },
+        "model": entry.model_dump(mode="json"),
+        "origin": {"init": None, "trained": True},
+        "prune": {"percentile": percentile, **chosen.prune.model_dump(mode="json", exclude={"percentiles"})},
+        "finetune": chosen.finetune[model].model_dump(mode="json"),
+        "export": chosen.export.model_dump(mode="json"),
+        "quantize": {"precision": precision},
+        "benchmark": chosen.benchmark.model_dump(mode="json"),
+    }
+
+
 def record(rng: random.Random, device: str, model: str, percentile: float, precision: str) -> dict[str, Any]:
     """What a benchmark would write: mostly valid, sometimes unstable, failed, skipped or without energy."""
     evidence = "simulated" if device == "board-b" else "real-device"
@@ -45,6 +80,7 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
             "precision": precision,
             "dataset": "walkers",
         },
+        "settings": settings_of(model, percentile, precision),
         "measured_at": "2030-01-01T00:00:00+00:00",
         "seconds": 10.0,
         "evidence": evidence,

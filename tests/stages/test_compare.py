@@ -65,7 +65,7 @@ class Store:
 
     def track(self) -> None:
         results = self.where / "results"
-        sources = Sources(results / "train", results / "finetune", results / "quantize", self.where / "partition")
+        sources = Sources(results / "train", results / "finetune", results / "quantize")
         track(results / "benchmark", sources, self.where / "receipt.json", self.settings)
 
     def command(self, *options: object) -> list[str]:

@@ -309,7 +309,7 @@ def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> Non
         figures = [line[f"{figure}/{name}"] for figure in ("rank1", "rank1_low", "rank1_high", "people", "probes")]
         assert figures == [str(value) for value in (float(number), number - 0.5, number + 0.5, number, 2 * number)]
     (row,) = (row for row in records.load(world.records, world.settings) if row.percentile == 50)
-    metrics = runs.described(row, world.settings, runs.Sources(*[world.where] * 4)).metrics
+    metrics = runs.described(row, runs.Sources(*[world.where] * 3)).metrics
     assert (metrics["rank1_mean"], metrics["rank1_mean_low"], metrics["rank1_people"]) == (77.0, 70.0, 30.0)
     rates = [value for name, value in metrics.items() if name.startswith("rank1/")]
     assert sorted(rates) == [float(number) for number in range(1, len(NAMES) + 1)]
