@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from stages import io
-from stages.inputs import open_data
+from stages.inputs import facts, open_data
 from tests.stages.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.stages.walks import dump
 from tests.toy import ROOT, make_small
@@ -63,6 +63,9 @@ def test_the_shipped_program_uses_the_distance_of_the_record(study: Study, walks
     raw = claimed(study)
     partition = json.loads((study.where / "partition/gaitset.json").read_text())
     io.write_json(study.where / "partition/gaitset.json", {**partition, "distance": "cosine"})
+    made_with = study.quantized(50) / "settings.json"
+    data = facts(*open_data(study.where / "partition/gaitset.json", study.where / "preprocessed"))
+    io.write_json(made_with, {**json.loads(made_with.read_text()), "data": data})
     record = study.benchmark(50)
     assert (partition["distance"], record["accuracy"]["distance"]) == ("euclidean", "cosine")
     shipped = ship(study, tmp_path / "shipped")
