@@ -89,7 +89,7 @@ def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
     quantized = world.quantized()
     files = {path.name for path in quantized.iterdir()}
     written = {forms.CPU, forms.CPU_8BIT, forms.TENSORRT}
-    assert files == {*written, "signature.json", "metrics.json", "calibration.cache"}
+    assert files == {*written, "signature.json", "metrics.json", "settings.json", "calibration.cache"}
     found = {file: forms.described(quantized, file) for file in written}
     assert {file: (each["activations"], each["weight_bits"], each["pairs_at"]) for file, each in found.items()} == {
         forms.CPU: ("uint8", 7, "kernels"), forms.CPU_8BIT: ("uint8", 8, "kernels"), forms.TENSORRT: ("int8", 8, "weights"),
