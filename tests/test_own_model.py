@@ -19,7 +19,7 @@ from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gait.models import torch_model
-from stages import params
+from stages import io, params
 from stages.prune import TOLERANCE
 from tests.toy import ROOT, copy_repository, make_small, run
 from workflow.dvc_stages import read_yaml
@@ -142,6 +142,7 @@ def test_the_stage_prune_says_what_the_page_says(
 ) -> None:
     file = home / "gait/models/mygait.py"
     (tmp_path / "dense").mkdir()
+    io.write_json(tmp_path / "dense/settings.json", {})
     torch_model.save(network(module()), tmp_path / "dense")  # the weights do not depend on filter_groups
     try:
         file.write_text(FILES["gait/models/mygait.py"].replace(*changed), encoding="utf-8")

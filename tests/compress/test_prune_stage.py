@@ -14,7 +14,7 @@ import pytest
 
 from compress.pruning.select import PruneSettings
 from gait.models import torch_model
-from stages import params
+from stages import io, params
 from stages.frameworks import framework, multiply_adds
 from stages.prune import TOLERANCE, proof_shape
 from tests.published import SMALLER, small
@@ -24,11 +24,15 @@ from tests.toy import ROOT, make_small
 def prune(where: Path, model: str, percentile: int, **settings: object) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
     """What the stage says on both streams for the model in ``where``/dense, its pruning.json and its metrics."""
     shutil.copy("params.yaml", where)
+    io.write_json(where / "dense/settings.json", {"model": {"width": 0.5}})
     make_small(where / "params.yaml", **settings)
     command = [sys.executable, "-m", "stages.prune", "--params", where / "params.yaml", "--model", model]
     command += ["--percentile", str(percentile), "--dense", where / "dense", "--out", where / "pruned"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
+    made_with = json.loads((where / "pruned/settings.json").read_text())
+    assert made_with["model"] == {"width": 0.5}
+    assert made_with["prune"]["percentile"] == percentile
     written = (json.loads((where / "pruned" / name).read_text()) for name in ("pruning.json", "metrics.json"))
     return done.stdout, done.stderr, *written
 
