@@ -239,8 +239,8 @@ def energy(engine, example, threads, duration_s, root=None, sensors=None):
     watts, seconds = _watts(packages, lambda: done.extend(_for(duration_s, query)))
     idle = (idle_before + _watts(packages, lambda: time.sleep(IDLE_S))[0]) / 2
     return {
-        "gross_mj": round(1000 * watts * seconds / len(done), 4),
-        "idle_subtracted_mj": round(1000 * (watts - idle) * seconds / len(done), 4),
+        "gross_mj": round(1000 * watts * seconds / len(done), 6),
+        "idle_subtracted_mj": round(1000 * (watts - idle) * seconds / len(done), 6),
         "idle_w": round(idle, 3),
         "queries": len(done),
         "scope": "processor packages (RAPL), without memory, disks and power supply",

@@ -103,8 +103,8 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
     mean, resting = mean_power(times, watts, begin, end), float(idle.mean())
     each_s = seconds / queries / batch
     return {
-        "gross_mj": round(1000 * mean * each_s, 4),
-        "idle_subtracted_mj": round(1000 * (mean - resting) * each_s, 4),
+        "gross_mj": round(1000 * mean * each_s, 6),
+        "idle_subtracted_mj": round(1000 * (mean - resting) * each_s, 6),
         "mean_w": round(mean, 3),
         "idle_w": round(resting, 3),
         "queries": queries,
