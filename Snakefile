@@ -68,7 +68,7 @@ if workflow.is_main_process and not on_cluster:
     workflow.global_resources.setdefault("gpu", int(has_gpu))
 
 # Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
-HERE = {"probe", "build", "benchmark", "report", "track"}
+HERE = {"probe", "build", "benchmark", "recognise", "report", "track"}
 # --cores says nothing there, so their threads are counted apart.
 if on_cluster:
     workflow.global_resources.setdefault("cores_here", os.cpu_count())
@@ -99,8 +99,8 @@ def processes_of(name):
 
 def threads_of(name):
     def of(wildcards):
-        # Nothing else may run while this machine itself is being measured.
-        if name == "benchmark" and wildcards.device in on_this_machine:
+        # Nothing else may run while this machine itself is being measured; an engine is tested with all its cores.
+        if name in ("benchmark", "recognise") and wildcards.device in on_this_machine:
             return workflow.resource_settings.cores or os.cpu_count()
         return params["threads"].get(name, 1) * processes_of(name)
 

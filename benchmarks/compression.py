@@ -32,8 +32,9 @@ from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
 from stages import io
-from stages.benchmark import accuracy_part, example_input
-from stages.inputs import open_data
+from stages.benchmark import example_input
+from stages.inputs import open_test, open_training
+from stages.recognise import rates
 
 MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
 PERCENTILES = (0, 60, 70, 75, 80)
@@ -63,12 +64,12 @@ class Work:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def stage(self, name: str, out: str, params: Path, *words: str) -> Path:
-        """Run a stage unless its output is there."""
+    def stage(self, name: str, out: str, params: Path, *words: str, option: str = "--out") -> Path:
+        """Run a stage unless its output, which ``option`` names, is there."""
         path = self.where / out
         if not path.exists():
             print(f"{time.strftime('%H:%M:%S')} {name} {out}", file=sys.stderr)
-            command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), "--out", str(path), *words]
+            command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), option, str(path), *words]
             if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
                 sys.exit(f"error: the stage {name} failed")
         return path
@@ -76,7 +77,7 @@ class Work:
     @property
     def data(self) -> list[str]:
         """The options of stages that read sequences."""
-        return ["--partition", str(self.where / "partition.json"), "--preprocessed", str(self.where / "preprocessed")]
+        return ["--training", str(self.where / "training.json"), "--preprocessed", str(self.where / "preprocessed")]
 
 
 def prepare(work: Work) -> None:
@@ -84,9 +85,8 @@ def prepare(work: Work) -> None:
     params, preprocessed = work.params("data"), str(work.where / "preprocessed")
     raw = str(work.stage("dataset", "walkers", params))
     work.stage("preprocess", "preprocessed/silhouette", params, "--modality", "silhouette", "--dataset", raw)
-    losses = str(work.where / "losses.json")
-    words = ["--model", MODEL, "--preprocessed", preprocessed, "--losses", losses]
-    work.stage("partition", "partition.json", params, *words)
+    words = ["--model", MODEL, "--preprocessed", preprocessed, "--code", str(work.where / "code.json")]
+    work.stage("partition", "training.json", params, *words, "--test", str(work.where / "test.json"), option="--training")
 
 
 def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
@@ -113,21 +113,22 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
     file = work.where / "measured.json"
     if file.exists():
         return io.read_json(file)
-    partition, store = open_data(work.where / "partition.json", work.where / "preprocessed")
+    training_set, store = open_training(work.where / "training.json", work.where / "preprocessed")
+    test_set, _ = open_test(work.where / "test.json", work.where / "preprocessed")
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in networks}
     rows = {}
     with runtime_on(Device("local"), "benchmarks.compression") as runtime:
         engines = {name: _built(runtime, work.where / "engines" / name, network) for name, network in networks.items()}
         signature = io.read_json(next(iter(networks.values())) / "signature.json")
-        example = example_input(store, partition, signature, 1)
+        example = example_input(store, training_set, signature, 1)
         for turn in range(ROUNDS):
             print(f"{time.strftime('%H:%M:%S')} timing, turn {turn + 1} of {ROUNDS}", file=sys.stderr)
             for name in rng.permutation(list(networks)):
                 times[name].append(runtime.benchmark(engines[name], example, ONCE).latency_ms["p50"])
         for name, network in networks.items():
             signature = io.read_json(network / "signature.json")
-            found = accuracy_part(runtime, engines[name], store, partition, signature, 1)["accuracy"]
+            found = rates(runtime, engines[name], store, test_set, signature, 1)["accuracy"]
             ratios = np.array(times["p0-fp32"]) / np.array(times[name])
             rows[name] = {
                 "variant": name,
@@ -212,7 +213,9 @@ def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
         for name, pruned in chosen.items():
             words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.data]
             tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", params, *words)
-            found[name].append(io.read_json(tuned / "metrics.json")["rank1"]["mean"])
+            words = ["--model", MODEL, "--trained", str(tuned), *work.data[2:], "--test", str(work.where / "test.json")]
+            rates = io.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", params, *words))
+            found[name].append(rates["rank1"]["mean"])
     differences = np.subtract(found["ours"], found["torch-pruning"])
     half = T_95[len(SEEDS) - 1] * differences.std(ddof=1) / math.sqrt(len(SEEDS))
     mean = float(differences.mean())

@@ -22,8 +22,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ[
 
 import numpy as np
 
-from gait.data.partitions import Distance, Partition
 from gait.data.sequences import Sequence
+from gait.data.sets import Distance, TestSet
 from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search, closer_wrong
 from gait.evaluation.signatures import Signatures
@@ -57,14 +57,12 @@ class Test:
             for view in range(VIEWS)
         )
 
-    def partition(self) -> tuple[list[Sequence], Partition]:
+    def test_set(self) -> tuple[list[Sequence], TestSet]:
         """As the stages have it."""
         facts = zip(self.person, self.kind, self.view, strict=True)
         sequences = [Sequence(f"{person:03d}", str(kind), f"{18 * view:03d}", 0, 1) for person, kind, view in facts]
         positions = self.gallery.tolist(), self.probe.tolist()
-        return sequences, Partition(
-            "gaitset", "silhouette", "", "casia-b", "synthetic", "casia-b", "euclidean", [], *positions
-        )
+        return sequences, TestSet("gaitset", "silhouette", "", "casia-b", "synthetic", "casia-b", "euclidean", *positions)
 
 
 def random_embeddings(test: Test) -> np.ndarray:
@@ -228,7 +226,7 @@ def peak(make: Callable[[Test], np.ndarray]) -> dict[str, float]:
     before = resident_mb()
     test = Test()
     signatures = Signatures(make(test), np.arange(len(test.person)))
-    evaluate(signatures, *test.partition())
+    evaluate(signatures, *test.test_set())
     most, embeddings = resident_mb() - before, signatures.values.nbytes / MB
     return {"peak_mb": round(most, 1), "embeddings_mb": round(embeddings, 1), "beyond_mb": round(most - embeddings, 1)}
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.report import report
-from stages.reporting.work import Folders
 from tests.browser import PROGRAM, Browser
 from tests.stages.many_records import study
 
@@ -28,8 +27,7 @@ def measure(where: Path) -> dict[str, Any]:
     """All figures; ``where`` is an empty folder."""
     settings = study(where)
     results = where / "results"
-    folders = Folders(results / "train", results / "prune", results / "finetune")
-    report(results / "benchmark", folders, results / "report", settings)
+    report(results, results / "report", settings)
     page, empty = results / "report/index.html", where / "empty.html"
     empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
     times: dict[Path, list[float]] = {page: [], empty: []}

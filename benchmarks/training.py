@@ -29,10 +29,10 @@ from benchmarks.common.plain import Plain
 from gait.data.sequences import SequenceStore
 from gait.losses import triplet
 from gait.models import gaitset, torch_model
-from gait.training import torch_loop
-from gait.training.batches import Sampling, SilhouetteBatches
+from gait.processes import Processes
 from gait.training.precision import bfloat16_is_native
-from gait.training.processes import Processes
+from gait.training.torch import loop as torch_loop
+from gait.training.torch.batches import Sampling, SilhouetteBatches
 
 PEOPLE, WALKS, LENGTH, FRAMES = 16, 6, 60, 30
 SETTINGS = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}

@@ -13,8 +13,8 @@ from typing import Any
 from gait.evaluation import gei, protocols
 from gait.evaluation.hits import Hits
 from stages import params
-from stages.frameworks import framework, trainer
-from stages.inputs import open_data
+from stages.frameworks import embedder, framework
+from stages.inputs import open_test
 
 
 def row(name: str, found: Hits) -> dict[str, Any]:
@@ -25,19 +25,18 @@ def row(name: str, found: Hits) -> dict[str, Any]:
 
 def dense(root: Path, model: str, entry: Any) -> Hits:
     """A trained model on the test people."""
-    partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
+    test_set, store = open_test(root / f"data/test/{model}.json", root / "data/preprocessed")
     library = framework(entry.framework)
     trained = library.load(root / "results/train" / model)
-    with trainer(entry.framework).joined() as processes:
-        signatures = trainer(entry.framework).embed(trained, store, partition.test, processes)
-    return protocols.casia_b(signatures, store.sequences, partition.gallery, partition.probe, partition.distance)
+    signatures = embedder(entry.framework).embed(trained, store, test_set.positions)
+    return protocols.casia_b(signatures, store.sequences, test_set.gallery, test_set.probe, test_set.distance)
 
 
 def energy_images(root: Path, model: str) -> Hits:
     """The nearest gait-energy image by Euclidean distance, on the sequences on which a silhouette model is tested."""
-    partition, store = open_data(root / f"data/partition/{model}.json", root / "data/preprocessed")
-    images = gei.signatures(store, partition.test)
-    return protocols.casia_b(images, store.sequences, partition.gallery, partition.probe)
+    test_set, store = open_test(root / f"data/test/{model}.json", root / "data/preprocessed")
+    images = gei.signatures(store, test_set.positions)
+    return protocols.casia_b(images, store.sequences, test_set.gallery, test_set.probe)
 
 
 def measure(root: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from stages import io, params, select
 from stages.bundling import contents
 from stages.bundling.contents import Places
-from stages.reporting.records import Row, load
+from stages.reporting.records import Records, Row, load
 
 
 def bundle(row: Row, places: Places, out: Path) -> None:
@@ -37,13 +37,13 @@ def bundle(row: Row, places: Places, out: Path) -> None:
         contents.write(row, places, partial)
 
 
-def named(key: str, records: Path, settings: params.Params) -> Row:
+def named(key: str, results: Path, settings: params.Params) -> Row:
     """The variant of a name such as "local/gaitset/p30-int8".
 
     Raises:
         StageError: params.yaml lists no such variant.
     """
-    rows = {row.key: row for row in load(records, settings)}
+    rows = {row.key: row for row in load(Records.of(results), settings)}
     if key not in rows:
         raise io.StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
     return rows[key]
@@ -53,11 +53,10 @@ def main() -> None:
     parser = io.parser(__doc__)
     select.add_options(parser)
     parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
     given, settings = io.parse(parser)
     if given.variant:
-        row = named(given.variant, given.records, settings)
+        row = named(given.variant, given.results, settings)
     else:
         choice, limits = select.chosen(given, settings)
         if choice.best is None:

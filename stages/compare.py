@@ -25,6 +25,7 @@ from stages import io, params
 from stages.comparing import view
 from stages.comparing.interface import LOG, Interface, running, started
 from stages.reporting.server import TrackingServer, address, without_credentials
+from stages.variant import Variant
 
 FIRST_PORT = 5000
 TYPE = "`snakemake --cores 2 all` or `dvc repro` measures and tracks the others"
@@ -74,7 +75,7 @@ def look(settings: params.Params) -> Found:
 
 def _listed(settings: params.Params) -> set[str]:
     axes = (settings.devices, settings.models, settings.prune.percentiles, settings.precisions)
-    return {f"{settings.dataset}/{d}/{m}/p{percentile}-{p}" for d, m, percentile, p in itertools.product(*axes)}
+    return {f"{settings.dataset}/{Variant(*of).key}" for of in itertools.product(*axes)}
 
 
 def _mark(server: TrackingServer, settings: params.Params) -> tuple[int, int]:

@@ -16,7 +16,6 @@ from typing import Any
 
 from stages import io, params
 from stages.frameworks import framework, multiply_adds
-from stages.inputs import entry_of
 from stages.recipe import available
 
 IDENTITIES = {"oumvlp": 5153, "tum-gaid": 150}  # who trains, as published
@@ -32,7 +31,7 @@ def classes(settings: params.Params) -> int:
 
 def described(settings: params.Params, name: str, identities: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """For each phase of a model's training what it is as a whole, and its layers."""
-    entry = entry_of(settings, name)
+    entry = settings.entry(name)
     library = framework(entry.framework)
     phases = entry.phases()
     for number, phase in enumerate(phases, start=1):

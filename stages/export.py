@@ -13,7 +13,7 @@ import numpy as np
 
 from compress import export as onnx_export
 from compress.errors import CompressionError
-from gait.evaluation.signatures import samples
+from gait.data.samples import samples
 from stages import inputs, io
 from stages import settings as made_with
 from stages.frameworks import framework
@@ -69,12 +69,12 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
     parser.add_argument("--finetuned", type=Path, required=True, help="the model (results/finetune/<model>/p<percentile>)")
-    inputs.add_options(parser)
+    inputs.add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write: model.onnx, signature.json, metrics.json")
     options, settings = io.parse(parser)
-    entry = inputs.entry_of(settings, options.model)
-    partition, store = inputs.open_data(options.partition, options.preprocessed)
-    before = inputs.of_same_data(options.finetuned, partition, store)
+    entry = settings.entry(options.model)
+    training_set, store = inputs.open_training(options.training, options.preprocessed)
+    before = inputs.of_same_training(options.finetuned, training_set, store)
     library = framework(entry.framework)
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
@@ -82,8 +82,9 @@ def main() -> None:
     with io.new_directory(options.out) as out:
         onnx = out / "model.onnx"
         shape = write_onnx(library, model, entry, onnx, settings.export)
-        spread = np.linspace(0, len(partition.gallery) - 1, min(SEQUENCES, len(partition.gallery))).astype(int)
-        chosen = [store.sequences[partition.gallery[place]] for place in spread]
+        positions = training_set.train
+        spread = np.linspace(0, len(positions) - 1, min(SEQUENCES, len(positions))).astype(int)
+        chosen = [store.sequences[positions[place]] for place in spread]
         real = [sample for sequence in chosen for sample in samples(store, sequence, shape)]
         expected = library.outputs(model, real)
         error = onnx_export.relative_error(onnx_export.run(onnx, real), expected)

@@ -406,9 +406,11 @@ class Threads(Section):
     preprocess: Positive
     train: Positive
     finetune: Positive
+    evaluate: Positive
     export: Positive
     quantize: Positive
     build: Positive
+    recognise: Positive
 
 
 class Needs(Section):
@@ -470,6 +472,16 @@ class Params(Section):
     report: Report
     select: Select = Select()
     mlflow: MLflow
+
+    def entry(self, model: str) -> Any:
+        """A model's entry.
+
+        Raises:
+            ParamsError: there is none.
+        """
+        if model not in self.model:
+            raise ParamsError(f"unknown model {model}; params.yaml has these under model: {', '.join(self.model)}")
+        return self.model[model]
 
 
 def load(path: Path | str = "params.yaml") -> Params:

@@ -1,46 +1,69 @@
-"""Choose a model's training, gallery and probe sequences from the modality it needs, and name the losses it trains with.
+"""Choose the sequences that a model trains on and those it is tested on, and name the code it trains with.
 
-The distance that it is tested by stands there too: every stage that tests the model reads it from there.
+The protocol and the distance of the test stand with the latter: they change without any training.
 
-Both results name content, so that the stages of a model depend on its own modality and losses alone: a loss that is added
-for one model leaves the others as they are.
+All results name content, so that the stages of a model depend on its own modality, losses and framework alone: a loss that
+is added for one model, or an edit of the other framework's training loop, leaves it as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gait import losses
-from gait.data.partitions import POSITIONS, doubts, partition_for
+from gait.data.partitions import doubts, partition_for
 from gait.data.sequences import SequenceStore
-from stages import inputs, io
+from stages import io
+
+ROOT = Path(__file__).parent.parent
+# What trains the models of each framework: files, and the modules that a folder holds itself.
+COMMON = ("gait/training", "gait/losses/__init__.py", "gait/keywords.py", "gait/sampling.py")
+TRAINING_CODE = {
+    "torch": (*COMMON, "gait/training/torch", "gait/processes.py", "gait/memory.py", "stages/frameworks/torch_training.py"),
+    "keras": (*COMMON, "gait/training/keras", "stages/frameworks/keras_training.py"),
+}
 
 
-def _losses(names: Iterable[str]) -> dict[str, str]:
-    """The sha256 of the code of each loss."""
-    return {name: hashlib.sha256(losses.source(name).read_bytes()).hexdigest() for name in sorted(set(names))}
+def training_code(entry: Any) -> dict[str, str]:
+    """The sha256 of each file of ours that trains a model, by its path; the model's own file is not among them.
+
+    Args:
+        entry: of `model` in params.yaml.
+    """
+    terms = {term.name for phase in entry.phases() for term in phase.loss}
+    files = {*_modules(TRAINING_CODE[entry.framework]), *(losses.source(name) for name in terms)}
+    return {path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+
+
+def _modules(names: tuple[str, ...]) -> Iterator[Path]:
+    for name in names:
+        path = ROOT / name
+        yield from path.glob("*.py") if path.is_dir() else [path]
 
 
 def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--preprocessed", type=Path, required=True, help="folder of all modalities (data/preprocessed)")
-    parser.add_argument("--losses", type=Path, required=True, help="JSON file to write (data/losses/<model>.json)")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/partition/<model>.json)")
+    parser.add_argument("--training", type=Path, required=True, help="JSON file to write (data/training/<model>.json)")
+    parser.add_argument("--test", type=Path, required=True, help="JSON file to write (data/test/<model>.json)")
+    parser.add_argument("--code", type=Path, required=True, help="JSON file to write (data/code/<model>.json)")
     options, settings = io.parse(parser)
-    entry = inputs.entry_of(settings, options.model)
+    entry = settings.entry(options.model)
     store = SequenceStore.open(options.preprocessed / entry.modality)
     rules = settings.datasets[settings.dataset].partition.model_dump()
-    partition = partition_for(options.model, store, rules, entry.distance)
-    io.write_json(options.losses, _losses(term.name for phase in entry.phases() for term in phase.loss))
-    io.write_json(options.out, partition.to_json())
-    counts = ", ".join(f"{len(getattr(partition, part))} {part.replace('_', ' ')}" for part in POSITIONS)
-    print(f"{options.model}: {counts} sequences, protocol {partition.protocol}, {partition.distance} distance")
-    positions = {part: getattr(partition, part) for part in POSITIONS}
-    for doubt in doubts(store.sequences, positions, partition.protocol):
+    training, test = partition_for(options.model, store, rules, entry.distance)
+    io.write_json(options.code, training_code(entry))
+    io.write_json(options.training, training.to_json())
+    io.write_json(options.test, test.to_json())
+    parts = training.parts() | test.parts()
+    counts = ", ".join(f"{len(positions)} {part.replace('_', ' ')}" for part, positions in parts.items())
+    print(f"{options.model}: {counts} sequences, protocol {test.protocol}, {test.distance} distance")
+    for doubt in doubts(store.sequences, parts, test.protocol):
         print(f"warning: {doubt}", file=sys.stderr)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
-from stages import inputs, io
+from stages import io
 from stages import settings as made_with
 from stages.frameworks import framework
 from stages.params import Prune
@@ -61,7 +61,7 @@ def main() -> None:
     options, settings = io.parse(parser)
     if not 0 <= options.percentile < 100:
         raise io.StageError(f"--percentile {options.percentile:g}: must be at least 0 and less than 100")
-    entry = inputs.entry_of(settings, options.model)
+    entry = settings.entry(options.model)
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.load(options.dense)

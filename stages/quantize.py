@@ -19,9 +19,8 @@ import numpy as np
 from compress import calibration_cache, half_precision, mixed_int8, quantization
 from compress import export as onnx_export
 from compress.quantization import Int8
-from gait.data.partitions import Partition
-from gait.data.sequences import SequenceStore
-from gait.evaluation.signatures import samples
+from gait.data.samples import samples
+from gait.data.sets import TrainingSet
 from stages import forms, inputs, io
 from stages import settings as made_with
 from stages.params import Quantize
@@ -37,19 +36,19 @@ def main() -> None:
     parser.add_argument(
         "--exported", type=Path, required=True, help="the ONNX folder (results/export/<model>/p<percentile>)"
     )
-    inputs.add_options(parser)
+    inputs.add_training(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="folder to write: model.onnx, tensorrt.onnx, signature.json, metrics.json"
     )
     options, settings = io.parse(parser)
-    entry = inputs.entry_of(settings, options.model)
+    entry = settings.entry(options.model)
     signature = io.read_json(options.exported / "signature.json")
     shape = signature["input"]["shape"]
     fixed = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
     axes = {forms.CPU: shape, forms.TENSORRT: fixed}
-    partition, store = inputs.open_data(options.partition, options.preprocessed)
-    before = inputs.of_same_data(options.exported, partition, store)
-    chosen = list(_calibration(partition, store, settings.quantize.calibration_sequences, entry.seed))
+    training_set, store = inputs.open_training(options.training, options.preprocessed)
+    before = inputs.of_same_training(options.exported, training_set, store)
+    chosen = list(_calibration(training_set, settings.quantize.calibration_sequences, entry.seed))
     data = {
         file: [sample for position in chosen for sample in samples(store, store.sequences[position], of_file)]
         for file, of_file in axes.items()
@@ -179,9 +178,9 @@ def _fp16(work: _Work) -> Made:
     return {file: {} for file in work.sources}, metrics
 
 
-def _calibration(partition: Partition, store: SequenceStore, count: int, seed: int) -> Iterator[int]:
+def _calibration(training_set: TrainingSet, count: int, seed: int) -> Iterator[int]:
     """Training sequences drawn at random; test identities are never among them."""
-    return iter(np.random.default_rng(seed).permutation(partition.train)[:count].tolist())
+    return iter(np.random.default_rng(seed).permutation(training_set.train)[:count].tolist())
 
 
 if __name__ == "__main__":

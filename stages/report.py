@@ -9,15 +9,15 @@ from pathlib import Path
 
 from stages import io, params
 from stages.reporting import latex, page, pareto_plot, staircase_plot, table
-from stages.reporting.records import load
+from stages.reporting.records import Records, load
 from stages.reporting.work import Folders
 
 
-def report(records: Path, folders: Folders, out: Path, settings: params.Params) -> str:
+def report(results: Path, out: Path, settings: params.Params) -> str:
     """Write the page, pictures, tables and figures.
 
     Args:
-        records, folders: what the stages made.
+        results: the parent of what the stages made.
         out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and
             variants as .csv, .tex and .json.
         settings: of the run.
@@ -25,10 +25,10 @@ def report(records: Path, folders: Folders, out: Path, settings: params.Params) 
     Returns:
         The table for a terminal.
     """
-    rows = load(records, settings)
+    rows, folders = load(Records.of(results), settings), Folders.of(results)
     text = table.text(rows)
     with io.new_directory(out) as partial:
-        (partial / "index.html").write_text(page.render(rows, records, folders, out, settings), encoding="utf-8")
+        (partial / "index.html").write_text(page.render(rows, results, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
@@ -41,14 +41,10 @@ def report(records: Path, folders: Folders, out: Path, settings: params.Params) 
 
 def main() -> None:
     parser = io.parser(__doc__)
-    parser.add_argument("--records", type=Path, required=True, help="directory of benchmark records")
-    parser.add_argument("--trained", type=Path, required=True, help="directory of trained models (results/train)")
-    parser.add_argument("--pruned", type=Path, required=True, help="directory of pruned models (results/prune)")
-    parser.add_argument("--finetuned", type=Path, required=True, help="directory of fine-tuned models (results/finetune)")
+    parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     given, settings = io.parse(parser)
-    folders = Folders(given.trained, given.pruned, given.finetuned)
-    print(report(given.records, folders, given.out, settings))
+    print(report(given.results, given.out, settings))
     print(f"{given.out / 'index.html'}: open it in a browser")
 
 

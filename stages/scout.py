@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from stages import io, params
-from stages.inputs import entry_of
 from stages.scouting import plot, summary
 from stages.scouting.measure import Bench, scout
 
@@ -56,7 +55,7 @@ def main() -> None:
     percentiles = grid(given.step)
     models = list(dict.fromkeys(given.model or settings.models))
     for model in models:
-        entry_of(settings, model)
+        settings.entry(model)
     found = {}
     with Bench.find(given.device, DEVICES, FACTS / f"{given.device}.json") as bench:
         for model in models:

@@ -20,7 +20,7 @@ from typing import Any
 
 from stages import io, params, selecting
 from stages.reporting import words
-from stages.reporting.records import Row, load
+from stages.reporting.records import Records, Row, load
 from stages.selecting import UNITS, Choice, Limits
 
 TOLD = 8  # runners-up that are told without --all
@@ -28,7 +28,7 @@ TOLD = 8  # runners-up that are told without --all
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The limits, the device and where the records are."""
-    parser.add_argument("--records", type=Path, default=Path("results/benchmark"), help="default: results/benchmark")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     parser.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
     parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
@@ -84,7 +84,7 @@ def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, 
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "people", "fps")
     limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
-    rows = [row for row in load(given.records, settings) if row.device == device]
+    rows = [row for row in load(Records.of(given.results), settings) if row.device == device]
     return selecting.choose(rows, limits), limits
 
 

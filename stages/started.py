@@ -31,6 +31,7 @@ from workflow.dvc_stages import PipelineError, Stage, read_yaml
 EXPECTED = "GAITPRESS_STARTED_FROM"
 SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where nothing less will do
 ABSENT = object()
+CODE = "data/code/"  # files that name code by its content
 
 
 class Edited(Exception):
@@ -68,7 +69,7 @@ class State:
         ignored = _ignored()
         self._files = {
             path: seen
-            for name in listed.files
+            for name in [*listed.files, *_named(listed.files)]
             for path, seen in sorted(_seen(Path(name), ignored))
             if path not in listed.keys
         }
@@ -203,6 +204,7 @@ def begin() -> Started | None:
     Raises:
         PipelineError: dvc.yaml and params.yaml do not fit each other.
         YAMLError: one of them cannot be read.
+        Edited: code that a dependency names is no longer what it names.
     """
     address = os.environ.get("DVC_STAGE")
     # A process that multiprocessing starts belongs to one that looks itself.
@@ -217,8 +219,23 @@ def begin() -> Started | None:
     keys: dict[str, list[str]] = {}
     for file, key in stage.params:
         keys.setdefault(file, []).append(key.format(**item))
-    listed = Listed(address, [dep.format(**item) for dep in stage.deps], keys)
+    deps = [dep.format(**item) for dep in stage.deps]
+    for dep in deps:
+        if edits := [
+            file for file, digest in _named([dep]).items() if not Path(file).is_file() or _sha256(Path(file)) != digest
+        ]:
+            raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro partition@{Path(dep).stem}`")
+    listed = Listed(address, deps, keys)
     return Started(listed, [os.path.normpath(out.format(**item)) for out in stage.outs], stage.cached)
+
+
+def _named(deps: Sequence[str]) -> dict[str, str]:
+    """The code that dependencies name by its content, see :mod:`stages.partition`: the sha256 of each file."""
+    named: dict[str, str] = {}
+    for dep in deps:
+        if dep.startswith(CODE):
+            named |= json.loads(_read(Path(dep)) or b"{}")
+    return named
 
 
 def _item(stage: Stage, address: str, argv: Sequence[str]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import io, params
-from stages.reporting import records
+from stages.reporting.records import Records, load
 from stages.reporting.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
 from stages.reporting.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
 
@@ -26,7 +26,7 @@ NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pr
 """
 
 
-def track(directory: Path, sources: Sources, receipt: Path, settings: params.Params) -> dict[str, Any]:
+def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, Any]:
     """Log the variants that params.yaml lists and write the receipt.
 
     Returns:
@@ -35,8 +35,9 @@ def track(directory: Path, sources: Sources, receipt: Path, settings: params.Par
     Raises:
         StageError: there are no records, or the tracking server cannot be reached.
     """
-    uri = address(settings.mlflow)
-    runs = [described(row, sources) for row in records.load(directory, settings) if row.status != "missing"]
+    uri, sources = address(settings.mlflow), Sources.of(results)
+    rows = load(Records.of(results), settings)
+    runs = [described(row, sources) for row in rows if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
         server.open()
@@ -90,14 +91,10 @@ def _commit() -> str | None:
 
 def main() -> None:
     parser = io.parser(__doc__)
-    parser.add_argument("--records", type=Path, required=True, help="directory of benchmark records")
-    parser.add_argument("--trained", type=Path, required=True, help="directory of trained models (results/train)")
-    parser.add_argument("--finetuned", type=Path, required=True, help="directory of fine-tuned models (results/finetune)")
-    parser.add_argument("--quantized", type=Path, required=True, help="directory of ONNX files (results/quantize)")
+    parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
     parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
     given, settings = io.parse(parser)
-    sources = Sources(given.trained, given.finetuned, given.quantized)
-    result = track(given.records, sources, given.receipt, settings)
+    result = track(given.results, given.receipt, settings)
     print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
 
 

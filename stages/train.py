@@ -1,4 +1,4 @@
-"""Train the dense model of one entry of `model` in params.yaml, or take its weights from a file, and measure its rank-1.
+"""Train the dense model of one entry of `model` in params.yaml, or take its weights from a file.
 
 With `init` in the entry, training starts from the weights of that file; with no iterations (epochs) they stay as they are.
 A training that was interrupted goes on from its last checkpoint when the same command is given again. With more than one
@@ -11,7 +11,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from gait.evaluation.protocols import evaluate
 from gait.models import imported
 from gait.models.imported import files as imported_files
 from stages import inputs, io, training
@@ -23,36 +22,29 @@ from stages.params import Init, Model
 def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
-    inputs.add_options(parser)
+    inputs.add_training(parser)
     out_help = "folder to write: the model, layers.json, history.json, metrics.json"
     parser.add_argument("--out", type=Path, required=True, help=out_help)
     options, settings = io.parse(parser)
-    entry = inputs.entry_of(settings, options.model)
+    entry = settings.entry(options.model)
     training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
-    partition, store = inputs.open_data(options.partition, options.preprocessed)
+    training_set, store = inputs.open_training(options.training, options.preprocessed)
     library, trains = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.train)
-    classes = len({store.sequences[position].identity for position in partition.train})
+    classes = len({store.sequences[position].identity for position in training_set.train})
     model, history = None, []
     start = _init(entry)
     taken = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
-    files = [options.partition] + ([Path(start.path)] if start else [])
+    files = [options.training] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
     with training.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
-            history += trains.fit(model, store, partition.train, phase, session.phase(library, model))
-        signatures = trains.embed(model, store, partition.test, session.processes)
+            history += trains.fit(model, store, training_set.train, phase, session.phase(library, model))
         if not session.processes.first:
             return
-        found = evaluate(signatures, store.sequences, partition, threads=settings.threads.train)
         layers = library.layers(model, entry)
-        metrics = {
-            **found,
-            "distance": partition.distance,
-            "params": library.parameters(model),
-            "macs": multiply_adds(layers),
-        }
+        metrics = {"params": library.parameters(model), "macs": multiply_adds(layers)}
         with io.new_directory(options.out) as out:
             library.save(model, out)
             io.write_json(out / "history.json", history)
@@ -61,11 +53,11 @@ def main() -> None:
             made_with.write(
                 out,
                 {},
-                data=inputs.facts(partition, store),
+                data=inputs.facts(training_set, store),
                 model=entry.model_dump(mode="json"),
                 origin={"init": taken, "trained": bool(history)},
             )
-    print(f"{options.model}: mean rank-1 {found['rank1']['mean']:.1f} % by {partition.distance} distance")
+    print(f"{options.model}: {metrics['params']} parameters, {metrics['macs']} multiply-adds an inference")
 
 
 def _sha256(path: Path) -> str:

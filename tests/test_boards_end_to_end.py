@@ -12,7 +12,7 @@ import pytest
 from tests.jetson_sim import bindings
 from tests.jetson_sim.jetson import Jetson
 from tests.ssh_server import Server
-from tests.toy import copy_repository, environment, make_small, run
+from tests.toy import copy_repository, environment, make_small, rates, run
 
 pytestmark = pytest.mark.slow
 BATCHES = {"export.max_batch": 4, "benchmark.sweep": [4]}
@@ -74,7 +74,7 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
         )
         assert [(each["batch"], each["reason"]) for each in found["sweep"]] == [(4, None)]
     # The same network, in fp32, on two boards.
-    accuracies = [record(where, device, "fp32")["accuracy"] for device in axes["devices"]]
+    accuracies = [rates(where, device, "gaitset", 50) for device in axes["devices"]]
     assert accuracies[0] == accuracies[1]
     page = (where / "results/report/index.html").read_text(encoding="utf-8")
     assert "simulated" in page
@@ -98,6 +98,7 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
         "remote/facts/xavier-nx.json",
         *(f"results/build/xavier-nx/gaitset/p50-{precision}/{name}" for precision in ("fp32", "int8")
           for name in ("build.json", "engine.plan", "metrics.json")),
-        *(f"results/benchmark/xavier-nx/gaitset/p50-{precision}.json" for precision in ("fp32", "int8")),
+        *(f"results/{stage}/xavier-nx/gaitset/p50-{precision}.json" for stage in ("benchmark", "recognise")
+          for precision in ("fp32", "int8")),
     }  # fmt: skip
     assert {record(where, "xavier-nx", precision)["status"] for precision in ("fp32", "int8")} == {"ok"}

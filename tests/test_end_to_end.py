@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import copy_repository, make_small, run
+from tests.toy import copy_repository, evaluated, make_small, rates, run
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def records(done: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(done.glob("results/benchmark/local/*/*.json"))]
 
 
-def test_every_variant_has_a_measured_record(records: list[dict]) -> None:
+def test_every_variant_has_a_measured_record(done: Path, records: list[dict]) -> None:
     variants = {(r["variant"]["model"], r["variant"]["percentile"], r["variant"]["precision"]) for r in records}
     assert variants == {(model, 50, precision) for model in ("cnn2d", "gaitset") for precision in ("fp32", "int8")}
     for record in records:
@@ -31,18 +31,17 @@ def test_every_variant_has_a_measured_record(records: list[dict]) -> None:
         assert record["evidence"] == "host"
         assert record["data"] == "synthetic"
         assert record["latency_ms"]["p50"] > 0
-        assert record["accuracy"]["source"] == "engine"
-        assert 0 <= record["accuracy"]["rank1"]["mean"] <= 100
+        accuracy = rates(done, "local", record["variant"]["model"], 50, record["variant"]["precision"])
+        assert accuracy["source"] == "engine"
+        assert 0 <= accuracy["rank1"]["mean"] <= 100
 
 
-def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, records: list[dict]) -> None:
-    for record in records:
-        if record["variant"]["precision"] == "fp32":
-            model = record["variant"]["model"]
-            metrics = json.loads((done / f"results/finetune/{model}/p50/metrics.json").read_text())
-            for kind in ("nm", "bg", "cl"):
-                engine, network = (rates["rank1"]["conditions"][kind]["rate"] for rates in (record["accuracy"], metrics))
-                assert engine == pytest.approx(network, abs=1e-3)
+@pytest.mark.parametrize("model", ["cnn2d", "gaitset"])
+def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, model: str) -> None:
+    engine, network = rates(done, "local", model, 50), evaluated(done, model, 50)
+    for kind in ("nm", "bg", "cl"):
+        one, other = (of["rank1"]["conditions"][kind]["rate"] for of in (engine, network))
+        assert one == pytest.approx(other, abs=1e-3)
 
 
 def test_pruning_made_the_models_smaller(done: Path) -> None:

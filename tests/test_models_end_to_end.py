@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toy import copy_repository, make_small, run
+from tests.toy import copy_repository, evaluated, make_small, rates, run
 
 pytestmark = pytest.mark.slow
 MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "cnn3d", "cnn2plus1d"]
@@ -33,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         changes[f"finetune.{model}.epochs"] = 1
     make_small(where / "params.yaml", **changes)
     exported = [f"results/export/{model}/p50" for model in MODELS]
-    records = [f"results/benchmark/local/{model}/p50-fp32.json" for model in MEASURED]
+    records = [f"results/recognise/local/{model}/p50-fp32.json" for model in MEASURED]
     run(["snakemake", "--cores", "2", *exported, *records], where)
     return where / "results"
 
@@ -62,9 +62,8 @@ def test_the_pruned_network_is_smaller_and_its_onnx_file_gives_its_signatures(re
 
 @pytest.mark.parametrize("model", MEASURED)
 def test_the_engine_recognises_as_the_model_does(results: Path, model: str) -> None:
-    record = json.loads((results / f"benchmark/local/{model}/p50-fp32.json").read_text())
-    trained = json.loads((results / f"finetune/{model}/p50/metrics.json").read_text())
-    assert record["accuracy"]["rank1"]["mean"] == pytest.approx(trained["rank1"]["mean"], abs=0.5)
+    engine, network = rates(results.parent, "local", model, 50), evaluated(results.parent, model, 50)
+    assert engine["rank1"]["mean"] == pytest.approx(network["rank1"]["mean"], abs=0.5)
 
 
 @pytest.mark.parametrize("model", MODELS)

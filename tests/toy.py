@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -89,3 +91,20 @@ def commit(where: Path, message: str) -> None:
     run(["git", "add", "-A"], where)
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     run(["git", *identity, "commit", "-q", "--allow-empty", "-m", message], where)
+
+
+def rates(where: Path, device: str, model: str, percentile: float, precision: str = "fp32") -> dict[str, Any]:
+    """The accuracy of an engine, as recognise told it."""
+    path = where / f"results/recognise/{device}/{model}/p{percentile}-{precision}.json"
+    told: dict[str, Any] = json.loads(path.read_text())["accuracy"]
+    return told
+
+
+def evaluated(where: Path, model: str, percentile: float) -> dict[str, Any]:
+    """The accuracy of a fine-tuned model in its framework."""
+    out = where / f"logs/evaluated-{model}-{percentile}.json"
+    command = [sys.executable, "-m", "stages.evaluate", "--model", model, "--out", str(out)]
+    command += ["--trained", f"results/finetune/{model}/p{percentile}", "--test", f"data/test/{model}.json"]
+    run([*command, "--preprocessed", "data/preprocessed"], where)
+    told: dict[str, Any] = json.loads(out.read_text())
+    return told

@@ -21,7 +21,9 @@ from workflow.dvc_stages import read_yaml
 
 PACKAGES = ("compress", "gait", "remote", "stages")
 MODEL = "gait/models/${item.model}.py"
-TRAINERS = ("stages/frameworks/torch_training.py", "stages/frameworks/keras_training.py")
+FRAMEWORKS = ("torch", "keras")
+EMBEDDERS = tuple(f"stages/frameworks/{name}_embedding.py" for name in FRAMEWORKS)
+NAMED = "data/code/${item.model}.json"  # names the content of what trains a model, as the stage partition found it
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
     "gait/data/readers/__init__.py": tuple(
@@ -31,12 +33,9 @@ BY_NAME = {
     "stages/frameworks/torch_models.py": (MODEL,),
     "gait/models/keras_model.py": (MODEL,),
     "gait/models/torch_model.py": (MODEL,),
-    "stages/train.py": TRAINERS,
-    "stages/finetune.py": TRAINERS,
+    "stages/evaluate.py": EMBEDDERS,
+    "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
-    # The stage partition names the content of each model's own losses; those that run them depend on what it says.
-    "gait/losses/__init__.py": (),
-    "stages/partition.py": ("gait/losses/cross_entropy.py", "gait/losses/triplet.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/trtexec/preflight.py": ("remote/trtexec/parser.py",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
@@ -126,13 +125,31 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
             yield f"{stage}: its cmd runs no module of ours"
             continue
         needed = closure(module[1].replace(".", "/") + ".py", models, root)
+        if stage == "partition":
+            needed |= {file for name in FRAMEWORKS for file in _named(name, root)}
         listed = [dep for dep in spec.get("deps", []) if isinstance(dep, str) and _is_code(dep)]
+        if NAMED in spec.get("deps", []):
+            for name in FRAMEWORKS:
+                trained_by = closure(f"stages/frameworks/{name}_training.py", models, root)
+                for file in sorted(trained_by - _named(name, root)):
+                    if not any(_covers(dep, file) for dep in listed):
+                        yield f"{stage}: neither deps nor TRAINING_CODE of {name} have {file}"
+                needed |= trained_by - _named(name, root)
         for name in sorted(needed):
             if not any(_covers(dep, name) for dep in listed):
                 yield f"{stage}: deps lack {name}"
         for dep in listed:
             if not any(_covers(dep, name) for name in needed):
                 yield f"{stage}: {dep} is under deps but never used"
+
+
+def _named(framework: str, root: Path) -> set[str]:
+    """The files whose content the stage partition names for the models of a framework, all losses among them."""
+    from stages.partition import TRAINING_CODE
+
+    places = [root / name for name in TRAINING_CODE[framework]]
+    files = {file for place in places for file in (place.glob("*.py") if place.is_dir() else [place])}
+    return {str(file.relative_to(root)) for file in [*files, *(root / "gait/losses").glob("*.py")] if _has_code(file)}
 
 
 def _is_code(dep: str) -> bool:

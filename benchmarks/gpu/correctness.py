@@ -19,15 +19,16 @@ from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import MODELS, TRIPLET, cross_entropy, network
 from gait import losses
 from gait.data.sequences import SequenceStore, StoreWriter
+from gait.embedding import embed
 from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking
-from gait.evaluation.embedding import embed
 from gait.evaluation.ranking import Search
 from gait.models import torch_model
-from gait.training import device_augmentation, torch_loop
-from gait.training.batches import Sampling, SilhouetteBatches
+from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
-from gait.training.processes import Processes
+from gait.training.torch import device_augmentation
+from gait.training.torch import loop as torch_loop
+from gait.training.torch.batches import Sampling, SilhouetteBatches
 
 CPU = Processes(device=torch.device("cpu"))
 PEOPLE, WALKS, LENGTH = 3, 4, 6

@@ -16,8 +16,8 @@ from benchmarks.gpu.correctness import CPU, TRAINING, made_store
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import TRIPLET, cross_entropy, network
 from gait.data.sequences import SequenceStore
-from gait.training import torch_loop
-from gait.training.processes import Processes
+from gait.processes import Processes
+from gait.training.torch import loop as torch_loop
 
 SGD = replace(TRAINING, iterations=1, optimizer="sgd", lr=0.05, momentum=0.0)
 BOTH = [TRIPLET, cross_entropy(1.0, 16)]

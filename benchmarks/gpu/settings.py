@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from gait.models import torch_model
-from gait.training.batches import Sampling
-from gait.training.torch_loop import TorchTraining
+from gait.training.torch.batches import Sampling
+from gait.training.torch.loop import TorchTraining
 
 CLASSES = 74  # training identities of CASIA-B
 TRIPLET = {"name": "triplet", "weight": 1.0, "margin": 0.2}

@@ -28,8 +28,8 @@ from benchmarks.gpu.parts import Context, say
 from benchmarks.gpu.settings import MODELS, Published, network
 from gait import losses
 from gait.models.torch_model import TorchModel, layers
-from gait.training import torch_loop
-from gait.training.processes import Processes
+from gait.processes import Processes
+from gait.training.torch import loop as torch_loop
 
 EACH_S = 1.5  # seconds of iterations of each way
 WARM_UP = 3

@@ -13,13 +13,13 @@ import torch
 from benchmarks.common.measuring import synchronised
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import network
-from gait.data.partitions import Partition
 from gait.data.sequences import SequenceStore, StoreWriter
-from gait.evaluation.embedding import embed
+from gait.data.sets import TestSet
+from gait.embedding import embed
 from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search
 from gait.evaluation.search import closer_wrong
-from gait.training.processes import Processes
+from gait.processes import Processes
 
 # CASIA-B's test: 50 people, 10 walks in 11 views, of which 15 lack: 5,485 sequences. OpenGait tells of 15 s for it on two
 # GTX 1080 Ti, and of 2 minutes on eight for OU-MVLP's.
@@ -81,8 +81,8 @@ def _tested(name: str, store: SequenceStore, context: Context) -> dict[str, Any]
     assert signatures is not None
     enrolled = [position for position in positions if store.sequences[position].condition in CONDITIONS[:4]]
     probes = sorted(set(positions) - set(enrolled))
-    partition = Partition(name, "silhouette", "", "made", "synthetic", "casia-b", "euclidean", [], enrolled, probes)
-    rates = evaluate(signatures, store.sequences, partition, threads=torch.get_num_threads())
+    test_set = TestSet(name, "silhouette", "", "made", "synthetic", "casia-b", "euclidean", enrolled, probes)
+    rates = evaluate(signatures, store.sequences, test_set, threads=torch.get_num_threads())
     done = time.perf_counter()
     return {
         "embedding_s": round(embedded - start, 3),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any
 
 from gait.data.sequences import Sequence as GaitSequence
 from gait.data.sequences import SequenceStore
+from gait.data.sets import Distance, TestSet, TrainingSet
 from gait.errors import DataError
 
-Distance = Literal["euclidean", "cosine"]
 CASIA_B_GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 TUM_TEST = {
     "gallery": ("n01", "n02", "n03", "n04"),
@@ -27,66 +24,6 @@ TUM_TRAIN = TUM_TEST["gallery"] + TUM_TEST["probe"]
 CROSS_VIEW = ("casia-b", "cross-view", "oumvlp")  # protocols that compare walks of different views alone
 MOST_LISTED = 10
 POSITIONS = ("train", "gallery", "probe", "temporal_gallery", "temporal_probe")
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Positions of sequences in a store, by what they are for.
-
-    Attributes:
-        model: whose partition it is.
-        modality, digest: of the store.
-        dataset, evidence: of the store.
-        protocol: how recognition is measured: "casia-b", "oumvlp", "tum-gaid", "cross-view" or "all-views".
-        distance: between two signatures: "euclidean", the mean over parts of the Euclidean distance of signatures as they
-            are, or "cosine", 1 minus the mean of the cosines.
-        train: sequences of the training identities.
-        gallery, probe: enrolled sequences and sequences to identify, of the other identities.
-        temporal_gallery, temporal_probe: TUM-GAID's second test, on walks recorded months later; else empty.
-    """
-
-    model: str
-    modality: str
-    digest: str
-    dataset: str
-    evidence: str
-    protocol: str
-    distance: Distance
-    train: list[int]
-    gallery: list[int]
-    probe: list[int]
-    temporal_gallery: list[int] = field(default_factory=list)
-    temporal_probe: list[int] = field(default_factory=list)
-
-    @property
-    def test(self) -> list[int]:
-        """Every sequence that a test needs, once, in the store's order."""
-        return sorted({*self.gallery, *self.probe, *self.temporal_gallery, *self.temporal_probe})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a partition.
-
-        Raises:
-            DataError: the file is missing or is no partition.
-        """
-        try:
-            partition = cls(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise DataError(f"{path}: no such file; run `dvc repro` to make it") from None
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: not a partition ({error})") from None
-        for part in POSITIONS:
-            positions = getattr(partition, part)
-            if not isinstance(positions, list) or not all(type(position) is int and position >= 0 for position in positions):
-                raise DataError(f"{path}: not a partition ({part} must be a list of positions)")
-        if partition.distance not in get_args(Distance):
-            raise DataError(f"{path}: not a partition (distance must be one of {', '.join(get_args(Distance))})")
-        return partition
-
-    def to_json(self) -> dict[str, object]:
-        """The partition as JSON's types."""
-        return asdict(self)
 
 
 def casia_b(
@@ -216,7 +153,9 @@ def tum_gaid(sequences: Sequence[GaitSequence], split: Mapping[str, Sequence[str
     )
 
 
-def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any], distance: Distance) -> Partition:
+def partition_for(
+    model: str, store: SequenceStore, rules: Mapping[str, Any], distance: Distance
+) -> tuple[TrainingSet, TestSet]:
     """The partition of a store for one model.
 
     Args:
@@ -229,7 +168,10 @@ def partition_for(model: str, store: SequenceStore, rules: Mapping[str, Any], di
         DataError: the dataset does not fit the rules.
     """
     protocol, chosen = choose(store.sequences, store.identities, store.split, rules)
-    return Partition(model, store.modality, store.digest, store.dataset, store.evidence, protocol, distance, **chosen)
+    common = (model, store.modality, store.digest, store.dataset, store.evidence)
+    training_set = TrainingSet(*common, chosen["train"])
+    later = (chosen.get("temporal_gallery", []), chosen.get("temporal_probe", []))
+    return training_set, TestSet(*common, protocol, distance, chosen["gallery"], chosen["probe"], *later)
 
 
 def choose(

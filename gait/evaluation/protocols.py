@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gait.data.partitions import Distance, Partition
 from gait.data.sequences import Sequence as GaitSequence
+from gait.data.sets import Distance, TestSet
 from gait.errors import DataError
 from gait.evaluation import neighbours
 from gait.evaluation.hits import Hits
@@ -31,15 +31,15 @@ RANKS = (1, 5)
 def evaluate(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
-    partition: Partition,
+    test: TestSet,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """The rates of a partition's protocol, in %.
+    """The rates of a test's protocol, in %.
 
     Args:
-        signatures: of all sequences in ``partition.test``, as the network gave them; they are left as they are.
+        signatures: of all sequences in ``test``, as the network gave them; they are left as they are.
         sequences: all sequences of the store.
-        partition: who is looked for among whom, by which protocol and which distance.
+        test: who is looked for among whom, by which protocol and which distance.
         threads: how many; the rates are the same.
 
     Returns:
@@ -54,48 +54,46 @@ def evaluate(
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
             and identical views are excluded.
     """
-    found = identified(signatures, sequences, partition, threads)
-    return rates(found, signatures, sequences, partition, threads)
+    found = identified(signatures, sequences, test, threads)
+    return rates(found, signatures, sequences, test, threads)
 
 
 def identified(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
-    partition: Partition,
+    test: TestSet,
     threads: int = 1,
 ) -> Hits:
-    """Which probes the partition's protocol identifies, in which views; arguments and errors as of :func:`evaluate`."""
+    """Which probes the test's protocol identifies, in which views; arguments and errors as of :func:`evaluate`."""
     protocol = {"casia-b": casia_b, "cross-view": casia_b, "oumvlp": oumvlp, "tum-gaid": all_views, "all-views": all_views}
-    return protocol[partition.protocol](
-        signatures, sequences, partition.gallery, partition.probe, partition.distance, threads
-    )
+    return protocol[test.protocol](signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
 
 def rates(
     found: Hits,
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
-    partition: Partition,
+    test: TestSet,
     threads: int = 1,
 ) -> dict[str, Any]:
     """What :func:`evaluate` returns, of what :func:`identified` found."""
     measures = [f"rank{rank}" for rank in RANKS]
     result: dict[str, Any] = {measure: found.rates(measure) for measure in measures}
-    if partition.protocol == "oumvlp":  # all its probes are of one condition
+    if test.protocol == "oumvlp":  # all its probes are of one condition
         result["all_probes"] = {measure: found.rates(f"{measure}_all_probes") for measure in measures}
         for rates_of_one in (*(result[measure] for measure in measures), *result["all_probes"].values()):
             rates_of_one["conditions"] = {}
         lacking = np.isnan(found.hits["rank1"]) & ~np.isnan(found.hits["rank1_all_probes"])
         result["probes_without_gallery"] = int(lacking.any(1).sum())
-    if partition.protocol == "tum-gaid":
-        result["knn7"] = votes(signatures, sequences, partition.gallery, partition.probe, partition.distance).rates("knn7")
-        if partition.temporal_gallery and partition.temporal_probe:
-            later = signatures, sequences, partition.temporal_gallery, partition.temporal_probe, partition.distance
+    if test.protocol == "tum-gaid":
+        result["knn7"] = votes(signatures, sequences, test.gallery, test.probe, test.distance).rates("knn7")
+        if test.temporal_gallery and test.temporal_probe:
+            later = signatures, sequences, test.temporal_gallery, test.temporal_probe, test.distance
             anew = all_views(*later, threads)
             result["temporal"] = {measure: anew.rates(measure) for measure in measures} | {
                 "knn7": votes(*later).rates("knn7")
             }
-    return {**result, "probes": len(partition.probe)}
+    return {**result, "probes": len(test.probe)}
 
 
 def casia_b(

@@ -43,13 +43,13 @@ def _use(row: Row) -> str:
 
 
 def _data(row: Row) -> str:
-    data = row.settings["data"]
-    sequences, people = data["sequences"], data["people"]
+    data, test = row.settings["data"], row.settings["test"]
+    sequences, people = test["sequences"], test["people"]
     return (
         "## Data\n\n"
         f"{data['dataset']} ({data['evidence']}), modality {data['modality']}, {data['fps']:g} frames a second; digest "
         f"`{data['digest']}`. "
-        f"{_origin(row)} Tested by protocol {data['protocol']} on {sequences['probe']} walks of {people['probe']} "
+        f"{_origin(row)} Tested by protocol {test['protocol']} on {sequences['probe']} walks of {people['probe']} "
         f"{'people' if row.settings['origin']['init'] else 'other people'}, who are looked for among "
         f"{sequences['gallery']} enrolled walks. "
         f"Preprocessing: `{json.dumps(data['preprocess'], sort_keys=True)}`."

@@ -67,6 +67,8 @@ def write(row: Row, places: Places, out: Path) -> None:
     """
     if row.status != "ok":
         raise io.StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
+    if "test" not in row.settings:
+        raise io.StageError(f"{row.key}: cannot be shipped: {'; '.join(row.reasons)}")
     build = _checked(row, places)
     (out / "engine").mkdir()
     for name in (build["engine"], "build.json"):

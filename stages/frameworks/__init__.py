@@ -22,7 +22,10 @@ What trains is a module of its own beside it, so that pruning and export do not 
 - ``joined()``: a context, this process among those that train together (a Keras model trains in one).
 - ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
   the history. ``session`` is what :meth:`stages.training.Session.phase` gives.
-- ``embed(model, store, positions, processes)``: the ``Signatures`` of all samples of the sequences, in the first process.
+
+What embeds is one more:
+
+- ``embed(model, store, positions)``: the ``Signatures`` of all samples of the sequences.
 """
 
 from __future__ import annotations
@@ -50,6 +53,12 @@ def trainer(name: str) -> ModuleType:
     """What trains the models of a framework."""
     framework(name)  # has to come first: it prepares the library's import
     return importlib.import_module(f"stages.frameworks.{name}_training")
+
+
+def embedder(name: str) -> ModuleType:
+    """What makes the signatures of a framework's models."""
+    framework(name)
+    return importlib.import_module(f"stages.frameworks.{name}_embedding")
 
 
 def multiply_adds(layers: Sequence[Mapping[str, Any]]) -> int:

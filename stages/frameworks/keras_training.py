@@ -1,21 +1,15 @@
-"""Training and embedding with Keras, behind the protocol of :mod:`stages.frameworks`."""
+"""Training with Keras, behind the protocol of :mod:`stages.frameworks`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from gait.data.sequences import SequenceStore
-from gait.evaluation import signatures
-from gait.training import keras_loop
-from stages.frameworks import Alone, keras_models
+from gait.training.keras import loop
+from stages.frameworks import Alone
 from stages.params import KerasFinetune, KerasModel
-
-EMBEDDED_AT_ONCE = 64
 
 
 @contextmanager
@@ -48,7 +42,7 @@ def _fit(
     schedule: Mapping[str, Any],
     session: Mapping[str, Any],
 ) -> Any:
-    training = keras_loop.KerasTraining(
+    training = loop.KerasTraining(
         **schedule,
         optimizer=entry.optimizer.name,
         momentum=entry.optimizer.momentum,
@@ -59,13 +53,4 @@ def _fit(
         seed=entry.seed,
     )
     around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
-    return keras_loop.fit(model, store, train, training, **around)
-
-
-def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Alone) -> signatures.Signatures:
-    network = keras_models.network(model)
-    shape = [1, *keras_models.SHAPE]
-    inputs = (sample for position in positions for sample in signatures.samples(store, store.sequences[position], shape))
-    batches = iter(lambda: list(islice(inputs, EMBEDDED_AT_ONCE)), [])
-    found = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)
-    return signatures.Signatures.collect(signatures.owners(store, positions, shape), found)
+    return loop.fit(model, store, train, training, **around)

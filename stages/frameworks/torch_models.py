@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gait.data.sequences import SequenceStore
+from gait.errors import DataError
 from gait.models import torch_model
 from stages.params import TorchModel
 
@@ -66,3 +67,18 @@ def signature_shape(model: Any) -> list[int]:
 
 def layers(model: Any, entry: TorchModel) -> list[dict[str, Any]]:
     return torch_model.layers(model, entry.frames)
+
+
+def check_size(model: Any, store: SequenceStore) -> None:
+    """Refuse silhouettes of another height than the network takes.
+
+    Raises:
+        DataError: names the settings to change.
+    """
+    height = model.frame_shape[0]
+    if store.settings.get("size") != height:
+        raise DataError(
+            f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
+            f"{store.settings.get('size', 'none')}: add an entry with kind: silhouette, size: {height} to preprocess and "
+            f"modalities, and name it under model.{model.architecture.name}.modality"
+        )

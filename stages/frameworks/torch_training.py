@@ -1,4 +1,4 @@
-"""Training and embedding with PyTorch, behind the protocol of :mod:`stages.frameworks`."""
+"""Training with PyTorch, behind the protocol of :mod:`stages.frameworks`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gait.data.sequences import SequenceStore
-from gait.errors import DataError
-from gait.evaluation import embedding
-from gait.evaluation.signatures import Signatures
-from gait.training import torch_loop
-from gait.training.batches import Sampling
-from gait.training.processes import Processes
-from stages.io import progress
+from gait.processes import Processes
+from gait.training.torch import loop as torch_loop
+from gait.training.torch.batches import Sampling
+from stages.frameworks.torch_models import check_size
 from stages.params import TorchFinetune, TorchModel
 
 joined = Processes.joined
@@ -45,7 +42,7 @@ def _fit(
     schedule: Mapping[str, Any],
     session: Mapping[str, Any],
 ) -> Any:
-    _check_size(model, store)
+    check_size(model, store)
     drawn = Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
     training = torch_loop.TorchTraining(
         **schedule,
@@ -59,18 +56,3 @@ def _fit(
         seed=entry.seed,
     )
     return torch_loop.fit(model, store, train, training, **session)
-
-
-def embed(model: Any, store: SequenceStore, positions: Sequence[int], processes: Processes) -> Signatures | None:
-    _check_size(model, store)
-    return embedding.embed(model, store, positions, processes, lambda own: progress(own, len(own), "embedding"))
-
-
-def _check_size(model: Any, store: SequenceStore) -> None:
-    height = model.frame_shape[0]
-    if store.settings.get("size") != height:
-        raise DataError(
-            f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
-            f"{store.settings.get('size', 'none')}: add an entry with kind: silhouette, size: {height} to preprocess and "
-            f"modalities, and name it under model.{model.architecture.name}.modality"
-        )

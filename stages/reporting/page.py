@@ -31,12 +31,12 @@ class Cell:
     flags: list[str] = field(default_factory=list)
 
 
-def render(rows: Sequence[Row], records: Path, folders: Folders, out: Path, settings: Params) -> str:
+def render(rows: Sequence[Row], results: Path, folders: Folders, out: Path, settings: Params) -> str:
     """The page as HTML.
 
     Args:
         rows: the variants.
-        records: the directory of records, whose siblings hold what the other stages wrote.
+        results: the parent of what the stages wrote.
         folders: where pruning and training left their figures.
         out: the directory that the page will be in, which links are relative to.
         settings: params.yaml.
@@ -84,7 +84,7 @@ def render(rows: Sequence[Row], records: Path, folders: Folders, out: Path, sett
         },
         curves={model: list(_metrics(own)) for model, own in _by_model(trainings).items()},
         averaged=POINTS if any(each.rows > POINTS for each in trainings) else None,
-        links=lambda row: _links(row, records, out),
+        links=lambda row: _links(row, results, out),
         words=words,
     )
 
@@ -216,9 +216,8 @@ def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
     return dict(max(measured, key=lambda row: row.get("measured_at") or "").get("protocol")) if measured else {}
 
 
-def _links(row: Row, records: Path, out: Path) -> list[tuple[str, str]]:
+def _links(row: Row, results: Path, out: Path) -> list[tuple[str, str]]:
     """What the stages wrote for a variant: (stage, address relative to the page)."""
-    results = records.parent
     files = {
         "train": results / "train" / row.model / "metrics.json",
         "prune": results / "prune" / row.pruned / "metrics.json",
@@ -227,5 +226,6 @@ def _links(row: Row, records: Path, out: Path) -> list[tuple[str, str]]:
         "quantize": results / "quantize" / row.folder / "metrics.json",
         "build": results / "build" / row.key / "build.json",
         "benchmark": row.path,
+        "recognise": results / "recognise" / f"{row.key}.json",
     }
     return [(stage, Path(os.path.relpath(file, out)).as_posix()) for stage, file in files.items()]

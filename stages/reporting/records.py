@@ -1,16 +1,17 @@
-"""Benchmark records of the variants that params.yaml lists, with what follows from comparing them."""
+"""Records of the variants that params.yaml lists, with what follows from comparing them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from stages import io
 from stages.params import Params
 from stages.reporting.pareto import front
+from stages.variant import Variant
 
 K = TypeVar("K", bound=Hashable)
 
@@ -33,13 +34,13 @@ class Condition(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Variant):
     """A variant and its record.
 
     Attributes:
-        device, model, percentile, precision: the variant.
-        path: where its record is, or should be.
-        record: the benchmark record; for one that is not there, a stand-in with ``status: missing``.
+        path: where its benchmark record is, or should be.
+        record: that record, with the rates of the same engine; for one that is not there, a stand-in with
+            ``status: missing``.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
         baseline_valid: whether that baseline's times are valid.
         fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
@@ -48,10 +49,6 @@ class Row:
         drawbacks: why a lower precision is not worth it, whatever its figures: slower than fp32, or too much less accurate.
     """
 
-    device: str
-    model: str
-    percentile: int | float
-    precision: str
     path: Path
     record: Mapping[str, Any]
     speedup: float | None = None
@@ -61,32 +58,9 @@ class Row:
     drawbacks: tuple[str, ...] = ()
 
     @property
-    def pruned(self) -> str:
-        """The folder of its model and percentile, below what prune, finetune and export make: "gaitset/p30"."""
-        return f"{self.model}/p{self.percentile}"
-
-    @property
-    def folder(self) -> str:
-        """Its folder below what quantize makes, and below a device's folder of what build makes: "gaitset/p30-int8"."""
-        return f"{self.pruned}-{self.precision}"
-
-    @property
-    def key(self) -> str:
-        """The variant in one word, such as "local/gaitset/p30-int8"."""
-        return f"{self.device}/{self.folder}"
-
-    @property
     def stage(self) -> str:
         """The address of what measures it, on DVC's command line: "benchmark@local-gaitset-30-int8"."""
-        return f"benchmark@{self.device}-{self.model}-{self.percentile}-{self.precision}"
-
-    @property
-    def short_name(self) -> str:
-        return f"p{self.percentile} {self.precision}"
-
-    @property
-    def name(self) -> str:
-        return f"{self.model} {self.short_name}"
+        return self.address("benchmark")
 
     @property
     def status(self) -> str:
@@ -198,35 +172,77 @@ COSTS: Mapping[str, Callable[[Row], Any]] = {  # None where unknown
 }
 
 
-def load(records: Path, settings: Params) -> list[Row]:
+@dataclass(frozen=True)
+class Records:
+    """Where the stages write what is known of each variant: a file each, ``<key>.json``.
+
+    Attributes:
+        benchmarks: times, energy and conditions.
+        recognised: rates of the same engines.
+    """
+
+    benchmarks: Path
+    recognised: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "benchmark", results / "recognise")
+
+
+def load(records: Records, settings: Params) -> list[Row]:
     """The rows of all variants that params.yaml lists, in its order; leftovers of other variants are not looked at.
 
     Raises:
         StageError: not a single record is there, or one is damaged.
     """
     rows = [
-        _row(records, device, model, percentile, precision, settings.dataset)
+        _row(records, Variant(device, model, percentile, precision), settings.dataset)
         for device in settings.devices
         for model in settings.models
         for percentile in settings.prune.percentiles
         for precision in settings.precisions
     ]
     if all(row.status == "missing" for row in rows):
-        raise io.StageError(f"{records}: holds no record of the variants in params.yaml; run `dvc repro`")
+        raise io.StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
     return list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
 
 
-def _row(records: Path, device: str, model: str, percentile: int | float, precision: str, dataset: str) -> Row:
-    row = Row(device, model, percentile, precision, Path(), {})
-    row = replace(row, path=records / f"{row.key}.json")
-    if not row.path.exists():
+def _row(records: Records, variant: Variant, dataset: str) -> Row:
+    path = records.benchmarks / f"{variant.key}.json"
+    row = Row(**asdict(variant), path=path, record={})
+    if not path.exists():
         return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
-    record = io.read_json(row.path)
-    expected = {"device": device, "model": model, "percentile": percentile, "precision": precision, "dataset": dataset}
-    found = record.get("variant") if isinstance(record, dict) else None
-    if found != expected or "status" not in record:
-        raise io.StageError(f"{row.path}: is not the record of {expected}; measure it again: `dvc repro -f -s {row.stage}`")
-    return replace(row, record=record)
+    record = _read(path, variant, "benchmark", dataset)
+    return replace(row, record=_with_rates(record, records.recognised / f"{variant.key}.json", variant, dataset))
+
+
+def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: str) -> dict[str, Any]:
+    """A benchmark record with the rates of the engine that it measured."""
+    none = {"accuracy": None, "rank1_by_view": None}
+    if record["status"] != "ok":
+        return record | none
+    if not path.exists():
+        reason = f"its accuracy is not measured yet: `dvc repro {variant.address('recognise')}`"
+        return record | none | {"valid": False, "invalid_reasons": [*record["invalid_reasons"], reason]}
+    found = _read(path, variant, "recognise", dataset)
+    if found["engine"] != record["engine"]:
+        raise io.StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
+    if found["status"] != "ok":
+        failed = {"status": found["status"], "reason": found["reason"], "valid": False}
+        return record | none | failed | {"invalid_reasons": [f"{found['status']}: {found['reason']}"]}
+    if "settings" in record:
+        record["settings"]["test"] = found["settings"]
+    return record | {key: found[key] for key in none}
+
+
+def _read(path: Path, variant: Variant, stage: str, dataset: str) -> dict[str, Any]:
+    record = io.read_json(path)
+    expected = {**asdict(variant), "dataset": dataset}
+    if not isinstance(record, dict) or record.get("variant") != expected or "status" not in record:
+        address = variant.address(stage)
+        raise io.StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {address}`")
+    return record
 
 
 def _missing(reason: str) -> dict[str, Any]:

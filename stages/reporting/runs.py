@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from remote.digest import sha256
@@ -47,6 +47,11 @@ class Sources:
     trained: Path
     finetuned: Path
     quantized: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "train", results / "finetune", results / "quantize")
 
 
 @dataclass(frozen=True)
@@ -196,9 +201,10 @@ def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
 
 
 def _dataset(row: Row) -> dict[str, Any]:
-    data = row.settings["data"]
-    facts = {key: data[key] for key in ("digest", "protocol", "distance", "modality", "evidence", "sequences")}
-    return {"name": data["dataset"], **facts}
+    data, test = row.settings["data"], row.settings.get("test", {})
+    facts = {key: data[key] for key in ("digest", "modality", "evidence")}
+    facts |= {key: test[key] for key in ("protocol", "distance") if key in test}
+    return {"name": data["dataset"], **facts, "sequences": {**data["sequences"], **test.get("sequences", {})}}
 
 
 def _note(row: Row) -> str:

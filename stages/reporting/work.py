@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from stages import io
 from stages.params import Params
@@ -22,6 +22,11 @@ class Folders:
     trained: Path
     pruned: Path
     finetuned: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "train", results / "prune", results / "finetune")
 
 
 @dataclass(frozen=True)

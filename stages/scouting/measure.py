@@ -23,7 +23,6 @@ from stages import describe, io, params
 from stages.benchmark import protocol_of
 from stages.export import write_onnx
 from stages.frameworks import framework
-from stages.inputs import entry_of
 from stages.prune import prune_settings, surgery
 
 PRECISION = "fp32"  # int8 needs activations of a trained network
@@ -91,7 +90,7 @@ def scout(
 def _key(model: str, bench: Bench, settings: params.Params) -> str:
     """All that a time depends on but the shape itself."""
     parts = {
-        "model": [model, entry_of(settings, model).model_dump(mode="json")],
+        "model": [model, settings.entry(model).model_dump(mode="json")],
         "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
         "export": settings.export.model_dump(mode="json"),
         "benchmark": settings.benchmark.model_dump(mode="json", exclude={"sweep"}),
@@ -107,7 +106,7 @@ def _digest(value: Any) -> str:
 
 def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, kept: Path) -> Scouted:
     """Prune at every percentile, and export and build every shape that was not there before."""
-    entry = entry_of(settings, model).phases()[-1]  # what is deployed
+    entry = settings.entry(model).phases()[-1]  # what is deployed
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.build(model, entry, describe.classes(settings))

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from gait.data.sequences import SequenceStore
-from gait.training import torch_loop
-from gait.training.processes import Processes
+from gait.processes import Processes
+from gait.training.torch import loop as torch_loop
 from stages.frameworks import torch_training
 from tests.gait import test_torch_training as alone
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gait.data.augmentation import SHIFTS_PX, augmented_flow
+from gait.training.keras.augmentation import SHIFTS_PX, augmented_flow
 
 
 class Chosen:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gait.data.sequences import SequenceStore, StoreWriter
-from gait.training.batches import Sampling, SilhouetteBatches, on_device
-from gait.training.processes import Processes
+from gait.processes import Processes
+from gait.training.torch.batches import Sampling, SilhouetteBatches, on_device
 from tests.gait.test_torch_training import PEOPLE
 
 CPU, GPU = Processes(device=torch.device("cpu")), Processes(device=torch.device("cuda"))  # who makes batches for which

@@ -12,7 +12,7 @@ import torch
 
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
-from gait.training.processes import Processes
+from gait.processes import Processes
 from stages.frameworks import torch_training
 from tests.gait import distributed
 from tests.gait import test_torch_training as alone

@@ -13,7 +13,7 @@ import pytest
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
 
-keras_loop = pytest.importorskip("gait.training.keras_loop", reason="needs TensorFlow")
+keras_loop = pytest.importorskip("gait.training.keras.loop", reason="needs TensorFlow")
 import keras  # noqa: E402
 
 from gait.models import cnn2d, keras_model  # noqa: E402

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gait.data.sequences import SequenceStore
+from gait.embedding import embed
 from gait.errors import DataError
-from gait.evaluation.embedding import embed
 from gait.models.gaitset import GaitSet
-from gait.training.processes import Processes
+from gait.processes import Processes
 from tests.gait import test_torch_training as alone
 
 LOWER = "lower sampling.identities, sampling.sequences or sampling.frames"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data.partitions import Partition, casia_b, oumvlp, partition_for, tum_gaid
+from gait.data.partitions import casia_b, oumvlp, partition_for, tum_gaid
 from gait.data.sequences import Sequence, SequenceStore, StoreWriter
+from gait.data.sets import TestSet, TrainingSet
 from gait.errors import DataError
 
 CONDITIONS = [f"nm-0{number}" for number in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]
@@ -162,43 +163,45 @@ def store(directory: Path, conditions: list[str], views: tuple[str, ...] = ("fro
 def test_own_data_enrols_the_conditions_that_its_rules_name(tmp_path: Path, cross_view: bool, protocol: str) -> None:
     rules = {"protocol": "own", "train_subjects": 1, "gallery": ["calm-1"], "cross_view": cross_view}
     own = store(tmp_path, ["calm-1", "calm-2", "hasty-1"], ("front", "side"))
-    partition = partition_for("gaitset", own, rules, "euclidean")
-    assert (partition.protocol, partition.distance) == (protocol, "euclidean")
+    training, test = partition_for("gaitset", own, rules, "euclidean")
+    assert (test.protocol, test.distance) == (protocol, "euclidean")
     enrolled = [f"{who}-calm-1-{view}" for who in ("b", "c") for view in ("front", "side")]
-    assert [own.sequences[position].name for position in partition.gallery] == enrolled
-    assert [own.sequences[position].kind for position in partition.probe] == ["calm", "calm", "hasty", "hasty"] * 2
-    assert {own.sequences[position].identity for position in partition.train} == {"a"}
-    assert partition.test == sorted(partition.gallery + partition.probe)
+    assert [own.sequences[position].name for position in test.gallery] == enrolled
+    assert [own.sequences[position].kind for position in test.probe] == ["calm", "calm", "hasty", "hasty"] * 2
+    assert {own.sequences[position].identity for position in training.train} == {"a"}
+    assert test.positions == sorted(test.gallery + test.probe)
 
 
-PARTITION = Partition("gaitset", "silhouette", "abc", "walkers", "synthetic", "casia-b", "cosine", [0, 1], [2], [3, 4])
+COMMON = ("gaitset", "silhouette", "abc", "walkers", "synthetic")
+TRAINING = TrainingSet(*COMMON, [0, 1])
+TEST = TestSet(*COMMON, "casia-b", "cosine", [2], [3, 4])
 
 
-def test_a_partition_survives_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", [TRAINING, TEST], ids=["training", "test"])
+def test_each_side_survives_its_file(side: TrainingSet | TestSet, tmp_path: Path) -> None:
     path = tmp_path / "gaitset.json"
-    path.write_text(json.dumps(PARTITION.to_json()))
-    assert Partition.load(path) == PARTITION
+    path.write_text(json.dumps(side.to_json()))
+    assert type(side).load(path) == side
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("kind", "content"),
     [
-        "",
-        "[]",
-        "{}",
-        "null",
-        json.dumps({**PARTITION.to_json(), "more": 1}),
-        json.dumps({**PARTITION.to_json(), "train": None}),
-        json.dumps({**PARTITION.to_json(), "probe": ["0"]}),
-        json.dumps({**PARTITION.to_json(), "probe": [-1]}),
-        json.dumps({**PARTITION.to_json(), "distance": "manhattan"}),
-        json.dumps({key: value for key, value in PARTITION.to_json().items() if key != "distance"}),
+        *((kind, content) for kind in (TrainingSet, TestSet) for content in ("", "[]", "{}", "null")),
+        (TrainingSet, json.dumps({**TRAINING.to_json(), "more": 1})),
+        (TrainingSet, json.dumps({**TRAINING.to_json(), "train": None})),
+        (TrainingSet, json.dumps(TEST.to_json())),
+        (TestSet, json.dumps({**TEST.to_json(), "probe": ["0"]})),
+        (TestSet, json.dumps({**TEST.to_json(), "probe": [-1]})),
+        (TestSet, json.dumps({**TEST.to_json(), "temporal_probe": [True]})),
+        (TestSet, json.dumps({**TEST.to_json(), "distance": "manhattan"})),
+        (TestSet, json.dumps({key: value for key, value in TEST.to_json().items() if key != "distance"})),
     ],
 )
-def test_a_file_that_is_no_partition_is_named(tmp_path: Path, content: str) -> None:
+def test_a_file_that_holds_no_such_side_is_named(tmp_path: Path, kind: type[TestSet], content: str) -> None:
     path = tmp_path / "gaitset.json"
     path.write_text(content)
-    with pytest.raises(DataError, match=r"gaitset\.json: not a partition"):
-        Partition.load(path)
+    with pytest.raises(DataError, match=rf"gaitset\.json: not a {kind.WHAT}"):
+        kind.load(path)
     with pytest.raises(DataError, match=r"other\.json: no such file"):
-        Partition.load(tmp_path / "other.json")
+        kind.load(tmp_path / "other.json")

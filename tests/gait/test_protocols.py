@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gait.data.partitions import Partition
 from gait.data.sequences import Sequence
+from gait.data.sets import TestSet
 from gait.errors import DataError
 from gait.evaluation import protocols
 from gait.evaluation.signatures import Signatures
@@ -30,8 +30,8 @@ def collected(signatures) -> Signatures:
     return Signatures.collect(list(signatures), (np.asarray(signature)[None] for signature in signatures.values()))
 
 
-def parted(protocol: str, gallery, probe, distance="euclidean", **more) -> Partition:
-    return Partition("gaitset", "silhouette", "", "walkers", "synthetic", protocol, distance, [], gallery, probe, **more)
+def parted(protocol: str, gallery, probe, distance="euclidean", **more) -> TestSet:
+    return TestSet("gaitset", "silhouette", "", "walkers", "synthetic", protocol, distance, gallery, probe, **more)
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -248,7 +248,7 @@ def naive_votes(values, positions, sequences, gallery, probe, distance) -> dict[
     return {kind: 100 * float(np.mean(hits)) for kind, hits in right.items()}
 
 
-def tum_walks(people: int, distance: str) -> tuple[list[Sequence], Partition]:
+def tum_walks(people: int, distance: str) -> tuple[list[Sequence], TestSet]:
     now = [f"n0{n}" for n in range(1, 7)] + ["b01", "b02", "s01", "s02"]
     later = [f"n{n:02d}" for n in range(7, 13)] + ["b03", "b04", "s03", "s04"]
     sequences = [Sequence(f"p{person:03d}", condition, "090", 0, 1) for person in range(people) for condition in now + later]
@@ -262,7 +262,7 @@ def tum_walks(people: int, distance: str) -> tuple[list[Sequence], Partition]:
 def test_votes_equal_a_naive_reading(distance: str) -> None:
     sequences, partition = tum_walks(4, distance)
     rng = np.random.default_rng(2)
-    positions = [n for n in partition.test for _ in range(rng.integers(1, 5))]
+    positions = [n for n in partition.positions for _ in range(rng.integers(1, 5))]
     centres = rng.normal(size=(4, 1, 6))
     person = [int(sequences[n].identity[1:]) for n in positions]
     values = centres[person] + 1.2 * rng.normal(size=(len(positions), 1, 6))

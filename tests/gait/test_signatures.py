@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gait.data.samples import owners, samples
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
 from gait.evaluation import signatures
@@ -63,7 +64,7 @@ def test_owners_are_as_many_as_samples(tmp_path: Path, shape: list[int | str]) -
     facts = {"dataset": "own", "evidence": "published", "fps": 25, "identities": ["001"], "split": {}}
     writer.close(modality="silhouette", settings={"kind": "silhouette"}, **facts)
     store = SequenceStore.open(tmp_path)
-    counts = [len(signatures.samples(store, sequence, shape)) for sequence in store.sequences]
+    counts = [len(samples(store, sequence, shape)) for sequence in store.sequences]
     positions = [2, 0, 1]
     wanted = [position for position in positions for _ in range(counts[position])]
-    assert signatures.owners(store, positions, shape) == wanted
+    assert owners(store, positions, shape) == wanted

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data import silhouette_augmentation as augmentation
 from gait.errors import DataError
+from gait.training.torch import augmentation
 
 EACH = ["flip", "rotate", "affine", "erase"]
 

@@ -15,10 +15,10 @@ import torch
 from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
 from gait.models import gaitbase, gaitset, torch_model
-from gait.training import torch_loop
-from gait.training.batches import Sampling
+from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
-from gait.training.processes import Processes
+from gait.training.torch import loop as torch_loop
+from gait.training.torch.batches import Sampling
 from tests.killing import kill_once_there
 from tests.toy import ROOT
 

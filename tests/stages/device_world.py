@@ -6,6 +6,7 @@ The network of GaitSet's place is the gait-energy image, weighted: signature[row
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from ruamel.yaml import YAML
 
 from gait.data.partitions import partition_for
 from gait.data.sequences import SequenceStore, StoreWriter
-from stages import forms, inputs, io, params
+from stages import forms, inputs, io, measuring, params
 from stages import settings as made_with
-from stages.benchmark import Inputs, Variant, benchmark
+from stages.benchmark import benchmark
 from stages.build import build
 from stages.probe import probe
+from stages.recognise import recognise
+from stages.reporting.records import Records
 from tests.toy import ROOT
 
 CONDITIONS = ("nm-01", "nm-02", "nm-03", "nm-04", "nm-05", "bg-01", "cl-01")
 SHAPE = (64, 44)
+RATES = ("accuracy", "rank1_by_view")  # of a record, those that recognise measures
 
 
 class World:
@@ -35,7 +39,7 @@ class World:
         self.devices = where / "devices.yaml"
         self.devices.write_text("local: {transport: local}\n")
         self.facts = where / "facts/local.json"
-        self.records = where / "results/benchmark"
+        self.records = Records.of(where / "results")
         self.params = where / "params.yaml"
         self.write_params({"models": ["gaitset"], "percentiles": list(percentiles), "precisions": ["fp32"]})
         self._write_store()
@@ -82,14 +86,22 @@ class World:
             identities=people,
             split={},
         )
-        (self.where / "partition").mkdir()
-        partition = partition_for(
+        sides = partition_for(
             "gaitset",
             SequenceStore.open(directory),
             {"protocol": "casia-b", "train_subjects": 2, "without": []},
             "euclidean",
         )
-        io.write_json(self.where / "partition/gaitset.json", partition.to_json())
+        for path, side in zip((self.training, self.test), sides, strict=True):
+            io.write_json(path, side.to_json())
+
+    @property
+    def training(self) -> Path:
+        return self.where / "training/gaitset.json"
+
+    @property
+    def test(self) -> Path:
+        return self.where / "test/gaitset.json"
 
     def quantized(self, percentile: float = 0) -> Path:
         return self.where / f"results/quantize/gaitset/p{percentile}-fp32"
@@ -98,7 +110,10 @@ class World:
         return self.where / f"results/build/local/gaitset/p{percentile}-fp32"
 
     def record(self, percentile: float = 0) -> Path:
-        return self.records / f"local/gaitset/p{percentile}-fp32.json"
+        return self.records.benchmarks / f"local/gaitset/p{percentile}-fp32.json"
+
+    def rates(self, percentile: float = 0) -> Path:
+        return self.records.recognised / f"local/gaitset/p{percentile}-fp32.json"
 
     def write_network(self, percentile: float = 0, weights: np.ndarray | None = None, op: str = "Mul") -> None:
         """A network in place of a trained one."""
@@ -132,7 +147,7 @@ class World:
         chosen = self.settings
         made_with.write(
             directory,
-            {"data": inputs.facts(*inputs.open_data(self.where / "partition/gaitset.json", self.where / "preprocessed"))},
+            {"data": inputs.facts(*inputs.open_training(self.training, self.where / "preprocessed"))},
             model=chosen.model["gaitset"].model_dump(mode="json"),
             origin={"init": None, "trained": True},
             prune={"percentile": percentile, **chosen.prune.model_dump(mode="json", exclude={"percentiles"})},
@@ -146,16 +161,35 @@ class World:
         build("local", self.devices, self.facts, "fp32", self.quantized(percentile), self.engine(percentile), self.settings)
         return json.loads((self.engine(percentile) / "build.json").read_text())
 
+    def measured(self, percentile: float = 0) -> measuring.Engine:
+        given = {"device": "local", "model": "gaitset", "percentile": percentile, "precision": "fp32"}
+        where = {"devices": self.devices, "facts": self.facts}
+        where |= {"engine": self.engine(percentile), "quantized": self.quantized(percentile)}
+        return measuring.engine(Namespace(**given, **where))
+
     def benchmark(self, percentile: float = 0) -> dict[str, Any]:
         """Run the stage benchmark; returns the record."""
-        inputs = Inputs(
-            self.devices,
-            self.facts,
-            self.engine(percentile),
-            self.quantized(percentile),
-            self.where / "partition/gaitset.json",
-            self.where / "preprocessed",
-        )
-        record = benchmark(Variant("gaitset", percentile, "fp32", "local"), inputs, self.settings.benchmark)
+        preprocessed = self.where / "preprocessed"
+        record = benchmark(self.measured(percentile), self.training, preprocessed, self.settings.benchmark)
         io.write_json(self.record(percentile), record)
         return record
+
+    def recognise(self, percentile: float = 0) -> dict[str, Any]:
+        """Run the stage recognise; returns the rates."""
+        found = recognise(self.measured(percentile), self.test, self.where / "preprocessed", 1)
+        io.write_json(self.rates(percentile), found)
+        return found
+
+    def joined(self, percentile: float = 0) -> dict[str, Any]:
+        """The record with the rates of its engine."""
+        record, rates = (json.loads(path.read_text()) for path in (self.record(percentile), self.rates(percentile)))
+        record["settings"]["test"] = rates["settings"]
+        return record | {key: rates[key] for key in RATES}
+
+    def keep(self, percentile: float, record: dict[str, Any]) -> None:
+        """Write a record with rates in place of both files of a variant, whose precision the record says."""
+        name = f"local/gaitset/p{percentile}-{record['variant']['precision']}.json"
+        rates = {**json.loads(self.rates(percentile).read_text()), "variant": record["variant"]}
+        io.write_json(self.records.recognised / name, {**rates, **{key: record[key] for key in RATES}})
+        rest = {key: value for key, value in record.items() if key not in RATES}
+        io.write_json(self.records.benchmarks / name, rest)

@@ -27,7 +27,7 @@ class Study(World):
         self.stage("dataset", "--out", self.where / "raw/walkers")
         options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]
         self.stage("preprocess", "--modality", "silhouette", *options)
-        options = ["--losses", self.where / "losses.json", "--out", self.where / "partition/gaitset.json"]
+        options = ["--training", self.training, "--test", self.test, "--code", self.where / "code.json"]
         self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
 
     def stage(self, name: str, *options: str | Path) -> None:
@@ -58,7 +58,7 @@ def rank1_of(python: str | Path, shipped: Path, walks: Path, where: Path) -> dic
 
 
 def claimed(study: Study) -> dict[str, float]:
-    rank1 = json.loads(study.record(50).read_text())["accuracy"]["rank1"]
+    rank1 = json.loads(study.rates(50).read_text())["accuracy"]["rank1"]
     rates = {"mean": rank1["mean"]} | {kind: figures["rate"] for kind, figures in rank1["conditions"].items()}
     assert set(rates) == {"nm", "bg", "cl", "mean"}
     return {kind: pytest.approx(rate, abs=1e-3) for kind, rate in rates.items()}

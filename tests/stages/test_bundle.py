@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from stages import io
-from stages.inputs import facts, open_data
+from stages.inputs import open_test, open_training
+from stages.reporting.records import Records
 from tests.stages.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.stages.walks import dump
 from tests.toy import ROOT, make_small
@@ -29,6 +30,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Study:
     study = Study(tmp_path_factory.mktemp("study"), percentiles=(50,))
     study.build(50)
     study.benchmark(50)
+    study.recognise(50)
     return study
 
 
@@ -36,18 +38,18 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def walks(measured: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The raw frames of the test walks."""
     target = tmp_path_factory.mktemp("walks")
-    partition, store = open_data(measured.where / "partition/gaitset.json", measured.where / "preprocessed")
-    dump("casia-b", measured.where / "raw/walkers", partition, store, target)
+    test_set, store = open_test(measured.test, measured.where / "preprocessed")
+    dump("casia-b", measured.where / "raw/walkers", test_set, store, target)
     return target
 
 
 @pytest.fixture
 def study(measured: Study, tmp_path: Path) -> Study:
     """A copy whose files may be changed."""
-    for name in ("results", "partition"):
+    for name in ("results", "training", "test"):
         shutil.copytree(measured.where / name, tmp_path / name)
     copy = object.__new__(Study)
-    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", measured.params
+    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), measured.params
     copy.devices, copy.facts = measured.devices, measured.facts
     (tmp_path / "preprocessed").symlink_to(measured.where / "preprocessed")
     return copy
@@ -61,13 +63,10 @@ def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, wal
 
 def test_the_shipped_program_uses_the_distance_of_the_record(study: Study, walks: Path, tmp_path: Path) -> None:
     raw = claimed(study)
-    partition = json.loads((study.where / "partition/gaitset.json").read_text())
-    io.write_json(study.where / "partition/gaitset.json", {**partition, "distance": "cosine"})
-    made_with = study.quantized(50) / "settings.json"
-    data = facts(*open_data(study.where / "partition/gaitset.json", study.where / "preprocessed"))
-    io.write_json(made_with, {**json.loads(made_with.read_text()), "data": data})
-    record = study.benchmark(50)
-    assert (partition["distance"], record["accuracy"]["distance"]) == ("euclidean", "cosine")
+    test_set = json.loads(study.test.read_text())
+    io.write_json(study.test, {**test_set, "distance": "cosine"})
+    found = study.recognise(50)  # and nothing else: no time is measured again
+    assert (test_set["distance"], found["accuracy"]["distance"]) == ("euclidean", "cosine")
     shipped = ship(study, tmp_path / "shipped")
     assert rank1_of(sys.executable, shipped, walks, tmp_path) == claimed(study) != raw
     assert json.loads((shipped / "settings.json").read_text())["distance"] == "cosine"
@@ -112,7 +111,10 @@ def test_a_bundle_is_whole_and_its_checksums_hold(study: Study, tmp_path: Path) 
     assert done.returncode == 0, done.stdout
     listed = {line.split()[1] for line in (shipped / "SHA256SUMS").read_text().splitlines()}
     assert listed | {"SHA256SUMS"} == {str(path.relative_to(shipped)) for path in shipped.rglob("*") if path.is_file()}
-    assert json.loads((shipped / "record.json").read_text()) == json.loads(study.record(50).read_text())
+    record, rates = (json.loads(path.read_text()) for path in (study.record(50), study.rates(50)))
+    record["settings"]["test"] = rates["settings"]
+    expected = record | {key: rates[key] for key in ("accuracy", "rank1_by_view")}
+    assert json.loads((shipped / "record.json").read_text()) == expected
     assert (shipped / "model.onnx").read_bytes() == (study.quantized(50) / "model.onnx").read_bytes()
     assert (shipped / "engine/engine.onnx").read_bytes() == (study.engine(50) / "engine.onnx").read_bytes()
 
@@ -121,10 +123,11 @@ def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: P
     record = json.loads(study.record(50).read_text())
     io.write_json(study.record(50), {**record, "valid": False, "invalid_reasons": ["throttled"]})
     card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
-    partition, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    rates = json.loads(study.rates(50).read_text())
+    test_set, store = open_test(study.test, study.where / "preprocessed")
     assert store.digest in card
-    assert f"{len(partition.probe)} walks of 3 other people" in card
-    assert f"| mean | {record['accuracy']['rank1']['mean']:.1f} |" in card
+    assert f"{len(test_set.probe)} walks of 3 other people" in card
+    assert f"| mean | {rates['accuracy']['rank1']['mean']:.1f} |" in card
     assert "not on a board" in card
     assert "by Euclidean distance of signatures as they are" in card
     assert "says nothing about real people" in card
@@ -162,11 +165,11 @@ def test_the_card_tells_where_weights_come_from(
     record = json.loads(study.record(50).read_text())
     settings = record["settings"]
     settings |= {"origin": origin, "finetune": settings["finetune"] | {"iterations": iterations}}
-    settings["data"] |= {
-        "sequences": {"train": 9, "gallery": 5, "probe": 7},
-        "people": {"train": 3, "gallery": 2, "probe": 2},
-    }
+    settings["data"] |= {"sequences": {"train": 9}, "people": {"train": 3}}
     io.write_json(study.record(50), record)
+    rates = json.loads(study.rates(50).read_text())
+    rates["settings"] |= {"sequences": {"gallery": 5, "probe": 7}, "people": {"gallery": 2, "probe": 2}}
+    io.write_json(study.rates(50), rates)
     card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text.format(source=f"`gaitset-40000.pt` (SHA-256 `{'ab' * 32}`)") in card
     known = origin["init"] is None
@@ -178,7 +181,7 @@ def test_the_card_tells_where_weights_come_from(
 def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_says_now(
     study: Study, tmp_path: Path
 ) -> None:
-    _, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    _, store = open_training(study.training, study.where / "preprocessed")
     first = ship(study, tmp_path / "before")
     before = {name: (first / name).read_bytes() for name in ("settings.json", "MODEL_CARD.md")}
     study.params = shutil.copy(study.params, tmp_path / "params.yaml")
@@ -187,15 +190,15 @@ def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_
     (study.where / "preprocessed").unlink()
     options = ["--dataset", Path(study.facts).parents[1] / "raw/walkers", "--out", study.where / "preprocessed/silhouette"]
     study.stage("preprocess", "--modality", "silhouette", *options)
-    options = ["--losses", study.where / "losses.json", "--out", study.where / "partition/gaitset.json"]
+    options = ["--training", study.training, "--test", study.test, "--code", study.where / "code.json"]
     study.stage("partition", "--model", "gaitset", "--preprocessed", study.where / "preprocessed", *options)
-    _, now = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
+    _, now = open_training(study.training, study.where / "preprocessed")
     assert now.settings != store.settings
     shipped = ship(study, tmp_path / "shipped")
     assert json.loads((shipped / "settings.json").read_text())["preprocessing"] == store.settings
     assert {name: (shipped / name).read_bytes() for name in before} == before
     with pytest.raises(
-        io.StageError, match=r"was made with other data than data/partition/gaitset\.json has now; run `dvc repro"
+        io.StageError, match=r"was made with other data than data/training/gaitset\.json has now; run `dvc repro"
     ):
         study.benchmark(50)
 
@@ -282,7 +285,7 @@ def test_a_failed_variant_is_not_shipped(study: Study, tmp_path: Path) -> None:
 def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
     io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
-    common = ["--params", study.params, "--records", study.records, "--results", study.where / "results"]
+    common = ["--params", study.params, "--results", study.where / "results"]
     out = ["--out", tmp_path / "shipped"]
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:

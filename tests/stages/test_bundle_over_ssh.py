@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from remote.transport import Transport, connect
-from stages.inputs import open_data
+from stages.inputs import open_test
 from stages.probe import probe
 from tests.jetson_sim import bindings
 from tests.jetson_sim.jetson import Jetson
@@ -72,8 +72,8 @@ def sent(study: Study, device: Transport, server: Server, tmp_path: Path) -> tup
     unpacked(device, ship(study, tmp_path / "gait.zip"), server.where / "shipped")
     walks = tmp_path / "walks"
     walks.mkdir()
-    partition, store = open_data(study.where / "partition/gaitset.json", study.where / "preprocessed")
-    dump("casia-b", study.where / "raw/walkers", partition, store, walks)
+    test_set, store = open_test(study.test, study.where / "preprocessed")
+    dump("casia-b", study.where / "raw/walkers", test_set, store, walks)
     unpacked(device, packed(walks), server.where / "walks")
     shipped = server.where / "shipped/gait"
     typed(device, "sh", "-c", 'cd "$0" && sha256sum --check --strict SHA256SUMS', shipped)

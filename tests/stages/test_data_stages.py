@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -74,7 +75,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for modality in ("silhouette", "flow"):
         succeeds("preprocess", params, modality=modality, dataset=where / "raw/{dataset}", out=where / "pre/{modality}")
     for model in ("gaitset", "cnn2d"):
-        outs = {"losses": where / "losses/{model}.json", "out": where / "partition/{model}.json"}
+        outs = {kind: where / f"{kind}/{{model}}.json" for kind in ("training", "test", "code")}
         succeeds("partition", params, model=model, preprocessed=where / "pre", **outs)
     return where
 
@@ -137,12 +138,28 @@ def test_several_processes_give_the_same_store(made: Path, tmp_path: Path) -> No
 
 def test_each_models_partition_names_the_content_of_its_own_modality(made: Path) -> None:
     for model, modality in (("gaitset", "silhouette"), ("cnn2d", "flow")):
-        partition = json.loads((made / f"partition/{model}.json").read_text())
+        training, test = (json.loads((made / f"{kind}/{model}.json").read_text()) for kind in ("training", "test"))
         store = SequenceStore.open(made / "pre" / modality)
-        assert (partition["model"], partition["modality"], partition["digest"]) == (model, modality, store.digest)
-        who = {part: {store.sequences[at].identity for at in partition[part]} for part in ("train", "gallery", "probe")}
+        for side in (training, test):
+            assert (side["model"], side["modality"], side["digest"]) == (model, modality, store.digest)
+        parts = {"train": training["train"], "gallery": test["gallery"], "probe": test["probe"]}
+        who = {part: {store.sequences[at].identity for at in positions} for part, positions in parts.items()}
         assert who == {"train": {"001"}, "gallery": {"002", "003"}, "probe": {"002", "003"}}
-        assert {store.sequences[at].condition for at in partition["probe"]} == {"nm-05", "cl-01"}
+        assert {store.sequences[at].condition for at in test["probe"]} == {"nm-05", "cl-01"}
+
+
+def test_each_model_names_the_code_of_its_own_framework_and_losses(made: Path) -> None:
+    code = {model: json.loads((made / f"code/{model}.json").read_text()) for model in ("gaitset", "cnn2d")}
+    for model, own, other in (("gaitset", "torch", "keras"), ("cnn2d", "keras", "torch")):
+        assert f"gait/training/{own}/loop.py" in code[model]
+        assert not [name for name in code[model] if other in name]
+    assert "gait/losses/triplet.py" in code["gaitset"]
+    assert "gait/losses/triplet.py" not in code["cnn2d"]
+    shared = code["gaitset"].keys() & code["cnn2d"].keys()
+    assert "gait/training/checkpoints.py" in shared
+    for name in shared:
+        digest = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+        assert code["gaitset"][name] == code["cnn2d"][name] == digest
 
 
 def person(at: int) -> np.ndarray:
@@ -291,12 +308,12 @@ def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partiti
     params = settings(tmp_path, entry, dataset="mine")
     succeeds("dataset", params, out=tmp_path / "raw")
     succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre/silhouette")
-    outs = {"losses": tmp_path / "losses.json", "out": tmp_path / "gaitset.json"}
+    outs = {kind: tmp_path / f"{kind}.json" for kind in ("training", "test", "code")}
     succeeds("partition", params, model="gaitset", preprocessed=tmp_path / "pre", **outs)
     store = SequenceStore.open(tmp_path / "pre/silhouette")
-    partition = json.loads((tmp_path / "gaitset.json").read_text())
-    assert {store.sequences[at].identity for at in partition["train"]} == {"001"}
-    assert {store.sequences[at].identity for at in partition["gallery"]} == {"003", "004"}
+    training, test = (json.loads((tmp_path / f"{kind}.json").read_text()) for kind in ("training", "test"))
+    assert {store.sequences[at].identity for at in training["train"]} == {"001"}
+    assert {store.sequences[at].identity for at in test["gallery"]} == {"003", "004"}
 
 
 def test_dataset_errors_are_one_line_and_leave_the_former_manifest(tmp_path: Path) -> None:
@@ -405,7 +422,7 @@ def test_preprocess_errors_are_one_line_and_leave_the_former_output(small: Path,
 def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp_path: Path) -> None:
     params, out = settings(tmp_path), tmp_path / "gaitset.json"
     out.write_text("old")
-    outs = {"losses": tmp_path / "losses.json", "out": out}
+    outs = {"training": out, "test": tmp_path / "test.json", "code": tmp_path / "code.json"}
     assert fails("partition", params, model="gaitnet", preprocessed=made / "pre", **outs).startswith(
         "unknown model gaitnet;"
     )

@@ -37,7 +37,8 @@ def world(tmp_path: Path, server: Server) -> World:
 def test_an_engine_is_built_measured_and_judged_there(world: World, server: Server) -> None:
     assert world.build()["status"] == "ok"
     record = world.benchmark()
-    assert (record["status"], record["evidence"], record["accuracy"]["rank1"]["mean"]) == ("ok", "host", 100)
+    assert (record["status"], record["evidence"]) == ("ok", "host")
+    assert world.recognise()["accuracy"]["rank1"]["mean"] == 100
     assert record["latency_ms"]["queries"] >= 20
     assert str(server.home) not in json.dumps(record)
     assert list((server.home / "run").rglob("*.onnx")) == []

@@ -16,6 +16,7 @@ from remote.errors import DeviceError
 from remote.runtimes.onnxruntime import OnnxRuntime
 from stages import io
 from stages.reporting import runs, table
+from stages.reporting.records import load
 from tests.stages.device_world import SHAPE, World
 from tests.toy import ROOT
 
@@ -26,6 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tmp_path_factory.mktemp("world"), (0,))
     assert world.build()["status"] == "ok"
     world.benchmark()
+    world.recognise()
     return world
 
 
@@ -50,11 +52,11 @@ def variant(world: World) -> list[object]:
 
 
 def data(world: World) -> list[object]:
-    return ["--partition", world.where / "partition/{model}.json", "--preprocessed", world.where / "preprocessed"]
+    return ["--training", world.where / "training/{model}.json", "--preprocessed", world.where / "preprocessed"]
 
 
 def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished: World) -> None:
-    record = json.loads(finished.record().read_text())
+    record = finished.joined()
     assert (record["status"], record["evidence"], record["data"]) == ("ok", "host", "synthetic")
     assert record["variant"] == {
         "model": "gaitset", "percentile": 0, "precision": "fp32", "device": "local", "dataset": "walkers"
@@ -73,14 +75,14 @@ def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished:
 
 
 def test_the_accuracy_is_that_of_the_engine_itself(finished: World, world: World) -> None:
-    assert json.loads(finished.record().read_text())["accuracy"]["rank1"]["mean"] == 100
+    assert finished.joined()["accuracy"]["rank1"]["mean"] == 100
     # A network that sees nothing knows nobody.
     world.write_network(weights=np.zeros(SHAPE, np.float32))
     world.build()
-    assert world.benchmark()["accuracy"]["rank1"]["mean"] < 100
+    assert world.recognise()["accuracy"]["rank1"]["mean"] < 100
 
 
-def test_all_three_run_from_the_command_line(finished: World, tmp_path: Path) -> None:
+def test_all_four_run_from_the_command_line(finished: World, tmp_path: Path) -> None:
     probed = typed(finished, "probe", "--out", tmp_path / "facts/{device}.json")
     assert probed.returncode == 0, probed.stderr
     assert facts.read(tmp_path / "facts/local.json", "local") == facts.read(finished.facts, "local")
@@ -92,8 +94,15 @@ def test_all_three_run_from_the_command_line(finished: World, tmp_path: Path) ->
     more = ["--quantized", quantized, "--engine", tmp_path / "engine", *data(finished), "--out", record]
     measured = typed(finished, "benchmark", *variant(finished), *more)
     assert measured.returncode == 0, measured.stderr
-    assert "rank-1 100.0 %" in measured.stdout
+    assert "ms a second of video" in measured.stdout
     assert (tmp_path / "local/gaitset/p0-fp32.json").is_file()
+    rates = tmp_path / "rates/{device}/{model}/p{percentile}-{precision}.json"
+    tested = ["--test", finished.where / "test/{model}.json", "--preprocessed", finished.where / "preprocessed"]
+    more = ["--quantized", quantized, "--engine", tmp_path / "engine", *tested, "--out", rates]
+    recognised = typed(finished, "recognise", *variant(finished), *more)
+    assert recognised.returncode == 0, recognised.stderr
+    assert "mean rank-1 100.0 %" in recognised.stdout
+    assert (tmp_path / "rates/local/gaitset/p0-fp32.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -124,17 +133,20 @@ def test_what_does_not_fit_is_refused_with_the_remedy(world: World, change: str,
         index.write_text(json.dumps({**json.loads(index.read_text()), "digest": "other"}))
     elif change == "device":
         world.devices.write_text("nano: {transport: local}\n")
-    with pytest.raises((DeviceError, io.StageError)) as told:
-        world.benchmark()
-    assert said in str(told.value)
-    assert not world.record().exists()
+    for stage, made in ((world.benchmark, world.record()), (world.recognise, world.rates())):
+        with pytest.raises((DeviceError, io.StageError)) as told:
+            stage()
+        assert said in str(told.value)
+        assert not made.exists()
 
 
 def test_a_network_that_the_runtime_refuses_is_a_failed_record(world: World) -> None:
     world.write_network(op="Teleport")
     assert world.build()["status"] == "failed"
     record = world.benchmark()
-    assert (record["status"], record["valid"], record["latency_ms"], record["accuracy"]) == ("failed", False, None, None)
+    assert (record["status"], record["valid"], record["latency_ms"]) == ("failed", False, None)
+    rates = world.recognise()
+    assert (rates["status"], rates["reason"], rates["accuracy"]) == ("failed", record["reason"], None)
     assert "Teleport" in record["reason"]
     assert record["measured_at"]
 
@@ -147,17 +159,37 @@ def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: 
         signature["output"]["shape"] = [1, 62, 256]
         io.write_json(world.quantized() / "signature.json", signature)
     world.build()
-    record = world.benchmark()
-    assert record["status"] == "failed"
-    assert "signature" in record["reason"]
+    rates = world.recognise()
+    assert (rates["status"], rates["accuracy"], rates["rank1_by_view"]) == ("failed", None, None)
+    assert "signature" in rates["reason"]
+    # Its times are those of no engine that could be used.
+    world.benchmark()
+    (row,) = load(world.records, world.settings)
+    assert (row.status, row.reasons, row.rank1) == ("failed", [rates["reason"]], None)
 
 
-@pytest.mark.parametrize("stage", ["build", "benchmark"])
+def test_rates_of_an_engine_that_was_built_anew_are_not_taken_for_those_of_the_one_that_was_timed(world: World) -> None:
+    world.benchmark()
+    (row,) = load(world.records, world.settings)
+    remedy = "its accuracy is not measured yet: `dvc repro recognise@local-gaitset-0-fp32`"
+    assert (row.status, row.verdict, row.rank1, row.reasons[-1]) == ("ok", "invalid", None, remedy)
+    world.recognise()
+    (row,) = load(world.records, world.settings)
+    assert row.rank1 == 100
+    world.write_network(weights=2 * np.ones(SHAPE))
+    world.build()
+    world.benchmark()
+    with pytest.raises(io.StageError, match="is of another engine than was timed; run `dvc repro recognise@local-gaitset-0"):
+        load(world.records, world.settings)
+
+
+@pytest.mark.parametrize("stage", ["build", "benchmark", "recognise"])
 def test_a_missing_input_is_one_line_and_leaves_nothing_behind(world: World, tmp_path: Path, stage: str) -> None:
     gone = tmp_path / "gone"
     more = ["--quantized", gone, "--out", tmp_path / "new/out"]
-    if stage == "benchmark":
-        more += ["--engine", world.engine(), *data(world)]
+    if stage != "build":
+        more += ["--engine", world.engine(), "--preprocessed", world.where / "preprocessed"]
+        more += ["--training", world.training] if stage == "benchmark" else ["--test", world.test]
     done = typed(world, stage, *variant(world), *more)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {gone}")
@@ -189,7 +221,7 @@ def test_calibration_never_sees_test_identities(tmp_path: Path, precision: str) 
     store = world.where / "preprocessed/silhouette"
     index = json.loads((store / "index.json").read_text())
     frames = np.load(store / "frames.npy", mmap_mode="r+")
-    train = set(json.loads((world.where / "partition/gaitset.json").read_text())["train"])
+    train = set(json.loads(world.training.read_text())["train"])
     for position, sequence in enumerate(index["sequences"]):
         rows = frames[sequence["start"] : sequence["start"] + sequence["count"]]
         rows[:] = np.minimum(rows, 60) if position in train else 255

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gait import losses
 from stages import io, params
+from stages.partition import training_code
 from tests.stages.device_world import World
 from tests.toy import copy_repository, environment, make_small, run
 from workflow.dvc_stages import read_yaml
@@ -28,7 +28,12 @@ EDITS = {
         "lr: 2e-3",
         "params.yaml: model.gaitset.optimizer.lr (0.001 at its start, 0.002 now)",
     ),
-    "code": ("gait/training/batches.py", "", "\n# edited\n", "gait/training/batches.py: edited while train@gaitset ran"),
+    "code": (
+        "gait/models/gaitset.py",
+        "",
+        "\n# edited\n",
+        "gait/models/gaitset.py: edited while train@gaitset ran",
+    ),
 }
 
 
@@ -40,8 +45,7 @@ def repository(tmp_path: Path) -> Path:
     world = object.__new__(World)
     world.where = tmp_path / "data"
     world._write_store()
-    terms = [term.name for term in params.load(tmp_path / "params.yaml").model["gaitset"].loss]
-    io.write_json(tmp_path / "data/losses/gaitset.json", dict.fromkeys(terms, str(losses.source(terms[0]))))
+    io.write_json(tmp_path / "data/code/gaitset.json", training_code(params.load(tmp_path / "params.yaml").entry("gaitset")))
     return tmp_path
 
 

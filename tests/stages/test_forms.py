@@ -77,7 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     del signature["forms"]
     io.write_json(exported / "signature.json", {**signature, "output": {"name": "signature", "shape": [1, SHAPE[0], 8]}})
     words = ["--params", world.params, "--model", "gaitset", "--percentile", "0", "--precision", "int8"]
-    words += ["--exported", exported, "--partition", world.where / "partition/{model}.json"]
+    words += ["--exported", exported, "--training", world.where / "training/{model}.json"]
     words += ["--preprocessed", world.where / "preprocessed", "--out", quantized]
     command = [sys.executable, "-m", "stages.quantize", *map(str, words)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -21,6 +21,7 @@ from stages.bundling.card import card as model_card
 from stages.report import report
 from stages.reporting import latex, records, runs
 from stages.reporting.pareto import front
+from stages.reporting.records import Records
 from stages.reporting.work import POINTS, Folders, curve, curves
 from tests.stages.device_world import World
 from tests.toy import ROOT
@@ -33,6 +34,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
     for percentile in (0, 50):
         world.build(percentile)
         world.benchmark(percentile)
+        world.recognise(percentile)
         edit(world, percentile, valid=True, invalid_reasons=[])
     return world
 
@@ -42,23 +44,18 @@ def world(measured: World, tmp_path: Path) -> World:
     """A copy whose records may be changed."""
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
     copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", tmp_path / "params.yaml"
+    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), tmp_path / "params.yaml"
     return copy
 
 
 def edit(world: World, percentile: float, **values: Any) -> None:
-    io.write_json(world.record(percentile), {**json.loads(world.record(percentile).read_text()), **values})
+    world.keep(percentile, {**world.joined(percentile), **values})
 
 
 def write(world: World) -> Path:
     out = world.where / "results/report"
-    report(world.records, folders(world), out, world.settings)
+    report(world.where / "results", out, world.settings)
     return out
-
-
-def folders(world: World) -> Folders:
-    results = world.where / "results"
-    return Folders(results / "train", results / "prune", results / "finetune")
 
 
 COSTS_AND_GAINS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
@@ -87,7 +84,7 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> Non
     rows = list(csv.DictReader((out / "variants.csv").open()))
     assert [(row["model"], row["percentile"]) for row in rows] == [("gaitset", "0"), ("gaitset", "50")]
     for row in rows:
-        record = json.loads(world.record(int(row["percentile"])).read_text())
+        record = world.joined(int(row["percentile"]))
         assert float(row["latency_p50_ms"]) == record["latency_ms"]["p50"]
         assert float(row["rank1_mean"]) == record["accuracy"]["rank1"]["mean"]
         assert row["distance"] == record["accuracy"]["distance"] == "euclidean"
@@ -133,7 +130,7 @@ def test_the_latex_table_has_every_measured_variant_and_says_of_what_it_is_evide
     columns = next(line for line in lines if line.startswith(r"\begin{tabular}")).count("r")  # also those of "tabular"
     cells = [line.removesuffix(r" \\").split(" & ") for line in lines if line.endswith(r" \\")]
     assert {len(line) for line in cells} == {columns}
-    p50 = f"{json.loads(world.record(0).read_text())['latency_ms']['p50']:#.3g}"
+    p50 = f"{world.joined(0)['latency_ms']['p50']:#.3g}"
     assert [line[0] for line in cells] == ["variant", r"\textbf{gaitset p0 fp32}", r"gaitset p50 fp32$^\dagger$"]
     assert cells[1][-5] == p50
     caption = next(line for line in lines if line.startswith(r"\caption"))
@@ -185,14 +182,14 @@ def test_int8_that_is_slower_or_loses_too_much_is_marked_and_never_chosen(
     world: World, p50: float, rank1: float, verdict: str, reason: str | None
 ) -> None:
     def figures(ms: float, rate: float) -> dict[str, Any]:
-        old = json.loads(world.record(0).read_text())
+        old = world.joined(0)
         return {"latency_ms": {**old["latency_ms"], "p50": ms}, "ms_per_video_second": ms, "accuracy": with_mean(old, rate)}
 
     edit(world, 0, **figures(10.0, 90.0))
     edit(world, 50, valid=False, invalid_reasons=["unstable"])
-    record = json.loads(world.record(0).read_text())
+    record = world.joined(0)
     record |= {"variant": record["variant"] | {"precision": "int8"}, **figures(p50, rank1)}
-    io.write_json(world.record(0).with_name("p0-int8.json"), record)
+    world.keep(0, record)
     settings = world.settings.model_copy(update={"precisions": ["fp32", "int8"]})
     (int8,) = (row for row in records.load(world.records, settings) if row.name == "gaitset p0 int8")
     assert (int8.verdict, int8.reasons, int8.valid) == (verdict, [reason] if reason else [], True)
@@ -201,7 +198,7 @@ def test_int8_that_is_slower_or_loses_too_much_is_marked_and_never_chosen(
     assert (chosen.best is int8) == (reason is None)
     assert reason is None or chosen.reasons == {int8.key: [f"rejected: {reason}"]}
     out = world.where / "results/report"
-    report(world.records, folders(world), out, settings)
+    report(world.where / "results", out, settings)
     (line,) = (
         row
         for row in csv.DictReader((out / "variants.csv").open())
@@ -212,14 +209,14 @@ def test_int8_that_is_slower_or_loses_too_much_is_marked_and_never_chosen(
 
 def test_speed_ups_are_those_of_the_median_against_unpruned_fp32(world: World) -> None:
     for percentile, p50 in ((0, 6.0), (50, 2.0)):
-        edit(world, percentile, latency_ms={**json.loads(world.record(percentile).read_text())["latency_ms"], "p50": p50})
+        edit(world, percentile, latency_ms={**world.joined(percentile)["latency_ms"], "p50": p50})
     assert {row.percentile: row.speedup for row in records.load(world.records, world.settings)} == {0: 1.0, 50: 3.0}
 
 
 def test_hostile_text_in_a_record_stays_text(world: World) -> None:
     hostile = "<script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>"
     edit(world, 0, valid=False, invalid_reasons=[hostile])
-    device = {**json.loads(world.record(50).read_text())["device"], "cpu": hostile, "runtime_version": hostile}
+    device = {**world.joined(50)["device"], "cpu": hostile, "runtime_version": hostile}
     edit(world, 50, device=device)
     page = (write(world) / "index.html").read_text(encoding="utf-8")
     assert "alert(1)" in page
@@ -227,8 +224,8 @@ def test_hostile_text_in_a_record_stays_text(world: World) -> None:
 
 
 def test_a_variant_without_a_record_is_told_and_leftovers_are_not(world: World) -> None:
-    shutil.copy(world.record(0), world.records / "local/gaitset/p99-fp32.json")
-    (world.records / "local/gaitset/p98-fp32.json").write_text("junk")
+    shutil.copy(world.record(0), world.records.benchmarks / "local/gaitset/p99-fp32.json")
+    (world.records.benchmarks / "local/gaitset/p98-fp32.json").write_text("junk")
     world.record(50).unlink()
     text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
     assert "`dvc repro benchmark@local-gaitset-50-fp32`" in text
@@ -243,9 +240,8 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
         shutil.copy(world.record(0), world.record(50))  # the record of another variant
     else:
         world.record(50).write_text(content)
-    where = folders(world)
-    command = [sys.executable, "-m", "stages.report", "--params", world.params, "--records", world.records, "--out", out]
-    command += ["--trained", where.trained, "--pruned", where.pruned, "--finetuned", where.finetuned]
+    command = [sys.executable, "-m", "stages.report", "--params", world.params, "--results", world.where / "results"]
+    command += ["--out", out]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {world.record(50)}")
@@ -254,7 +250,7 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
 
 
 def test_no_record_at_all_is_told(world: World) -> None:
-    shutil.rmtree(world.records)
+    shutil.rmtree(world.records.benchmarks)
     with pytest.raises(io.StageError, match="holds no record"):
         write(world)
 
@@ -263,12 +259,12 @@ def test_no_record_at_all_is_told(world: World) -> None:
 @pytest.mark.parametrize("unstable", ["fp32", "lower", "both"])
 def test_accuracy_is_compared_whatever_the_times_are(world: World, precision: str, unstable: str) -> None:
     doubt = {"valid": False, "invalid_reasons": ["unstable"]}
-    record = json.loads(world.record(0).read_text())
+    record = world.joined(0)
     edit(world, 0, accuracy=with_mean(record, 90.0), **(doubt if unstable in ("fp32", "both") else {}))
     record |= {"variant": record["variant"] | {"precision": precision}, "accuracy": with_mean(record, 81.7)}
     record |= {"ms_per_video_second": 0.001, "latency_ms": {**record["latency_ms"], "p50": 0.001}}
     record |= doubt if unstable in ("lower", "both") else {}
-    io.write_json(world.record(0).with_name(f"p0-{precision}.json"), record)
+    world.keep(0, record)
     settings = world.settings.model_copy(update={"precisions": ["fp32", precision]})
     rows = records.load(world.records, settings)
     (lower,) = (row for row in rows if row.percentile == 0 and row.precision == precision)
@@ -280,11 +276,11 @@ def test_accuracy_is_compared_whatever_the_times_are(world: World, precision: st
 
 
 def test_times_that_are_not_valid_reject_nothing(world: World) -> None:
-    record = json.loads(world.record(0).read_text())
+    record = world.joined(0)
     slower = {**record["latency_ms"], "p50": 10 * record["latency_ms"]["p50"]}
     edit(world, 0, valid=False, invalid_reasons=["unstable"])
     record |= {"variant": record["variant"] | {"precision": "int8"}, "latency_ms": slower}
-    io.write_json(world.record(0).with_name("p0-int8.json"), record)
+    world.keep(0, record)
     rows = records.load(world.records, world.settings.model_copy(update={"precisions": ["fp32", "int8"]}))
     (int8,) = (row for row in rows if row.name == "gaitset p0 int8")
     assert (int8.drawbacks, int8.valid) == ((), True)
@@ -294,7 +290,7 @@ NAMES = ["speed", "speed_low", "speed_high", "mean", "mean-1", "people", "nm", "
 
 
 def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> None:
-    record = json.loads(world.record(50).read_text())
+    record = world.joined(50)
     conditions = {
         name: {"rate": float(number), "interval": [number - 0.5, number + 0.5], "people": number, "probes": 2 * number}
         for number, name in enumerate(NAMES, start=1)
@@ -327,7 +323,7 @@ def test_the_same_records_give_the_same_files(world: World) -> None:
 
 
 def test_energy_and_size_have_fronts_of_their_own(world: World) -> None:
-    record = json.loads(world.record(0).read_text())
+    record = world.joined(0)
     edit(world, 0, energy_mj_per_inference=5.0, ms_per_video_second=9.0, accuracy=with_mean(record, 90.0))
     edit(world, 50, energy_mj_per_inference=7.0, ms_per_video_second=3.0, accuracy=with_mean(record, 80.0))
     rows = {row.percentile: row for row in records.load(world.records, world.settings)}
@@ -344,7 +340,7 @@ def test_energy_that_was_not_measured_is_on_no_front(world: World) -> None:
 
 
 def test_curves_are_those_of_the_listed_percentiles(world: World) -> None:
-    where = folders(world)
+    where = Folders.of(world.where / "results")
     for place in (where.trained / "gaitset", *(where.finetuned / f"gaitset/p{p}" for p in (0, 50, 99))):
         io.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
     found = curves(where, world.settings)

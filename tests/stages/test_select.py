@@ -187,7 +187,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    common = ["--params", str(where / "params.yaml"), "--records", str(where / "results/benchmark")]
+    common = ["--params", str(where / "params.yaml"), "--results", str(where / "results")]
     command = [sys.executable, "-m", "stages.select", *common, *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 

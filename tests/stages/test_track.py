@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from stages import io
+from stages.reporting.records import Records
 from stages.reporting.runs import Sources
 from stages.track import track
 from tests.ssh_server import free_port
@@ -31,6 +32,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
     for percentile in (0, 50):
         world.build(percentile)
         world.benchmark(percentile)
+        world.recognise(percentile)
     from stages.reporting.server import TrackingServer
 
     TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
@@ -42,18 +44,13 @@ def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, tmp_path / "results/benchmark", tmp_path / "params.yaml"
+    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), tmp_path / "params.yaml"
     copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
     return copy
 
 
 def tracked(world: World) -> dict[str, Any]:
-    return track(world.records, sources(world), world.where / "receipt.json", world.settings)
-
-
-def sources(world: World) -> Sources:
-    results = world.where / "results"
-    return Sources(results / "train", results / "finetune", results / "quantize")
+    return track(world.where / "results", world.where / "receipt.json", world.settings)
 
 
 def keep_settings(world: World, percentile: float) -> None:
@@ -62,7 +59,7 @@ def keep_settings(world: World, percentile: float) -> None:
     sections = {"trained": ("data", "model"), "finetuned": ("data", "model", "prune", "finetune")}
     places = {"trained": "gaitset", "finetuned": f"gaitset/p{percentile}"}
     for name, kept in sections.items():
-        folder = getattr(sources(world), name) / places[name]
+        folder = getattr(Sources.of(world.where / "results"), name) / places[name]
         folder.mkdir(parents=True, exist_ok=True)
         io.write_json(folder / "settings.json", {key: made_with[key] for key in kept})
 
@@ -79,14 +76,14 @@ def runs(world: World) -> list[Any]:
 
 
 def edit(world: World, percentile: float, **values: Any) -> None:
-    io.write_json(world.record(percentile), {**json.loads(world.record(percentile).read_text()), **values})
+    world.keep(percentile, {**world.joined(percentile), **values})
 
 
 def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: World) -> None:
     receipt = tracked(world)
     found = {run.data.tags["variant"]: run for run in runs(world)}
     assert set(found) == set(receipt["variants"]) == {f"walkers/local/gaitset/p{p}-fp32" for p in (0, 50)}
-    run, record = found["walkers/local/gaitset/p50-fp32"], json.loads(world.record(50).read_text())
+    run, record = found["walkers/local/gaitset/p50-fp32"], world.joined(50)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "gaitset p50 fp32 @ local"
     assert run.data.params["percentile"] == "50"
@@ -107,7 +104,7 @@ def test_tracking_twice_makes_no_duplicates(world: World) -> None:
 
 def test_a_variant_measured_anew_gets_a_new_run_and_setting_it_back_revives_the_old_one(world: World) -> None:
     first = tracked(world)["variants"]
-    old = json.loads(world.record(50).read_text())
+    old = world.joined(50)
     edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
     second = tracked(world)["variants"]
     changed = "walkers/local/gaitset/p50-fp32"
@@ -148,7 +145,7 @@ def test_runs_of_variants_that_are_no_longer_listed_stay(world: World) -> None:
 
 
 def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
-    where = sources(world)
+    where = Sources.of(world.where / "results")
     io.write_json(where.trained / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)])
     io.write_json(
         where.finetuned / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
@@ -165,11 +162,11 @@ def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
     network = Path(mlflow.download_artifacts(run_id, "model.onnx"))
     assert network.read_bytes() == (world.quantized(50) / "model.onnx").read_bytes()
     run = mlflow.get_run(run_id)
-    partition = json.loads((world.where / "partition/gaitset.json").read_text())
+    test_set = json.loads(world.test.read_text())
     [dataset] = {(each.dataset.name, each.dataset.digest, each.dataset.profile) for each in run.inputs.dataset_inputs}
     assert dataset[0] == "walkers"
-    assert partition["digest"].startswith(dataset[1])
-    assert json.loads(dataset[2])["sequences"]["probe"] == len(partition["probe"])
+    assert test_set["digest"].startswith(dataset[1])
+    assert json.loads(dataset[2])["sequences"]["probe"] == len(test_set["probe"])
     assert run.data.tags["dvc_stage"] == "benchmark@local-gaitset-50-fp32"
     assert "synthetic data" in run.data.tags["mlflow.note.content"]
 
@@ -188,7 +185,7 @@ def test_a_run_tells_of_the_settings_that_were_measured_whatever_params_yaml_say
     )
     assert params["benchmark.warmup_s"] == str(measured.benchmark.warmup_s)
     # Nor has a run measured anew what was trained since and has not been measured.
-    where = sources(world)
+    where = Sources.of(world.where / "results")
     io.write_json(where.trained / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
     keep_settings(world, 50)
     settings = json.loads((where.trained / "gaitset/settings.json").read_text())
@@ -342,10 +339,7 @@ def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> No
 def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world: World) -> None:
     uri = "http://me:secret@127.0.0.1:9/mlflow?token=secret"
     receipt = world.where / "receipt.json"
-    command = ["stages.track", "--params", world.params, "--records", world.records, "--receipt", receipt]
-    where = sources(world)
-    command += ["--trained", where.trained, "--finetuned", where.finetuned]
-    command += ["--quantized", where.quantized]
+    command = ["stages.track", "--params", world.params, "--results", world.where / "results", "--receipt", receipt]
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],

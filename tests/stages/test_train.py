@@ -47,7 +47,7 @@ def command(world: World, out: Path, iterations: int, **changes: Any) -> list[st
     params = out.with_name(f"{out.name}.yaml")
     YAML().dump(data, params)
     command = [sys.executable, "-m", "stages.train", "--model", "gaitset", "--params", str(params), "--out", str(out)]
-    command += ["--partition", str(world.where / "partition/gaitset.json")]
+    command += ["--training", str(world.training)]
     return [*command, "--preprocessed", str(world.where / "preprocessed")]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gait.data.partitions import Partition
 from gait.data.readers import open_dataset
 from gait.data.sequences import SequenceStore
+from gait.data.sets import TestSet
 
 # Runs beside the bundle, with its packages alone: CASIA-B's rank-1, looked for view by view, identical views left out.
 # With --engine it is that of the engine.
@@ -42,9 +42,9 @@ print(json.dumps({**rates, "mean": np.mean(list(rates.values()))}))
 """
 
 
-def dump(layout: str, root: Path, partition: Partition, store: SequenceStore, target: Path) -> None:
-    """Write the raw frames of all test walks of a partition, a .npz file each."""
-    parts = {store.sequences[n].name: part for part in ("gallery", "probe") for n in getattr(partition, part)}
+def dump(layout: str, root: Path, test_set: TestSet, store: SequenceStore, target: Path) -> None:
+    """Write the raw frames of all walks of a test set, a .npz file each."""
+    parts = {store.sequences[n].name: part for part in ("gallery", "probe") for n in getattr(test_set, part)}
     kinds = {sequence.name: sequence.kind for sequence in store.sequences}
     reader = open_dataset(layout, root)
     for unit in reader.units():

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 
 from gait import losses, sampling
-from gait.data.augmentation import augmented_flow
 from gait.data.inputs import network_input
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
 from gait.training.checkpoints import Checkpoints
+from gait.training.keras.augmentation import augmented_flow
 from gait.training.precision import bfloat16_is_native
 from gait.training.watching import Nobody, Watcher
 

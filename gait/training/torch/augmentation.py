@@ -1,8 +1,8 @@
 """Augmentation of silhouettes: random changes of a sequence, the same for all its frames.
 
 What is random is drawn first, as a :data:`Step`; to carry it out is another matter: here by the processor, on a GPU by
-:mod:`gait.training.device_augmentation`. The keyword arguments of ``flip``, ``rotate``, ``affine`` and ``erase`` are what an
-entry of ``augment`` in params.yaml may set.
+:mod:`gait.training.torch.device_augmentation`. The keyword arguments of ``flip``, ``rotate``, ``affine`` and ``erase`` are
+what an entry of ``augment`` in params.yaml may set.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from gait import losses
 from gait.data.sequences import SequenceStore
 from gait.errors import DataError
+from gait.memory import keep_freed_memory, told_if_short
 from gait.models.torch_model import TorchModel
-from gait.training.batches import Sampling, SilhouetteBatches, on_device
+from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
-from gait.training.memory import keep_freed_memory, told_if_short
 from gait.training.precision import bfloat16_is_native
-from gait.training.processes import Processes
+from gait.training.torch.batches import Sampling, SilhouetteBatches, on_device
 from gait.training.watching import Nobody, Watcher
 
 

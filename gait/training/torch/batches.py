@@ -12,12 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gait import sampling
-from gait.data import silhouette_augmentation
 from gait.data.inputs import cut, cut_margin
 from gait.data.sequences import SequenceStore
-from gait.data.silhouette_augmentation import Step
-from gait.training import device_augmentation
-from gait.training.processes import Processes
+from gait.processes import Processes
+from gait.training.torch import augmentation, device_augmentation
+from gait.training.torch.augmentation import Step
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Sampling:
         identities, sequences: P and K.
         frames: of each sequence, or the least and most of a number drawn for each batch.
         order, skip: "unordered" frames, or "ordered" ones from a window of ``frames + skip``.
-        augment: the changes of each sequence, as :mod:`gait.data.silhouette_augmentation` takes them.
+        augment: the changes of each sequence, as :mod:`gait.training.torch.augmentation` takes them.
         seed: of all random choices.
     """
 
@@ -70,7 +69,7 @@ class SilhouetteBatches(Dataset[Batch]):
         self._store = store
         self._sampling = chosen
         self._processes = processes
-        self._augment = silhouette_augmentation.changes(chosen.augment)
+        self._augment = augmentation.changes(chosen.augment)
         # A GPU changes a batch in less time than a processor takes for one sequence.
         self._on_device = bool(self._augment) and processes.device.type == "cuda"
         own: dict[str, list[int]] = {}

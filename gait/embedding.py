@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from gait.data.inputs import cut
+from gait.data.samples import owners, samples
 from gait.data.sequences import Sequence as GaitSequence
 from gait.data.sequences import SequenceStore
-from gait.evaluation.signatures import Signatures, owners, samples
+from gait.evaluation.signatures import Signatures
+from gait.memory import told_if_short
 from gait.models.torch_model import TorchModel
-from gait.training.memory import told_if_short
-from gait.training.processes import Processes
+from gait.processes import Processes
 
 AHEAD = 32  # sequences read ahead of a GPU, and signatures fetched from it at once
 Positions = Sequence[int]

@@ -1,4 +1,4 @@
-"""The changes of :mod:`gait.data.silhouette_augmentation`, carried out by the device that trains, a batch at a time.
+"""The changes of :mod:`gait.training.torch.augmentation`, carried out by the device that trains, a batch at a time.
 
 Pixels between others are interpolated here with the whole fraction and there with 1/32 px, so the grey levels of edges
 differ a little.
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gait.data.silhouette_augmentation import Erasure, Mirroring, Step, Warp
 from gait.losses import sent
+from gait.training.torch.augmentation import Erasure, Mirroring, Step, Warp
 
 
 def changed(frames: Tensor, steps: Sequence[Sequence[Step | None]]) -> Tensor:

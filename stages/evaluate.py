@@ -1,0 +1,35 @@
+"""Measure the recognition rates of a dense model by its dataset's protocol, in the framework that trained it.
+
+What pruning, quantisation and a device's kernels make of them is measured by `recognise`, with the very engine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gait.evaluation.protocols import evaluate
+from stages import inputs, io
+from stages.frameworks import embedder, framework
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
+    parser.add_argument("--trained", type=Path, required=True, help="the model (results/train/<model>)")
+    inputs.add_test(parser)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write: the rates")
+    options, settings = io.parse(parser)
+    entry, threads = settings.entry(options.model), settings.threads.evaluate
+    test_set, store = inputs.open_test(options.test, options.preprocessed)
+    inputs.of_same_store(options.trained, test_set)
+    library = framework(entry.framework)
+    library.use_threads(threads)
+    model = library.load(options.trained)
+    signatures = embedder(entry.framework).embed(model, store, test_set.positions)
+    rates = evaluate(signatures, store.sequences, test_set, threads=threads)
+    io.write_json(options.out, {**rates, "test": inputs.test_facts(test_set, store)})
+    print(f"{options.model}: mean rank-1 {rates['rank1']['mean']:.1f} % by {test_set.distance} distance")
+
+
+if __name__ == "__main__":
+    io.run(main)
