@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.toy import run
 from tests.workflow.toy_pipeline import Toy
-from workflow.dvc_stages import Pipeline, read_yaml
+from workflow.dvc.stages import Pipeline, read_yaml
 
 PRECISIONS = ("fp32", "int8")
 SLEEP_S = 4.0  # how long every stage of the pipeline takes of which two run at a time

@@ -11,7 +11,7 @@ import sys
 if "DVC_STAGE" in os.environ:
     # Before any code is loaded of which DVC will say that the result was made by it.
     from stages import started
-    from workflow.dvc_stages import PipelineError
+    from workflow.dvc.stages import PipelineError
 
     try:
         started.this = started.begin()

@@ -25,7 +25,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from workflow.dvc_stages import PipelineError, Stage, read_yaml
+from workflow.dvc.stages import PipelineError, Stage, read_yaml
 
 # Of what a process that starts a stage has seen: the stage must see the same.
 EXPECTED = "GAITPRESS_STARTED_FROM"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.toy import ROOT
 from workflow import code_deps
-from workflow.dvc_stages import read_yaml
+from workflow.dvc.stages import read_yaml
 
 LIBRARIES = ("gait", "compress", "remote")
 TOOLS = {"bundle", "compare", "describe", "recipe", "scout", "select"}  # commands beside the DAG

@@ -22,7 +22,7 @@ from gait.models import torch_model
 from stages import io, params
 from stages.prune import TOLERANCE
 from tests.toy import ROOT, copy_repository, make_small, rates, run
-from workflow.dvc_stages import read_yaml
+from workflow.dvc.stages import read_yaml
 
 PAGE = (ROOT / "docs/own-model.md").read_text(encoding="utf-8")
 FILES = {

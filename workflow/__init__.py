@@ -1,1 +1,1 @@
-"""The DAG of dvc.yaml for Snakemake, and checks of its declarations."""
+"""The DAG of dvc.yaml: what Snakemake needs of it, what is asked of DVC, and checks of its declarations."""

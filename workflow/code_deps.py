@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.dvc_stages import read_yaml
+from workflow.dvc.stages import read_yaml
 
 PACKAGES = ("compress", "gait", "remote", "stages")
 MODEL = "gait/models/${item.model}.py"

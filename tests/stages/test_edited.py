@@ -14,12 +14,12 @@ from stages import io, params
 from stages.partition import training_code
 from tests.stages.device_world import World
 from tests.toy import copy_repository, environment, make_small, run
-from workflow.dvc_stages import read_yaml
+from workflow.dvc.stages import read_yaml
 
 # What a job of Snakemake runs, and plain DVC.
 ENGINES = {
     "dvc": ["dvc", "repro", "-s", "train@gaitset"],
-    "snakemake": [sys.executable, "-m", "workflow.run_stage", "train@gaitset"],
+    "snakemake": [sys.executable, "-m", "workflow.dvc.run_stage", "train@gaitset"],
 }
 EDITS = {
     "parameter": (

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 
 from stages import params
-from workflow.dvc_stages import read_yaml
+from workflow.dvc.stages import read_yaml
 
 TEXT = Path("params.yaml").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.workflow.toystage import contents, digest, parsed, values
-from workflow.dvc_stages import Pipeline, read_yaml
+from workflow.dvc.stages import Pipeline, read_yaml
 
 FAN_IN = ("report", "track")
 

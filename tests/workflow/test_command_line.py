@@ -3,8 +3,8 @@
 import pytest
 
 from tests.toy import ROOT
-from workflow.command_line import runs_jobs
-from workflow.dvc_stages import Pipeline, read_yaml
+from workflow.dvc.stages import Pipeline, read_yaml
+from workflow.snakemake.command_line import runs_jobs
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 
 from tests.toy import environment
 from tests.workflow.from_scratch import made_from_scratch
 from tests.workflow.toy_pipeline import Toy
+from workflow.dvc.private import Repo
 
 SMALL = Path(__file__).with_name("small_dvc.yaml")
 TRAIN = "train@gaitset"

@@ -194,7 +194,7 @@ def test_what_is_being_made_is_out_of_date_to_whoever_asks_meanwhile(toy: Toy, s
 def test_a_job_whose_dvc_was_killed_ends_and_runs_again(toy: Toy, started: list[Run], shell: str) -> None:
     started.append(Run(toy, SNAKEMAKE, SHELL=shell).until_training())
     (training,) = started[0].processes("toystage.py")
-    started[0].kill("workflow.run_stage")
+    started[0].kill("workflow.dvc.run_stage")
     assert "Killed" in started[0].ended()
     training.wait(10)  # though nobody let it go
     started[0].let_go()

@@ -12,8 +12,8 @@ import pytest
 
 from tests.toy import ROOT, environment, run
 from tests.workflow.toy_pipeline import Toy
-from workflow.dvc_stages import PipelineError
-from workflow.status_query import StatusQuery
+from workflow.dvc.stages import PipelineError
+from workflow.snakemake.status_query import StatusQuery
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_another_process_is_making_is_out_of_date(tmp_path: Path) -> None:
 
     def changed() -> list[str]:
         reached = environment() | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "workflow.status"]
+        command = [sys.executable, "-m", "workflow.dvc.status"]
         return subprocess.run(command, cwd=tmp_path, env=reached, capture_output=True, text=True, check=True).stdout.split()
 
     assert changed() == []

@@ -11,10 +11,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from tests.toy import ROOT, commit, environment, run
+from workflow.dvc.private import Repo
 
 CODE = ("stages", "gait", "compress", "remote")
 OUTPUTS = ("data", "results", "remote/facts")

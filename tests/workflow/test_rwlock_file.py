@@ -9,21 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dvc.repo import Repo
-
 from tests.toy import ROOT, environment
-from workflow import stale_rwlock
+from workflow.dvc.private import Repo, mend_list
 
-JOB = "workflow/run_stage.py train@gaitset"
+JOB = "workflow/dvc/run_stage.py train@gaitset"
 # The kernel kills a process as soon as a file grows beyond a limit: here in the middle of its second list.
 KILLED_WHILE_WRITING = """
 import resource, signal
-from dvc.rwlock import rwlock
-from workflow.repository import opened
+from workflow.dvc.private import opened, rwlock
 
 with opened() as repo:
     def writes(file):
-        return rwlock(repo.tmp_dir, repo.fs, "train@gaitset", [], [file], False)
+        return rwlock.rwlock(repo.tmp_dir, repo.fs, "train@gaitset", [], [file], False)
 
     with writes("/results/train"):
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -44,7 +41,7 @@ def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not
     repo = Repo.init(str(tmp_path), no_scm=True)
     listed = Path(repo.tmp_dir, "rwlock")
     listed.write_text(json.dumps({"write": entries, "read": {file: [entry] for file, entry in entries.items()}}))
-    stale_rwlock.mend(repo)
+    mend_list(repo)
     running.communicate(b"\n")
     left = json.loads(listed.read_text())
     assert left["write"].keys() == left["read"].keys() == {"there", "running"}
@@ -59,6 +56,6 @@ def test_a_process_killed_while_it_writes_leaves_the_former_list(tmp_path: Path)
     assert killed.returncode == -signal.SIGXFSZ, killed.stderr
     listed = Path(repo.tmp_dir, "rwlock")
     assert json.loads(listed.read_text())["write"].keys() == {"/results/train"}
-    stale_rwlock.mend(repo)
+    mend_list(repo)
     assert json.loads(listed.read_text()) == {"write": {}, "read": {}}
     repo.close()

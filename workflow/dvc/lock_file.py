@@ -11,12 +11,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dvc.stage import PipelineStage
-from dvc.stage.serialize import to_lockfile
-from dvc.utils.serialize import dumps_yaml
-
-from workflow.repository import log
-
 HEAD = "schema: '2.0'\nstages:\n"
 # What DVC never writes by itself: other top-level keys, empty lines, comments; and anchors, which are numbered per file.
 UNUSUAL = re.compile(r"^(?!  )|^\s*#|[&*]id\d", re.MULTILINE)
@@ -25,25 +19,28 @@ NEXT_ENTRY = re.compile(r"^  \S", re.MULTILINE)
 FILE = re.compile(r"^    - (path: .*\n(?:      .*\n)+)", re.MULTILINE)
 
 
-def record(stages: Sequence[PipelineStage]) -> None:
-    """Write what stages of one dvc.yaml made into its dvc.lock, as DVC's ``stage.dump(update_pipeline=False)`` does."""
-    if not stages:
-        return
-    path = Path(stages[0].dvcfile.path).with_suffix(".lock")
+def record(path: Path, fresh: Sequence[str]) -> bool | None:
+    """Write entries into a dvc.lock, which is replaced as a whole or stays as it was.
+
+    Args:
+        path: the file, which need not be there.
+        fresh: as for :func:`with_entries`.
+
+    Returns:
+        Whether that changed it; None if only DVC should write it.
+    """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    text = with_entries(before, [dumps_yaml({"stages": to_lockfile(stage)}) for stage in stages])
+    text = with_entries(before, fresh)
     if text is None:
-        for stage in stages:
-            stage.dump(update_pipeline=False)
-    elif text != before:
-        log.info("Updating lock file '%s'", os.path.relpath(path))
+        return None
+    if text != before:
         partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        stages[0].repo.scm_context.track_file(os.path.relpath(path))
+    return text != before
 
 
 def with_entries(text: str, fresh: Sequence[str]) -> str | None:
@@ -68,9 +65,16 @@ def with_entries(text: str, fresh: Sequence[str]) -> str | None:
     return text
 
 
-def entry_of(text: str, name: str) -> str | None:
-    """A dvc.lock that holds but one stage's entry, or none if there is none; None if only DVC should read the file."""
-    key = dumps_yaml({"stages": {name: None}}).split("\n")[1]
+def entry_of(text: str, key: str) -> str | None:
+    """A dvc.lock that holds but one stage's entry, or none if there is none.
+
+    Args:
+        text: the content of dvc.lock.
+        key: the entry's first line, as DVC dumps it.
+
+    Returns:
+        None if only DVC should read the file.
+    """
     if not _plain(text) or not key.endswith(":"):
         return None
     start, end = _place(text, key)

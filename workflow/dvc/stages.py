@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml as Snakemake needs them: one rule a stage, one job an item of its matrix.
+"""The stages of dvc.yaml: one rule of Snakemake a stage, one job an item of its matrix.
 
 dvc.yaml is the only declaration of the DAG. DVC decides by content what is out of date and restores what it has computed
 before; Snakemake decides what runs when and where.
@@ -157,6 +157,12 @@ class Pipeline:
             readers = self._readers.get(address, [])
             self._heights[address] = max((1 + self.height(reader) for reader in readers), default=0)
         return self._heights[address]
+
+    def in_running_order(self) -> list[tuple[str, list[str]]]:
+        """The address of every job, and those of the jobs that it follows from."""
+        before = _turned(self._readers)
+        addresses = [stage.address(item) for stage in self.stages.values() for item in stage.items()]
+        return [(address, before.get(address, [])) for address in sorted(addresses, key=self.height, reverse=True)]
 
     def needed(self, words: Collection[str]) -> set[str]:
         """Addresses of the jobs that a command line asks for, and of all jobs before them.

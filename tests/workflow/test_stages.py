@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from workflow.dvc_stages import Pipeline, PipelineError, Stage
+from workflow.dvc.stages import Pipeline, PipelineError, Stage
 
 PARAMS = {"models": ["gaitset", "cnn2d"], "prune": {"percentiles": [0, 12.5]}, "dataset": "walkers"}
 # Not in running order, which must not matter.

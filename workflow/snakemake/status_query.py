@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ruamel.yaml.error import YAMLError
 
-from workflow.dvc_stages import PipelineError, read_yaml
+from workflow.dvc.stages import PipelineError, read_yaml
+from workflow.dvc.way import NOTE, TOLD
+
+DIGESTS, SHORTEST_DIGEST = ("md5", "etag", "checksum"), 3  # characters, to DVC
 
 
 class StatusQuery:
@@ -28,7 +32,7 @@ class StatusQuery:
         self._restoring = restoring
         self._log = log
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workflow.status", *(["--restore"] if restoring else [])],
+            [sys.executable, "-m", "workflow.dvc.status", *(["--restore"] if restoring else [])],
             stdin=subprocess.PIPE if restoring else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -50,6 +54,10 @@ class StatusQuery:
             self._log.write_text(said, encoding="utf-8")
         if self._process.returncode:
             raise PipelineError(_explained(said.strip()))
+        for line in said.splitlines():
+            if line.startswith(NOTE):
+                print(line, file=sys.stderr)
+                os.environ[TOLD] = "1"  # to the jobs, which need not repeat it in their logs
         return changed.split()
 
     def __enter__(self) -> Self:
@@ -63,21 +71,37 @@ class StatusQuery:
 
 def _explained(complaint: str) -> str:
     """What DVC says, with the command to type if it is dvc.lock that it cannot read."""
-    if not Path("dvc.lock").exists() or _is_lock_file(Path("dvc.lock")):
+    if not Path("dvc.lock").exists() or is_lock_file(Path("dvc.lock")):
         return f"dvc status failed:\n{complaint}"
     tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "dvc.lock"], capture_output=True).returncode == 0
     command = "git checkout dvc.lock" if tracked else "mv dvc.lock dvc.lock.damaged"
     return f"dvc.lock is damaged; type `{command}` and run again: what was computed since is restored\n{complaint}"
 
 
-def _is_lock_file(path: Path) -> bool:
+def is_lock_file(path: Path) -> bool:
     """False for one whose writing was cut short, by a full disk for instance."""
-    # Half a second to import, which a Snakemake that has nothing to tell spares.
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
-
     try:
-        COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
-    except (YAMLError, Invalid, ValueError):
+        content = read_yaml(path)
+    except (YAMLError, ValueError):
         return False
-    return True
+    if not isinstance(content, dict) or content.get("schema") != "2.0":
+        return False
+    entries = content.get("stages", {})
+    return isinstance(entries, dict) and all(map(_is_entry, entries.values()))
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it is that of a stage: a command, parameters by file, and what is known of files."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("cmd"), str | list):
+        return False
+    params = entry.get("params", {})
+    if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
+        return False
+    files = [file for kind in ("deps", "outs") if kind in entry for file in entry[kind] or [None]]
+    return all(isinstance(file, dict) and "path" in file and all(map(_is_whole, file.items())) for file in files)
+
+
+def _is_whole(known: tuple[str, Any]) -> bool:
+    """Whether what is known of a file is there to its end, as far as that can be seen."""
+    name, value = known
+    return value is not None and not (name in DIGESTS and len(str(value)) < SHORTEST_DIGEST)

@@ -1,0 +1,124 @@
+"""What the rule of a stage tells Snakemake, and what Snakemake is told of the run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from snakemake.io import is_flagged
+
+from workflow.dvc.stages import Pipeline, Stage
+from workflow.snakemake.rules import Rules
+from workflow.snakemake.session import Session
+
+DEVICES = ["local", "my-board"]
+PIPELINE = Pipeline(
+    {
+        "train": Stage("train", {"model": ["gaitset"]}, (), ("trained/{model}",)),
+        "benchmark": Stage(
+            "benchmark", {"device": DEVICES, "model": ["gaitset"]}, ("trained/{model}",), ("records/{device}/{model}.json",)
+        ),
+        "report": Stage("report", {}, ("records",), ("page",)),
+    }
+)
+PARAMS = {
+    "devices": DEVICES,
+    "threads": {"train": 2},
+    "train": {"processes": 3},
+    "resources": {"train": {"mem": "32GB", "gpu": 1, "runtime": None}},
+}
+
+
+def item(**axes: str) -> Any:
+    """A job's wildcards, of which Snakemake takes both ``x.model`` and ``x["model"]``."""
+
+    class Wildcards(dict[str, str]):
+        __getattr__ = dict.__getitem__
+
+    return Wildcards(axes)
+
+
+def snakemake(cores: int | None = 8, nodes: int | None = None, main: bool = True) -> Any:
+    """As much of Snakemake's object as is looked at."""
+    settings = SimpleNamespace(cores=cores, nodes=nodes)
+    return SimpleNamespace(is_main_process=main, global_resources={"device_local": 5}, resource_settings=settings)
+
+
+def rules(workflow: Any) -> Rules:
+    return Rules(PIPELINE, PARAMS, {"benchmark@my-board-gaitset"}, Path("marker"), {"local"}, Session(workflow))
+
+
+def test_only_of_a_job_that_is_out_of_date_do_dates_count() -> None:
+    inputs = rules(snakemake()).inputs(PIPELINE.stages["benchmark"])
+    stale, fresh = (inputs(item(device=device, model="gaitset")) for device in ("my-board", "local"))
+    assert stale == fresh == ["trained/gaitset", "marker"]
+    assert not any(is_flagged(file, "ancient") for file in stale)
+    assert all(is_flagged(file, "ancient") for file in fresh)
+
+
+def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
+    told = rules(snakemake())
+    (trained,), (record,), (page,) = (told.outputs(stage) for stage in PIPELINE.stages.values())
+    assert is_flagged(trained, "directory") and not is_flagged(record, "directory")
+    assert is_flagged(page, "directory") and is_flagged(page, "report")
+
+
+def test_a_measurement_of_this_machine_has_it_to_itself_and_a_board_is_not_kept_waiting() -> None:
+    told, benchmark = rules(snakemake()), PIPELINE.stages["benchmark"]
+    here, there = (item(device=device, model="gaitset") for device in ("local", "my-board"))
+    assert [told.threads(benchmark)(job) for job in (here, there)] == [8, 1]
+    assert [told.priority(benchmark)(job) for job in (here, there)] == [1, 1000]
+    assert rules(snakemake(cores=None)).threads(benchmark)(here) == os.cpu_count()
+    taken = told.resources(benchmark)
+    assert [taken[name](there) for name in ("device_local", "device_my_board")] == [0, 1]
+
+
+def test_a_training_takes_as_much_for_each_of_its_processes() -> None:
+    told, train = rules(snakemake()), PIPELINE.stages["train"]
+    assert told.threads(train)(item(model="gaitset")) == 6
+    assert told.resources(train) == {"mem": "32GB", "gpu": 3}
+    assert told.priority(train)(item(model="gaitset")) == 2
+
+
+def test_devices_are_limited_to_one_job_unless_the_user_says_more() -> None:
+    workflow = snakemake()
+    rules(workflow).limit_resources()
+    limits = workflow.global_resources
+    assert (limits["device_local"], limits["device_my_board"]) == (5, 1)
+    assert "gpu" in limits and "cores_here" not in limits
+
+
+def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:
+    workflow = snakemake(cores=None, nodes=100)
+    told = rules(workflow)
+    told.limit_resources()
+    assert workflow.global_resources["cores_here"] == os.cpu_count()
+    assert "gpu" not in workflow.global_resources
+    stay = {name: told.stays_here(stage) for name, stage in PIPELINE.stages.items()}
+    assert stay == {"train": False, "benchmark": True, "report": True}
+    assert told.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
+
+
+def test_a_snakemake_without_what_is_needed_is_told_with_the_versions_that_have_it() -> None:
+    workflow = snakemake()
+    del workflow.global_resources
+    with pytest.raises(SystemExit, match=r"has no workflow\.global_resources; pip install 'snakemake>="):
+        Session(workflow)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(100, False), (5, True)])
+def test_only_the_default_limit_of_jobs_in_a_second_is_lifted(most: int, kept: bool) -> None:
+    workflow = snakemake()
+    workflow.scheduler = SimpleNamespace(job_rate_limiter=SimpleNamespace(max_jobs=most, timespan=1))
+    Session(workflow).look_for_jobs_when_one_has_ended()
+    assert (workflow.scheduler.job_rate_limiter is not None) is kept
+
+
+def test_a_scheduler_without_such_a_limit_is_left_alone() -> None:
+    workflow = snakemake()
+    workflow.scheduler = SimpleNamespace()
+    Session(workflow).look_for_jobs_when_one_has_ended()
+    assert not vars(workflow.scheduler)

@@ -1,0 +1,100 @@
+"""DVC asked by its command line, which it keeps from version to version."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator
+
+from workflow.dvc.stages import Pipeline, read_yaml
+from workflow.dvc.way import Fate, Foreseen
+
+DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
+BLOCKED = "is busy, it is being blocked by"  # DVC's words for a file that another process reads or writes
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+class Failure(Exception):
+    """The command failed; the message is what it said, unless that has been printed."""
+
+
+class Busy(Failure):
+    """Another process is making the stage, or what it reads."""
+
+
+def changed() -> Collection[str]:
+    """As :class:`workflow.dvc.way.Way` has it."""
+    try:
+        return _status()
+    except Busy:
+        # Then DVC tells of no stage at all, so it is asked for each.
+        return [address for address in _asked("stage", "list", "--name-only").split() if _out_of_date(address)]
+
+
+def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
+    """As :func:`changed`: no command restores without running, so each stage's own job restores what is known of it."""
+    list(wanted)  # whoever asks writes them to the end
+    return changed()
+
+
+def run(address: str) -> None:
+    """As :class:`workflow.dvc.way.Way` has it."""
+    command = [*DVC, "repro", "--single-item", address]
+    complaint = ""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_end_with_parent) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            # With these words DVC ends; whoever waits need not read them again each time that it looks.
+            if complaint or BLOCKED in line:
+                complaint += line
+                continue
+            sys.stderr.write(line)
+            sys.stderr.flush()
+    if process.returncode:
+        raise Busy(complaint.strip()) if complaint else Failure
+    sys.stderr.write(complaint)
+
+
+def foreseen() -> Iterator[Foreseen]:
+    """As :class:`workflow.dvc.way.Way` has it; no command tells what would come back, so that counts as run."""
+    pipeline = Pipeline.read("dvc.yaml", read_yaml("params.yaml"))
+    outdated = pipeline.outdated(changed())
+    for address, after in pipeline.in_running_order():
+        yield Foreseen(address, tuple(after), Fate.RUNS if address in outdated else Fate.STAYS)
+
+
+def tell(failure: Exception) -> None:
+    """As :class:`workflow.dvc.way.Way` has it."""
+    if str(failure):
+        print(failure, file=sys.stderr)
+
+
+def _out_of_date(address: str) -> bool:
+    try:
+        return bool(_status(address))
+    except Busy:
+        return True
+
+
+def _status(*addresses: str) -> Collection[str]:
+    return json.loads(_asked("status", "--json", *addresses)).keys()
+
+
+def _asked(*arguments: str) -> str:
+    """What a dvc command prints.
+
+    Raises:
+        Failure: it failed.
+    """
+    done = subprocess.run([*DVC, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise (Busy if BLOCKED in done.stderr else Failure)(done.stderr.strip())
+    return done.stdout
+
+
+def _end_with_parent() -> None:
+    """Should the process that asked be killed, nobody would wait for this one, and the next run would start beside it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

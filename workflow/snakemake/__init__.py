@@ -1,0 +1,1 @@
+"""What Snakemake needs to run the DAG of dvc.yaml."""

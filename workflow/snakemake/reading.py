@@ -1,0 +1,66 @@
+"""What a Snakefile needs to know before it has rules: the pipeline, its parameters, and which jobs are out of date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workflow.snakemake.command_line import runs_jobs
+from workflow.snakemake.session import Session
+from workflow.snakemake.status_query import StatusQuery
+
+if TYPE_CHECKING:
+    from workflow.snakemake.rules import Rules
+
+NOTES = Path(".snakemake")  # where Snakemake keeps its own
+
+
+def read(workflow: Any, command_line: Sequence[str]) -> Rules:
+    """The rules for what stands in dvc.yaml and params.yaml; what DVC knows has been brought back, if jobs are to run.
+
+    What is wrong in one of the files ends the process with a message.
+
+    Args:
+        workflow: the object of that name in a Snakefile.
+        command_line: as in ``sys.argv``.
+    """
+    session = Session(workflow)
+    restores = runs_jobs(command_line)
+    # DVC needs a second to get ready, which is all that is read here and more. So it is asked before the rest is loaded.
+    query = StatusQuery(restores, Path("logs/status.log")) if session.main else None
+
+    from remote import inventory
+    from remote.errors import DeviceError
+    from stages.params import ParamsError
+    from stages.params import load as load_params
+    from workflow.dvc.stages import Pipeline, PipelineError, read_yaml
+    from workflow.snakemake import lock, time_stamps
+    from workflow.snakemake.rules import Rules
+
+    stale: set[str] = set()
+    try:
+        with query or nullcontext():
+            load_params("params.yaml")  # complains with the key and what is allowed
+            params = read_yaml("params.yaml")
+            pipeline = Pipeline.read("dvc.yaml", params)
+            if query:
+                session.running = lock.hold(NOTES)
+                if not restores:
+                    session.running.close()
+                # Results that DVC knows are brought back by one process: a job each would take a hundred times its start.
+                wanted = pipeline.needed(command_line[1:]) if restores else ()
+                stale = pipeline.outdated(query.answer(wanted))
+        devices = inventory.load("remote/devices.yaml")
+    except (ParamsError, DeviceError, PipelineError) as error:
+        sys.exit(f"error: {error}")
+
+    marker = NOTES / "out-of-date"
+    if session.main:
+        time_stamps.mark(marker, pipeline.targets())
+    here = {name for name, device in devices.items() if device.transport == "local"}
+    rules = Rules(pipeline, params, stale, marker, here, session)
+    rules.limit_resources()
+    return rules

@@ -1,0 +1,125 @@
+"""What the rule of each stage says: its inputs and outputs, what its jobs take, and which goes first."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow.dvc.stages import Pipeline, Stage
+from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
+
+# Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
+HERE = {"probe", "build", "benchmark", "report", "track"}
+# Names may hold dots and dashes, numbers may be fractions; none holds a slash.
+AXES = {
+    "device": r"[^/]+",
+    "model": r"[a-z][a-z0-9_]*",
+    "modality": r"[^/]+",
+    "percentile": r"[0-9.]+",
+    "precision": r"[a-z0-9]+",
+}
+Of = Callable[[Any], Any]  # of a job's wildcards
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a pipeline.
+
+    Attributes:
+        pipeline: the stages of dvc.yaml.
+        params: the content of params.yaml.
+        stale: the addresses of the jobs that are out of date.
+        marker: a file that is newer than any output.
+        on_this_machine: the devices that are this machine.
+        session: how Snakemake runs.
+    """
+
+    pipeline: Pipeline
+    params: Mapping[str, Any]
+    stale: Collection[str]
+    marker: Path
+    on_this_machine: Collection[str]
+    session: Session
+
+    def limit_resources(self) -> None:
+        """Tell Snakemake what no two jobs share."""
+        # A device does one job at a time, whatever the number of cores here.
+        for device in self.params["devices"]:
+            self.session.limit(resource_of(device), 1)
+        if self.session.on_cluster:
+            # --cores says nothing there, so the threads of those that stay are counted apart.
+            self.session.limit("cores_here", os.cpu_count() or 1)
+        elif self.session.main:
+            # Nor do two jobs share the GPUs of this machine, if it has any; those of a cluster are its scheduler's business.
+            self.session.limit("gpu", int(has_gpu()))
+
+    def inputs(self, stage: Stage) -> Of:
+        """What other jobs make for one, and the marker. Only of a job that is out of date do their dates count."""
+
+        def of(wildcards: Any) -> list[Any]:
+            files = [*self.pipeline.deps(stage.name, wildcards), str(self.marker)]
+            return files if stage.address(wildcards) in self.stale else [ancient(file) for file in files]
+
+        return of
+
+    def outputs(self, stage: Stage) -> list[Any]:
+        """The outputs as dvc.yaml has them; a name without a suffix is a folder."""
+        made = [out if Path(out).suffix else directory(out) for out in stage.outs]
+        if stage.name == "report":
+            # What `snakemake --report` shows beside the course of the run.
+            shown = ["{name}.html", "{name}.svg", "{name}.csv"]
+            return [report(out, patterns=shown, category="Results") for out in made]
+        return made
+
+    def stays_here(self, stage: Stage) -> bool:
+        """Whether jobs of a stage never go to a cluster."""
+        return stage.name in HERE
+
+    def threads(self, stage: Stage) -> Of:
+        """How many threads a job takes."""
+
+        def of(wildcards: Any) -> int:
+            # Nothing else may run while this machine itself is being measured.
+            if stage.name == "benchmark" and wildcards.device in self.on_this_machine:
+                return self.session.cores
+            return self.params["threads"].get(stage.name, 1) * self._processes(stage)
+
+        return of
+
+    def resources(self, stage: Stage) -> dict[str, Any]:
+        """What a job takes beside its threads: memory, time and GPUs as params.yaml has them, and its device."""
+        declared = self.params.get("resources", {}).get(stage.name, {})
+        taken = {name: value for name, value in declared.items() if value is not None}
+        if "gpu" in taken:
+            taken["gpu"] *= self._processes(stage)
+        if self.stays_here(stage) and self.session.on_cluster:
+            taken["cores_here"] = self.threads(stage)
+        if "device" in stage.axes:
+            for device in self.params["devices"]:
+                taken[resource_of(device)] = lambda wildcards, device=device: int(wildcards.device == device)
+        return taken
+
+    def priority(self, stage: Stage) -> Of:
+        """Which of the jobs that could start does."""
+
+        def of(wildcards: Any) -> int:
+            if "device" in stage.axes and wildcards["device"] not in self.on_this_machine:
+                # No board is kept waiting: it does one job at a time, which needs hardly any of a core here.
+                return 1000
+            # The longest way to the end comes first, and last what is measured here, which takes all cores.
+            return self.pipeline.height(stage.address(wildcards))
+
+        return of
+
+    def _processes(self, stage: Stage) -> int:
+        """How many processes of a stage work together, each with its threads and GPUs."""
+        return self.params["train"]["processes"] if stage.name in ("train", "finetune") else 1
+
+
+def resource_of(device: str) -> str:
+    """The name of the resource of which a device has one."""
+    return "device_" + re.sub(r"\W", "_", device)
