@@ -1,10 +1,12 @@
-"""What holds for the code as a whole: who may import whom, what each stage lists, what starts quickly."""
+"""What holds for the whole: who may import whom, what each stage lists, what starts quickly, where pages and links lead."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +100,40 @@ def test_help_is_there_without_waiting_for_a_framework(stage: str) -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "--params" in done.stdout
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+HEADING = re.compile(r"^#+ (.*)", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")  # those to other places than the web
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls a page's headings."""
+    headings = HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_index_lists_every_page_once_with_what_it_is_for() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| \S.* \|$", index, re.MULTILINE)
+    assert sorted(listed) == [page.name for page in PAGES if page.name != "index.md"]
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES], ids=lambda page: page.name)
+def test_relative_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    for target, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        found = page.parent / target if target else page
+        assert found.exists(), target
+        assert not heading or heading in anchors(found), f"{target}#{heading}"
+
+
+def test_the_license_is_the_one_that_the_package_names() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert " ".join(text.split()).startswith("Apache License Version 2.0, January 2004 http://www.apache.org/licenses/ ")
+    assert "APPENDIX: How to apply the Apache License to your work." in text
+    assert text.rstrip().endswith("limitations under the License.")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"] == "Apache-2.0"
+
+
+def test_the_snakefile_is_short() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 100
