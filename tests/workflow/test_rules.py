@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from snakemake.io import is_flagged
 
+from tests.toy import ROOT
 from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.rules import Rules
 from workflow.snakemake.session import Session
@@ -122,3 +124,9 @@ def test_a_scheduler_without_such_a_limit_is_left_alone() -> None:
     workflow.scheduler = SimpleNamespace()
     Session(workflow).look_for_jobs_when_one_has_ended()
     assert not vars(workflow.scheduler)
+
+
+def test_no_other_file_has_names_of_snakemakes_own() -> None:
+    imports = re.compile(r"^\s*(from|import) snakemake\b", re.MULTILINE)
+    found = [str(file.relative_to(ROOT)) for file in (ROOT / "workflow").rglob("*.py") if imports.search(file.read_text())]
+    assert found == ["workflow/snakemake/session.py"]

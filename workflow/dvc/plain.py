@@ -46,13 +46,16 @@ def run(address: str) -> None:
     complaint = ""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_end_with_parent) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            # With these words DVC ends; whoever waits need not read them again each time that it looks.
-            if complaint or BLOCKED in line:
-                complaint += line
-                continue
-            sys.stderr.write(line)
-            sys.stderr.flush()
+        try:
+            for line in process.stderr:
+                # With these words DVC ends; whoever waits need not read them again each time that it looks.
+                if complaint or BLOCKED in line:
+                    complaint += line
+                else:
+                    print(line, end="", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            sys.stderr.writelines(process.stderr)  # DVC has been interrupted too, and ends when its books are in order
+            raise
     if process.returncode:
         raise Busy(complaint.strip()) if complaint else Failure
     sys.stderr.write(complaint)

@@ -38,7 +38,7 @@ from stages import started
 from workflow.dvc import lock_file, rwlock_file
 from workflow.dvc.way import Fate, Foreseen
 
-# What is called, or replaced, and the parameters that it takes.
+# What is called, be it by way of another, or replaced, and the parameters that it takes.
 FUNCTIONS = {
     "dvc.dependency.param:read_param_file": "fs path key_paths flatten load_kwargs",
     "dvc.dependency.param:ParamsDependency.get_hash": "self",
@@ -51,8 +51,12 @@ FUNCTIONS = {
     "dvc.output:Output._get_hash_meta": "self",
     "dvc.output:Output.get_hash": "self",
     "dvc.output:Output.get_obj": "self filter_info kwargs",
+    "dvc.repo:Repo": (
+        "root_dir fs rev subrepos uninitialized config url repo_factory scm remote remote_config _wait_for_lock"
+    ),
     "dvc.repo:Repo.reproduce": "self targets recursive pipeline all_pipelines downstream single_item glob on_error kwargs",
     "dvc.repo:lock_repo": "repo",
+    "dvc.repo.reproduce:_reproduce": "stages graph force_downstream on_error force repro_fn kwargs",
     "dvc.rwlock:_check_blockers": "tmp_dir lock info mode waiters",
     "dvc.rwlock:_edit_rwlock": "lock_dir fs hardlink",
     "dvc.rwlock:rwlock": "tmp_dir fs cmd read write hardlink",
@@ -70,16 +74,21 @@ FUNCTIONS = {
     "dvc.stage.cache:StageCache._load": "self stage",
     "dvc.stage.cache:StageCache.restore": "self stage run_cache pull dry",
     "dvc.stage.cache:_can_hash": "stage",
+    "dvc.stage.run:cmd_run": "stage dry run_env",
     "dvc.stage.serialize:to_lockfile": "stage kwargs",
     "dvc.utils.serialize:dumps_yaml": "d",
     "dvc.utils.serialize:load_yaml": "path fs kwargs",
     "dvc.utils.serialize:loads_yaml": "s typ",
     "dvc.utils.strictyaml:parse_yaml": "text path typ",
+    "dvc_data.hashfile.build:build": "odb path fs name upload dry_run ignore callback checksum_jobs kwargs",
     "dvc_data.hashfile.tree:Tree.add": "self key meta oid",
     "dvc_data.hashfile.tree:Tree.digest": "self with_meta name",
 }
 # What objects have.
 ATTRIBUTES = {
+    "dvc.dvcfile:ProjectFile": "lockfile_contents path stages",
+    "dvc.fs:localfs": "exists isin_or_eq join open protocol relparts",
+    "dvc.repo.scm_context:SCMContext": "track_file",
     "dvc.output:Output": "def_path dvcignore fs fs_path hash_info hash_name local_cache meta",
     "dvc.dependency.param:ParamsDependency": "params",
     "dvc.repo:Repo": "config fs index scm_context stage_cache tmp_dir",
