@@ -36,7 +36,7 @@ def changed() -> Collection[str]:
 
 def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
     """As :func:`changed`: no command restores without running, so each stage's own job restores what is known of it."""
-    list(wanted)  # whoever asks writes them to the end
+    list(wanted)  # read to their end, for whoever asks waits until all are written
     return changed()
 
 
