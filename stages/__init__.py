@@ -16,5 +16,5 @@ if "DVC_STAGE" in os.environ:
     try:
         started.this = started.begin()
         atexit.register(started.end)  # the first to be registered is the last to run
-    except (OSError, PipelineError, started.YAMLError) as error:
+    except (OSError, PipelineError, started.Edited, started.YAMLError) as error:
         sys.exit(f"error: {error}")

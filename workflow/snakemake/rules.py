@@ -13,7 +13,7 @@ from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
 
 # Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
-HERE = {"probe", "build", "benchmark", "report", "track"}
+HERE = {"probe", "build", "benchmark", "recognise", "report", "track"}
 # Names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
     "device": r"[^/]+",
@@ -83,8 +83,8 @@ class Rules:
         """How many threads a job takes."""
 
         def of(wildcards: Any) -> int:
-            # Nothing else may run while this machine itself is being measured.
-            if stage.name == "benchmark" and wildcards.device in self.on_this_machine:
+            # Nothing else may run while this machine itself is being measured; a test runs an engine on all cores.
+            if stage.name in ("benchmark", "recognise") and wildcards.device in self.on_this_machine:
                 return self.session.cores
             return self.params["threads"].get(stage.name, 1) * self._processes(stage)
 
