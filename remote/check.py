@@ -18,7 +18,7 @@ from remote.trtexec import preflight
 from remote.trtexec.command import TOO_OLD
 
 FREE_MB, LITTLE_MB = 300, 2000
-FIRST_L4T = (32, 6)  # JetPack 4.6, the first with TensorRT 8
+FIRST_L4T = (32, 4)  # JetPack 4.4, the first with TensorRT 7.1
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 
 # One round trip: a line "name=value" for each thing found. What plays a board has that board's files below a root.

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from remote.errors import DeviceError
+from remote.trtexec.network import Network
 
 Version = tuple[int, ...]
 
 # From a version on: the highest operator set that it reads and the highest IR version, None where the operator set decides.
-# TensorRT: by JetPack, as NVIDIA's onnx-tensorrt states for each release. 8.0 to 8.3 take IR versions up to 8.
+# TensorRT: by JetPack, as NVIDIA's onnx-tensorrt states for each release (docs/operators.md of its branches release/7.2-GA,
+# release/8.0-GA, ...), and for 11.5 https://github.com/NVIDIA/TensorRT/releases/tag/v11.5.
+# 8.0 to 8.3 take IR versions up to 8.
+# An operator set that made an attribute an input (axes of ReduceMax in 18) is beyond the versions that want the attribute.
 TENSORRT: list[tuple[Version, int, int | None]] = [
     ((7, 1), 11, 6),
     ((8, 0), 13, 8),
     ((8, 4), 17, None),
     ((10, 3), 20, None),
     ((10, 13), 24, None),
+    ((11, 5), 25, None),
 ]
+# Operators that TensorRT got late, and with which version: https://github.com/onnx/onnx-tensorrt/blob/main/docs/Changelog.md
+# and https://github.com/NVIDIA/TensorRT/blob/main/CHANGELOG.md (8.0.1, 8.2.0)
+OPERATORS: list[tuple[Version, str, str]] = [
+    (
+        (8, 0),
+        "4.6",
+        "Celu CumSum EyeLike GatherElements GlobalLpPool GreaterOrEqual LessOrEqual LpNormalization LpPool ReverseSequence",
+    ),
+    ((8, 2), "4.6.1", "Einsum GatherND IsNaN Round ScatterElements Sign"),
+    ((8, 4), "5.0.2", "Shrink Xor"),
+    ((8, 5), "5.1", "GridSample MeanVarianceNormalization Mod NonZero RandomNormal RoiAlign Trilu"),
+    ((8, 6), "6.0", "GroupNormalization IsInf LayerNormalization"),
+    ((9, 2), "6.1", "Hardmax"),
+    ((10, 1), "6.1", "DeformConv"),
+]
+# How TensorRT 7 resizes: https://github.com/onnx/onnx-tensorrt/blob/release/7.2-GA/docs/operators.md
+RESIZES_OF_7 = {("asymmetric", "nearest", "floor"), ("asymmetric", "linear", "floor")}
 # ONNX Runtime: the ONNX release inside each, https://onnxruntime.ai/docs/reference/compatibility.html
 ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
     ((1, 0), 11, 6),
@@ -37,7 +59,7 @@ ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
 ]
 # Per runtime: its name in print, the table, and the first version that nothing is known of, which reads everything.
 RUNTIMES: dict[str, tuple[str, list[tuple[Version, int, int | None]], Version]] = {
-    "tensorrt": ("TensorRT", TENSORRT, (10, 17)),
+    "tensorrt": ("TensorRT", TENSORRT, (12, 0)),
     "onnxruntime": ("ONNX Runtime", ONNXRUNTIME, (1, 22)),
 }
 
@@ -55,11 +77,10 @@ def newest(facts: Mapping[str, Any]) -> tuple[int, int | None] | None:
     Args:
         facts: of the device: ``runtime`` and ``runtime_version``.
     """
-    runtime, digits = str(facts.get("runtime")), re.match(r"\d+(\.\d+)*", str(facts.get("runtime_version")))
-    if runtime not in RUNTIMES or digits is None:
+    runtime, number = str(facts.get("runtime")), _number(facts)
+    if runtime not in RUNTIMES or number is None:
         return None
     _, table, unknown = RUNTIMES[runtime]
-    number = tuple(int(part) for part in digits[0].split("."))
     if number >= unknown:
         return None
     # What is older than the table reads no more than its first row.
@@ -75,7 +96,39 @@ def check_file(facts: Mapping[str, Any], path: Path) -> None:
         network = onnx.load(path, load_external_data=False)
     except DecodeError:
         return
+    pairs = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in network.graph.node)
+    number = _number(facts)
+    if pairs and facts.get("runtime") == "tensorrt" and number is not None and number < (8, 0):
+        return  # no operator set would do: the build skips it and says why
     check(facts, opset_of(network), network.ir_version)
+
+
+def lacking(version: Sequence[int], network: Network) -> str | None:
+    """What a TensorRT lacks of what a network is made of, and what to do; None if nothing is known to be missing.
+
+    Args:
+        version: of TensorRT.
+        network: what is known of the network.
+    """
+    name = f"TensorRT {'.'.join(map(str, version))}"
+    for since, jetpack, names in OPERATORS:
+        if tuple(version) < since and (missing := network.operators & set(names.split())):
+            return (
+                f"the network holds {', '.join(sorted(missing))}, which TensorRT has from {'.'.join(map(str, since))} on, "
+                f"and this is {name}; update the board to JetPack {jetpack} or later, or build the model of other operators"
+            )
+    if tuple(version) < (8, 0) and (others := network.resizes - RESIZES_OF_7):
+        modes = " and ".join(sorted(f"{mode}/{fill}/{rounding}" for mode, fill, rounding in others))
+        return (
+            f"the network resizes by {modes}, and {name} only by asymmetric/nearest/floor and asymmetric/linear/floor; "
+            "update the board to JetPack 4.6 or later, or resize otherwise in the model"
+        )
+    return None
+
+
+def _number(facts: Mapping[str, Any]) -> Version | None:
+    found = re.match(r"\d+(\.\d+)*", str(facts.get("runtime_version")))
+    return tuple(int(part) for part in found[0].split(".")) if found else None
 
 
 def check(facts: Mapping[str, Any], opset: int, ir_version: int) -> None:

@@ -124,21 +124,26 @@ class Board:
             )
         banner = log.parse(told["trtexec_says"])
         l4t = release.l4t(told["release"])
-        # The banner of TensorRT 7 tells no version: "&&&& RUNNING TensorRT.trtexec # ...".
-        if banner.command and (banner.version is None or banner.version < command.OLDEST):
+        number = banner.version
+        if banner.command and number is None:  # in TensorRT 7 and older: "&&&& RUNNING TensorRT.trtexec # ..."
+            number = _of_libraries(told["libraries"])
             told_by = f"L4T {l4t}" + (f", JetPack {name}" if (name := release.jetpack(l4t)) else "")
-            raise DeviceError(f"{self.transport.name} ({told_by}): {command.TOO_OLD}")
-        if banner.version is None:
+            if number is None:
+                raise DeviceError(
+                    f"{self.transport.name} ({told_by}): which TensorRT this is cannot be told: trtexec does not say, and "
+                    "no libnvinfer.so under /usr/lib has its version; install TensorRT's libraries (JetPack's libnvinfer7)"
+                )
+            if number < command.OLDEST:
+                raise DeviceError(f"{self.transport.name} ({told_by}): {command.TOO_OLD}")
+        if number is None:
             said = told["trtexec_says"].strip().splitlines()
             raise DeviceError(
                 f"{self.transport.name}: {told['trtexec']} does not run (status {told['trtexec_code']}): "
                 f"{said[-1] if said else 'it said nothing'}"
             )
-        version = ".".join(map(str, banner.version))
-        if not command.supported(banner.version):
-            raise DeviceError(
-                f"{self.transport.name}: TensorRT {version}; versions 8.0 to 10.x are supported (JetPack 4.6 to 7)"
-            )
+        version = ".".join(map(str, number))
+        if not command.supported(number):
+            raise DeviceError(f"{self.transport.name}: TensorRT {version}; {command.SUPPORTED}")
         gpu, capability = release.gpu(told["compatible"])
         known = {
             "arch": told["arch"],
@@ -258,6 +263,13 @@ def read_state(told: Mapping[str, Any]) -> State:
         governor=", ".join(told["governors"]) or None,
         unreadable=unreadable,
     )
+
+
+def _of_libraries(names: Iterable[str]) -> tuple[int, int, int] | None:
+    """The version of a TensorRT whose trtexec tells none, of the names of its libraries: libnvinfer.so.7.1.3 is of 7.1.3."""
+    found = [re.fullmatch(r"libnvinfer\.so\.(\d+)\.(\d+)\.(\d+)", name) for name in names]
+    versions = [(int(each[1]), int(each[2]), int(each[3])) for each in found if each]
+    return max((version for version in versions if version[0] < 8), default=None)
 
 
 def _cpu(cpuinfo: str) -> str | None:

@@ -13,11 +13,17 @@ from remote import benchmark
 from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
 from remote.errors import EngineFailed, killed
 from remote.jetson.board import Held, State
+from remote.trtexec.command import always_copies
 from remote.trtexec.exports import ExportError, QueryTimes, parse_times
 from remote.trtexec.log import Log, parse
 
 HOT_C = 65.0  # a board hotter than this at the start has not cooled down from what it did before
 SETTLED = 0.01
+NO_COPIES = "none: latency is computing time on the GPU; with_transfers is a run that copies input and output"
+COPIES = (
+    "this TensorRT copies input and output in every query: latency is computing time on the GPU, while others may be "
+    "copied; energy is that of computing and copying; with_transfers counts the copies"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Run:
     throttling: Mapping[str, int]
 
     @property
+    def timed(self) -> tuple[int, float] | None:
+        """How many queries were timed, and in how many seconds; None if the log does not tell."""
+        return (len(self.times.latency), self.log.queries[1]) if self.log.queries else None
+
+    @property
     def settled(self) -> bool:
         """Whether the first quarter of the queries took as long as the rest."""
         quarter = max(1, len(self.times.latency) // 4)
@@ -47,8 +58,14 @@ class Run:
         return bool(len(rest) and abs(np.median(first) / np.median(rest) - 1) <= SETTLED)
 
 
-def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float) -> Run:
+def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float, transfers: bool) -> Run:
     """Understand what the board observed.
+
+    Args:
+        answer: of the board.
+        version: of its TensorRT.
+        warmup_ms: how long the warm-up was to take.
+        transfers: whether copying inputs and outputs was to be part of a query.
 
     Raises:
         EngineFailed: trtexec failed, crashed, hung, or its times are damaged.
@@ -57,7 +74,7 @@ def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float
     if reason := failure(log, answer["code"], answer["timed_out"]):
         raise EngineFailed(reason)
     try:
-        times = parse_times(answer["times"], version, warmup_ms)
+        times = parse_times(answer["times"], version, warmup_ms, transfers)
     except ExportError as error:
         raise EngineFailed(f"trtexec's times cannot be read: {error}") from None
     moments = {
@@ -98,6 +115,7 @@ def timing(
     energy: Mapping[str, Any],
     sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
+    version: Sequence[int],
 ) -> Timing:
     """Put a measurement together.
 
@@ -110,6 +128,7 @@ def timing(
         energy: of an inference, or its reason.
         sweep: what is told of other batches.
         settings: how it was measured.
+        version: of TensorRT.
     """
     repeats = [run.times.latency.tolist() for run in runs]
     statistics = benchmark.latency(repeats)
@@ -168,7 +187,7 @@ def timing(
             "sweep": list(settings.sweep),
             "session": settings.session,
             "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
-            "transfers": "none: latency is computing time on the GPU; with_transfers is a run that copies input and output",
+            "transfers": COPIES if always_copies(version) else NO_COPIES,
             "with_transfers": _with_transfers(transferred),
             "enqueue_bound": any(run.log.enqueue_bound for run in runs),
             "options": _options(runs[0].log),

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from remote.trtexec.command import BuildOptions, Range
+from remote.compatibility import lacking
+from remote.trtexec.command import BuildOptions, Range, strongly_typed
 from remote.trtexec.network import Network
 
 WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2
 WITH_DLA = ("7.2", "8.7")  # of Xavier and Orin; the Orin Nano has none
+# TensorRT 11 has none up to 11.4.0; 11.4.1 has it again on the AGX Orin:
+# https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-jetson.html
+WITHOUT_DLA = ((11, 0, 0), (11, 4, 1))
+# Until then QuantizeLinear was a scaling of floating-point values, and calibration was the way to int8:
+# https://github.com/NVIDIA/TensorRT/issues/1009
+FIRST_WITH_PAIRS = (8, 0)
 MOST = 8  # an engine takes up to so many times the size that it is fastest at, along each free axis but the batch's
 CALIBRATION = "calibration.cache"  # beside the network, if there is one
 
@@ -47,18 +54,38 @@ def plan(
         Impossible: the board cannot run it, or TensorRT would refuse it or compute nonsense.
     """
     gpu, capability = facts.get("gpu"), facts.get("compute_capability")
+    version = _version(facts)
     dla_core = options.get("dla_core")
     if precision == "int8" and capability in WITHOUT_INT8:
         raise Impossible("skipped", f"the GPU ({gpu}, compute capability {capability}) has no INT8 hardware; take fp16")
     if dla_core is not None and (capability not in WITH_DLA or "Orin Nano" in (facts.get("board") or "")):
         raise Impossible("skipped", f"{facts.get('board') or gpu} has no DLA; leave out the device's option `dla_core`")
+    if dla_core is not None and WITHOUT_DLA[0] <= version < WITHOUT_DLA[1]:
+        raise Impossible(
+            "skipped", f"TensorRT {facts['runtime_version']} has no DLA; leave out the device's option `dla_core`"
+        )
     if dla_core is not None and precision == "fp32":
         raise Impossible("skipped", "a DLA core computes in fp16 and int8 only")
+    if precision == "int8" and version < FIRST_WITH_PAIRS:
+        raise Impossible(
+            "skipped",
+            f"TensorRT {facts['runtime_version']} takes no network with Q/DQ pairs; take fp16, or update the board to "
+            "JetPack 4.6 or later",
+        )
+    if words := lacking(version, network) or _typed(network, precision, facts):
+        raise Impossible("failed", words)
     calibration = onnx.with_name(CALIBRATION)
     if precision == "int8" and network.unsigned:
         raise Impossible(
             "failed",
             "the network is quantised to unsigned values and TensorRT takes signed ones: set `activations: auto` under "
+            "`quantize` in params.yaml",
+        )
+    if precision == "int8" and network.shifted:
+        # https://github.com/onnx/onnx-tensorrt/blob/release/8.5-GA/docs/operators.md; the parser of 10.x says the same.
+        raise Impossible(
+            "failed",
+            "the network is quantised with zero points other than 0 and TensorRT takes none: set `activations: auto` under "
             "`quantize` in params.yaml",
         )
     if precision == "int8" and (words := _integers(network, facts)):
@@ -76,6 +103,28 @@ def plan(
     )
 
 
+def _typed(network: Network, precision: str, facts: Mapping[str, Any]) -> str | None:
+    """What is wrong with a network for a precision where its file alone says in which types it is computed, or None.
+
+    Nothing would fail: the engine would be one of another precision.
+    https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-trtexec.html
+    """
+    version = _version(facts)
+    if not strongly_typed(version):
+        return None
+    name, file = f"TensorRT {facts['runtime_version']}", "the file tensorrt.onnx of the stage quantize is of each precision"
+    if precision == "best":
+        return f"{name} does not choose precisions: it computes in the types that the network's file has; take fp16 or int8"
+    if precision == "int8":
+        return None if network.quantized else f"the network has no Q/DQ pairs, and {name} calibrates none: {file}"
+    is_one = {"fp32": not (network.half or network.quantized), "fp16": network.half and not network.quantized}[precision]
+    return None if is_one else f"the network is not in {precision}, and {name} computes in the network's own types: {file}"
+
+
+def _version(facts: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(map(int, facts["runtime_version"].split(".")[:3]))
+
+
 def _integers(network: Network, facts: Mapping[str, Any]) -> str | None:
     """What TensorRT does not take of constants that are dequantised as they are, or None.
 
@@ -83,7 +132,7 @@ def _integers(network: Network, facts: Mapping[str, Any]) -> str | None:
     https://github.com/onnx/onnx-tensorrt/issues/850 (8.4); the parser of 10.x says the same. TensorRT 8 takes weights only
     in floating point, behind a pair: https://github.com/megvii-research/Sparsebit/issues/16 (8.0.3 and 8.2.5).
     """
-    version = str(facts.get("runtime_version"))
+    version = facts["runtime_version"]
     if "INT32" in network.integer_constants:
         return "the network has biases in INT32, and TensorRT takes them in floating point"
     if "INT8" in network.integer_constants and version.startswith("8."):

@@ -159,7 +159,8 @@ class TensorRT:
             energy = measured.energy(headline, settings.batch)
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
             sweep = [measured.swept(batch, partial(fed, batch, brief)) for batch in settings.sweep]
-        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, sweep, settings)
+        version = _version(facts)
+        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, sweep, settings, version)
 
     def _try(self, onnx: Path) -> str:
         """Ask TensorRT's parser on this computer, if it is here; what came of it, in words.
@@ -260,7 +261,7 @@ class _Measured:
         argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, times=times))
         request = {"argv": argv, "timeout_s": longest, "times": times, **more}
         answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, again=False)
-        return measurement.read_run(answer, version, options.warmup_ms), answer
+        return measurement.read_run(answer, version, options.warmup_ms, options.transfers), answer
 
     def swept(self, batch: int, options: Callable[[], RunOptions]) -> dict[str, Any]:
         """What is told of a batch, or why it did not run; the others may be small enough."""
@@ -273,9 +274,9 @@ class _Measured:
         """Energy of an inference in a run of its own."""
         longer = dataclasses.replace(options, duration_s=max(options.duration_s, math.ceil(ENERGY_S)))
         run, answer = self.run(longer, power_hz=POWER_HZ, idle_s=IDLE_S)
-        if run.began is None or run.ended is None or run.log.queries is None:
+        if run.began is None or run.ended is None or run.timed is None:
             return {"reason": "trtexec does not tell when it began and ended"}
-        queries, seconds = run.log.queries
+        queries, seconds = run.timed
         return power.energy(answer["power"], run.began, run.ended, queries, seconds, batch)
 
 

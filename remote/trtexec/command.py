@@ -1,6 +1,14 @@
-"""Command lines of trtexec for TensorRT 8.0 to 10.x, whose options differ from version to version.
+"""Command lines of trtexec for TensorRT 7.1 to 11.x, whose options differ from version to version.
 
-Every option that decides what is measured is given, also where it is the default.
+Every option that decides what is measured is given, also where it is the default. What 7.1 and 11 take was read, never tried
+on a board:
+
+* 7.1 has no ``--noDataTransfers`` and no ``--timingCacheFile``: NVIDIA/TensorRT, samples/common/sampleOptions.cpp of
+  release/7.1 and release/7.2, https://github.com/NVIDIA/TensorRT/blob/release/7.1/samples/common/sampleOptions.cpp
+* 11 has no precisions and no calibration:
+  https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-trtexec.html
+  It uses CUDA graphs and copies nothing unless it is told otherwise. It still lists ``--useSpinWait``:
+  https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html
 """
 
 from __future__ import annotations
@@ -10,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 PRECISIONS = ("fp32", "fp16", "int8", "best")
-OLDEST, END = (8, 0), (11, 0)
-# What a board with TensorRT 7 (JetPack 4.4 to 4.5.1) is told wherever it turns up.
+OLDEST, END = (7, 1), (12, 0)
+STRONGLY_TYPED = (11, 0)  # from here on a network's own types are those that it is computed in
+SUPPORTED = "versions 7.1 to 11.x are supported (JetPack 4.4 to 7)"
+# What a board with JetPack 4.3 or older is told wherever it turns up.
 TOO_OLD = (
-    "TensorRT 7 or older, too old for the networks made here; versions 8.0 to 10.x are supported (JetPack 4.6 to 7): "
-    "update the board to JetPack 4.6 or later"
+    f"TensorRT older than 7.1, too old for the networks made here; {SUPPORTED}: update the board to JetPack 4.4 or later"
 )
 
 Version = Sequence[int]
@@ -35,7 +44,8 @@ class BuildOptions:
     """How to build an engine.
 
     Attributes:
-        precision: "fp32" (without TF32), "fp16", "int8" (the rest in fp16) or "best" (whatever is fastest).
+        precision: "fp32" (without TF32), "fp16", "int8" (the rest in fp16) or "best" (whatever is fastest). From TensorRT 11
+            on the network itself says it: an fp16 network for "fp16", one with Q/DQ pairs, the rest in fp32, for "int8".
         workspace_mib: scratch memory in MiB that a layer may use; None leaves it to TensorRT.
         dla_core: the deep-learning accelerator to build for, layers that it lacks going to the GPU; None for the GPU.
         calibration: an INT8 calibration cache, for networks that are not quantised already.
@@ -85,14 +95,26 @@ class RunOptions:
 
 def supported(version: Version) -> bool:
     """Whether the command lines here fit a version of TensorRT."""
-    return OLDEST <= tuple(version[:2]) < END
+    return OLDEST <= _number(version) < END
+
+
+def strongly_typed(version: Version) -> bool:
+    """Whether a version computes in the types that the network's file has, and has no option for it."""
+    return _number(version) >= STRONGLY_TYPED
+
+
+def always_copies(version: Version) -> bool:
+    """Whether a version's trtexec copies inputs and outputs in every query, asked or not."""
+    return _number(version) < (7, 2)
 
 
 def build(trtexec: str, version: Version, onnx: str, engine: str, options: BuildOptions) -> list[str]:
     """The command that builds an engine of an ONNX file and runs nothing.
 
+    TensorRT 7 has no file for a timing cache; there the option changes nothing.
+
     Raises:
-        ValueError: the version is not supported.
+        ValueError: the version is not supported, or does not know what is asked for.
     """
     _check(version)
     return [
@@ -101,16 +123,32 @@ def build(trtexec: str, version: Version, onnx: str, engine: str, options: Build
         f"--saveEngine={engine}",
         *build_flags(version, options),
         *([f"--calib={options.calibration}"] if options.calibration else []),
-        *([f"--timingCacheFile={options.timing_cache}"] if options.timing_cache else []),
-        "--skipInference" if tuple(version[:2]) >= (8, 6) else "--buildOnly",
+        *([f"--timingCacheFile={options.timing_cache}"] if options.timing_cache and _number(version) >= (8, 0) else []),
+        "--skipInference" if _number(version) >= (8, 6) else "--buildOnly",
     ]
 
 
 def build_flags(version: Version, options: BuildOptions) -> list[str]:
-    """The part of a build's command line, without names of files, that decides what engine comes out."""
-    flags = {"fp32": ["--noTF32"], "fp16": ["--fp16"], "int8": ["--int8", "--fp16"], "best": ["--best"]}[options.precision]
+    """The part of a build's command line, without names of files, that decides what engine comes out.
+
+    Raises:
+        ValueError: the version does not know what is asked for.
+    """
+    if strongly_typed(version):
+        if options.precision == "best" or options.calibration:
+            what = "a calibration cache" if options.calibration else "best"
+            raise ValueError(
+                f"TensorRT {_text(version)} knows no {what}: it computes in the types that the network's file has; take "
+                "fp32, fp16 or int8, each of a file of its own"
+            )
+        flags = ["--noTF32"] if options.precision == "fp32" else []
+    else:
+        flags = {"fp32": ["--noTF32"], "fp16": ["--fp16"], "int8": ["--int8", "--fp16"], "best": ["--best"]}[
+            options.precision
+        ]
+    flags += _explicit_batch(version)
     if options.workspace_mib is not None:
-        old = tuple(version[:2]) < (8, 4)
+        old = _number(version) < (8, 4)
         flags.append(f"--workspace={options.workspace_mib}" if old else f"--memPoolSize=workspace:{options.workspace_mib}")
     if options.dla_core is not None:
         flags += [f"--useDLACore={options.dla_core}", "--allowGPUFallback"]
@@ -128,7 +166,7 @@ def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> lis
         ValueError: the version is not supported.
     """
     _check(version)
-    command = [trtexec, f"--loadEngine={engine}"]
+    command = [trtexec, f"--loadEngine={engine}", *_explicit_batch(version)]
     if options.shapes:
         command.append(f"--shapes={_shapes(options.shapes)}")
     if options.inputs:
@@ -141,7 +179,9 @@ def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> lis
         "--avgRuns=100",
         "--useSpinWait",
     ]
-    if not options.transfers:
+    if strongly_typed(version):
+        command += ["--noCudaGraph", *(["--includeDataTransfers"] if options.transfers else [])]
+    elif not options.transfers and not always_copies(version):
         command.append("--noDataTransfers")
     if options.dla_core is not None:
         command.append(f"--useDLACore={options.dla_core}")
@@ -154,7 +194,20 @@ def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> lis
 
 def _check(version: Version) -> None:
     if not supported(version):
-        raise ValueError(f"TensorRT {'.'.join(map(str, version))}: versions 8.0 to 10.x are supported")
+        raise ValueError(f"TensorRT {_text(version)}: {SUPPORTED}")
+
+
+def _explicit_batch(version: Version) -> list[str]:
+    """What tells TensorRT 7 that the first axis is one like all others, as in every ONNX network; later ones know it."""
+    return ["--explicitBatch"] if _number(version) < (8, 0) else []
+
+
+def _number(version: Version) -> tuple[int, ...]:
+    return tuple(version[:2])
+
+
+def _text(version: Version) -> str:
+    return ".".join(map(str, version))
 
 
 def _shapes(shapes: Mapping[str, Shape]) -> str:

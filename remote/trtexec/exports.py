@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from remote.trtexec.command import always_copies
+
 WARMUP_EXCLUDED_FROM = (8, 5)
 
 
@@ -22,9 +24,10 @@ class QueryTimes:
     """Times of the timed queries in ms, float64 [queries] each.
 
     Attributes:
-        latency: from the start of the input's transfer to the end of the output's.
+        latency: from the start of the input's transfer to the end of the output's, or of computing alone where transfers do
+            not count.
         compute: on the GPU alone.
-        to_device: the input's transfer; 0 without transfers.
+        to_device: the input's transfer; 0 without transfers, but in TensorRT 7.1, which always copies.
         to_host: the output's.
     """
 
@@ -34,10 +37,17 @@ class QueryTimes:
     to_host: np.ndarray
 
 
-def parse_times(text: str, version: Sequence[int], warmup_ms: float) -> QueryTimes:
+def parse_times(text: str, version: Sequence[int], warmup_ms: float, transfers: bool) -> QueryTimes:
     """Read ``--exportTimes``.
 
-    Up to TensorRT 8.4 the rows of the warm-up come first; those are the queries that began computing within it.
+    Up to TensorRT 8.4 the rows of the warm-up come first; those are the queries that began computing within it. TensorRT 7
+    names the transfers otherwise, and 7.1 copies in every query.
+
+    Args:
+        text: what the file holds.
+        version: of TensorRT.
+        warmup_ms: how long the warm-up was to take.
+        transfers: whether copying inputs and outputs was to be part of a query.
 
     Raises:
         ExportError: it is damaged, empty, or its times are no times.
@@ -47,8 +57,10 @@ def parse_times(text: str, version: Sequence[int], warmup_ms: float) -> QueryTim
         rows = [row for row in rows if _number(row, "startComputeMs") >= warmup_ms]
     if not rows:
         raise ExportError("no query was timed")
+    to_device, to_host = ("inMs", "outMs") if tuple(version[:2]) < (8, 0) else ("h2dMs", "d2hMs")
+    latency = "computeMs" if always_copies(version) and not transfers else "latencyMs"
     columns = [
-        np.array([_number(row, key) for row in rows], np.float64) for key in ("latencyMs", "computeMs", "h2dMs", "d2hMs")
+        np.array([_number(row, key) for row in rows], np.float64) for key in (latency, "computeMs", to_device, to_host)
     ]
     if (columns[0] <= 0).any() or any((column < 0).any() for column in columns):
         raise ExportError("a query took no time or less")

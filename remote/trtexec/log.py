@@ -1,4 +1,4 @@
-"""What trtexec prints while it builds and measures (TensorRT 8.0 to 10.x)."""
+"""What trtexec prints while it builds and measures (TensorRT 7.1 to 11.x)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ BANNER = re.compile(
 LINE = re.compile(r"^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[([IWEFV])\]\s?(.*)$")
 SUMMARY = re.compile(r"^([A-Z][\w /-]*?): (min = .*)$")
 STATISTIC = re.compile(r"([a-z]\w*(?:\(\d+(?:\.\d+)?%\))?) = (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ms)?(?=,|\s|$)")
+# TensorRT 7 has a line for each statistic, below one with its name; here they are told by the names of later versions.
+SECTIONS = {"Host Latency": "Latency", "Enqueue Time": "Enqueue Time", "GPU Compute": "GPU Compute Time"}
+IN_SECTION = re.compile(r"^(min|max|mean|median|percentile): (\d+(?:\.\d+)?(?:e[+-]?\d+)?) ms(?: at (\d+(?:\.\d+)?%))?")
 NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
 # Error 2 of CUDA's start is that of cudaErrorMemoryAllocation.
 OUT_OF_MEMORY = re.compile(
@@ -49,8 +52,8 @@ class Log:
         command: the command line as trtexec repeats it.
         summary: statistics by the line's name ("Latency", "GPU Compute Time", ...), in ms, by their own names ("min",
             "median", "percentile(99%)", ...).
-        throughput_qps: queries a second.
-        queries: of the timed part, and its seconds, or None.
+        throughput_qps: queries a second; None where TensorRT 7 says 0, as it does of every ONNX network.
+        queries: of the timed part, and its seconds, or None; their number is 0 in TensorRT 7, for the same reason.
         device: what is printed of the GPU, such as {"Selected Device": "Orin", "Compute Capability": "8.7"}.
         build_seconds: how long the engine took to build, or None.
         warnings: lines of level W.
@@ -110,7 +113,7 @@ def parse(text: str) -> Log:
     warnings: list[str] = []
     errors: list[str] = []
     rest: list[str] = []  # lines without a level
-    level, in_device = "", False
+    level, in_device, section = "", False, ""
     for line in text.splitlines():
         if banner := BANNER.match(line.strip()):
             version = parse_version(banner[2]) or version
@@ -131,14 +134,18 @@ def parse(text: str) -> Log:
             rest.append(words)
             if level and level in "EF":  # an error goes on over several lines
                 errors[-1] += f"\n{words}"
-        if words.startswith("==="):
+        section = SECTIONS.get(words, section)
+        if section and (statistic := IN_SECTION.match(words)):
+            name = statistic[1] if statistic[3] is None else f"{statistic[1]}({statistic[3]})"
+            summary.setdefault(section, {})[name] = float(statistic[2])
+        elif words.startswith("==="):
             in_device = words == "=== Device Information ==="
         elif statistics := SUMMARY.match(words):
             summary[statistics[1]] = {name: float(value) for name, value in STATISTIC.findall(statistics[2])}
         elif in_device and (pair := re.match(r"^([\w ()-]+): (\S.*)$", words)):
             device[pair[1]] = pair[2]
-        elif number := re.match(rf"^Throughput: {NUMBER} qps", words):
-            throughput = float(number[1])
+        elif number := re.match(rf"^[Tt]hroughput: {NUMBER} qps", words):
+            throughput = float(number[1]) or None
         elif numbers := re.match(rf"^Timing trace has (\d+) queries over {NUMBER} s", words):
             queries = int(numbers[1]), float(numbers[2])
         elif number := re.match(rf"^Engine built in {NUMBER} sec", words):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -16,14 +20,23 @@ class Network:
         output: name of the first output.
         quantized: it holds QuantizeLinear or DequantizeLinear.
         unsigned: a quantised tensor has unsigned values, which TensorRT does not take.
+        shifted: a quantised tensor has another zero point than 0.
         integer_constants: the types of constants that are dequantised as they are, by ONNX's name: "INT8", "INT32".
+        half: it computes in fp16 by itself: a constant is fp16, or something is cast to it.
+        operators: of ONNX, those of inner graphs too.
+        resizes: how each Resize maps coordinates, how it fills in, and how it rounds to the nearest; ONNX's defaults where
+            the file says nothing.
     """
 
     inputs: Mapping[str, tuple[int | None, ...]]
     output: str
     quantized: bool
     unsigned: bool
+    shifted: bool
     integer_constants: frozenset[str]
+    half: bool
+    operators: frozenset[str]
+    resizes: frozenset[tuple[str, str, str]]
 
 
 def read(path: Path) -> Network:
@@ -34,6 +47,7 @@ def read(path: Path) -> Network:
     """
     import onnx
     from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
 
     try:
         model = onnx.load(path, load_external_data=False)
@@ -41,8 +55,11 @@ def read(path: Path) -> Network:
         raise ValueError(f"{path.name} is no ONNX file") from None
     graph = model.graph
     constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    linear = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    zero_points = [constants.get(node.input[2]) for node in linear if len(node.input) > 2]
+    nodes = list(_nodes(graph))
+    linear = [node for node in nodes if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    shifts = {node.input[2] for node in linear if len(node.input) > 2}
+    zero_points = [tensor for tensor in graph.initializer if tensor.name in shifts]
+    half = onnx.TensorProto.FLOAT16
     if not graph.input or not graph.output:
         raise ValueError(f"{path.name} has no input or no output")
     return Network(
@@ -55,10 +72,33 @@ def read(path: Path) -> Network:
         quantized=bool(linear),
         # Without a zero point the values are unsigned bytes.
         unsigned=any(len(node.input) < 3 and node.op_type == "QuantizeLinear" for node in linear)
-        or onnx.TensorProto.UINT8 in zero_points,
+        or any(tensor.data_type == onnx.TensorProto.UINT8 for tensor in zero_points),
+        shifted=any(bool(numpy_helper.to_array(tensor).any()) for tensor in zero_points),
         integer_constants=frozenset(
             onnx.TensorProto.DataType.Name(constants[node.input[0]])
             for node in linear
             if node.op_type == "DequantizeLinear" and node.input[0] in constants
         ),
+        half=half in constants.values()
+        or any(attribute.i == half for node in nodes if node.op_type == "Cast" for attribute in node.attribute),
+        operators=frozenset(node.op_type for node in nodes if node.domain in ("", "ai.onnx")),
+        resizes=frozenset(_resize(node) for node in nodes if node.op_type == "Resize"),
+    )
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of those inside it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
+
+
+def _resize(node: onnx.NodeProto) -> tuple[str, str, str]:
+    said = {attribute.name: attribute.s.decode() for attribute in node.attribute if attribute.s}
+    return (
+        said.get("coordinate_transformation_mode", "half_pixel"),
+        said.get("mode", "nearest"),
+        said.get("nearest_mode", "round_prefer_floor"),
     )

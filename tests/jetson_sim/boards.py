@@ -1,9 +1,9 @@
-"""Four boards: what their files say, in the formats of their JetPacks."""
+"""Six boards: what their files say, in the formats of their JetPacks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Kind:
         devfreq: the GPU's folder under /sys/class/devfreq.
         rails: idle and busy power of each in mW, in the INA3221's order.
         input: the same of the board's input, which an INA238 tells; None where there is none.
+        build: the build number in trtexec's banner; None where it has none.
         jetpack: 4 to 7.
     """
 
@@ -39,11 +40,13 @@ class Kind:
     rails: Mapping[str, tuple[int, int]]
     jetpack: int
     input: tuple[int, int] | None = None
+    build: int | None = None
 
     @property
     def newest_opset(self) -> int:
         """The newest ONNX operator set that its TensorRT reads here."""
-        return {8: 13 if self.tensorrt < (8, 4) else 17, 10: 20 if self.tensorrt < (10, 13) else 24}[self.tensorrt[0]]
+        newest = {7: 11, 8: 13 if self.tensorrt < (8, 4) else 17, 10: 20 if self.tensorrt < (10, 13) else 24, 11: 24}
+        return newest[self.tensorrt[0]]
 
 
 KINDS = {
@@ -105,3 +108,15 @@ KINDS = {
         input=(28906, 124486),
     ),
 }
+KINDS["nano-7"] = replace(
+    KINDS["nano"],
+    release="# R32 (release), REVISION: 5.1, GCID: 26202423, BOARD: t210ref, EABI: aarch64",
+    tensorrt=(7, 1, 3),
+)
+# JetPack 7.2.2 is the first for TensorRT 11, by NVIDIA's migration guide; its L4T and this build number are made up.
+KINDS["agx-thor-11"] = replace(
+    KINDS["agx-thor"],
+    release="# R39 (release), REVISION: 2.2, GCID: 0, BOARD: generic, EABI: aarch64",
+    tensorrt=(11, 4, 1),
+    build=1,
+)

@@ -23,7 +23,10 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     """An engine of a network."""
     from onnx import TensorProto, load, numpy_helper
 
-    from tests.jetson_sim import refusals  # not where engines run: the board's program brings its own part of `remote`
+    # Not where engines run: the board's program brings its own part of `remote`.
+    from remote import compatibility
+    from remote.trtexec import network as networks
+    from tests.jetson_sim import refusals
 
     try:
         model = load(onnx)
@@ -33,7 +36,11 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     if opset > kind.newest_opset:
         raise Refused(f"[TRT] ModelImporter.cpp:773: opset {opset} is newer than this parser's {kind.newest_opset}")
     quantized = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    if precision == "int8" and kind.gpu[1] in ("5.3", "6.2"):
+    if words := compatibility.lacking(kind.tensorrt, networks.read(onnx)):
+        raise Refused(f"[TRT] ModelImporter.cpp:779: No importer registered: {words}")
+    if quantized and kind.tensorrt < (8, 0):  # it takes some, as scaling of floating-point values
+        raise Refused("[TRT] ModelImporter.cpp:779: Assertion failed: K == scale.count()")
+    if (precision == "int8" or (precision == "typed" and quantized)) and kind.gpu[1] in ("5.3", "6.2"):
         raise Refused("[TRT] 4: [builder.cpp::buildInternal] Error Code 4: INT8 is not supported by this hardware")
     if calibration and Path(calibration).read_text().splitlines()[0].split("-")[1] != digits(kind.tensorrt):
         raise Refused("[TRT] 1: Calibration table does not match calibrator algorithm type.")

@@ -166,6 +166,8 @@ class Jetson:
         core = f"CPU implementer\t: {implementer}\nCPU part\t: {part}\n"
         self.write("proc/cpuinfo", f"processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\n{core}")
         self.write("sys/devices/system/cpu/present", "0-3\n" if kind.jetpack == 4 else "0-5\n")
+        version = ".".join(map(str, kind.tensorrt))
+        self.write(f"usr/lib/aarch64-linux-gnu/libnvinfer.so.{version}", "a library of TensorRT's\n")
         self.write("proc/meminfo", "MemTotal:        4059288 kB\nMemAvailable:    2903120 kB\n")
         self.write("proc/loadavg", "0.21 0.14 0.09 1/420 8001\n")
         ubuntu = {4: "18.04", 5: "20.04", 6: "22.04", 7: "24.04"}[kind.jetpack]

@@ -21,7 +21,11 @@ OTHER_FAULTS = ("crash", "killed", "failed", "hang")
 
 
 @pytest.mark.parametrize(
-    "kind", ["orin-nano", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nano", "xavier-nx", "agx-thor"))]
+    "kind",
+    [
+        *("orin-nano", "nano-7", "agx-thor-11"),
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nano", "xavier-nx", "agx-thor")),
+    ],
 )
 def test_a_board_of_each_jetpack_builds_runs_and_measures(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
@@ -31,10 +35,11 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     facts = runtime.facts()
     assert facts == runtime.facts()
     assert facts["simulated"] is True
-    assert facts["runtime_version"] == ".".join(map(str, board.kind.tensorrt))
+    build_number = [board.kind.build] if board.kind.build else []
+    assert facts["runtime_version"] == ".".join(map(str, [*board.kind.tensorrt, *build_number]))
     assert (facts["board"], facts["compute_capability"]) == (board.kind.model, board.kind.gpu[1])
     assert facts["cpu"] in ("Cortex-A57", "Carmel", "Cortex-A78AE", "Neoverse-V3AE")
-    described, file, engine = build(runtime, tmp_path)
+    described, file, engine = build(runtime, tmp_path, opset=min(13, board.kind.newest_opset))
     assert (described["status"], described["reason"]) == ("ok", None)
     assert described["bytes"] == (engine / "engine.plan").stat().st_size
     runtime.check(engine, file)
@@ -60,6 +65,8 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     assert timing.conditions["gpu_mhz_before"][1] == board.kind.gpu_hz[1] / 1e6
     transfers = timing.protocol["with_transfers"]
     assert transfers["p50"] >= transfers["compute_p50"] > 0
+    copies = board.kind.tensorrt < (7, 2)
+    assert timing.protocol["transfers"].startswith("this TensorRT copies" if copies else "none: ")
 
 
 @pytest.mark.parametrize("fault", ["oom", *(pytest.param(fault, marks=pytest.mark.slow) for fault in OTHER_FAULTS)])

@@ -19,9 +19,14 @@ from tests.remote.onnx_files import linear
 from tests.remote.refused import biased
 
 VERSIONS = [(8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2)]
-NANO = {"gpu": "Tegra X1", "compute_capability": "5.3", "board": "NVIDIA Jetson Nano Developer Kit"}
-XAVIER = {"gpu": "Xavier", "compute_capability": "7.2", "board": "NVIDIA Jetson AGX Xavier"}
-ORIN_NANO = {"gpu": "Orin", "compute_capability": "8.7", "board": "NVIDIA Jetson Orin Nano Developer Kit"}
+NANO = {
+    "gpu": "Tegra X1", "compute_capability": "5.3", "board": "NVIDIA Jetson Nano Developer Kit", "runtime_version": "8.2.1",
+}  # fmt: skip
+XAVIER = {"gpu": "Xavier", "compute_capability": "7.2", "board": "NVIDIA Jetson AGX Xavier", "runtime_version": "8.5.2"}
+ORIN_NANO = {
+    "gpu": "Orin", "compute_capability": "8.7", "board": "NVIDIA Jetson Orin Nano Developer Kit",
+    "runtime_version": "10.3.0",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -10,6 +10,7 @@ from remote.jetson.onboard.sensors import gpu_clocks, temperatures, throttling
 from remote.jetson.onboard.tools import SIMULATED, at, may_be_root, number, output, privileged, text, tool
 
 TRTEXEC = ["usr/src/tensorrt/bin/trtexec", "usr/local/tensorrt/bin/trtexec", "opt/tensorrt/bin/trtexec", "usr/bin/trtexec"]
+LIBNVINFER = "usr/lib/*/libnvinfer.so.*.*.*"
 CPUFREQ = "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 
 
@@ -33,6 +34,7 @@ def facts(request):
         "trtexec": trtexec,
         "trtexec_code": code,
         "trtexec_says": banner[:2000],
+        "libraries": [os.path.basename(path) for path in sorted(glob.glob(at(LIBNVINFER)))],
     }
 
 

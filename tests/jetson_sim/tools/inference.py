@@ -24,28 +24,33 @@ def infer(board: Jetson, content: bytes, given: dict[str, str], shapes: dict[str
     say(f"Created input binding for {engine.input} with dimensions {_dimensions(values)}")
     output = engine.run(values)
     say(f"Created output binding for {engine.output} with dimensions {_dimensions(output)}")
-    say("Starting inference")
+    version = board.kind.tensorrt
+    say("Starting inference threads" if version < (8, 0) else "Starting inference")
     warmup_ms = float(given.get("warmUp", 200))
     board.load(busy=True)
     try:
-        queries = _run(engine, values, warmup_ms, given)
+        queries = _run(engine, values, warmup_ms, given, _copies(version, given))
     finally:
         board.load(busy=False)
     timed = [query for query in queries if query["startComputeMs"] >= warmup_ms]
     wall = (timed[-1]["endD2hMs"] - timed[0]["startH2dMs"]) / 1000
-    say(f"Warmup completed {len(queries) - len(timed)} queries over {warmup_ms:g} ms")
-    say(f"Timing trace has {len(timed)} queries over {wall:g} s")
-    say("=== Performance summary ===")
-    say(f"Throughput: {len(timed) / wall:g} qps")
-    new = board.kind.tensorrt >= (8, 5)
-    for name, key in (("Latency", "latencyMs"), ("Enqueue Time", "enqueue"), ("H2D Latency", "h2dMs")):
-        say(f"{name}: {_statistics([query[key] for query in timed], new)}")
-    for name, key in (("GPU Compute Time", "computeMs"), ("D2H Latency", "d2hMs")):
-        say(f"{name}: {_statistics([query[key] for query in timed], new)}")
-    say(f"Total Host Walltime: {wall:g} s")
+    if version < (8, 0):
+        _summary_of_7(timed, wall, warmup_ms, say)
+    else:
+        say(f"Warmup completed {len(queries) - len(timed)} queries over {warmup_ms:g} ms")
+        say(f"Timing trace has {len(timed)} queries over {wall:g} s")
+        say("=== Performance summary ===")
+        say(f"Throughput: {len(timed) / wall:g} qps")
+        for name, key in (("Latency", "latencyMs"), ("Enqueue Time", "enqueue"), ("H2D Latency", "h2dMs")):
+            say(f"{name}: {_statistics([query[key] for query in timed], version >= (8, 5))}")
+        for name, key in (("GPU Compute Time", "computeMs"), ("D2H Latency", "d2hMs")):
+            say(f"{name}: {_statistics([query[key] for query in timed], version >= (8, 5))}")
+        say(f"Total Host Walltime: {wall:g} s")
     if "exportTimes" in given:
-        rows = timed if new else queries
+        rows = timed if version >= (8, 5) else queries
         rows = [{key: value for key, value in row.items() if key != "enqueue"} for row in rows]
+        if version < (8, 0):
+            rows = [_row_of_7(row) for row in rows]
         Path(given["exportTimes"]).write_text("[\n  " + "\n, ".join(map(json.dumps, rows)) + "\n]\n")
     if "exportOutput" in given:
         numbers = ", ".join(f"{value:g}" for value in output.ravel().tolist())
@@ -53,18 +58,55 @@ def infer(board: Jetson, content: bytes, given: dict[str, str], shapes: dict[str
         Path(given["exportOutput"]).write_text(f"{head}{numbers} ]\n  }}\n]\n")
 
 
-def _run(engine: Engine, values: np.ndarray, warmup_ms: float, given: dict[str, str]) -> list[Query]:
+def _copies(version: tuple[int, int, int], given: dict[str, str]) -> bool:
+    """Whether every query copies: 7.1 always does, 11 only if it is told to."""
+    return "includeDataTransfers" in given if version >= (11, 0) else "noDataTransfers" not in given
+
+
+def _summary_of_7(timed: list[Query], wall: float, warmup_ms: float, say: Say) -> None:
+    """A line for each statistic; of an ONNX network no query is counted."""
+    say(f"Warmup completed 0 queries over {warmup_ms:g} ms")
+    say(f"Timing trace has 0 queries over {wall:g} s")
+    say("Trace averages of 100 runs:")
+    for name, key in (("Host Latency", "latencyMs"), ("Enqueue Time", "enqueue"), ("GPU Compute", "computeMs")):
+        say(name)
+        times = sorted(query[key] for query in timed)
+        last = times[len(times) - 1 - int(0.01 * len(times))]
+        figures = {"min": times[0], "max": times[-1], "mean": np.mean(times), "median": np.median(times)}
+        for figure, value in figures.items():
+            end = f" (end to end {value:g} ms)" if name == "Host Latency" else ""
+            if name != "Enqueue Time" or figure != "mean":
+                say(f"{figure}: {value:g} ms{end}")
+        if name == "Host Latency":
+            say(f"percentile: {last:g} ms at 99% (end to end {last:g} ms at 99%)")
+            say("throughput: 0 qps")
+            say(f"walltime: {wall:g} s")
+        elif name == "GPU Compute":
+            say(f"percentile: {last:g} ms at 99%")
+            say(f"total compute time: {sum(times) / 1000:g} s")
+
+
+def _row_of_7(row: Query) -> Query:
+    return {
+        "startEnqMs": row["startComputeMs"], "endEnqMs": row["startComputeMs"], "startInMs": row["startH2dMs"],
+        "endInMs": row["endH2dMs"], "startComputeMs": row["startComputeMs"], "endComputeMs": row["endComputeMs"],
+        "startOutMs": row["startD2hMs"], "endOutMs": row["endD2hMs"], "inMs": row["h2dMs"], "computeMs": row["computeMs"],
+        "outMs": row["d2hMs"], "latencyMs": row["latencyMs"], "endToEndMs": row["endD2hMs"] - row["startH2dMs"],
+    }  # fmt: skip
+
+
+def _run(engine: Engine, values: np.ndarray, warmup_ms: float, given: dict[str, str], copies: bool) -> list[Query]:
     duration_ms, least = 1000 * float(given.get("duration", 3)), int(given.get("iterations", 10))
     queries: list[Query] = []
     start = time.perf_counter()
     timed = 0
     while True:
         moments = [1000 * (time.perf_counter() - start)]
-        fed = values if "noDataTransfers" in given else values.copy()
-        moments.append(1000 * (time.perf_counter() - start) if "noDataTransfers" not in given else moments[-1])
+        fed = values.copy() if copies else values
+        moments.append(1000 * (time.perf_counter() - start) if copies else moments[-1])
         output = engine.run(fed)
         moments.append(1000 * (time.perf_counter() - start))
-        if "noDataTransfers" not in given:
+        if copies:
             output.copy()
             moments.append(1000 * (time.perf_counter() - start))
         else:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 AFTERWARDS = ("Failed to parse onnx file", "Parsing model failed", "Failed to create engine from model or file.")
 
 
-def lines(message: str) -> Iterator[str]:
-    """The errors that trtexec prints for a message, each with the lines that belong to it.
+def lines(message: str, version: tuple[int, int, int]) -> Iterator[str]:
+    """The errors that a version of trtexec prints for a message, each with the lines that belong to it.
 
     Those of the parser are told by their source, ModelImporter.cpp: first where it was, then the node, then the cause. All
     others are told as they are.
@@ -17,6 +17,12 @@ def lines(message: str) -> Iterator[str]:
         yield message
         return
     cause = message.partition("ModelImporter.cpp:")[2].partition(": ")[2]
+    if version < (8, 0):  # without times and levels
+        yield f"ERROR: ModelImporter.cpp:92 In function parseGraph:\n[8] {cause}"
+        yield from AFTERWARDS[:2]
+        yield "Engine creation failed"
+        yield "Engine set up failed"
+        return
     yield '[TRT] ModelImporter.cpp:771: While parsing node number 0 [Node -> "y"]:'
     yield "[TRT] ModelImporter.cpp:772: --- Begin node ---"
     yield '[TRT] ModelImporter.cpp:773: input: "x"\noutput: "y"\nname: "node_0"\nop_type: "Node"\n'

@@ -14,11 +14,22 @@ from tests.jetson_sim.jetson import Jetson, here
 from tests.jetson_sim.tools import refusals
 from tests.jetson_sim.tools.inference import infer
 
-FLAGS = {"fp16", "int8", "best", "noTF32", "allowGPUFallback", "useSpinWait", "noDataTransfers", "useCudaGraph", "verbose"}
+FLAGS = {"noTF32", "allowGPUFallback", "useSpinWait", "verbose"}
 VALUES = {
-    "onnx", "saveEngine", "loadEngine", "calib", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
-    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput", "timingCacheFile",
-    "streams",
+    "onnx", "saveEngine", "loadEngine", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
+    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput",
+}  # fmt: skip
+# Those that came or went: with which version, and the first one without it.
+FOREVER = (99, 0)
+SOME_FLAGS = {
+    "explicitBatch": ((7, 0), (8, 0)), "exposeDMA": ((7, 0), FOREVER), "buildOnly": ((7, 0), (8, 6)),
+    "skipInference": ((8, 6), FOREVER), "fp16": ((7, 0), (11, 0)), "int8": ((7, 0), (11, 0)), "best": ((7, 0), (11, 0)),
+    "noDataTransfers": ((7, 2), (11, 0)), "useCudaGraph": ((7, 0), (11, 0)), "noCudaGraph": ((11, 0), FOREVER),
+    "includeDataTransfers": ((11, 0), FOREVER),
+}  # fmt: skip
+SOME_VALUES = {
+    "calib": ((7, 0), (11, 0)), "workspace": ((7, 0), (10, 0)), "memPoolSize": ((8, 4), FOREVER),
+    "timingCacheFile": ((8, 0), FOREVER), "streams": ((7, 0), (11, 0)), "infStreams": ((10, 0), FOREVER),
 }  # fmt: skip
 
 
@@ -26,8 +37,9 @@ class Log:
     """Lines as trtexec prints them: what is wrong goes to standard error."""
 
     def __init__(self, board: Jetson, words: list[str]) -> None:
-        version = f"[TensorRT v{digits(board.kind.tensorrt)}]"
-        self.command = f"TensorRT.trtexec {version} # {board.root}/usr/src/tensorrt/bin/trtexec {' '.join(words)}"
+        version = f" [TensorRT v{digits(board.kind.tensorrt)}]" if board.kind.tensorrt >= (8, 0) else ""
+        version += f" [b{board.kind.build}]" if board.kind.build else ""
+        self.command = f"TensorRT.trtexec{version} # {board.root}/usr/src/tensorrt/bin/trtexec {' '.join(words)}"
         print(f"&&&& RUNNING {self.command}", flush=True)
 
     def say(self, text: str = "", level: str = "I") -> None:
@@ -42,8 +54,8 @@ class Log:
 def options(board: Jetson, words: list[str]) -> dict[str, str]:
     """The command line, as this version understands it."""
     version = board.kind.tensorrt
-    flags = FLAGS | ({"skipInference"} if version >= (8, 6) else {"buildOnly"})
-    values = VALUES | ({"memPoolSize"} if version >= (8, 4) else set()) | ({"workspace"} if version < (10, 0) else set())
+    flags = FLAGS | {name for name, (since, end) in SOME_FLAGS.items() if since <= version < end}
+    values = VALUES | {name for name, (since, end) in SOME_VALUES.items() if since <= version < end}
     found = {}
     for word in words:
         name, _, value = word.removeprefix("--").partition("=")
@@ -60,6 +72,9 @@ def shapes(text: str) -> dict[str, list[int]]:
 
 
 def device(board: Jetson, log: Log) -> None:
+    """What the GPU is; TensorRT 7.1 does not say."""
+    if board.kind.tensorrt < (7, 2):
+        return
     name, capability, multiprocessors = board.kind.gpu
     log.say("=== Device Information ===")
     log.say(f"Selected Device: {name}")
@@ -113,7 +128,8 @@ def save(board: Jetson, path: Path, content: bytes, log: Log) -> None:
         raise Refused("Saving engine to file failed: No space left on device")
     if board.fault != "silent":
         path.write_bytes(content)
-    log.say(f"Engine saved to {path}")
+    if board.kind.tensorrt >= (8, 0):
+        log.say(f"Engine saved to {path}")
 
 
 def main(words: list[str]) -> None:
@@ -131,11 +147,14 @@ def main(words: list[str]) -> None:
             start = time.monotonic()
             log.say("Start parsing network model")
             precision = next((name for name in ("best", "int8", "fp16") if name in given), "fp32")
+            if board.kind.tensorrt >= (11, 0):
+                precision = "typed"
             ranges = {kind: shapes(given[f"{kind}Shapes"]) for kind in ("min", "opt", "max") if f"{kind}Shapes" in given}
             if "useDLACore" in given and precision == "fp32":
                 raise Refused("[TRT] 4: DLA is only supported with FP16 or INT8")
             content = build(board.kind, Path(given["onnx"]), precision, given.get("calib"), ranges)
-            log.say(f"Engine built in {time.monotonic() - start:g} sec.")
+            if board.kind.tensorrt >= (8, 0):
+                log.say(f"Engine built in {time.monotonic() - start:g} sec.")
             if "timingCacheFile" in given:
                 Path(given["timingCacheFile"]).write_text("simulated timing cache\n")
             if "saveEngine" in given:
@@ -145,8 +164,11 @@ def main(words: list[str]) -> None:
         if not {"skipInference", "buildOnly"} & set(given):
             infer(board, content, given, shapes(given["shapes"]) if "shapes" in given else {}, log.say)
     except (Refused, OSError) as error:
-        for line in refusals.lines(str(error)):
-            log.say(line, "E")
+        for line in refusals.lines(str(error), board.kind.tensorrt):
+            if line.startswith("ERROR: "):
+                print(line, file=sys.stderr, flush=True)
+            else:
+                log.say(line, "E")
         log.end(False)
     log.end(True)
 
