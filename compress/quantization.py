@@ -57,10 +57,6 @@ def calibrated(source: Path, calibration: Iterable[np.ndarray], method: str, per
     inputs = list(calibration)
     if not inputs:
         raise CompressionError("int8 needs calibration data, and there is none: raise quantize.calibration_sequences")
-    if (opset := opset_of(onnx.load(source))) < INT8_OPSET:
-        raise CompressionError(
-            f"int8 needs opset {INT8_OPSET}, and export.opset = {opset}; raise it or take int8 out of precisions"
-        )
     methods = dict(
         zip(METHODS, (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile), strict=True)
     )
@@ -89,7 +85,7 @@ class Calibrated:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         self.source = scratch / f"{sha256(source.read_bytes()).hexdigest()}.onnx"
-        quant_pre_process(source, self.source, skip_symbolic_shape=True)
+        quant_pre_process(_raised(source, self.source.with_suffix(".raised.onnx")), self.source, skip_symbolic_shape=True)
         self._inputs, self._settings, self._scratch = inputs, settings, scratch
         graph = onnx.load(self.source).graph
         weights = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
@@ -151,6 +147,25 @@ def _grouped_in_1d(node: onnx.NodeProto, ranks: Mapping[str, int]) -> bool:
     """Whether a node is a convolution over one axis, in groups."""
     groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
     return node.op_type == "Conv" and groups > 1 and ranks.get(node.input[1]) == 3
+
+
+def _raised(source: Path, target: Path) -> Path:
+    """The network in an operator set that int8 can be written in: the file itself, or ``target``, which is written.
+
+    Raises:
+        CompressionError: it cannot be written in that operator set.
+    """
+    proto = onnx.load(source)
+    if (opset := opset_of(proto)) >= INT8_OPSET:
+        return source
+    try:
+        save(onnx.version_converter.convert_version(proto, INT8_OPSET), target)
+    except (RuntimeError, ValueError) as error:
+        raise CompressionError(
+            f"int8 needs opset {INT8_OPSET}, and the network with export.opset = {opset} cannot be raised to it ({error}); "
+            "raise export.opset or take int8 out of precisions"
+        ) from None
+    return target
 
 
 class _Reader:

@@ -41,7 +41,8 @@ OPERATORS: list[tuple[Version, str, str]] = [
     ((10, 1), "6.1", "DeformConv"),
 ]
 # How TensorRT 7 resizes: https://github.com/onnx/onnx-tensorrt/blob/release/7.2-GA/docs/operators.md
-RESIZES_OF_7 = {("asymmetric", "nearest", "floor"), ("asymmetric", "linear", "floor")}
+# That it wants constants, and has none of 64-bit floating point: https://github.com/NVIDIA/TensorRT/issues/1346 (7.1.3)
+RESIZES_OF_7 = {("asymmetric", "nearest", "floor", True), ("asymmetric", "linear", "floor", True)}
 # ONNX Runtime: the ONNX release inside each, https://onnxruntime.ai/docs/reference/compatibility.html
 ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
     ((1, 0), 11, 6),
@@ -57,6 +58,7 @@ ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
     ((1, 18), 21, 10),
     ((1, 21), 22, 10),
 ]
+FIRST_WITH_PAIRS = 13  # the operator set that int8 is written in at least, whatever export.opset is
 # Per runtime: its name in print, the table, and the first version that nothing is known of, which reads everything.
 RUNTIMES: dict[str, tuple[str, list[tuple[Version, int, int | None]], Version]] = {
     "tensorrt": ("TensorRT", TENSORRT, (12, 0)),
@@ -97,9 +99,13 @@ def check_file(facts: Mapping[str, Any], path: Path) -> None:
     except DecodeError:
         return
     pairs = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in network.graph.node)
-    number = _number(facts)
-    if pairs and facts.get("runtime") == "tensorrt" and number is not None and number < (8, 0):
-        return  # no operator set would do: the build skips it and says why
+    if pairs and (known := newest(facts)) and known[0] < FIRST_WITH_PAIRS:
+        if facts["runtime"] == "tensorrt":
+            return  # the build skips it and says why
+        raise DeviceError(
+            f"int8 needs opset {FIRST_WITH_PAIRS}, and {RUNTIMES[facts['runtime']][0]} {facts['runtime_version']} reads up "
+            f"to opset {known[0]}; take int8 out of precisions, or a newer one for the device"
+        )
     check(facts, opset_of(network), network.ir_version)
 
 
@@ -117,12 +123,16 @@ def lacking(version: Sequence[int], network: Network) -> str | None:
                 f"the network holds {', '.join(sorted(missing))}, which TensorRT has from {'.'.join(map(str, since))} on, "
                 f"and this is {name}; update the board to JetPack {jetpack} or later, or build the model of other operators"
             )
-    if tuple(version) < (8, 0) and (others := network.resizes - RESIZES_OF_7):
-        modes = " and ".join(sorted(f"{mode}/{fill}/{rounding}" for mode, fill, rounding in others))
+    if tuple(version) >= (8, 0):
+        return None
+    update = "update the board to JetPack 4.6 or later"
+    if network.resizes - RESIZES_OF_7:
         return (
-            f"the network resizes by {modes}, and {name} only by asymmetric/nearest/floor and asymmetric/linear/floor; "
-            "update the board to JetPack 4.6 or later, or resize otherwise in the model"
+            f"the network resizes otherwise than {name} does, which is asymmetric, nearest or linear, rounding down, by "
+            f"scales that are constants; {update}, or resize so in the model"
         )
+    if network.doubles:
+        return f"the network has constants of 64-bit floating point, and {name} takes none; {update}, or export in float32"
     return None
 
 

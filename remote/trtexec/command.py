@@ -136,7 +136,7 @@ def build_flags(version: Version, options: BuildOptions) -> list[str]:
     """
     if strongly_typed(version):
         if options.precision == "best" or options.calibration:
-            what = "a calibration cache" if options.calibration else "best"
+            what = "calibration cache" if options.calibration else "best"
             raise ValueError(
                 f"TensorRT {_text(version)} knows no {what}: it computes in the types that the network's file has; take "
                 "fp32, fp16 or int8, each of a file of its own"

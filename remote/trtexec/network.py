@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnx
+
+
+Resize = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class Network:
         integer_constants: the types of constants that are dequantised as they are, by ONNX's name: "INT8", "INT32".
         half: it computes in fp16 by itself: a constant is fp16, or something is cast to it.
         operators: of ONNX, those of inner graphs too.
-        resizes: how each Resize maps coordinates, how it fills in, and how it rounds to the nearest; ONNX's defaults where
-            the file says nothing.
+        doubles: a constant is of 64-bit floating point.
+        resizes: how each Resize maps coordinates, how it fills in, how it rounds to the nearest (ONNX's defaults where the
+            file says nothing), and whether its scales are constants.
     """
 
     inputs: Mapping[str, tuple[int | None, ...]]
@@ -36,7 +40,8 @@ class Network:
     integer_constants: frozenset[str]
     half: bool
     operators: frozenset[str]
-    resizes: frozenset[tuple[str, str, str]]
+    doubles: bool
+    resizes: frozenset[Resize]
 
 
 def read(path: Path) -> Network:
@@ -60,6 +65,7 @@ def read(path: Path) -> Network:
     shifts = {node.input[2] for node in linear if len(node.input) > 2}
     zero_points = [tensor for tensor in graph.initializer if tensor.name in shifts]
     half = onnx.TensorProto.FLOAT16
+    made = {name for node in nodes if node.op_type == "Constant" for name in node.output}
     if not graph.input or not graph.output:
         raise ValueError(f"{path.name} has no input or no output")
     return Network(
@@ -82,7 +88,8 @@ def read(path: Path) -> Network:
         half=half in constants.values()
         or any(attribute.i == half for node in nodes if node.op_type == "Cast" for attribute in node.attribute),
         operators=frozenset(node.op_type for node in nodes if node.domain in ("", "ai.onnx")),
-        resizes=frozenset(_resize(node) for node in nodes if node.op_type == "Resize"),
+        doubles=onnx.TensorProto.DOUBLE in constants.values(),
+        resizes=frozenset(_resize(node, constants.keys() | made) for node in nodes if node.op_type == "Resize"),
     )
 
 
@@ -95,10 +102,11 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from _nodes(inner)
 
 
-def _resize(node: onnx.NodeProto) -> tuple[str, str, str]:
+def _resize(node: onnx.NodeProto, constants: Set[str]) -> Resize:
     said = {attribute.name: attribute.s.decode() for attribute in node.attribute if attribute.s}
     return (
         said.get("coordinate_transformation_mode", "half_pixel"),
         said.get("mode", "nearest"),
         said.get("nearest_mode", "round_prefer_floor"),
+        len(node.input) > 2 and node.input[2] in constants,
     )

@@ -32,7 +32,7 @@ def frames(model: TorchModel, count: int = 2) -> list[np.ndarray]:
     return [np.random.default_rng(n).random((1, FRAMES, *model.frame_shape), np.float32) for n in range(count)]
 
 
-def network(path: Path, weights: list[float], *kinds: str) -> Path:
+def network(path: Path, weights: list[float], *kinds: str, opset: int = 17) -> Path:
     """input [1, n] * weights, then one operation after the other."""
     names = [f"{number}" for number in range(len(kinds))] + [export.OUTPUT]
     nodes = [helper.make_node("Mul", [export.INPUT, "weights"], [names[0]])]
@@ -45,7 +45,7 @@ def network(path: Path, weights: list[float], *kinds: str) -> Path:
         [helper.make_tensor_value_info(export.OUTPUT, TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(np.array([weights], np.float32), "weights")],
     )
-    export.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    export.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), path)
     return path
 
 
@@ -96,20 +96,28 @@ def test_weights_that_fp16_cannot_hold_are_counted(tmp_path: Path) -> None:
 def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_use(opset: int, tmp_path: Path) -> None:
     model = exported("baseline", tmp_path / "fp32.onnx", opset)
     half_precision.to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx", frames(model))
-    files = ["fp32.onnx", "fp16.onnx"]
-    if opset >= 13:
-        to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
-        files.append("int8.onnx")
-    for file in files:
+    to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+    # One scale a channel is from 13 on: int8 is raised to it.
+    for file, written in (("fp32.onnx", opset), ("fp16.onnx", opset), ("int8.onnx", max(13, opset))):
         proto = onnx.load(tmp_path / file)
-        assert [(each.domain, each.version) for each in proto.opset_import] == [("", opset)]
-        assert proto.ir_version == {11: 6, 13: 7, 17: 8, 20: 9}[opset]
+        assert [(each.domain, each.version) for each in proto.opset_import] == [("", written)]
+        assert proto.ir_version == {11: 6, 13: 7, 17: 8, 20: 9}[written]
 
 
-def test_int8_below_opset_13_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    model = exported("baseline", tmp_path / "fp32.onnx", 11)
-    with pytest.raises(CompressionError, match=r"int8 needs opset 13, and export.opset = 11"):
-        to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "uint8", 7)
+@pytest.mark.parametrize("name", list(SMALLER))
+def test_int8_of_opset_11_computes_what_int8_of_opset_13_does(name: str, tmp_path: Path) -> None:
+    found = []
+    for opset in (11, 13):
+        model = exported(name, tmp_path / "fp32.onnx", opset)
+        to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "int8", 8)
+        found.append(export.run(tmp_path / "int8.onnx", frames(model)))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_that_cannot_be_raised_to_the_operator_set_of_int8_is_told(tmp_path: Path) -> None:
+    source = network(tmp_path / "fp32.onnx", [1, 2], "Teleport", opset=11)
+    with pytest.raises(CompressionError, match=r"int8 needs opset 13, .* export.opset = 11 cannot be raised .*Teleport"):
+        to_int8(source, tmp_path / "int8.onnx", [np.ones((1, 2), np.float32)], "minmax", True, "uint8", 7)
 
 
 @pytest.mark.parametrize("name", list(SMALLER))

@@ -38,3 +38,20 @@ def linear(path: Path, seed: int = 0, op: str = "MatMul") -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
+
+
+def in_half(source: Path, target: Path) -> Path:
+    """The same network with its constants, and what it computes, in fp16; input and output stay float32."""
+    model = onnx.load(source)
+    graph = model.graph
+    for tensor in graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    start, end = graph.input[0].name, graph.output[0].name
+    for node in graph.node:
+        node.input[:] = [f"{name}_half" if name == start else name for name in node.input]
+        node.output[:] = [f"{name}_half" if name == end else name for name in node.output]
+    graph.node.insert(0, helper.make_node("Cast", [start], [f"{start}_half"], to=TensorProto.FLOAT16))
+    graph.node.append(helper.make_node("Cast", [f"{end}_half"], [end], to=TensorProto.FLOAT))
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+    return target

@@ -46,7 +46,8 @@ def network(path: Path, opset: int = 13, seed: int = 0, op: str = "MatMul") -> P
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
         [numpy_helper.from_array(matrix, f"w{i}") for i, matrix in enumerate(matrices(seed))],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    ir_version = 6 if opset <= 11 else 8
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version), path)
     return path
 
 

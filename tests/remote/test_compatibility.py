@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
+from compress import export
 from remote import compatibility
 from remote.errors import DeviceError
+from remote.trtexec import network
+from tests.published import SMALLER, small
 from tests.remote.onnx_files import linear
 
 NEEDED_IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
@@ -32,7 +37,8 @@ def reads(runtime: str, version: str | None, opset: int, ir_version: int | None 
         ("tensorrt", "8.4.1", 17),
         ("tensorrt", "8.6.2", 17),
         ("tensorrt", "10.3.0", 20),
-        ("tensorrt", "11.0.0", 20),
+        ("tensorrt", "11.4.1.1", 20),
+        ("tensorrt", "12.0.0", 20),
         ("onnxruntime", "1.4.0", 12),
         ("onnxruntime", "1.10.0", 15),
         ("onnxruntime", "1.16.3", 19),
@@ -68,3 +74,95 @@ def test_an_ir_version_beyond_the_runtimes_is_refused() -> None:
 @pytest.mark.parametrize(("runtime", "version"), [("another", "1.0"), ("tensorrt", None), ("tensorrt", "unknown")])
 def test_where_nothing_is_known_nothing_is_refused(runtime: str, version: str | None) -> None:
     assert reads(runtime, version, 20)
+
+
+def made(
+    path: Path, node: onnx.NodeProto, constants: dict[str, np.ndarray], nodes: tuple[onnx.NodeProto, ...] = ()
+) -> network.Network:
+    """x [1, 1, 4, 4] -> y by one node, in a file, as it is read before TensorRT gets it."""
+    graph = helper.make_graph(
+        [*nodes, node],
+        "made",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return network.read(path)
+
+
+LATE = [(since, jetpack, name) for since, jetpack, names in compatibility.OPERATORS for name in names.split()]
+
+
+@pytest.mark.parametrize(("since", "jetpack", "name"), LATE, ids=[name for _, _, name in LATE])
+def test_an_operator_that_a_tensorrt_lacks_is_told_with_the_jetpack_that_has_it(
+    since: tuple[int, ...], jetpack: str, name: str, tmp_path: Path
+) -> None:
+    inner = helper.make_graph([helper.make_node(name, ["x"], ["z"])], "inner", [], [])
+    for node in (
+        helper.make_node(name, ["x"], ["y"]),
+        helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner),
+    ):
+        found = made(tmp_path / "m.onnx", node, {})
+        assert compatibility.lacking(since, found) is None
+        assert compatibility.lacking((11, 4, 1), found) is None
+        words = compatibility.lacking((7, 1, 3), found) or ""
+        assert words.startswith(f"the network holds {name}, which TensorRT has from {'.'.join(map(str, since))} on")
+        assert f"JetPack {jetpack} or later" in words
+
+
+SCALES = np.array([1, 1, 2, 2], np.float32)
+BY_SCALES = ["x", "", "scales"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "inputs", "taken"),
+    [
+        ({"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, BY_SCALES, True),
+        ({"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", "mode": "linear"}, BY_SCALES, True),
+        ({"coordinate_transformation_mode": "asymmetric"}, BY_SCALES, False),
+        ({"coordinate_transformation_mode": "half_pixel", "nearest_mode": "floor"}, BY_SCALES, False),
+        ({}, BY_SCALES, False),
+        ({"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, ["x", "", "", "sizes"], False),
+        ({"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, ["x", "", "computed"], False),
+    ],
+)
+def test_tensorrt_7_resizes_in_few_ways(attributes: dict, inputs: list[str], taken: bool, tmp_path: Path) -> None:
+    constants = {"scales": SCALES, "sizes": np.array([1, 1, 8, 8], np.int64), "one": np.ones(4, np.float32)}
+    computed = helper.make_node("Mul", ["scales", "one"], ["computed"])
+    found = made(tmp_path / "m.onnx", helper.make_node("Resize", inputs, ["y"], **attributes), constants, (computed,))
+    assert compatibility.lacking((8, 0, 1), found) is None
+    words = compatibility.lacking((7, 1, 3), found)
+    assert words is None if taken else "resizes otherwise than TensorRT 7.1.3" in (words or "")
+
+
+def test_tensorrt_7_takes_no_constants_of_64_bit_floating_point(tmp_path: Path) -> None:
+    found = made(tmp_path / "m.onnx", helper.make_node("Cast", ["d"], ["y"], to=TensorProto.FLOAT), {"d": np.ones(4)})
+    assert compatibility.lacking((8, 0, 1), found) is None
+    assert "64-bit floating point" in (compatibility.lacking((7, 1, 3), found) or "")
+
+
+@pytest.mark.parametrize("name", list(SMALLER))
+@pytest.mark.parametrize(("version", "opset"), [("7.1.3", 11), ("8.0.1", 13), ("8.4.1", 17)])
+def test_every_silhouette_model_is_exported_so_that_old_versions_lack_nothing(
+    version: str, opset: int, name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.onnx"
+    model = small(SMALLER[name], 0.125)
+    export.export_torch(model, file, ["batch", "frames", *model.frame_shape], opset)
+    compatibility.check_file({"runtime": "tensorrt", "runtime_version": version}, file)
+    assert compatibility.lacking(tuple(map(int, version.split("."))), network.read(file)) is None
+
+
+def test_int8_is_no_matter_of_the_operator_set_where_no_pairs_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    nodes = (helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),)
+    constants = {"s": np.ones((), np.float32), "z": np.zeros((), np.int8)}
+    made(file, helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]), constants, nodes)
+    compatibility.check_file({"runtime": "tensorrt", "runtime_version": "7.1.3"}, file)  # skipped by the build
+    with pytest.raises(
+        DeviceError, match=r"int8 needs opset 13, and ONNX Runtime 1.4.0 reads up to opset 12; take int8 out"
+    ):
+        compatibility.check_file({"runtime": "onnxruntime", "runtime_version": "1.4.0"}, file)
+    with pytest.raises(DeviceError, match=r"export.opset = 17: TensorRT 8.2.1 reads up to opset 13"):
+        compatibility.check_file({"runtime": "tensorrt", "runtime_version": "8.2.1"}, file)

@@ -179,10 +179,10 @@ def test_a_check_promises_the_power_that_a_record_will_have(remote, servers: Cal
 
 def test_a_check_tells_that_a_boards_tensorrt_is_too_old(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
     board = Jetson(tmp_path / "nano", "nano")
-    board.write("etc/nv_tegra_release", "# R32 (release), REVISION: 4.3, GCID: 21589087, BOARD: t210ref\n")
+    board.write("etc/nv_tegra_release", "# R32 (release), REVISION: 3.1, GCID: 18186506, BOARD: t210ref\n")
     remote("add", "nano", servers(GAITPRESS_SIMULATED_ROOT=str(board.root)).address, "--runtime", "tensorrt")
     said = remote("check", "nano").stdout
-    assert "fault    trtexec      L4T 32.4.3 has TensorRT 7 or older, too old for the networks made here" in said
+    assert "fault    trtexec      L4T 32.3.1 has TensorRT older than 7.1, too old for the networks made here" in said
     assert "update the board to JetPack 4.6 or later" in said
 
 

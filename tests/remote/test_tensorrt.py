@@ -139,16 +139,23 @@ def test_a_build_that_fails_is_a_result_with_its_reason(
     assert build(start(), tmp_path)[0]["status"] == "ok"
 
 
-def test_tensorrt_7_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start: Start) -> None:
-    jetson.write("etc/nv_tegra_release", "# R32 (release), REVISION: 4.3, GCID: 21589087, BOARD: t210ref, EABI: aarch64\n")
+def test_tensorrt_6_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start: Start) -> None:
+    jetson.write("etc/nv_tegra_release", "# R32 (release), REVISION: 3.1, GCID: 18186506, BOARD: t210ref, EABI: aarch64\n")
     trtexec = jetson.root / "usr/src/tensorrt/bin/trtexec"
     trtexec.write_text('#!/bin/sh\necho "&&&& RUNNING TensorRT.trtexec # $0 $*"\necho "=== Model Options ==="\n')
+    libraries = jetson.root / "usr/lib/aarch64-linux-gnu"
+    # A library that comes with another program is not what trtexec runs on: its banner would have a version.
+    with pytest.raises(DeviceError, match=r"board \(L4T 32.3.1\): which TensorRT this is cannot be told: .* libnvinfer7"):
+        start().facts()
+    (libraries / "libnvinfer.so.6.0.1").touch()
     with pytest.raises(DeviceError) as told:
         start().facts()
     assert str(told.value) == (
-        "board (L4T 32.4.3, JetPack 4.4): TensorRT 7 or older, too old for the networks made here; versions 8.0 to 10.x are "
-        "supported (JetPack 4.6 to 7): update the board to JetPack 4.6 or later"
+        "board (L4T 32.3.1): TensorRT older than 7.1, too old for the networks made here; versions 7.1 to 11.x are "
+        "supported (JetPack 4.4 to 7): update the board to JetPack 4.4 or later"
     )
+    (libraries / "libnvinfer.so.7.1.3").touch()
+    assert start().facts()["runtime_version"] == "7.1.3"
 
 
 def test_a_missing_trtexec_is_told_with_the_remedy(jetson: Jetson, start: Start) -> None:

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from remote.jetson.plan import Impossible, plan
 from remote.trtexec import command, network
 from remote.trtexec.command import BuildOptions, Range, RunOptions
-from tests.remote.onnx_files import linear
+from tests.remote.onnx_files import in_half, linear
 from tests.remote.refused import biased
 
-VERSIONS = [(8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2)]
+VERSIONS = [(7, 1, 3), (7, 2, 3), (8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2), (11, 4, 1)]
 NANO = {
     "gpu": "Tegra X1", "compute_capability": "5.3", "board": "NVIDIA Jetson Nano Developer Kit", "runtime_version": "8.2.1",
 }  # fmt: skip
@@ -27,6 +27,8 @@ ORIN_NANO = {
     "gpu": "Orin", "compute_capability": "8.7", "board": "NVIDIA Jetson Orin Nano Developer Kit",
     "runtime_version": "10.3.0",
 }  # fmt: skip
+XAVIER_7 = {**XAVIER, "runtime_version": "7.1.3"}
+ORIN_11 = {**ORIN_NANO, "board": "NVIDIA Jetson AGX Orin Developer Kit", "runtime_version": "11.3.0.5"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -37,12 +39,49 @@ def test_each_version_gets_the_options_that_it_knows(version: tuple[int, int, in
     assert ("--workspace=256" in words, "--memPoolSize=workspace:256" in words) == (version < (8, 4), version >= (8, 4))
 
 
-@pytest.mark.parametrize("version", [(7, 1, 3), (11, 0, 0)])
+@pytest.mark.parametrize("version", [(7, 0, 0), (12, 0, 0)])
 def test_versions_with_other_command_lines_are_refused(version: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match=r"versions 8.0 to 10.x"):
+    with pytest.raises(ValueError, match=r"versions 7.1 to 11.x"):
         command.build("/t", version, "m", "e", BuildOptions())
-    with pytest.raises(ValueError, match=r"versions 8.0 to 10.x"):
+    with pytest.raises(ValueError, match=r"versions 7.1 to 11.x"):
         command.run("/t", version, "e", RunOptions())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "best"])
+@pytest.mark.parametrize("version", [(7, 1, 3), (8, 6, 2), (10, 3, 0)])
+def test_up_to_10_a_precision_is_an_option_of_the_build(version: tuple[int, int, int], precision: str) -> None:
+    flags = set(command.build_flags(version, BuildOptions(precision)))
+    wanted = {"fp32": {"--noTF32"}, "fp16": {"--fp16"}, "int8": {"--int8", "--fp16"}, "best": {"--best"}}[precision]
+    assert flags == wanted | ({"--explicitBatch"} if version < (8, 0) else set())
+
+
+def test_tensorrt_7_has_no_timing_cache_and_cannot_leave_copies_out() -> None:
+    options = BuildOptions("fp16", 64, timing_cache="t.cache", shapes={"x": Range((1, 4), (2, 4), (8, 4))})
+    assert command.build("/t", (7, 1, 3), "m.onnx", "m.plan", options) == [
+        "/t", "--onnx=m.onnx", "--saveEngine=m.plan", "--fp16", "--explicitBatch", "--workspace=64", "--minShapes=x:1x4",
+        "--optShapes=x:2x4", "--maxShapes=x:8x4", "--buildOnly",
+    ]  # fmt: skip
+    for transfers in (False, True):
+        assert command.run("/t", (7, 1, 3), "m.plan", RunOptions(warmup_ms=1, transfers=transfers, times="t.json")) == [
+            "/t", "--loadEngine=m.plan", "--explicitBatch", "--warmUp=1", "--duration=0", "--iterations=1", "--avgRuns=100",
+            "--useSpinWait", "--exportTimes=t.json",
+        ]  # fmt: skip
+    assert "--noDataTransfers" in command.run("/t", (7, 2, 3), "m.plan", RunOptions())
+
+
+def test_tensorrt_11_takes_precisions_of_the_file_and_is_told_what_it_would_do_otherwise() -> None:
+    for precision, flags in (("fp32", ["--noTF32"]), ("fp16", []), ("int8", [])):
+        assert command.build("/t", (11, 4, 1), "m.onnx", "m.plan", BuildOptions(precision)) == [
+            "/t", "--onnx=m.onnx", "--saveEngine=m.plan", *flags, "--skipInference",
+        ]  # fmt: skip
+    measured = command.run("/t", (11, 4, 1), "m.plan", RunOptions())
+    assert {"--noCudaGraph", "--useSpinWait"} <= set(measured)
+    assert not {"--noDataTransfers", "--includeDataTransfers"} & set(measured)
+    assert "--includeDataTransfers" in command.run("/t", (11, 4, 1), "m.plan", RunOptions(transfers=True))
+    with pytest.raises(ValueError, match=r"TensorRT 11.4.1 knows no best: .* take fp32, fp16 or int8"):
+        command.build("/t", (11, 4, 1), "m.onnx", "m.plan", BuildOptions("best"))
+    with pytest.raises(ValueError, match=r"TensorRT 11.4.1 knows no calibration cache"):
+        command.build("/t", (11, 4, 1), "m.onnx", "m.plan", BuildOptions("int8", calibration="c.cache"))
 
 
 @pytest.mark.parametrize(
@@ -88,10 +127,10 @@ def test_options_that_contradict_each_other_are_refused(wrong: dict) -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(VERSIONS))
 def test_whatever_a_file_is_called_it_stays_one_word(onnx_name: str, engine: str, version: tuple[int, int, int]) -> None:
-    words = command.build("/t", version, onnx_name, engine, BuildOptions("fp16"))
+    words = command.build("/t", version, onnx_name, engine, BuildOptions("fp32"))
     assert f"--onnx={onnx_name}" in words
     assert f"--saveEngine={engine}" in words
-    assert len(words) == 5
+    assert len(words) == 5 + (version < (8, 0))
 
 
 def quantized(path: Path, kind: int) -> Path:
@@ -131,6 +170,11 @@ def test_a_network_tells_its_inputs_and_how_it_is_quantised(tmp_path: Path) -> N
         (ORIN_NANO, "fp16", {"dla_core": 0}, "skipped", "no DLA"),
         (XAVIER, "fp32", {"dla_core": 0}, "skipped", "fp16 and int8 only"),
         (XAVIER, "int8", {}, "failed", "made-up ranges"),
+        (XAVIER_7, "int8", {}, "skipped", "TensorRT 7.1.3 takes no network with Q/DQ pairs; take fp16, or update"),
+        (ORIN_11, "fp16", {"dla_core": 0}, "skipped", "TensorRT 11.3.0.5 has no DLA"),
+        (ORIN_11, "fp16", {}, "failed", "not in fp16, and TensorRT 11.3.0.5 computes in the network's own types"),
+        (ORIN_11, "int8", {}, "failed", "no Q/DQ pairs, and TensorRT 11.3.0.5 calibrates none"),
+        (ORIN_11, "best", {}, "failed", "TensorRT 11.3.0.5 does not choose precisions"),
     ],
 )
 def test_what_a_board_cannot_run_is_told_before(
@@ -179,6 +223,40 @@ def test_integer_constants_are_told_as_the_version_refuses_them(
     else:
         with pytest.raises(Impossible, match=rf"{said}.*tensorrt\.onnx"):
             plan(file, network.read(file), facts, "int8", {}, None)
+
+
+def test_tensorrt_11_takes_for_each_precision_the_file_that_is_in_it(tmp_path: Path) -> None:
+    plain, half = linear(tmp_path / "m.onnx"), tmp_path / "half.onnx"
+    in_half(plain, half)
+    pairs = quantized(tmp_path / "q.onnx", TensorProto.INT8)
+    files = {"fp32": plain, "fp16": half, "int8": pairs}
+    for precision in files:
+        for kind, file in files.items():
+            if kind == precision:
+                assert plan(file, network.read(file), ORIN_11, precision, {}, (2, 4)).precision == precision
+            else:
+                with pytest.raises(Impossible, match=r"TensorRT 11.3.0.5 .*tensorrt\.onnx") as told:
+                    plan(file, network.read(file), ORIN_11, precision, {}, (2, 4))
+                assert told.value.status == "failed"
+    again = {**ORIN_11, "runtime_version": "11.4.1.1"}
+    assert plan(half, network.read(half), again, "fp16", {"dla_core": 0}, (2, 4)).dla_core == 0
+
+
+def test_a_zero_point_other_than_0_is_told(tmp_path: Path) -> None:
+    file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
+    model = onnx.load(file)
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.int8(3), "zero"))
+    onnx.save(model, file)
+    for version in ("8.0.1", "8.6.2", "10.3.0"):
+        with pytest.raises(Impossible, match=r"zero points other than 0 .*activations: auto"):
+            plan(file, network.read(file), {**XAVIER, "runtime_version": version}, "int8", {}, None)
+
+
+def test_an_operator_that_the_boards_tensorrt_lacks_is_told_before(tmp_path: Path) -> None:
+    file = linear(tmp_path / "m.onnx", op="Einsum")
+    with pytest.raises(Impossible, match=r"Einsum, which TensorRT has from 8.2 on, and this is TensorRT 8.0.1") as told:
+        plan(file, network.read(file), {**NANO, "runtime_version": "8.0.1"}, "fp32", {}, (2, 4))
+    assert told.value.status == "failed"
 
 
 def test_free_axes_get_a_range_around_the_shape_that_is_measured(tmp_path: Path) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import TensorProto
 
+from remote import compatibility
 from remote.errors import DeviceError, LinkLost
+from remote.runtimes import tensorrt
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport import connect
 from tests.jetson_sim.jetson import Jetson
-from tests.remote.played import build
+from tests.remote.onnx_files import in_half
+from tests.remote.played import EXAMPLE, SETTINGS, build, matrices, network
+from tests.remote.test_trtexec_command import quantized
 from tests.ssh_server import Server, through
 
 FAULTS = {
@@ -51,6 +58,91 @@ def test_each_fault_is_a_reason_and_the_next_build_is_as_if_nothing_had_been(
     with connect("orin", server.address) as link:
         assert build(TensorRT(link, {"python": sys.executable}), tmp_path, name="mended")[0]["status"] == "ok"
     assert [path.suffix for path in sorted((server.home / "engines").iterdir())] == [".plan", ".json", ".cache"]
+
+
+@pytest.mark.parametrize("kind", ["nano-7", "agx-thor-11"])
+def test_the_oldest_and_the_newest_tensorrt_build_run_and_measure_each_precision_that_they_have(
+    kind: str, tmp_path: Path, servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With texts and options that were read: no board with either has run this."""
+    monkeypatch.setattr(tensorrt, "IDLE_S", 0.3)
+    monkeypatch.setattr(tensorrt, "ENERGY_S", 1.0)
+    board = Jetson(tmp_path / "root", kind)
+    server = servers(kind, GAITPRESS_SIMULATED_ROOT=str(board.root))
+    old = kind == "nano-7"
+    plain = network(tmp_path / "fp32.onnx", opset=11 if old else 13)
+    half = in_half(plain, tmp_path / "fp16.onnx")
+    pairs = quantized(tmp_path / "int8.onnx", TensorProto.INT8)
+    with connect(kind, server.address) as link:
+        runtime = TensorRT(link, {"python": sys.executable})
+        assert runtime.facts()["runtime_version"] == ("7.1.3" if old else "11.4.1.1")
+        built = {}
+        for file in (plain, half, pairs):
+            compatibility.check_file(runtime.facts(), file)
+            out = tmp_path / file.stem
+            out.mkdir()
+            built[file.stem] = runtime.build(file, out, file.stem, 1, (2, 4), 8)
+        ok = ("ok", None)
+        assert (built["fp32"]["status"], built["fp32"]["reason"]) == ok
+        assert (built["fp16"]["status"], built["fp16"]["reason"]) == ok
+        inputs = [EXAMPLE]
+        [exact], [rounded] = (runtime.run(tmp_path / name, inputs, 1) for name in ("fp32", "fp16"))
+        np.testing.assert_allclose(exact, EXAMPLE @ np.linalg.multi_dot(matrices(0)), rtol=1e-4, atol=1e-5)
+        assert 1e-5 < np.abs(exact - rounded).max() < 1e-2
+        timing = runtime.benchmark(tmp_path / "fp16", EXAMPLE, SETTINGS)
+        assert timing.latency_ms["queries"] >= 30
+        assert timing.energy
+        calls = [set(call.split()) for call in board.calls if "--loadEngine" in call]
+    if old:
+        assert built["int8"]["status"] == "skipped"
+        assert "no INT8 hardware" in built["int8"]["reason"]
+        assert [repeat["throughput_qps"] for repeat in timing.repeats] == [None] * SETTINGS.repeats
+        assert timing.repeats[0]["enqueue_p50"] > 0
+        assert timing.protocol["transfers"].startswith("this TensorRT copies")
+        assert all("--explicitBatch" in call and "--noDataTransfers" not in call for call in calls)
+    else:
+        assert (built["int8"]["status"], built["int8"]["reason"]) == ok
+        shapes = ["--minShapes=x:1x4", "--optShapes=x:2x4", "--maxShapes=x:8x4"]
+        flags = {name: known["flags"]["arguments"] for name, known in built.items()}
+        assert flags == {"fp32": ["--noTF32", *shapes], "fp16": shapes, "int8": []}
+        assert all("--noCudaGraph" in call for call in calls)
+        assert 0 < sum("--includeDataTransfers" in call for call in calls) < len(calls)
+    # What this version has no option for, its trtexec refuses.
+    unknown = "--noDataTransfers" if old else "--fp16"
+    said = subprocess.run(
+        [board.root / "usr/src/tensorrt/bin/trtexec", f"--onnx={plain}", unknown],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert f"Unknown option: {unknown}" in said.stderr
+    assert said.stdout.startswith(
+        "&&&& RUNNING TensorRT.trtexec #" if old else "&&&& RUNNING TensorRT.trtexec [TensorRT v110401] [b1]"
+    )
+
+
+def test_a_network_that_tensorrt_7_refuses_is_a_record_with_its_words(
+    tmp_path: Path, servers: Callable[..., Server]
+) -> None:
+    board = Jetson(tmp_path / "root", "nano-7")
+    server = servers("nano-7", GAITPRESS_SIMULATED_ROOT=str(board.root))
+    with connect("nano-7", server.address) as link, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("remote.trtexec.preflight.available", lambda: None)  # which would tell both
+        runtime = TensorRT(link, {"python": sys.executable})
+        known, _, _ = build(runtime, tmp_path, opset=11, op="Einsum")
+        assert known["status"] == "failed"
+        assert "Einsum, which TensorRT has from 8.2 on" in known["reason"]
+        assert not any("--onnx" in call for call in board.calls)
+        told, _, _ = build(runtime, tmp_path, opset=11, op="Teleport", name="unknown")
+        assert told["status"] == "failed"
+        assert told["reason"].startswith("[8] ")
+        assert "Teleport" in told["reason"] or "Plugin not found" in told["reason"]
+        newer = network(tmp_path / "newer.onnx", opset=13)
+        with pytest.raises(
+            DeviceError, match=r"export.opset = 13: TensorRT 7.1.3 reads up to opset 11; set export.opset: 11"
+        ):
+            compatibility.check_file(runtime.facts(), newer)
 
 
 def test_a_missing_trtexec_is_told_with_the_remedy(board: Jetson, server: Server) -> None:
