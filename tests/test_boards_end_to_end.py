@@ -44,6 +44,30 @@ def written(where: Path) -> dict[str, int]:
     }
 
 
+def test_the_oldest_and_the_newest_tensorrt_take_part_with_the_networks_of_opset_11(tmp_path: Path, servers) -> None:
+    where = copy_repository(tmp_path / "repository")
+    devices = {"nano-7": "7.1.3", "agx-thor-11": "11.4.1.1"}
+    for kind in devices:
+        add(kind, where, tmp_path, servers)
+    axes = {"models": ["gaitset"], "modalities": ["silhouette"], "devices": list(devices)}
+    make_small(where / "params.yaml", **axes, **{"precisions": ["fp32", "fp16", "int8"], "export.opset": 11})
+    run(SNAKEMAKE, where)
+
+    for device, version in devices.items():
+        for precision in ("fp32", "fp16", "int8"):
+            found = record(where, device, precision)
+            if (device, precision) == ("nano-7", "int8"):
+                assert found["status"] == "skipped"
+                continue
+            assert (found["status"], found["reason"], found["evidence"]) == ("ok", None, "simulated")
+            assert found["engine"]["version"] == version
+            assert found["latency_ms"]["p50"] > 0
+            assert found["energy_mj_per_inference"] > 0
+            options = found["protocol"]["options"]
+            assert "--noDataTransfers" not in options
+            assert ("--explicitBatch" in options, "--noCudaGraph" in options) == (device == "nano-7", device != "nano-7")
+
+
 def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_path: Path, servers) -> None:
     where = copy_repository(tmp_path / "repository")
     nano, behind_nano = add("nano", where, tmp_path, servers)

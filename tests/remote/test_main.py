@@ -183,7 +183,7 @@ def test_a_check_tells_that_a_boards_tensorrt_is_too_old(remote, servers: Callab
     remote("add", "nano", servers(GAITPRESS_SIMULATED_ROOT=str(board.root)).address, "--runtime", "tensorrt")
     said = remote("check", "nano").stdout
     assert "fault    trtexec      L4T 32.3.1 has TensorRT older than 7.1, too old for the networks made here" in said
-    assert "update the board to JetPack 4.6 or later" in said
+    assert "update the board to JetPack 4.4 or later" in said
 
 
 @pytest.mark.parametrize(
