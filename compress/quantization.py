@@ -31,7 +31,7 @@ class Int8:
         weight_bits: 8; or 7 for CPUs that add two products in 16 bits, and would overflow with 8.
         placement: "kernels": Q/DQ pairs around every operator that has an integer kernel in ONNX Runtime, and biases in
             INT32. "weights": pairs at the inputs of what has weights and at the weights themselves, which stay in fp32, as
-            do biases: the form that all of TensorRT 8.0 to 10 takes.
+            do biases: the form that all of TensorRT 8.0 to 11 takes.
     """
 
     activations: str

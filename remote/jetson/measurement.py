@@ -13,13 +13,18 @@ from remote import benchmark
 from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
 from remote.errors import EngineFailed, killed
 from remote.jetson.board import Held, State
-from remote.trtexec.command import always_copies
+from remote.trtexec.command import always_copies, strongly_typed
 from remote.trtexec.exports import ExportError, QueryTimes, parse_times
 from remote.trtexec.log import Log, parse
 
 HOT_C = 65.0  # a board hotter than this at the start has not cooled down from what it did before
 SETTLED = 0.01
 NO_COPIES = "none: latency is computing time on the GPU; with_transfers is a run that copies input and output"
+TYPES_CHOSEN = "TensorRT's choice among those that the build's options allow"
+TYPES_OF_FILE = (
+    "those of the network's file: what it neither casts nor quantises is computed in fp32, or in TF32 if the build was not "
+    "one of fp32"
+)
 COPIES = (
     "this TensorRT copies input and output in every query: latency is computing time on the GPU, while others may be "
     "copied; energy is that of computing and copying; with_transfers counts the copies"
@@ -188,6 +193,7 @@ def timing(
             "session": settings.session,
             "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
             "transfers": COPIES if always_copies(version) else NO_COPIES,
+            "types": TYPES_OF_FILE if strongly_typed(version) else TYPES_CHOSEN,
             "with_transfers": _with_transfers(transferred),
             "enqueue_bound": any(run.log.enqueue_bound for run in runs),
             "options": _options(runs[0].log),

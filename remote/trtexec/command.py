@@ -7,7 +7,8 @@ on a board:
   release/7.1 and release/7.2, https://github.com/NVIDIA/TensorRT/blob/release/7.1/samples/common/sampleOptions.cpp
 * 11 has no precisions and no calibration:
   https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-trtexec.html
-  It uses CUDA graphs and copies nothing unless it is told otherwise. It still lists ``--useSpinWait``:
+  It uses CUDA graphs and copies nothing unless ``--noCudaGraph`` and ``--includeDataTransfers`` say so (users' reports on
+  11.0). It still lists ``--useSpinWait``:
   https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html
 """
 

@@ -65,6 +65,9 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     assert timing.conditions["gpu_mhz_before"][1] == board.kind.gpu_hz[1] / 1e6
     transfers = timing.protocol["with_transfers"]
     assert transfers["p50"] >= transfers["compute_p50"] > 0
+    assert timing.protocol["types"].startswith(
+        "those of the network's file" if board.kind.tensorrt >= (11, 0) else "TensorRT"
+    )
     copies = board.kind.tensorrt < (7, 2)
     assert timing.protocol["transfers"].startswith("this TensorRT copies" if copies else "none: ")
 
