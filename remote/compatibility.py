@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from remote.errors import DeviceError
-from remote.trtexec.network import Network
 
 Version = tuple[int, ...]
 
@@ -25,24 +24,6 @@ TENSORRT: list[tuple[Version, int, int | None]] = [
     ((10, 13), 24, None),
     ((11, 5), 25, None),
 ]
-# Operators that TensorRT got late, and with which version: https://github.com/onnx/onnx-tensorrt/blob/main/docs/Changelog.md
-# and https://github.com/NVIDIA/TensorRT/blob/main/CHANGELOG.md (8.0.1, 8.2.0)
-OPERATORS: list[tuple[Version, str, str]] = [
-    (
-        (8, 0),
-        "4.6",
-        "Celu CumSum EyeLike GatherElements GlobalLpPool GreaterOrEqual LessOrEqual LpNormalization LpPool ReverseSequence",
-    ),
-    ((8, 2), "4.6.1", "Einsum GatherND IsNaN Round ScatterElements Sign"),
-    ((8, 4), "5.0.2", "Shrink Xor"),
-    ((8, 5), "5.1", "GridSample MeanVarianceNormalization Mod NonZero RandomNormal RoiAlign Trilu"),
-    ((8, 6), "6.0", "GroupNormalization IsInf LayerNormalization"),
-    ((9, 2), "6.1", "Hardmax"),
-    ((10, 1), "6.1", "DeformConv"),
-]
-# How TensorRT 7 resizes: https://github.com/onnx/onnx-tensorrt/blob/release/7.2-GA/docs/operators.md
-# That it wants constants, and has none of 64-bit floating point: https://github.com/NVIDIA/TensorRT/issues/1346 (7.1.3)
-RESIZES_OF_7 = {("asymmetric", "nearest", "floor", True), ("asymmetric", "linear", "floor", True)}
 # ONNX Runtime: the ONNX release inside each, https://onnxruntime.ai/docs/reference/compatibility.html
 ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
     ((1, 0), 11, 6),
@@ -107,33 +88,6 @@ def check_file(facts: Mapping[str, Any], path: Path) -> None:
             f"to opset {known[0]}; take int8 out of precisions, or a newer one for the device"
         )
     check(facts, opset_of(network), network.ir_version)
-
-
-def lacking(version: Sequence[int], network: Network) -> str | None:
-    """What a TensorRT lacks of what a network is made of, and what to do; None if nothing is known to be missing.
-
-    Args:
-        version: of TensorRT.
-        network: what is known of the network.
-    """
-    name = f"TensorRT {'.'.join(map(str, version))}"
-    for since, jetpack, names in OPERATORS:
-        if tuple(version) < since and (missing := network.operators & set(names.split())):
-            return (
-                f"the network holds {', '.join(sorted(missing))}, which TensorRT has from {'.'.join(map(str, since))} on, "
-                f"and this is {name}; update the board to JetPack {jetpack} or later, or build the model of other operators"
-            )
-    if tuple(version) >= (8, 0):
-        return None
-    update = "update the board to JetPack 4.6 or later"
-    if network.resizes - RESIZES_OF_7:
-        return (
-            f"the network resizes otherwise than {name} does, which is asymmetric, nearest or linear, rounding down, by "
-            f"scales that are constants; {update}, or resize so in the model"
-        )
-    if network.doubles:
-        return f"the network has constants of 64-bit floating point, and {name} takes none; {update}, or export in float32"
-    return None
 
 
 def _number(facts: Mapping[str, Any]) -> Version | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from remote.compatibility import lacking
 from remote.trtexec.command import BuildOptions, Range, strongly_typed
+from remote.trtexec.lacking import lacking
 from remote.trtexec.network import Network
 
 WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2

@@ -24,7 +24,7 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     from onnx import TensorProto, load, numpy_helper
 
     # Not where engines run: the board's program brings its own part of `remote`.
-    from remote import compatibility
+    from remote.trtexec import lacking
     from remote.trtexec import network as networks
     from tests.jetson_sim import refusals
 
@@ -36,7 +36,7 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     if opset > kind.newest_opset:
         raise Refused(f"[TRT] ModelImporter.cpp:773: opset {opset} is newer than this parser's {kind.newest_opset}")
     quantized = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    if words := compatibility.lacking(kind.tensorrt, networks.read(onnx)):
+    if words := lacking.lacking(kind.tensorrt, networks.read(onnx)):
         raise Refused(f"[TRT] ModelImporter.cpp:779: No importer registered: {words}")
     if quantized and kind.tensorrt < (8, 0):  # it takes some, as scaling of floating-point values
         raise Refused("[TRT] ModelImporter.cpp:779: Assertion failed: K == scale.count()")

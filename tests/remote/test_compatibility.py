@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compress import export
 from remote import compatibility
 from remote.errors import DeviceError
-from remote.trtexec import network
+from remote.trtexec import lacking, network
 from tests.published import SMALLER, small
 from tests.remote.onnx_files import linear
 
@@ -91,7 +91,7 @@ def made(
     return network.read(path)
 
 
-LATE = [(since, jetpack, name) for since, jetpack, names in compatibility.OPERATORS for name in names.split()]
+LATE = [(since, jetpack, name) for since, jetpack, names in lacking.OPERATORS for name in names.split()]
 
 
 @pytest.mark.parametrize(("since", "jetpack", "name"), LATE, ids=[name for _, _, name in LATE])
@@ -104,9 +104,9 @@ def test_an_operator_that_a_tensorrt_lacks_is_told_with_the_jetpack_that_has_it(
         helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner),
     ):
         found = made(tmp_path / "m.onnx", node, {})
-        assert compatibility.lacking(since, found) is None
-        assert compatibility.lacking((11, 4, 1), found) is None
-        words = compatibility.lacking((7, 1, 3), found) or ""
+        assert lacking.lacking(since, found) is None
+        assert lacking.lacking((11, 4, 1), found) is None
+        words = lacking.lacking((7, 1, 3), found) or ""
         assert words.startswith(f"the network holds {name}, which TensorRT has from {'.'.join(map(str, since))} on")
         assert f"JetPack {jetpack} or later" in words
 
@@ -131,15 +131,15 @@ def test_tensorrt_7_resizes_in_few_ways(attributes: dict, inputs: list[str], tak
     constants = {"scales": SCALES, "sizes": np.array([1, 1, 8, 8], np.int64), "one": np.ones(4, np.float32)}
     computed = helper.make_node("Mul", ["scales", "one"], ["computed"])
     found = made(tmp_path / "m.onnx", helper.make_node("Resize", inputs, ["y"], **attributes), constants, (computed,))
-    assert compatibility.lacking((8, 0, 1), found) is None
-    words = compatibility.lacking((7, 1, 3), found)
+    assert lacking.lacking((8, 0, 1), found) is None
+    words = lacking.lacking((7, 1, 3), found)
     assert words is None if taken else "resizes otherwise than TensorRT 7.1.3" in (words or "")
 
 
 def test_tensorrt_7_takes_no_constants_of_64_bit_floating_point(tmp_path: Path) -> None:
     found = made(tmp_path / "m.onnx", helper.make_node("Cast", ["d"], ["y"], to=TensorProto.FLOAT), {"d": np.ones(4)})
-    assert compatibility.lacking((8, 0, 1), found) is None
-    assert "64-bit floating point" in (compatibility.lacking((7, 1, 3), found) or "")
+    assert lacking.lacking((8, 0, 1), found) is None
+    assert "64-bit floating point" in (lacking.lacking((7, 1, 3), found) or "")
 
 
 @pytest.mark.parametrize("name", list(SMALLER))
@@ -151,7 +151,7 @@ def test_every_silhouette_model_is_exported_so_that_old_versions_lack_nothing(
     model = small(SMALLER[name], 0.125)
     export.export_torch(model, file, ["batch", "frames", *model.frame_shape], opset)
     compatibility.check_file({"runtime": "tensorrt", "runtime_version": version}, file)
-    assert compatibility.lacking(tuple(map(int, version.split("."))), network.read(file)) is None
+    assert lacking.lacking(tuple(map(int, version.split("."))), network.read(file)) is None
 
 
 def test_int8_is_no_matter_of_the_operator_set_where_no_pairs_are_taken(tmp_path: Path) -> None:
