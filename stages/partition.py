@@ -8,24 +8,14 @@ is added for one model, or an edit of the other framework's training loop, leave
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gait import losses
 from gait.data.partitions import doubts, partition_for
 from gait.data.sequences import SequenceStore
-from stages import io
-
-ROOT = Path(__file__).parent.parent
-# What trains the models of each framework: files, and the modules that a folder holds itself.
-COMMON = ("gait/training", "gait/losses/__init__.py", "gait/keywords.py", "gait/sampling.py")
-TRAINING_CODE = {
-    "torch": (*COMMON, "gait/training/torch", "gait/processes.py", "gait/memory.py", "stages/frameworks/torch_training.py"),
-    "keras": (*COMMON, "gait/training/keras", "stages/frameworks/keras_training.py"),
-}
+from stages import io, naming
 
 
 def training_code(entry: Any) -> dict[str, str]:
@@ -35,14 +25,7 @@ def training_code(entry: Any) -> dict[str, str]:
         entry: of `model` in params.yaml.
     """
     terms = {term.name for phase in entry.phases() for term in phase.loss}
-    files = {*_modules(TRAINING_CODE[entry.framework]), *(losses.source(name) for name in terms)}
-    return {path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
-
-
-def _modules(names: tuple[str, ...]) -> Iterator[Path]:
-    for name in names:
-        path = ROOT / name
-        yield from path.glob("*.py") if path.is_dir() else [path]
+    return naming.digests([*naming.TRAINING_CODE[entry.framework], *(losses.source(name) for name in terms)])
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from workflow.dvc.stages import PipelineError, Stage, read_yaml
 EXPECTED = "GAITPRESS_STARTED_FROM"
 SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where nothing less will do
 ABSENT = object()
-CODE = "data/code/"  # files that name code by its content
+CODE = {"data/code": "partition", "data/runtime": "runtime"}  # files that name code by its content, and who makes them
 
 
 class Edited(Exception):
@@ -221,19 +221,19 @@ def begin() -> Started | None:
         keys.setdefault(file, []).append(key.format(**item))
     deps = [dep.format(**item) for dep in stage.deps]
     for dep in deps:
-        if edits := [
-            file for file, digest in _named([dep]).items() if not Path(file).is_file() or _sha256(Path(file)) != digest
-        ]:
-            raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro partition@{Path(dep).stem}`")
+        named = _named([dep])
+        if edits := [file for file, digest in named.items() if not Path(file).is_file() or _sha256(Path(file)) != digest]:
+            maker, of = CODE[os.path.dirname(dep)], os.path.basename(dep).removesuffix(".json")
+            raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro {maker}@{of}`")
     listed = Listed(address, deps, keys)
     return Started(listed, [os.path.normpath(out.format(**item)) for out in stage.outs], stage.cached)
 
 
 def _named(deps: Sequence[str]) -> dict[str, str]:
-    """The code that dependencies name by its content, see :mod:`stages.partition`: the sha256 of each file."""
+    """The code that dependencies name by its content, see :mod:`stages.naming`: the sha256 of each file."""
     named: dict[str, str] = {}
     for dep in deps:
-        if dep.startswith(CODE):
+        if os.path.dirname(dep) in CODE:
             named |= json.loads(_read(Path(dep)) or b"{}")
     return named
 

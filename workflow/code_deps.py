@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stages import naming
 from workflow.dvc.stages import read_yaml
 
 PACKAGES = ("compress", "gait", "remote", "stages")
 MODEL = "gait/models/${item.model}.py"
 FRAMEWORKS = ("torch", "keras")
 EMBEDDERS = tuple(f"stages/frameworks/{name}_embedding.py" for name in FRAMEWORKS)
-NAMED = "data/code/${item.model}.json"  # names the content of what trains a model, as the stage partition found it
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
     "gait/data/readers/__init__.py": tuple(
@@ -41,6 +41,17 @@ BY_NAME = {
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
     "stages/reporting/page.py": tuple(f"stages/reporting/page.{kind}" for kind in ("html", "css", "js")),
 }
+# The files that name code by its content: the stage that makes them, and by what they are of, the code that they name.
+NAMED = {
+    "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
+    "data/runtime/${item.device}.json": (
+        "runtime",
+        {name: (*code, *naming.SENSORS) for name, code in naming.RUNTIME_CODE.items()},
+    ),
+}
+# Of what stages that depend on such a file run: modules that are imported by name, and those that others alone run.
+ALSO = {name: f"stages/frameworks/{name}_training.py" for name in FRAMEWORKS}
+APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
 # Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
 # reached. A change here must not cost anybody a week of training.
 PLUMBING = (
@@ -89,19 +100,20 @@ def _has_code(file: Path) -> bool:
     return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
 
 
-def closure(entry: str, models: Iterable[str], root: Path) -> set[str]:
-    """All files that a module runs, plumbing left out.
+def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: str | None = None) -> set[str]:
+    """All files that some modules run, plumbing left out.
 
     Args:
-        entry: path of the module, relative to ``root``.
+        entries: paths of the modules, relative to ``root``.
         models: what may stand for ``${item.model}``.
         root: the repository.
+        apart: a module that is not run here, though it is imported.
     """
     found: set[str] = set()
-    waiting = [entry]
+    waiting = list(entries)
     while waiting:
         name = waiting.pop()
-        if name in found or any(_covers(plumbing, name) for plumbing in PLUMBING):
+        if name in found or name == apart or any(_covers(plumbing, name) for plumbing in PLUMBING):
             continue
         found.add(name)
         concrete = [MODEL.replace("${item.model}", model) for model in models] if name == MODEL else [name]
@@ -124,17 +136,8 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
         if module is None:
             yield f"{stage}: its cmd runs no module of ours"
             continue
-        needed = closure(module[1].replace(".", "/") + ".py", models, root)
-        if stage == "partition":
-            needed |= {file for name in FRAMEWORKS for file in _named(name, root)}
+        needed = _needed(stage, module[1].replace(".", "/") + ".py", spec.get("deps", []), models, root)
         listed = [dep for dep in spec.get("deps", []) if isinstance(dep, str) and _is_code(dep)]
-        if NAMED in spec.get("deps", []):
-            for name in FRAMEWORKS:
-                trained_by = closure(f"stages/frameworks/{name}_training.py", models, root)
-                for file in sorted(trained_by - _named(name, root)):
-                    if not any(_covers(dep, file) for dep in listed):
-                        yield f"{stage}: neither deps nor TRAINING_CODE of {name} have {file}"
-                needed |= trained_by - _named(name, root)
         for name in sorted(needed):
             if not any(_covers(dep, name) for dep in listed):
                 yield f"{stage}: deps lack {name}"
@@ -143,13 +146,24 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
                 yield f"{stage}: {dep} is under deps but never used"
 
 
-def _named(framework: str, root: Path) -> set[str]:
-    """The files whose content the stage partition names for the models of a framework, all losses among them."""
-    from stages.partition import TRAINING_CODE
+def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root: Path) -> set[str]:
+    """What a stage has to list: what it runs for any model or device and no file names, or what it names itself."""
+    needed: set[str] = set()
+    for file, (maker, code) in NAMED.items():
+        for name, names in code.items():
+            if stage == maker:
+                needed |= _named(names, root)
+            elif file in deps:
+                entries = [entry, ALSO[name]] if name in ALSO else [entry]
+                needed |= closure(entries, models, root, APART.get(name)) - _named(names, root)
+    return needed if any(file in deps for file in NAMED) else needed | closure([entry], models, root)
 
-    places = [root / name for name in TRAINING_CODE[framework]]
+
+def _named(names: Iterable[str], root: Path) -> set[str]:
+    """The code that a file names; of losses, all that there are."""
+    places = [root / name for name in (*names, *(["gait/losses"] if "gait/losses/__init__.py" in names else []))]
     files = {file for place in places for file in (place.glob("*.py") if place.is_dir() else [place])}
-    return {str(file.relative_to(root)) for file in [*files, *(root / "gait/losses").glob("*.py")] if _has_code(file)}
+    return {str(file.relative_to(root)) for file in files if _has_code(file)} | {*names}
 
 
 def _is_code(dep: str) -> bool:

@@ -13,7 +13,7 @@ from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
 
 # Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
-HERE = {"probe", "build", "benchmark", "recognise", "report", "track"}
+HERE = {"runtime", "probe", "build", "benchmark", "recognise", "report", "track"}
 # Names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
     "device": r"[^/]+",

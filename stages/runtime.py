@@ -1,0 +1,38 @@
+"""Name the code that builds, times and tests engines on a device: an edit for another runtime measures nothing again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remote import inventory
+from stages import io, naming
+
+TEGRA = Path("/etc/nv_tegra_release")  # every Jetson has it
+
+
+def runtime_code(device: inventory.Device, is_jetson: bool) -> dict[str, str]:
+    """The sha256 of each file of ours that works on a device, by its path.
+
+    Args:
+        device: an entry of devices.yaml.
+        is_jetson: whether this machine is one.
+    """
+    names = naming.RUNTIME_CODE[device.runtime]
+    # A board with ONNX Runtime has power sensors too; a computer's energy is counted by its processor.
+    sensors = naming.SENSORS if device.transport != "local" or is_jetson else ()
+    return naming.digests([*names, *sensors])
+
+
+def main() -> None:
+    parser = io.parser(__doc__)
+    parser.add_argument("--device", required=True, help="an entry of devices.yaml")
+    parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/runtime/<device>.json)")
+    given, _ = io.parse(parser)
+    device = inventory.find(given.devices, given.device)
+    io.write_json(given.out, runtime_code(device, TEGRA.exists()))
+    print(f"{given.device}: {device.runtime}")
+
+
+if __name__ == "__main__":
+    io.run(main)
