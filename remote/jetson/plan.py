@@ -66,7 +66,7 @@ def plan(
         )
     if dla_core is not None and precision == "fp32":
         raise Impossible("skipped", "a DLA core computes in fp16 and int8 only")
-    if precision == "int8" and version < FIRST_WITH_PAIRS:
+    if version < FIRST_WITH_PAIRS and (precision == "int8" or network.quantized):
         raise Impossible(
             "skipped",
             f"TensorRT {facts['runtime_version']} takes no network with Q/DQ pairs; take fp16, or update the board to "

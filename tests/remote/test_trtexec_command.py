@@ -242,6 +242,14 @@ def test_tensorrt_11_takes_for_each_precision_the_file_that_is_in_it(tmp_path: P
     assert plan(half, network.read(half), again, "fp16", {"dla_core": 0}, (2, 4)).dla_core == 0
 
 
+def test_tensorrt_7_takes_pairs_in_no_precision(tmp_path: Path) -> None:
+    file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
+    for precision in ("fp16", "int8", "best"):
+        with pytest.raises(Impossible, match=r"takes no network with Q/DQ pairs") as told:
+            plan(file, network.read(file), XAVIER_7, precision, {}, None)
+        assert told.value.status == "skipped"
+
+
 def test_a_zero_point_other_than_0_is_told(tmp_path: Path) -> None:
     file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
     model = onnx.load(file)
