@@ -16,7 +16,7 @@ from pathlib import Path
 from stages import io, params, select
 from stages.bundling import contents
 from stages.bundling.contents import Places
-from stages.reporting.records import Records, Row, load
+from stages.showing.records import Records, Row, load
 
 
 def bundle(row: Row, places: Places, out: Path) -> None:

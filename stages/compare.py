@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 from stages import io, params
 from stages.comparing import view
 from stages.comparing.interface import LOG, Interface, running, started
-from stages.reporting.server import TrackingServer, address, without_credentials
-from stages.variant import Variant
+from stages.showing.variant import Variant
+from stages.tracking.server import TrackingServer, address, without_credentials
 
 FIRST_PORT = 5000
 TYPE = "`snakemake --cores 2 all` or `dvc repro` measures and tracks the others"

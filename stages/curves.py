@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stages import io, params
-from stages.reporting.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
+from stages.tracking.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
 
 LOGS = Path("logs/tensorboard")
 EVENTS = "events.out.tfevents"

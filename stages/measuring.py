@@ -13,7 +13,7 @@ from remote import facts, inventory
 from remote.errors import StaleEngine
 from remote.runtimes import Runtime, runtime_on
 from stages import forms, io
-from stages.variant import Variant
+from stages.showing.variant import Variant
 
 
 @dataclass(frozen=True)

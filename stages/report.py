@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stages import io, params
 from stages.reporting import latex, page, pareto_plot, staircase_plot, table
-from stages.reporting.records import Records, load
-from stages.reporting.work import Folders
+from stages.showing.records import Records, load
+from stages.showing.work import Folders
 
 
 def report(results: Path, out: Path, settings: params.Params) -> str:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from stages import io, params, selecting
-from stages.reporting import words
-from stages.reporting.records import Records, Row, load
 from stages.selecting import UNITS, Choice, Limits
+from stages.showing import words
+from stages.showing.records import Records, Row, load
 
 TOLD = 8  # runners-up that are told without --all
 

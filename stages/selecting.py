@@ -10,7 +10,7 @@ from typing import Any
 
 from stages.io import StageError
 from stages.params import Select
-from stages.reporting.records import Row
+from stages.showing.records import Row
 
 UNITS = {
     "max_latency": {"s": 1e3, "ms": 1.0, "us": 1e-3},

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stages import io, params
-from stages.reporting.records import Records, load
-from stages.reporting.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
-from stages.reporting.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
+from stages.showing.records import Records, load
+from stages.tracking.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
+from stages.tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
 
 NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from stages.reporting import words
-from stages.reporting.records import Row, ends
+from stages.showing import words
+from stages.showing.records import Row, ends
 
 DISTANCES = {
     "euclidean": "The distance of two walks is the mean over parts of the Euclidean distance of these, not scaled. "

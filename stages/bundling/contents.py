@@ -17,7 +17,7 @@ from remote.digest import sha256
 from remote.jetson.onboard import bindings
 from stages import forms, io
 from stages.bundling.card import card
-from stages.reporting.records import Row
+from stages.showing.records import Row
 
 RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"

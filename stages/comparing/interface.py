@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from stages.io import StageError
-from stages.reporting.server import TrackingServer
+from stages.tracking.server import TrackingServer
 
 HOST = "127.0.0.1"
 PORTS = 50  # that are tried, from the first one on

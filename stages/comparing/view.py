@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.params import Params
-from stages.reporting.runs import ENERGY, LATENCY, RANK1, SIZE, SPEEDUP, TIME
-from stages.reporting.server import CURRENT, RUNS_PAGE
+from stages.tracking.runs import ENERGY, LATENCY, RANK1, SIZE, SPEEDUP, TIME
+from stages.tracking.server import CURRENT, RUNS_PAGE
 
 SECTION = "Trade-off"
 # The sections that MLflow makes of all metrics by the part of their names before a slash; the last has those without one.

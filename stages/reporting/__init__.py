@@ -1,1 +1,1 @@
-"""What the stages report and track make of benchmark records."""
+"""What the stage report makes of records: the page, pictures and tables."""

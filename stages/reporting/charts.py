@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from stages.reporting import vega, words
-from stages.reporting.records import COSTS, Row
-from stages.reporting.style import COLOURS, INK, colours
+from stages.reporting import vega
 from stages.reporting.vega import Spec, scaled
-from stages.reporting.work import Curve
+from stages.showing import words
+from stages.showing.records import COSTS, Row
+from stages.showing.style import COLOURS, INK, colours
+from stages.showing.work import Curve
 
 FEW = 40  # with more variants, only Pareto-optimal ones are labelled
 TITLES = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from stages.reporting import words
-from stages.reporting.records import Condition, Row, by_device
+from stages.showing import words
+from stages.showing.records import Condition, Row, by_device
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}

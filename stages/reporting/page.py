@@ -11,9 +11,10 @@ from typing import Any
 
 from stages import io
 from stages.params import Params
-from stages.reporting import charts, words
-from stages.reporting.records import COSTS, Condition, Row, by_device
-from stages.reporting.work import POINTS, Curve, Folders, curves, pruning
+from stages.reporting import charts
+from stages.showing import words
+from stages.showing.records import COSTS, Condition, Row, by_device
+from stages.showing.work import POINTS, Curve, Folders, curves, pruning
 
 HERE = Path(__file__).parent
 COST_NAMES = {"time": "time", "energy": "energy", "size": "size of the engine"}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.reporting import words
 from stages.reporting.labels import Label, place_labels
-from stages.reporting.records import Row, by_device
-from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
+from stages.showing import words
+from stages.showing.records import Row, by_device
+from stages.showing.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
 FEW = 40  # with more variants, only Pareto-optimal ones are labelled
 IN_A_ROW = 8  # entries of the legend

@@ -7,9 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from stages.reporting import words
-from stages.reporting.records import Row, by_device
-from stages.reporting.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
+from stages.showing import words
+from stages.showing.records import Row, by_device
+from stages.showing.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
 DASHES = {"fp32": "-", "fp16": "-.", "int8": "--"}
 

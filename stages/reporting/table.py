@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.reporting import words
-from stages.reporting.records import Condition, Row, by_device, ends
+from stages.showing import words
+from stages.showing.records import Condition, Row, by_device, of_condition
 
 WIDTH = 110
 COLUMNS = {
@@ -127,14 +127,6 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
             for condition in conditions:
                 own |= of_condition(condition, row.rank1_of(condition))
             writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
-
-
-def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = "rank1") -> dict[str, Any]:
-    """Flat names for what is known of a condition, such as "rank1/nm"; no figure that is not of a condition has a slash."""
-    low, high = ends(rates)
-    figures = {measure: rates.get("rate"), f"{measure}_low": low, f"{measure}_high": high}
-    figures |= {"people": rates.get("people"), "probes": rates.get("probes")} if measure == "rank1" else {}
-    return {f"{'temporal_' * condition.later}{figure}/{condition.name}": value for figure, value in figures.items()}
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stages.reporting.records import Row
-from stages.reporting.style import GREY, GRID, INK, logarithmic
+from stages.showing.records import Row
+from stages.showing.style import GREY, GRID, INK, logarithmic
 
 Spec = dict[str, Any]
 

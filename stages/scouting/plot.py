@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from stages.reporting.style import COLOURS, GREY, INK, STYLE
 from stages.scouting.summary import doubts, headline, verdict
+from stages.showing.style import COLOURS, GREY, INK, STYLE
 
 SHADE = "#eef1f4"
 

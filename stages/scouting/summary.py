@@ -8,9 +8,9 @@ from typing import Any
 
 from remote.benchmark import drift, judge
 from stages import params
-from stages.reporting import words
 from stages.scouting.measure import Bench, Scouted, Shape, protocol
 from stages.scouting.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
+from stages.showing import words
 
 
 def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from stages.benchmark import benchmark
 from stages.build import build
 from stages.probe import probe
 from stages.recognise import recognise
-from stages.reporting.records import Records
+from stages.showing.records import Records
 from tests.toy import ROOT
 
 CONDITIONS = ("nm-01", "nm-02", "nm-03", "nm-04", "nm-05", "bg-01", "cl-01")

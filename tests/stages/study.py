@@ -12,7 +12,7 @@ import pytest
 
 from stages.bundle import bundle
 from stages.bundling.contents import Places
-from stages.reporting.records import Row, load
+from stages.showing.records import Row, load
 from tests.stages.device_world import World
 from tests.stages.walks import RANK1
 from tests.toy import ROOT, make_small

@@ -17,7 +17,7 @@ import pytest
 
 from stages import io
 from stages.inputs import open_test, open_training
-from stages.reporting.records import Records
+from stages.showing.records import Records
 from tests.stages.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.stages.walks import dump
 from tests.toy import ROOT, make_small

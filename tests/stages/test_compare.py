@@ -23,9 +23,9 @@ from ruamel.yaml import YAML
 from stages import compare, io, params
 from stages.comparing.interface import HOST, running, started
 from stages.io import StageError
-from stages.reporting.runs import RANK1, TIME, Sources
-from stages.reporting.server import TrackingServer
 from stages.track import track
+from stages.tracking.runs import RANK1, TIME, Sources
+from stages.tracking.server import TrackingServer
 from tests.browser import PROGRAM, Browser
 from tests.ssh_server import free_port
 from tests.stages.many_records import record

@@ -30,7 +30,7 @@ FOLDER = Path("logs/tensorboard/train/gaitset")
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database, which takes seconds to make."""
-    from stages.reporting.server import TrackingServer
+    from stages.tracking.server import TrackingServer
 
     database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     TrackingServer(f"sqlite:///{database}", "unused").open()

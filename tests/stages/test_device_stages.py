@@ -15,8 +15,9 @@ from remote import facts
 from remote.errors import DeviceError
 from remote.runtimes.onnxruntime import OnnxRuntime
 from stages import io
-from stages.reporting import runs, table
-from stages.reporting.records import load
+from stages.reporting import table
+from stages.showing.records import load
+from stages.tracking import runs
 from tests.stages.device_world import SHAPE, World
 from tests.toy import ROOT
 

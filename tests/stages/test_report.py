@@ -19,10 +19,12 @@ from mlflow.utils.validation import _validate_metric_name
 from stages import io, selecting
 from stages.bundling.card import card as model_card
 from stages.report import report
-from stages.reporting import latex, records, runs
-from stages.reporting.pareto import front
-from stages.reporting.records import Records
-from stages.reporting.work import POINTS, Folders, curve, curves
+from stages.reporting import latex
+from stages.showing import records
+from stages.showing.pareto import front
+from stages.showing.records import Records
+from stages.showing.work import POINTS, Folders, curve, curves
+from stages.tracking import runs
 from tests.stages.device_world import World
 from tests.toy import ROOT
 

@@ -11,8 +11,8 @@ import pytest
 
 from stages import io
 from stages.report import report
-from stages.reporting.records import load
-from stages.reporting.work import Folders
+from stages.showing.records import load
+from stages.showing.work import Folders
 from tests.browser import PROGRAM, Browser
 from tests.stages.many_records import study
 

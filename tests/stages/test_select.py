@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import io, params
-from stages.reporting.records import Row
 from stages.selecting import UNITS, Limits, amount, choose, limits
+from stages.showing.records import Row
 from tests.stages.many_records import study
 from tests.toy import ROOT
 

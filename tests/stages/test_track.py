@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from stages import io
-from stages.reporting.records import Records
-from stages.reporting.runs import Sources
+from stages.showing.records import Records
 from stages.track import track
+from stages.tracking.runs import Sources
 from tests.ssh_server import free_port
 from tests.stages.device_world import World
 from tests.toy import ROOT, environment, make_small
@@ -33,7 +33,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
         world.build(percentile)
         world.benchmark(percentile)
         world.recognise(percentile)
-    from stages.reporting.server import TrackingServer
+    from stages.tracking.server import TrackingServer
 
     TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
     return world
@@ -308,7 +308,7 @@ def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> No
     code = (
         "import sys\n"
         "import mlflow\n"
-        "from stages.reporting.server import TrackingServer\n"
+        "from stages.tracking.server import TrackingServer\n"
         "server = TrackingServer(sys.argv[1], 'gait')\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
@@ -356,7 +356,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world:
 
 
 def test_the_receipt_of_a_database_with_a_password_does_not_hold_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.reporting.server import without_credentials
+    from stages.tracking.server import without_credentials
 
     assert without_credentials("postgresql://me:secret@db.example:5432/mlflow") == "postgresql://db.example:5432/mlflow"
     assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"

@@ -37,7 +37,7 @@ def toy_dvc_yaml(declared: Path = ROOT / "dvc.yaml", all_code: bool = False) -> 
     yaml.width = 1000
     dvc = yaml.load(declared.read_text(encoding="utf-8"))
     for name, spec in dvc["stages"].items():
-        is_code = [_path(dep).partition("/")[0] in CODE and _path(dep).endswith((".py", "s")) for dep in spec["deps"]]
+        is_code = [_path(dep).partition("/")[0] in CODE and not _path(dep).endswith(".json") for dep in spec["deps"]]
         data = [dep for dep, code in zip(spec["deps"], is_code, strict=True) if not code]
         read = [*data, f"stages/{name}.py"]
         if not all_code:
@@ -50,7 +50,10 @@ def toy_dvc_yaml(declared: Path = ROOT / "dvc.yaml", all_code: bool = False) -> 
             spec["cmd"] += f" --params {' '.join(key for entry in spec['params'] for key in _keys(entry))}"
     text = StringIO()
     yaml.dump(dvc, text)
-    return text.getvalue()
+    if all_code:
+        return text.getvalue()
+    # Without code nothing names any.
+    return re.sub("data/(code|runtime)/", r"data/of-\1/", text.getvalue())
 
 
 class Toy:

@@ -71,7 +71,20 @@ def write(outs: Iterable[Path], text: str) -> None:
     for out in outs:
         file = out if out.suffix else out / "content"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(json.dumps(named(out)) if str(out.parent) in started.CODE else text)
+
+
+def named(out: Path) -> dict[str, str]:
+    """The real content of a file that names code: what depends on it must see which edits change it."""
+    if out.parent.name == "code":
+        from stages import params
+        from stages.partition import training_code
+
+        return training_code(params.load("params.yaml").entry(out.stem))
+    from remote import inventory
+    from stages.runtime import runtime_code
+
+    return runtime_code(inventory.find(Path("remote/devices.yaml"), out.stem), is_jetson=False)
 
 
 def main() -> None:

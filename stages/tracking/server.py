@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 
 from stages import params
 from stages.io import StageError
-from stages.reporting.runs import SPEEDUP, Run
+from stages.tracking.runs import SPEEDUP, Run
 
 PAGE = 1000
 METRICS_A_CALL = 1000  # more are refused
@@ -204,7 +204,7 @@ class TrackingServer:
             for name, content in run.artifacts.items():
                 (Path(scratch) / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             if run.views is not None:
-                from stages.reporting import views_plot
+                from stages.tracking import views_plot
 
                 views_plot.write_png(Path(scratch) / "rank1_by_view.png", run.views, run.name)
             self._client.log_artifacts(run_id, scratch)

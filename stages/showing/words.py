@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.reporting.records import Condition, Row
+from stages.showing.records import Condition, Row
 
 DASH = "–"
 # In the order of the field's tables; a user's own come after them.

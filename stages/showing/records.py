@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from stages import io
 from stages.params import Params
-from stages.reporting.pareto import front
-from stages.variant import Variant
+from stages.showing.pareto import front
+from stages.showing.variant import Variant
 
 K = TypeVar("K", bound=Hashable)
 
@@ -158,6 +158,14 @@ def ends(rates: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
     """The ends of the interval of some rates; None where there is none."""
     low, high = (rates or {}).get("interval") or (None, None)
     return low, high
+
+
+def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = "rank1") -> dict[str, Any]:
+    """Flat names for what is known of a condition, such as "rank1/nm"; no figure that is not of a condition has a slash."""
+    low, high = ends(rates)
+    figures = {measure: rates.get("rate"), f"{measure}_low": low, f"{measure}_high": high}
+    figures |= {"people": rates.get("people"), "probes": rates.get("probes")} if measure == "rank1" else {}
+    return {f"{'temporal_' * condition.later}{figure}/{condition.name}": value for figure, value in figures.items()}
 
 
 def _energy(row: Row) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.reporting.records import Row
+from stages.showing.records import Row
 
 # Okabe and Ito's colours and three of Tol's, which stay apart for colour-blind readers; black is kept for the front.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#44AA99", "#999933")

@@ -14,10 +14,9 @@ from urllib.parse import quote
 from remote.digest import sha256
 from stages import io
 from stages import settings as made_with
-from stages.reporting import words
-from stages.reporting.records import Condition, Row
-from stages.reporting.table import of_condition
-from stages.reporting.work import Curve, curve
+from stages.showing import words
+from stages.showing.records import Condition, Row, of_condition
+from stages.showing.work import Curve, curve
 
 # The names that views and notes speak of.
 RANK1, TIME, LATENCY, SPEEDUP = "rank1_mean", "ms_per_video_second", "latency_p50_ms", "speedup"

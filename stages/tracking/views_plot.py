@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.reporting import words
-from stages.reporting.records import Condition
-from stages.reporting.style import INK, STYLE, blank
+from stages.showing import words
+from stages.showing.records import Condition
+from stages.showing.style import INK, STYLE, blank
 
 
 def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:

@@ -1,0 +1,1 @@
+"""Variants as runs in MLflow."""
