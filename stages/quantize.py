@@ -1,7 +1,8 @@
-"""Make the ONNX files of one precision: fp32 as exported, fp16, or int8 with ranges calibrated on training sequences.
+"""Make the ONNX files of one precision: fp32 as exported, fp16, int8 with ranges calibrated on training sequences, or best.
 
 model.onnx is for processors, tensorrt.onnx for TensorRT. For int8 there may be model-8bit.onnx, for processors that add
-8-bit products exactly, and there is calibration.cache: the same ranges for TensorRT up to 10.
+8-bit products exactly, and there is calibration.cache: the same ranges for TensorRT up to 10. For best the networks are in
+fp32, and TensorRT takes each layer in the precision that is fastest, int8 by calibration.cache.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
     parser = io.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
-    parser.add_argument("--precision", required=True, choices=["fp32", "fp16", "int8"])
+    parser.add_argument("--precision", required=True, choices=["fp32", "fp16", "int8", "best"])
     parser.add_argument(
         "--exported", type=Path, required=True, help="the ONNX folder (results/export/<model>/p<percentile>)"
     )
@@ -61,6 +62,8 @@ def main() -> None:
             described, metrics = _int8(work, settings.quantize)
         elif options.precision == "fp16":
             described, metrics = _fp16(work)
+        elif options.precision == "best":
+            described, metrics = _best(work, settings.quantize)
         else:
             described, metrics = _fp32(work)
         signature["forms"] = {
@@ -79,7 +82,12 @@ def main() -> None:
 
 def _used(how: Quantize, precision: str) -> dict[str, Any]:
     """Those of the settings that a precision depends on."""
-    which = {"fp32": set[str](), "fp16": {"calibration_sequences"}, "int8": None}[precision]
+    which = {
+        "fp32": set[str](),
+        "fp16": {"calibration_sequences"},
+        "best": {"calibration_sequences", "method"},
+        "int8": None,
+    }[precision]
     return how.model_dump(mode="json", include=which)
 
 
@@ -159,6 +167,17 @@ def _int8(work: _Work, how: Quantize) -> Made:
     scales = calibration_cache.activation_scales(source, work.out / forms.CPU)
     calibration_cache.write(work.out / "calibration.cache", scales)
     return described, metrics
+
+
+def _best(work: _Work, how: Quantize) -> Made:
+    """Write the networks in fp32 and the ranges that TensorRT needs to take layers in int8."""
+    source, data = work.sources[forms.CPU], work.data[forms.CPU]
+    with tempfile.TemporaryDirectory() as scratch, quantization.calibrated(source, data, how.method, True) as network:
+        quantised = Path(scratch) / forms.CPU
+        network.write(quantised, Int8("int8", 8, "kernels"))
+        scales = calibration_cache.activation_scales(source, quantised)
+    calibration_cache.write(work.out / "calibration.cache", scales)
+    return _fp32(work)
 
 
 def _fp16(work: _Work) -> Made:

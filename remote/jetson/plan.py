@@ -74,7 +74,9 @@ def plan(
         )
     if words := lacking(version, network) or _typed(network, precision, facts):
         raise Impossible("failed", words)
-    calibration = onnx.with_name(CALIBRATION)
+    if precision == "best" and capability in WITHOUT_INT8:
+        precision = "fp16"  # TensorRT's mix of fp32 and fp16
+    calibration, calibrates = onnx.with_name(CALIBRATION), precision in ("int8", "best") and not network.quantized
     if precision == "int8" and network.unsigned:
         raise Impossible(
             "failed",
@@ -90,7 +92,7 @@ def plan(
         )
     if precision == "int8" and (words := _integers(network, facts)):
         raise Impossible("failed", f"{words}: the file tensorrt.onnx of the stage quantize has what it takes")
-    if precision == "int8" and not network.quantized and not calibration.exists():
+    if calibrates and not calibration.exists():
         raise Impossible(
             "failed", f"the network is not quantised and has no {CALIBRATION}: INT8 would run on made-up ranges"
         )
@@ -98,7 +100,7 @@ def plan(
         precision=precision,
         workspace_mib=options.get("workspace_mib"),
         dla_core=dla_core,
-        calibration=str(calibration) if precision == "int8" and not network.quantized else None,
+        calibration=str(calibration) if calibrates else None,
         shapes=_ranges(network, shape, max_batch),
     )
 

@@ -38,7 +38,7 @@ class Runtime(Protocol):
         Args:
             onnx: the network.
             out: where the engine goes.
-            precision: of the network: "fp32", "fp16" or "int8".
+            precision: of the network: "fp32", "fp16", "int8", or "best", the fastest mix that the runtime finds itself.
             threads: that the build may take.
             shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
                 wants their range.

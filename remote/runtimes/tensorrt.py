@@ -203,7 +203,7 @@ class TensorRT:
         same = hashlib.sha256("|".join(str(facts[key]) for key in ("board", "gpu", "l4t", "runtime_version")).encode())
         options = dataclasses.replace(
             options,
-            calibration=self.transport.place(Path(options.calibration)) if options.calibration else None,
+            calibration=self._placed_calibration(Path(options.calibration), version) if options.calibration else None,
             timing_cache=f"{self.transport.home}/engines/timing-{same.hexdigest()[:16]}.cache",
         )
         words = command.build(facts["trtexec"], version, self.transport.place(onnx), partial, options)
@@ -224,6 +224,13 @@ class TensorRT:
         if not known:
             raise EngineFailed("trtexec says that it passed and wrote no engine; is the board's disk full?")
         return known
+
+    def _placed_calibration(self, cache: Path, version: tuple[int, int, int]) -> str:
+        """A calibration cache there; TensorRT compares its first line with its own version."""
+        _, _, scales = cache.read_text(encoding="utf-8").partition("\n")
+        own = self.board.folder / cache.name
+        own.write_text(f"TRT-{log.digits(version)}-EntropyCalibration2\n{scales}", encoding="utf-8")
+        return self.transport.place(own)
 
     def _placed_values(self, example: np.ndarray) -> str:
         values = self.board.folder / "example.bin"

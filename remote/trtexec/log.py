@@ -184,6 +184,12 @@ def parse_version(digits: str | None) -> tuple[int, int, int] | None:
     )
 
 
+def digits(version: tuple[int, int, int]) -> str:
+    """A version as banners and calibration caches have it: "8201" of 8.2.1, "100300" of 10.3.0."""
+    major, minor, patch = version
+    return f"{major}{minor:02d}{patch:02d}" if major >= 10 else f"{major}{minor}{patch:02d}"
+
+
 def _brief(text: str | None) -> str:
     words = re.sub(r"\s+", " ", text or "")
     return words if len(words) <= REASON_LENGTH else f"{words[:REASON_LENGTH]} ..."

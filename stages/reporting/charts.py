@@ -18,7 +18,7 @@ TITLES = {
     "energy": "energy a second of video (mJ)",
     "size": "size of the engine (MB)",
 }
-DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "int8": [5, 3]}
+DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "int8": [5, 3], "best": [1, 3]}
 
 
 def points(rows: Sequence[Row]) -> list[dict[str, Any]]:

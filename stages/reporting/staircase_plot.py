@@ -11,7 +11,7 @@ from stages.showing import words
 from stages.showing.records import Row, by_device
 from stages.showing.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
-DASHES = {"fp32": "-", "fp16": "-.", "int8": "--"}
+DASHES = {"fp32": "-", "fp16": "-.", "int8": "--", "best": ":"}
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:

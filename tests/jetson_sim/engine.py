@@ -24,9 +24,11 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     from onnx import TensorProto, load, numpy_helper
 
     # Not where engines run: the board's program brings its own part of `remote`.
+    from compress import calibration_cache
     from remote.trtexec import lacking
     from remote.trtexec import network as networks
     from tests.jetson_sim import refusals
+    from tests.jetson_sim.mixed import mixed
 
     try:
         model = load(onnx)
@@ -62,6 +64,8 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
             if tensor.data_type == TensorProto.FLOAT:
                 half = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
                 tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    if precision == "best" and calibration:
+        mixed(model, calibration_cache.read(Path(calibration))[2])
     head = {"tensorrt": list(kind.tensorrt), "gpu": kind.gpu[1], "precision": precision, "ranges": ranges, "inputs": inputs}
     network = model.SerializeToString()
     engine = MAGIC + json.dumps(head).encode() + b"\n" + network

@@ -190,17 +190,33 @@ def test_a_quantised_network_is_an_int8_engine(tmp_path: Path, monkeypatch: pyte
     assert not any("--shapes" in call for call in board.calls)
 
 
-@pytest.mark.parametrize(("version", "status"), [("8502", "ok"), ("7103", "failed")])
-def test_a_calibration_cache_serves_the_tensorrt_that_wrote_it(
-    version: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+@pytest.mark.parametrize("precision", ["int8", "best"])
+@pytest.mark.parametrize("version", ["8502", "100300"])
+def test_a_calibration_cache_serves_every_tensorrt(
+    version: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     board = play(tmp_path, monkeypatch, "xavier-nx")
-    (tmp_path / "calibration.cache").write_text(f"TRT-{version}-EntropyCalibration2\nx: 3c008912\n")
-    described = build(start(), tmp_path, "int8")[0]
-    assert described["status"] == status
+    cache = tmp_path / "calibration.cache"
+    cache.write_text(f"TRT-{version}-EntropyCalibration2\nx: 3c008912\n")  # the board compares the version with its own
+    described = build(start(), tmp_path, precision)[0]
+    assert (described["status"], described["reason"]) == ("ok", None)
     assert "calibration_sha256" in described["flags"]
+    assert described["flags"]["arguments"][0] == f"--{precision}"
     assert any("--calib=" in call for call in board.calls)
-    assert ("does not match" in (described["reason"] or "")) == (status == "failed")
+    assert cache.read_text().startswith(f"TRT-{version}-")
+
+
+def test_the_best_mix_of_a_board_is_less_exact_than_fp16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    play(tmp_path, monkeypatch, "xavier-nx")
+    (tmp_path / "calibration.cache").write_text("TRT-100300-EntropyCalibration2\nx: 3f800000\n")  # steps of 1
+    runtime, values = start(), np.array([[0.2, 1.7, -3.4, 2.6]], np.float32)
+    found = {}
+    for precision in ("fp16", "best"):
+        _, _, engine = build(runtime, tmp_path, precision, name=precision)
+        [found[precision]] = runtime.run(engine, [values], 1)
+    assert np.abs(found["best"] - found["fp16"]).max() > 0.1
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.8", "3.10", "3.12"])

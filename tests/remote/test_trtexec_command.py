@@ -197,6 +197,17 @@ def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None
     assert plan(file, network.read(file), XAVIER, "int8", {}, (2, 4)).calibration == str(tmp_path / "calibration.cache")
 
 
+def test_best_has_ranges_for_int8_where_the_gpu_has_it(tmp_path: Path) -> None:
+    file = linear(tmp_path / "m.onnx")
+    with pytest.raises(Impossible, match="made-up ranges"):
+        plan(file, network.read(file), XAVIER, "best", {}, (2, 4))
+    without = plan(file, network.read(file), NANO, "best", {}, (2, 4))
+    assert (without.precision, without.calibration) == ("fp16", None)  # TensorRT's mix of fp32 and fp16
+    (tmp_path / "calibration.cache").write_text("TRT-100300-EntropyCalibration2\nx: 3c008912\n")
+    options = plan(file, network.read(file), XAVIER, "best", {}, (2, 4))
+    assert (options.precision, options.calibration) == ("best", str(tmp_path / "calibration.cache"))
+
+
 @pytest.mark.parametrize(
     ("what", "version", "said"),
     [("INT32", "8.2.1", "biases in INT32"), ("INT32", "10.3.0", "biases in INT32"), ("INT8", "8.5.2", "weights in INT8"),

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from compress import calibration_cache
 from remote import facts
 from stages import forms, io
 from stages.build import file_for
@@ -83,6 +84,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return world
+
+
+def test_best_is_fp32_with_the_ranges_that_tensorrt_takes_int8_by(world: World, tmp_path: Path) -> None:
+    words = ["--params", world.params, "--model", "gaitset", "--percentile", "0", "--precision", "best"]
+    words += ["--exported", world.where / "exported", "--training", world.where / "training/{model}.json"]
+    words += ["--preprocessed", world.where / "preprocessed", "--out", tmp_path / "best"]
+    command = [sys.executable, "-m", "stages.quantize", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    quantized = tmp_path / "best"
+    assert (quantized / forms.CPU).read_bytes() == (world.where / "exported/model.onnx").read_bytes()
+    for file in (forms.CPU, forms.TENSORRT):
+        assert not [node for node in onnx.load(quantized / file).graph.node if "QuantizeLinear" in node.op_type]
+    scales, of_int8 = (calibration_cache.read(at / "calibration.cache")[2] for at in (quantized, world.quantized()))
+    assert scales == {name: pytest.approx(scale, rel=0.01) for name, scale in of_int8.items()}
 
 
 def test_int8_is_written_in_all_forms_at_once(world: World) -> None:

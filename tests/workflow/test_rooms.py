@@ -16,6 +16,7 @@ from workflow.dvc.private import Repo
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+\.\w+)` \| (.+) \|$", PAGE, flags=re.M))
 NAMING = ("partition", "runtime")  # the stages that name code by its content
+pytestmark = pytest.mark.slow
 ITEMS = ("local", "board", "gaitset", "cnn2d")
 
 
