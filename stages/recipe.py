@@ -2,7 +2,7 @@
 
     python -m stages.recipe                     what there is
     python -m stages.recipe casia-b             show what would change, keep the present file beside it, and take the recipe
-    python -m stages.recipe casia-b --show      show what would change, and change nothing
+    python -m stages.recipe casia-b --show      show what would change and what would run, and change nothing
 
 The present params.yaml is kept as params.before-casia-b.yaml (or -2, -3 ...); nothing is ever overwritten.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 
+from remote import inventory
 from stages import io, params
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
@@ -31,6 +32,29 @@ def difference(present: Path, recipe: Path) -> Iterator[str]:
     before = present.read_text(encoding="utf-8").splitlines() if present.exists() else []
     after = recipe.read_text(encoding="utf-8").splitlines()
     return difflib.unified_diff(before, after, str(present), f"{present} by recipe {recipe.stem}", n=1, lineterm="")
+
+
+def plan(settings: params.Params, known: Collection[str]) -> Iterator[str]:
+    """What a recipe computes, and what is to be done before, a line each.
+
+    Args:
+        settings: the recipe.
+        known: the names of the devices that remote/devices.yaml has.
+    """
+    models, percentiles, precisions = settings.models, settings.prune.percentiles, settings.precisions
+    networks = len(models) * len(percentiles)
+    files, devices = networks * len(precisions), len(settings.devices)
+    yield f"trainings        {len(models):4}  {', '.join(models)}"
+    cut = ", ".join(f"{percentile:g}" for percentile in percentiles)
+    yield f"networks         {networks:4}  each at {cut} %, fine-tuned"
+    yield f"precisions       {files:4}  each in {', '.join(precisions)}"
+    yield f"engines          {files * devices:4}  each on {', '.join(settings.devices)}: built, timed and tested there"
+    where = getattr(settings.datasets[settings.dataset], "path", "")
+    if where and not Path(where).is_dir():
+        yield f"{where}: no such folder yet; put the dataset there or set datasets.{settings.dataset}.path"
+    for device in settings.devices:
+        if device not in known:
+            yield f"device {device} is not known yet: python -m remote add {device} ssh://you@host --runtime tensorrt"
 
 
 def take(present: Path, recipe: Path) -> Path | None:
@@ -67,7 +91,7 @@ def main() -> None:
     known = available()
     if options.name is None:
         for name, path in known.items():
-            print(f"{name:10} {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
+            print(f"{name:14} {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
         return
     if options.name not in known:
         close = difflib.get_close_matches(options.name, known, 1)
@@ -80,13 +104,13 @@ def main() -> None:
         return
     print("\n".join(changes))
     if options.show:
+        print("\n" + "\n".join(plan(params.load(recipe), inventory.load(Path("remote/devices.yaml")))))
         return
     kept = take(options.params, recipe)
     settings = params.load(options.params)
-    where = getattr(settings.datasets[settings.dataset], "path", "")
     print(f"\n{options.params} is now the recipe {options.name}" + (f"; the former one is {kept}" if kept else ""))
-    if not Path(where).is_dir():
-        print(f"{where}: no such folder yet; put the dataset there or set datasets.{settings.dataset}.path", file=sys.stderr)
+    for line in plan(settings, inventory.load(Path("remote/devices.yaml"))):
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

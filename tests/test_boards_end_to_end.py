@@ -20,13 +20,18 @@ SNAKEMAKE = ["snakemake", "--cores", "2", "all"]
 
 
 def add(kind: str, where: Path, tmp_path: Path, servers) -> tuple[Jetson, Server]:
-    """Start a board and make it known, as a user does."""
-    board = Jetson(tmp_path / f"root-{kind}", kind)
+    """Start a board and make it known by the name of its kind, as a user does."""
+    return board_named(kind, kind, where, tmp_path, servers)
+
+
+def board_named(name: str, kind: str, where: Path, tmp_path: Path, servers) -> tuple[Jetson, Server]:
+    """Start a board and make it known by a name."""
+    board = Jetson(tmp_path / f"root-{name}", kind)
     bindings.install(board)  # without a compiler trtexec runs each sequence, which only takes longer
-    server = servers(kind, known=False, GAITPRESS_SIMULATED_ROOT=str(board.root))
+    server = servers(name, known=False, GAITPRESS_SIMULATED_ROOT=str(board.root))
     remote = [sys.executable, "-m", "remote"]
-    run([*remote, "add", kind, server.address, "--runtime", "tensorrt", "--option", f"python={sys.executable}"], where)
-    run([*remote, "trust", kind, "--yes"], where)
+    run([*remote, "add", name, server.address, "--runtime", "tensorrt", "--option", f"python={sys.executable}"], where)
+    run([*remote, "trust", name, "--yes"], where)
     return board, server
 
 

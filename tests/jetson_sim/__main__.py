@@ -14,6 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from tests.jetson_sim import bindings
 from tests.jetson_sim.boards import KINDS
 from tests.jetson_sim.jetson import FAULTS, Jetson
 from tests.ssh_server import SSHD, Server
@@ -33,6 +34,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="jetson-") as temporary:
         folder = (given.folder or Path(temporary)).absolute()
         board = Jetson(folder / "root", given.board)
+        if not (board.root / "usr/local/cuda-12.6").exists() and not bindings.install(board):
+            print("There is no C compiler here, so a process of trtexec runs each sequence of a test: it takes minutes.\n")
         server = Server(folder / "ssh", key.with_suffix(""), GAITPRESS_SIMULATED_ROOT=str(board.root))
         name = f"simulated-{given.board}"
         version = ".".join(map(str, board.kind.tensorrt))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 from stages import params, recipe
 from tests.toy import ROOT
 
-NAMES = ["casia-b", "oumvlp", "tum-gaid"]
+PUBLISHED = ["casia-b", "oumvlp", "tum-gaid"]
+NAMES = sorted([*PUBLISHED, "embedded-gait"])
 
 
 def call(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -30,10 +32,10 @@ def test_all_recipes_are_listed_with_what_they_are() -> None:
     assert list(recipe.available()) == NAMES
     listed = subprocess.run([sys.executable, "-m", "stages.recipe"], cwd=ROOT, capture_output=True, text=True).stdout
     assert [line.split()[0] for line in listed.splitlines()] == NAMES
-    assert all("as published" in line for line in listed.splitlines())
+    assert sum("as published" in line for line in listed.splitlines()) == len(PUBLISHED)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_recipe_is_a_valid_params_file_at_the_published_width(name: str) -> None:
     settings = params.load(recipe.RECIPES / f"{name}.yaml")
     assert settings.dataset == name
@@ -87,6 +89,22 @@ def test_showing_changes_nothing(where: Path) -> None:
     assert "+dataset: tum-gaid" in call(where, "tum-gaid", "--show").stdout
     assert (where / "params.yaml").read_bytes() == before
     assert [path.name for path in where.iterdir()] == ["params.yaml"]
+
+
+def test_the_whole_deployment_study_is_planned(where: Path) -> None:
+    settings = params.load(recipe.RECIPES / "embedded-gait.yaml")
+    assert (settings.models, settings.devices) == (["cnn2d", "cnn3d", "gaitset"], ["nano", "xavier"])
+    assert settings.precisions == ["fp32", "fp16", "int8", "best"]
+    assert settings.prune.mode == "published"
+    assert {10, 20, 30, 40, 50, 80} < set(settings.prune.percentiles)
+    assert {entry.width for entry in settings.model.values()} == {1}
+    assert {1, 8} == set(settings.benchmark.sweep)
+    told = call(where, "embedded-gait", "--show").stdout
+    # 3 models at 7 percentiles, in 4 precisions, on 2 boards.
+    for name, count in (("trainings", 3), ("networks", 21), ("precisions", 84), ("engines", 168)):
+        assert re.search(rf"^{name} +{count} ", told, flags=re.M)
+    for board in ("nano", "xavier"):
+        assert f"python -m remote add {board} ssh://you@host --runtime tensorrt" in told
 
 
 def test_an_unknown_recipe_is_told_with_what_there_is(where: Path) -> None:
