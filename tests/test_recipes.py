@@ -79,6 +79,9 @@ PUBLISHED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("casia-b", "gaitset"): [
         (SGD, [10, 20, 30], 40, None, (8, 16), ("unordered", 0), True, "euclidean"),
     ],
+    ("embedded-gait", "gaitset"): [
+        (SGD, [10, 20, 30], 40, None, (8, 16), ("unordered", 0), True, "euclidean"),
+    ],
     ("casia-b", "gaitpart"): [(ADAM, [100], 120, None, (8, 16), ("ordered", 10), True, "euclidean")],
     ("casia-b", "gaitgl"): [
         (("adam", 1e-4, 5e-4), [70], 80, (1.0, 1, 0), (8, 8), ("ordered", 0), True, "euclidean"),
@@ -134,7 +137,7 @@ def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name
 
 def test_flow_networks_have_the_figures_of_their_study() -> None:
     keras = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "keras"}
-    assert {recipe for recipe, _ in keras} == {"casia-b", "tum-gaid"}
+    assert {recipe for recipe, _ in keras} == {"casia-b", "embedded-gait", "tum-gaid"}
     schedule = {"epochs": 150, "plateau_factor": 0.2, "plateau_patience": 3, "min_lr": 1e-5}
     schedule |= {"stop_patience": 5, "extra_epochs": 50, "extra_lr": 1e-3}
     for (recipe, model), entry in keras.items():
@@ -142,7 +145,7 @@ def test_flow_networks_have_the_figures_of_their_study() -> None:
         assert (entry.schedule.model_dump(), entry.batch, entry.augment) == (schedule, 150, True)
         assert entry.distance == "cosine"
         if model == "cnn2d":
-            wide = {"casia-b": 4096, "tum-gaid": 2048}[recipe]
+            wide = {"casia-b": 4096, "embedded-gait": 2048, "tum-gaid": 2048}[recipe]
             assert (entry.architecture["dense"], entry.architecture["dropout"]) == (wide, 0.4)
 
 
@@ -158,5 +161,5 @@ def test_the_demo_tests_every_model_as_its_recipe_does_and_scales_the_same_cosin
 
 
 def test_recipes_are_found() -> None:
-    assert {name for name, _ in EVERY} == {"casia-b", "oumvlp", "tum-gaid"}
+    assert {name for name, _ in EVERY} == {"casia-b", "embedded-gait", "oumvlp", "tum-gaid"}
     assert all(Path(path).suffix == ".yaml" for path in available().values())

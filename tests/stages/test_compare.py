@@ -24,11 +24,11 @@ from stages import compare, io, params
 from stages.comparing.interface import HOST, running, started
 from stages.io import StageError
 from stages.track import track
-from stages.tracking.runs import RANK1, TIME, Sources
+from stages.tracking.runs import RANK1, TIME
 from stages.tracking.server import TrackingServer
 from tests.browser import PROGRAM, Browser
 from tests.ssh_server import free_port
-from tests.stages.many_records import record
+from tests.stages.many_records import rates_of, record
 from tests.toy import ROOT, environment
 
 PERCENTILES = (0, 30, 60)
@@ -64,9 +64,7 @@ class Store:
         YAML().dump(data, self.where / "params.yaml")
 
     def track(self) -> None:
-        results = self.where / "results"
-        sources = Sources(results / "train", results / "finetune", results / "quantize")
-        track(results / "benchmark", sources, self.where / "receipt.json", self.settings)
+        track(self.where / "results", self.where / "receipt.json", self.settings)
 
     def command(self, *options: object) -> list[str]:
         return [sys.executable, "-W", "ignore", "-m", "stages.compare", *map(str, options)]
@@ -98,6 +96,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         while (made := record(rng, "local", "gaitset", percentile, "fp32"))["status"] != "ok":
             pass
         del made["rank1_by_view"]  # whose picture takes seconds
+        io.write_json(store.where / f"results/recognise/local/gaitset/p{percentile}-fp32.json", rates_of(made))
         io.write_json(store.where / f"results/benchmark/local/gaitset/p{percentile}-fp32.json", made)
     store.write_params(PERCENTILES)
     with pytest.MonkeyPatch.context() as patch:

@@ -22,6 +22,7 @@ from remote.errors import DeviceError
 from remote.runtimes import runtime_on
 from remote.runtimes.onnxruntime import OnnxRuntime
 from stages import io, scout
+from stages.params import ParamsError
 from stages.scouting.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
 from tests.toy import ROOT, make_small
 
@@ -272,7 +273,7 @@ def test_what_does_not_fit_is_one_line(
         recorded.unlink()
     elif change == "other facts":
         facts.write(recorded, {**facts.read(recorded, "local"), "runtime_version": "0.1"})
-    with pytest.raises((DeviceError, io.StageError)) as told:
+    with pytest.raises((DeviceError, io.StageError, ParamsError)) as told:
         typed(monkeypatch, *words)
     assert said in str(told.value) and "\n" not in str(told.value)
     assert not (here / "results").exists()

@@ -28,5 +28,6 @@ def test_targets_are_asked_for_with_all_that_comes_before_them() -> None:
     pipeline = Pipeline.read(ROOT / "dvc.yaml", read_yaml(ROOT / "params.yaml"))
     everything = pipeline.needed([])
     assert {"report", "track", "train@gaitset"} <= everything
-    assert pipeline.needed(["--cores", "2", "all"]) == pipeline.needed(["report", "track"]) == everything
+    assert pipeline.needed(["--cores", "2", "all"]) == everything
+    assert pipeline.needed(["report", "track"]) == everything - {"evaluate@gaitset", "evaluate@cnn2d"}
     assert pipeline.needed(["--cores", "2", "data/preprocessed/flow"]) == {"dataset", "preprocess@flow"}

@@ -35,7 +35,7 @@ def branch(model: str, percentile: int) -> set[str]:
     return {
         *(f"{stage}@{model}-{percentile}" for stage in ("prune", "finetune", "export")),
         f"quantize@{model}-{percentile}-fp32",
-        *(f"{stage}@local-{model}-{percentile}-fp32" for stage in ("build", "benchmark")),
+        *(f"{stage}@local-{model}-{percentile}-fp32" for stage in ("build", "benchmark", "recognise")),
     }
 
 
