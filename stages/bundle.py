@@ -62,6 +62,9 @@ def main() -> None:
         if choice.best is None:
             raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
         row = choice.best
+    if row.same_as:
+        print(f"{row.key}: {row.choice}")
+        row = row.same_as
     bundle(row, Places.of(row, given.results), given.out)
     for reason in row.reasons:
         print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)

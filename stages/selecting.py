@@ -149,7 +149,9 @@ def choose(rows: Sequence[Row], within: Limits) -> Choice:
         (row for row in measured if faults[row.key]), key=lambda row: (_excess(row, within), _order(row, False))
     )
     best, nearest = (fitting[0], None) if fitting else (None, missing[0] if missing else None)
-    reasons = {row.key: [_worse(row, best, by_time)] for row in fitting if best and row is not best}
+    named = best or nearest
+    reasons = {row.key: row.reasons for row in rows if named and row.same_as and row.same_as.key == named.key}
+    reasons |= {row.key: [_worse(row, best, by_time)] for row in fitting if best and row is not best}
     others = [*missing, *(row for row in rows if not _measured(row))]
     reasons |= {row.key: faults[row.key] for row in others if row is not nearest}
     return Choice(best, nearest, faults[nearest.key] if nearest else [], reasons)
@@ -162,6 +164,8 @@ def _measured(row: Row) -> bool:
 
 def _faults(row: Row, within: Limits) -> list[str]:
     """Why a variant cannot be chosen; empty if it can."""
+    if row.same_as:
+        return row.reasons  # the variant that it is may be chosen
     if not _measured(row):
         return [f"{row.verdict}: {reason}" for reason in row.reasons] or [f"{row.verdict}, but without time or rank-1"]
     return [text for limit, measure in measures(within).items() if (text := _broken(row, limit, measure, within))]

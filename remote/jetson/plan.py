@@ -72,6 +72,12 @@ def plan(
             f"TensorRT {facts['runtime_version']} takes no network with Q/DQ pairs; take fp16, or update the board to "
             "JetPack 4.6 or later",
         )
+    if precision == "best" and strongly_typed(version):
+        raise Impossible(
+            "skipped",
+            f"TensorRT {facts['runtime_version']} does not choose precisions: it computes in the types of the network's "
+            "file; list fp16 and int8 under `precisions`: the report tells which of those measured is the best here",
+        )
     if words := lacking(version, network) or _typed(network, precision, facts):
         raise Impossible("failed", words)
     if precision == "best" and capability in WITHOUT_INT8:
@@ -115,8 +121,6 @@ def _typed(network: Network, precision: str, facts: Mapping[str, Any]) -> str | 
     if not strongly_typed(version):
         return None
     name, file = f"TensorRT {facts['runtime_version']}", "the file tensorrt.onnx of the stage quantize is of each precision"
-    if precision == "best":
-        return f"{name} does not choose precisions: it computes in the types that the network's file has; take fp16 or int8"
     if precision == "int8":
         return None if network.quantized else f"the network has no Q/DQ pairs, and {name} calibrates none: {file}"
     is_one = {"fp32": not (network.half or network.quantized), "fp16": network.half and not network.quantized}[precision]

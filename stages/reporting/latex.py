@@ -23,7 +23,7 @@ def table(rows: Sequence[Row]) -> str:
 
     What the figures are evidence of stands in the caption.
     """
-    return "\n".join(_table(own) for own in by_device([row for row in rows if row.status == "ok"]).values())
+    return "\n".join(_table(own) for own in by_device([row for row in rows if row.shown.status == "ok"]).values())
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -34,7 +34,9 @@ def _table(rows: Sequence[Row]) -> str:
         f"{words.runtime(rows)}. Brackets: 95 % intervals; {words.counts(rows)}. "
         "Bold: Pareto-optimal. Speed-up: against unpruned fp32."
     )
-    if any(not row.eligible for row in rows):
+    if any(row.same_as for row in rows):
+        caption += escaped(" best = X: no other engine, X is the fastest of the precisions measured.")
+    if any(not row.shown.eligible for row in rows):
         caption += r" $^\dagger$: times not valid, or not worth it."
     lines = [
         r"\begin{table}",
@@ -53,16 +55,17 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row, kinds: Sequence[Condition]) -> str:
+    shown = row.shown
     cells = [
-        words.percent(row.rank1),
-        f"[{words.interval(*row.rank1_interval, 'percent')}]",
-        *(words.percent(row.rank1_of(kind).get("rate")) for kind in kinds),
-        words.significant(row.get("latency_ms", "p50")),
-        words.significant(row.get("ms_per_video_second")),
-        words.times(row.speedup).removesuffix("×"),
-        words.mega(row.get("size", "engine_bytes")),
-        words.significant(row.get("energy_mj_per_inference")),
+        words.percent(shown.rank1),
+        f"[{words.interval(*shown.rank1_interval, 'percent')}]",
+        *(words.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
+        words.significant(shown.get("latency_ms", "p50")),
+        words.significant(shown.get("ms_per_video_second")),
+        words.times(shown.speedup).removesuffix("×"),
+        words.mega(shown.get("size", "engine_bytes")),
+        words.significant(shown.get("energy_mj_per_inference")),
     ]
-    name = escaped(row.name)
+    name = escaped(f"{row.name} {row.verdict}" if row.same_as else row.name)
     name = rf"\textbf{{{name}}}" if row.optimal else name
-    return " & ".join([name + ("" if row.eligible else r"$^\dagger$"), *map(escaped, cells)]) + r" \\"
+    return " & ".join([name + ("" if shown.eligible else r"$^\dagger$"), *map(escaped, cells)]) + r" \\"

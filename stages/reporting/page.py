@@ -115,7 +115,7 @@ def _variants(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
     """Vega's specifications by name; None where there is nothing to draw."""
     found: dict[str, Any] = {}
-    for device, own in by_device(rows).items():
+    for device, own in by_device([row for row in rows if not row.same_as]).items():
         found |= {f"pareto/{device}/{cost}": charts.pareto(own, cost) for cost in COSTS}
         found[f"staircase/{device}"] = charts.staircase(own)
     for model, curves_of in _by_model(trainings).items():
@@ -142,7 +142,8 @@ def _by_view(rows: Sequence[Row], conditions: Sequence[Condition]) -> dict[str, 
     return {"tables": {row.key: row.get("rank1_by_view") for row in rows}, "order": order, "titles": titles}
 
 
-def _device(device: str, own: Sequence[Row]) -> dict[str, Any]:
+def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
+    own = [row for row in listed if not row.same_as]  # what is another variant is not counted twice
     return {
         "name": device,
         "rows": own,
@@ -188,21 +189,22 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
     def rate(value: float | None, small: str = "") -> Cell:
         return number(words.percent(value), value, small)
 
-    p50, fast, slow = (row.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
+    shown = row.shown
+    p50, fast, slow = (shown.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
     # A number before the letters, so that p5 is sorted before p30.
     name = f"{row.model} {row.percentile:08.3f} {row.precision}"
     flags = [row.verdict] + (["simulated"] if row.get("evidence") == "simulated" else [])
-    size: Mapping[str, Any] = row.get("size") or {}
+    size: Mapping[str, Any] = shown.get("size") or {}
     return [
         Cell(row.name, name, "text"),
         Cell(row.device, row.device, "text"),
         Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
-        rate(row.rank1, words.interval(*row.rank1_interval, "percent")),
-        *(rate(row.rank1_of(condition).get("rate")) for condition in conditions),
+        rate(shown.rank1, words.interval(*shown.rank1_interval, "percent")),
+        *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
         number(words.significant(p50), p50, words.interval(fast, slow)),
-        number(words.significant(row.get("ms_per_video_second")), row.get("ms_per_video_second")),
-        number(words.significant(row.get("energy_mj_per_inference")), row.get("energy_mj_per_inference")),
-        number(words.times(row.speedup), row.speedup),
+        number(words.significant(shown.get("ms_per_video_second")), shown.get("ms_per_video_second")),
+        number(words.significant(shown.get("energy_mj_per_inference")), shown.get("energy_mj_per_inference")),
+        number(words.times(shown.speedup), shown.speedup),
         *(number(words.mega(size.get(key)), size.get(key)) for key in ("engine_bytes", "params", "macs")),
     ]
 

@@ -110,7 +110,7 @@ def _point(axes: Any, row: Row, colour: str) -> None:
     axes.plot(
         [x],
         [y],
-        marker=MARKERS.get(row.precision, "D"),
+        marker=MARKERS[row.precision],
         markersize=8.5 if row.optimal else 7,
         markerfacecolor=colour if row.valid else "white",
         markeredgecolor=INK if row.optimal else colour,
@@ -125,7 +125,7 @@ def _legend(axes: Any, shown: Sequence[Row], of: dict[str, str]) -> None:
     used = {row.model for row in shown}
     handles = [Line2D([], [], color=colour, linewidth=5, label=model) for model, colour in of.items() if model in used]
     for precision in dict.fromkeys(row.precision for row in shown):
-        handles.append(Line2D([], [], color=GREY, marker=MARKERS.get(precision, "D"), linestyle="", label=precision))
+        handles.append(Line2D([], [], color=GREY, marker=MARKERS[precision], linestyle="", label=precision))
     if not all(row.valid for row in shown):
         handles.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="invalid times"))
     handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Pareto front"))

@@ -39,7 +39,7 @@ def _draw(axes: Any, rows: Sequence[Row]) -> None:
     for (model, precision), group in groupby(timed, key=lambda row: (row.model, row.precision)):
         line = list(group)
         xs, ys = [row.percentile for row in line], [row.get("latency_ms", "p50") for row in line]
-        dashes, marker = DASHES.get(precision, ":"), MARKERS.get(precision, "D")
+        dashes, marker = DASHES[precision], MARKERS[precision]
         look: dict[str, Any] = {"color": of[model], "marker": marker, "markersize": 6}
         axes.plot(xs, ys, color=of[model], linestyle=dashes, linewidth=1.3)
         for x, y, row in zip(xs, ys, line, strict=True):

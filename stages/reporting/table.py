@@ -21,6 +21,7 @@ COLUMNS = {
     "valid": ("valid",),
     "reasons": (),
     "pareto_optimal": (),
+    "same_as": (),
     "dataset": ("variant", "dataset"),
     "data": ("data",),
     "evidence": ("evidence",),
@@ -82,16 +83,17 @@ def _grid(rows: Sequence[Row]) -> list[str]:
 
 
 def _cells(row: Row, kinds: Sequence[Condition]) -> tuple[str, ...]:
+    shown = row.shown
     return (
         "*" if row.optimal else " ",
         textwrap.shorten(row.name, 28, placeholder="..."),
-        words.percent(row.rank1),
-        f"[{words.interval(*row.rank1_interval, 'percent')}]",
-        *(words.percent(row.rank1_of(kind).get("rate")) for kind in kinds),
-        words.significant(row.get("latency_ms", "p50")),
-        words.significant(row.get("ms_per_video_second")),
-        words.times(row.speedup),
-        words.mega(row.get("size", "engine_bytes")),
+        words.percent(shown.rank1),
+        f"[{words.interval(*shown.rank1_interval, 'percent')}]",
+        *(words.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
+        words.significant(shown.get("latency_ms", "p50")),
+        words.significant(shown.get("ms_per_video_second")),
+        words.times(shown.speedup),
+        words.mega(shown.get("size", "engine_bytes")),
         "" if row.verdict in ("Pareto-optimal", "valid") else row.verdict,
     )
 
@@ -99,6 +101,8 @@ def _cells(row: Row, kinds: Sequence[Condition]) -> tuple[str, ...]:
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """One line a variant, one column a figure, empty where unknown.
 
+    A ``best`` that is another variant has the figures of that one, which ``same_as`` names, and is neither valid nor optimal
+    itself: it is no other engine.
     A condition's columns, such as "rank1/nm" and "rank1_low/nm", have a slash in their names, as no others have.
     """
     columns = dict(COLUMNS)
@@ -108,7 +112,8 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
-            most, batch = row.most_at_once or (None, None)
+            shown = row.shown
+            most, batch = shown.most_at_once or (None, None)
             own = {
                 "model": row.model,
                 "percentile": row.percentile,
@@ -118,15 +123,16 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
                 "valid": row.valid,
                 "reasons": "; ".join(row.reasons),
                 "pareto_optimal": row.optimal,
-                "rank1_mean_low": row.rank1_interval[0],
-                "rank1_mean_high": row.rank1_interval[1],
-                "speedup": row.speedup,
+                "same_as": row.same_as.precision if row.same_as else None,
+                "rank1_mean_low": shown.rank1_interval[0],
+                "rank1_mean_high": shown.rank1_interval[1],
+                "speedup": shown.speedup,
                 "most_per_s": most,
                 "most_per_s_batch": batch,
             }
             for condition in conditions:
-                own |= of_condition(condition, row.rank1_of(condition))
-            writer.writerow([own[column] if column in own else row.get(*keys) for column, keys in columns.items()])
+                own |= of_condition(condition, shown.rank1_of(condition))
+            writer.writerow([own[column] if column in own else shown.get(*keys) for column, keys in columns.items()])
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:

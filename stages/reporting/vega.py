@@ -175,7 +175,7 @@ def shape(rows: Sequence[Row]) -> Spec:
         "name": "shape",
         "type": "ordinal",
         "domain": precisions,
-        "range": [SHAPES.get(p, "diamond") for p in precisions],
+        "range": [SHAPES[p] for p in precisions],
     }
 
 

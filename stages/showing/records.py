@@ -47,6 +47,9 @@ class Row(Variant):
             cost and rank-1.
         own_fronts: the same among the variants of its model.
         drawbacks: why a lower precision is not worth it, whatever its figures: slower than fp32, or too much less accurate.
+        same_as: of ``best`` on a device whose runtime has no mix of its own: the measured variant that it is, which is no
+            other engine and is counted once; None of all others, and where none can be named.
+        choice: of such a ``best``, which variant that is and why, or why none can be named; "" of all others.
     """
 
     path: Path
@@ -56,6 +59,8 @@ class Row(Variant):
     fronts: frozenset[str] = frozenset()
     own_fronts: frozenset[str] = frozenset()
     drawbacks: tuple[str, ...] = ()
+    same_as: Row | None = None
+    choice: str = ""
 
     @property
     def stage(self) -> str:
@@ -77,15 +82,24 @@ class Row(Variant):
         return self.valid and not self.drawbacks
 
     @property
+    def shown(self) -> Row:
+        """The row whose figures stand in its line of a table: itself or, of ``best``, the variant that it is."""
+        return self.same_as or self
+
+    @property
     def reasons(self) -> list[str]:
         """Why the variant failed, was skipped, is missing, has times that should not be used, or is not worth it."""
+        if self.same_as:
+            return [self.choice]
         if self.status != "ok":
-            return [self.record["reason"]]
+            return [self.record["reason"], *([self.choice] if self.choice else [])]
         return [*self.record["invalid_reasons"], *self.drawbacks]
 
     @property
     def verdict(self) -> str:
-        """The status in a word: Pareto-optimal, valid, rejected, invalid, failed, skipped or missing."""
+        """In a word: Pareto-optimal, valid, rejected, invalid, failed, skipped or missing; or which it is: "= int8"."""
+        if self.same_as:
+            return f"= {self.same_as.precision}"
         if self.status != "ok":
             return self.status
         if not self.eligible:
@@ -213,7 +227,8 @@ def load(records: Records, settings: Params) -> list[Row]:
     ]
     if all(row.status == "missing" for row in rows):
         raise io.StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
-    return list(_compared(_with_best(_with_drawbacks(rows, settings.report.max_loss), settings.report.max_loss)))
+    compared = list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
+    return list(_with_choices(compared, settings.report.max_loss))
 
 
 def _row(records: Records, variant: Variant, dataset: str) -> Row:
@@ -262,14 +277,19 @@ def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
 
     An accuracy is what it is whether or not times are valid, so it is compared always, and times only where both are.
     """
-    full = {(row.device, row.model, row.percentile): row for row in rows if row.precision == "fp32" and row.status == "ok"}
+    full = {_network(row): row for row in rows if row.precision == "fp32" and row.status == "ok"}
     found = []
     for row in rows:
-        fp32 = full.get((row.device, row.model, row.percentile))
+        fp32 = full.get(_network(row))
         if fp32 and row.precision != "fp32" and row.status == "ok":
             row = replace(row, drawbacks=_drawbacks(row, fp32, max_loss))
         found.append(row)
     return found
+
+
+def _network(row: Row) -> tuple[str, str, int | float]:
+    """What the precisions of a network on a device have in common."""
+    return row.device, row.model, row.percentile
 
 
 def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
@@ -278,41 +298,52 @@ def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
     if row.valid and fp32.valid and ours and theirs and ours > theirs:
         found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
     if row.rank1 is not None and fp32.rank1 is not None and fp32.rank1 - row.rank1 > max_loss:
-        loss = f"mean rank-1 is {fp32.rank1 - row.rank1:.1f} points below that of fp32"
-        found.append(f"{loss}, more than report.max_loss = {max_loss:g}")
+        found.append(_loss(row, fp32, max_loss))
     return tuple(found)
 
 
-def _with_best(rows: Sequence[Row], max_loss: float) -> list[Row]:
-    """The rows, those of ``best`` on devices without a mix of their own with the name of the precision that is.
+def _loss(row: Row, fp32: Row, max_loss: float) -> str:
+    loss = f"mean rank-1 is {fp32.rank1 - row.rank1:.1f} points below that of fp32"
+    return f"{loss}, more than report.max_loss = {max_loss:g}"
 
-    They stay skipped, so that no engine counts twice.
+
+def _with_choices(rows: Sequence[Row], max_loss: float) -> Iterator[Row]:
+    """The rows, each ``best`` that was skipped with the measured precision of the same network that it is on its device.
+
+    It was skipped because the runtime mixes no precisions; where it does, ``best`` was measured as any other engine.
     """
-    return [
-        replace(row, record={**row.record, "reason": _named_best(row, rows, max_loss)})
-        if row.precision == "best" and row.status == "skipped" and row.get("device", "runtime") == "onnxruntime"
-        else row
-        for row in rows
-    ]
+    networks = _grouped([row for row in rows if row.precision != "best"], _network)
+    for row in rows:
+        if row.precision == "best" and row.status == "skipped":
+            same_as, choice = _fastest(networks.get(_network(row), []), max_loss)
+            row = replace(row, same_as=same_as, choice=choice)
+        yield row
 
 
-def _named_best(best: Row, rows: Sequence[Row], max_loss: float) -> str:
-    """Which precision of a network is the fastest of those that lose no more than allowed; a missing figure fails."""
-    measured = {
-        row.precision: row
-        for row in rows
-        if (row.device, row.pruned) == (best.device, best.pruned) and row.valid and row.rank1 is not None
-    }
-    fp32 = measured.get("fp32")
-    if fp32 is None:
-        return f"{best.record['reason']}; without valid times and a rank-1 of fp32 no other stands for it"
-    kept = [row for row in measured.values() if fp32.rank1 - row.rank1 <= max_loss]
-    chosen = min(kept, key=lambda row: row.get("latency_ms", "p50"))
-    return (
-        f"{best.record['reason']}; of those measured, {chosen.precision} is the fastest that loses at most {max_loss:g} "
-        f"points: "
-        f"{chosen.get('latency_ms', 'p50'):.4g} ms, rank-1 {chosen.rank1:.1f} %"
-    )
+def _fastest(rows: Sequence[Row], max_loss: float) -> tuple[Row | None, str]:
+    """The fastest of a network's precisions that loses no more than it may, and why it is that one; or why there is none."""
+    fp32 = next((row for row in rows if row.precision == "fp32"), None)
+    unfit = {row.precision: fault for row in rows if (fault := _unfit(row, fp32, max_loss))}
+    left_out = "".join(f"; {precision} is left out: {fault}" for precision, fault in unfit.items())
+    if not (fit := [row for row in rows if row.precision not in unfit]):
+        return None, f"none of the other precisions can be named as the best{left_out}"
+    found = min(fit, key=COSTS["time"])
+    only = sum(row.status == "ok" for row in rows) == 1
+    return found, f"best = {found.precision} (the {'only one' if only else 'fastest'} measured){left_out}"
+
+
+def _unfit(row: Row, fp32: Row | None, max_loss: float) -> str | None:
+    """Why a precision cannot be the best, whatever the others are; None if it can. An unknown loss is too much."""
+    if row.status != "ok":
+        return f"{row.status}: {row.record['reason']}"
+    if not row.valid:
+        return f"it is not valid ({'; '.join(row.record['invalid_reasons'])})"
+    if not row.has("time"):
+        return "its time or its accuracy is unknown"
+    if fp32 is None or fp32.rank1 is None:
+        why = "is not among `precisions`" if fp32 is None else "has no accuracy"
+        return f"how much it loses is unknown, for fp32 {why}"
+    return _loss(row, fp32, max_loss) if fp32.rank1 - row.rank1 > max_loss else None
 
 
 def _compared(rows: Sequence[Row]) -> Iterator[Row]:

@@ -59,7 +59,7 @@ class Run:
 
     Attributes:
         variant: what stays the same however often it is measured, such as "walkers/local/gaitset/p30-int8".
-        content_key: hash of the record; another one means another run.
+        content_key: hash of the record and, of a best that is another variant, of which; another one means another run.
         name: shown in the list of runs.
         params, metrics, tags: what the tracker shows and filters by.
         speedup, optimal: what also depends on other variants' records, and so may change for the same measurement.
@@ -100,7 +100,8 @@ def described(row: Row, sources: Sources) -> Run:
     artifacts = {"record.json": record}
     if "signature" in record:
         artifacts["signature.json"] = record["signature"]
-    content = json.dumps([chosen, record], sort_keys=True).encode()
+    # Which variant best is depends on other records too.
+    content = json.dumps([chosen, record, *([row.choice] if row.choice else [])], sort_keys=True).encode()
     end_ms = int(1000 * datetime.fromisoformat(record["measured_at"]).timestamp())
     return Run(
         variant=f"{dataset}/{row.key}",
@@ -117,7 +118,7 @@ def described(row: Row, sources: Sources) -> Run:
         curves=_curves(row, sources),
         dataset=_dataset(row),
         note=_note(row),
-        failed=row.status != "ok",
+        failed=row.shown.status != "ok",
         start_ms=end_ms - int(1000 * record["seconds"]),
         end_ms=end_ms,
     )
@@ -179,6 +180,8 @@ def _tags(row: Row) -> dict[str, str]:
         tags["distance"] = distance
     if row.reasons:
         tags["reason"] = "; ".join(row.reasons)
+    if row.same_as:
+        tags["same_as"] = row.same_as.precision
     return tags
 
 

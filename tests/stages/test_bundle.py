@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from stages import io
 from stages.inputs import open_test, open_training
@@ -299,6 +300,26 @@ def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> No
     assert run("--variant", "local/gaitset/p51-fp32").stderr == f"error: --variant local/gaitset/p51-fp32: {NONE}\n"
     assert run("--min-rank1", "1").returncode == 0
     assert (tmp_path / "shipped/MODEL_CARD.md").exists()
+
+
+def test_best_ships_the_variant_that_it_is(study: Study, tmp_path: Path) -> None:
+    record = json.loads(study.record(50).read_text())
+    io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
+    variant = {**record["variant"], "precision": "best"}
+    skipped = {**record, "variant": variant, "status": "skipped", "reason": "no mix here", "valid": False}
+    io.write_json(study.record(50).with_name("p50-best.json"), skipped)
+    yaml = YAML()
+    settings = yaml.load(study.params)
+    settings["precisions"] = ["fp32", "best"]
+    yaml.dump(settings, tmp_path / "params.yaml")
+    words = ["--params", tmp_path / "params.yaml", "--results", study.where / "results"]
+    words += ["--out", tmp_path / "shipped", "--variant", "local/gaitset/p50-best"]
+    command = [sys.executable, "-m", "stages.bundle", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "local/gaitset/p50-best: best = fp32 (the only one measured)" in done.stdout
+    shipped = json.loads((tmp_path / "shipped/record.json").read_text())
+    assert (shipped["variant"]["precision"], shipped["status"]) == ("fp32", "ok")
 
 
 def test_networks_of_a_fixed_number_of_frames_see_the_same_windows(study: Study, walks: Path, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from remote.runtimes.onnxruntime import NO_MIX
 from stages import io, selecting
 from stages.bundling.card import card as model_card
 from stages.report import report
@@ -287,39 +286,6 @@ def test_times_that_are_not_valid_reject_nothing(world: World) -> None:
     rows = records.load(world.records, world.settings.model_copy(update={"precisions": ["fp32", "int8"]}))
     (int8,) = (row for row in rows if row.name == "gaitset p0 int8")
     assert (int8.drawbacks, int8.valid) == ((), True)
-
-
-@pytest.mark.parametrize(
-    ("int8_ms", "int8_rank1", "fp32_valid", "named"),
-    [
-        (0.5, 89.0, True, "int8 is the fastest that loses at most 2 points: 0.5 ms, rank-1 89.0 %"),
-        (0.5, 87.0, True, "fp32 is the fastest that loses at most 2 points: 1 ms, rank-1 90.0 %"),
-        (1.5, 90.0, True, "fp32 is the fastest that loses at most 2 points: 1 ms, rank-1 90.0 %"),
-        (0.5, None, True, "fp32 is the fastest that loses at most 2 points: 1 ms, rank-1 90.0 %"),
-        (0.5, 89.0, False, "without valid times and a rank-1 of fp32 no other stands for it"),
-    ],
-)
-def test_where_a_runtime_has_no_mix_of_its_own_the_report_names_the_best_of_those_measured(
-    world: World, int8_ms: float, int8_rank1: float | None, fp32_valid: bool, named: str
-) -> None:
-    base = world.joined(0)
-
-    def made(precision: str, p50: float, rank1: float | None, **more: Any) -> None:
-        figures = {"latency_ms": {**base["latency_ms"], "p50": p50}, "ms_per_video_second": p50}
-        accuracy = None if rank1 is None else with_mean(base, rank1)
-        variant = base["variant"] | {"precision": precision}
-        world.keep(0, base | figures | {"accuracy": accuracy, "variant": variant} | more)
-
-    made("fp32", 1.0, 90.0, valid=fp32_valid, invalid_reasons=[] if fp32_valid else ["unstable"])
-    made("int8", int8_ms, int8_rank1)
-    made("best", 1.0, None, status="skipped", reason=NO_MIX, valid=False, invalid_reasons=[NO_MIX], latency_ms=None)
-    world.write_params({"precisions": ["fp32", "int8", "best"], "percentiles": [0]})
-    rows = {row.precision: row for row in records.load(world.records, world.settings)}
-    best = rows["best"]
-    assert (best.verdict, best.fronts, best.reasons) == ("skipped", frozenset(), [best.record["reason"]])
-    assert best.record["reason"].startswith(NO_MIX)
-    assert best.record["reason"].endswith(named)
-    assert named in (write(world) / "index.html").read_text(encoding="utf-8")
 
 
 NAMES = ["speed", "speed_low", "speed_high", "mean", "mean-1", "people", "nm", "Überholt", "a b", "100%", "~x", ":7Ex"]

@@ -11,7 +11,7 @@ import pytest
 
 from stages import io
 from stages.report import report
-from stages.showing.records import load
+from stages.showing.records import Records, load
 from tests.browser import PROGRAM, Browser
 from tests.stages.many_records import study
 
@@ -173,7 +173,7 @@ def test_validity_and_evidence_are_told_of_every_variant(page: Browser) -> None:
 
 
 def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
-    rows = load(out.parent / "benchmark", study(out.parent.parent))
+    rows = load(Records.of(out.parent), study(out.parent.parent))
     chosen = [row for row in rows if row.get("rank1_by_view")][7]
     page.evaluate(
         f"(() => {{ const field = document.getElementById('view-variant'); field.value = '{chosen.key}';"
