@@ -23,10 +23,10 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 	@echo
 	@echo "The page:            results/report/index.html"
 	@echo "Compare in MLflow:   make mlflow"
-	@python -m stages.compare --no-start
+	@python -m gaitpress compare --no-start
 
 mlflow: $(STAMP) ## the variants compared in MLflow: starts it if it does not run, and says where to look
-	@python -m stages.compare
+	@python -m gaitpress compare
 
 test: $(STAMP) ## the tests, under ten minutes on two cores
 	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
@@ -51,7 +51,7 @@ gpu-check: $(STAMP) ## is training right on this GPU, and how fast: eight minute
 	python -m benchmarks.gpu --out gpu.json
 
 simulated-jetson: $(STAMP) ## a Jetson that is only played, behind an SSH server; BOARD=nano, xavier-nx or orin-nano
-	@python -m tests.jetson_sim $(or $(BOARD),orin-nano)
+	@python -m simulator $(or $(BOARD),orin-nano)
 
 tensorrt-check: $(STAMP) ## install TensorRT's parser (170 MB): networks are tried before they are sent to a board
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-tensorrt.lock

@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from gaitpress import io
+from gaitpress.inputs import open_test, open_training
 from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
-from stages import io
 from stages.benchmark import example_input
-from stages.inputs import open_test, open_training
 from stages.recognise import rates
 
 MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
@@ -164,7 +164,7 @@ def by_torch_pruning(work: Work) -> Path:
 
     from compress.pruning import torch_surgery
     from compress.pruning.select import Selection
-    from gait.models import torch_model
+    from gait.networks import torch_model
 
     out = work.where / f"prune/torch-pruning-p{COMPARED}"
     if out.exists():

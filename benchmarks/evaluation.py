@@ -22,8 +22,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ[
 
 import numpy as np
 
-from gait.data.sequences import Sequence
-from gait.data.sets import Distance, TestSet
+from gait.data.prepared.sequences import Sequence
+from gait.data.prepared.sets import Distance, TestSet
 from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search, closer_wrong
 from gait.evaluation.signatures import Signatures

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.common.measuring import SIDE, shortest
-from stages import describe, params
-from stages.frameworks import framework, multiply_adds
-from stages.recipe import available
+from gaitpress import params
+from gaitpress.commands import describe
+from gaitpress.commands.recipe import available
+from gaitpress.frameworks import framework, multiply_adds
 
 RECIPE = "casia-b"
 THREADS = (1, 2)

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.toy import run
-from tests.workflow.toy_pipeline import Toy
+from tests.support.toy import run
+from tests.support.toy_pipeline import Toy
 from workflow.dvc.stages import Pipeline, read_yaml
 
 PRECISIONS = ("fp32", "int8")

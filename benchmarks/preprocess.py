@@ -26,9 +26,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gait.data.preparation import Job, prepare_all, row_format
+from gait.data.modalities.preparation import Job, prepare_all, row_format
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.readers import casia_b, open_dataset
-from gait.data.sequences import SequenceStore, StoreWriter
 from gait.data.walkers import Walkers
 
 SETTINGS = {"kind": "silhouette", "size": 64}

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from stages import params
-from stages.frameworks import framework
+from gaitpress import params
+from gaitpress.frameworks import framework
 from stages.prune import proof_shape, prune_settings, surgery
 
 PERCENTILE, CLASSES = 50, 74

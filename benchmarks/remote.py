@@ -32,7 +32,7 @@ import numpy as np
 from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
 from remote.runtimes import runtime_on
-from tests.ssh_server import SSHD, Server, new_key, through
+from simulator.ssh_server import SSHD, Server, new_key, through
 
 LOCAL = Device("local")
 LONG = BenchmarkSettings(
@@ -60,9 +60,10 @@ print(1000 * numpy.median([seconds for moment, seconds in times if moment >= flo
 
 def write_network(path: Path) -> None:
     """GaitSet of this repository's params.yaml with weights by chance."""
-    from stages import describe, params
+    from gaitpress import params
+    from gaitpress.commands import describe
+    from gaitpress.frameworks import framework
     from stages.export import write_onnx
-    from stages.frameworks import framework
 
     settings = params.load(Path("params.yaml"))
     entry = settings.model["gaitset"]
@@ -73,8 +74,8 @@ def write_network(path: Path) -> None:
 
 def sequences(count: int) -> list[np.ndarray]:
     """Inputs of 30 frames as the accuracy is measured with."""
-    from gait.data.inputs import network_input
-    from gait.data.silhouettes import align_all
+    from gait.data.modalities.silhouettes import align_all
+    from gait.data.prepared.inputs import network_input
     from gait.data.walkers import Walkers
 
     walkers = Walkers(("054", "090", "126"), nm=2, bg=1, cl=1, frames=31, difficulty=0.2, seed=1)

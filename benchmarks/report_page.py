@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.report import report
-from tests.browser import PROGRAM, Browser
-from tests.stages.many_records import study
+from tests.support.browser import PROGRAM, Browser
+from tests.support.many_records import study
 
 POINTS = "document.querySelectorAll('figure[data-kind=pareto] .mark-symbol.points path').length > 200"
 ROUNDS = 5

@@ -26,9 +26,10 @@ import torch
 
 from benchmarks.common.measuring import Times, made_store, products_per_s
 from benchmarks.common.plain import Plain
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from gait.losses import triplet
-from gait.models import gaitset, torch_model
+from gait.models import gaitset
+from gait.networks import torch_model
 from gait.processes import Processes
 from gait.training.precision import bfloat16_is_native
 from gait.training.torch import loop as torch_loop

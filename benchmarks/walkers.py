@@ -12,9 +12,10 @@ from typing import Any
 
 from gait.evaluation import gei, protocols
 from gait.evaluation.hits import Hits
-from stages import params
-from stages.frameworks import embedder, framework
-from stages.inputs import open_test
+from gaitpress import params
+from gaitpress.embedders import embedder
+from gaitpress.frameworks import framework
+from gaitpress.inputs import open_test
 
 
 def row(name: str, found: Hits) -> dict[str, Any]:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gait.data.inputs import cut
+from gait.data.prepared.inputs import cut
+from gait.data.prepared.sequences import Sequence as GaitSequence
+from gait.data.prepared.sequences import SequenceStore
 from gait.data.samples import owners, samples
-from gait.data.sequences import Sequence as GaitSequence
-from gait.data.sequences import SequenceStore
 from gait.evaluation.signatures import Signatures
 from gait.memory import told_if_short
-from gait.models.torch_model import TorchModel
+from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 
 AHEAD = 32  # sequences read ahead of a GPU, and signatures fetched from it at once
@@ -93,7 +93,7 @@ def _on_gpu(
 
     computed: list[Tensor] = []
     for sequence, frames in under_way():
-        # As gait.data.inputs.network_input has it, on the device: bytes are a quarter of the way.
+        # As gait.data.prepared.inputs.network_input has it, on the device: bytes are a quarter of the way.
         sample = frames.to(device, non_blocking=True).to(torch.float32)[None] / 255
         computed.append(_signature(model, sequence, sample))
         if len(computed) == AHEAD:

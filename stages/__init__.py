@@ -10,7 +10,7 @@ import sys
 
 if "DVC_STAGE" in os.environ:
     # Before any code is loaded of which DVC will say that the result was made by it.
-    from stages import started
+    from gaitpress import started
     from workflow.dvc.stages import PipelineError
 
     try:

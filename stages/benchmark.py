@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from gait.data.prepared.sequences import SequenceStore
+from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
-from gait.data.sequences import SequenceStore
-from gait.data.sets import TrainingSet
+from gaitpress import engine, io, params
+from gaitpress.inputs import add_training, of_same_training, open_training
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed
-from stages import io, measuring, params
-from stages.inputs import add_training, of_same_training, open_training
 
 
-def benchmark(measured: measuring.Engine, training: Path, preprocessed: Path, settings: params.Benchmark) -> dict[str, Any]:
+def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, settings: params.Benchmark) -> dict[str, Any]:
     """Measure an engine.
 
     Args:
@@ -138,11 +138,11 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = io.parser(__doc__)
-    measuring.add_options(parser)
+    engine.add_options(parser)
     add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     given, settings = io.parse(parser)
-    record = benchmark(measuring.engine(given), given.training, given.preprocessed, settings.benchmark)
+    record = benchmark(engine.named(given), given.training, given.preprocessed, settings.benchmark)
     io.write_json(given.out, record)
     print(f"{given.out}: {in_words(record)}")
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gaitpress import forms, io, params, variant
 from remote import compatibility, facts, inventory
 from remote.runtimes import runtime_on
-from stages import forms, io, params
 
 
 def file_for(known: Mapping[str, Any], quantized: Path) -> str:
@@ -62,13 +62,7 @@ def build(
 
 def main() -> None:
     parser = io.parser(__doc__)
-    parser.add_argument("--device", required=True, help="an entry of devices.yaml")
-    parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
-    parser.add_argument("--facts", type=Path, required=True, help="the device's facts, from the stage probe")
-    parser.add_argument("--model", required=True, help="name of the model")
-    parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
-    parser.add_argument("--precision", required=True, help="precision of the network")
-    parser.add_argument("--quantized", type=Path, required=True, help="directory with the network, from the stage quantize")
+    variant.add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     given, settings = io.parse(parser)
     build(given.device, given.devices, given.facts, given.precision, given.quantized, given.out, settings)

@@ -21,11 +21,11 @@ from typing import Any
 
 from gait.data.content import look
 from gait.data.partitions import check_people, choose, doubts
+from gait.data.prepared.sequences import Sequence
 from gait.data.readers import Reader, casia_b, open_dataset
-from gait.data.sequences import Sequence
 from gait.data.walkers import FPS, Walkers
 from gait.errors import DataError
-from stages import io, params
+from gaitpress import io, params
 
 SAVE_EVERY_S = 20.0
 TOLD = 10  # names or endings of what is left out

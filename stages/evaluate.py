@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from gait.evaluation.protocols import evaluate
-from stages import inputs, io
-from stages.frameworks import embedder, framework
+from gaitpress import inputs, io
+from gaitpress.embedders import embedder
+from gaitpress.frameworks import framework
 
 
 def main() -> None:

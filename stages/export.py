@@ -14,10 +14,10 @@ import numpy as np
 from compress import export as onnx_export
 from compress.errors import CompressionError
 from gait.data.samples import samples
-from stages import inputs, io
-from stages import settings as made_with
-from stages.frameworks import framework
-from stages.params import Export, Model
+from gaitpress import inputs, io
+from gaitpress import settings as made_with
+from gaitpress.frameworks import framework
+from gaitpress.params import Export, Model
 
 TOLERANCE = 1e-4  # of the greatest signature value
 SEQUENCES = 16

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages import inputs, io, training
-from stages import settings as made_with
-from stages.frameworks import framework, trainer
+from gaitpress import inputs, io, training
+from gaitpress import settings as made_with
+from gaitpress.frameworks import framework
+from gaitpress.trainers import trainer
 
 
 def main() -> None:

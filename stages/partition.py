@@ -14,8 +14,8 @@ from typing import Any
 
 from gait import losses
 from gait.data.partitions import doubts, partition_for
-from gait.data.sequences import SequenceStore
-from stages import io, naming
+from gait.data.prepared.sequences import SequenceStore
+from gaitpress import io, naming
 
 
 def training_code(entry: Any) -> dict[str, str]:

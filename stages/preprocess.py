@@ -16,11 +16,11 @@ from typing import Any
 
 import gait.data
 from gait.data.content import Content
-from gait.data.preparation import Job, convert, prepare_all, row_format, scaling
+from gait.data.modalities.preparation import Job, convert, prepare_all, row_format, scaling
+from gait.data.prepared.sequences import StoreWriter
 from gait.data.readers import LAYOUTS, Reader, open_dataset
-from gait.data.sequences import StoreWriter
 from gait.errors import DataError
-from stages import io, params
+from gaitpress import io, params
 
 KEYS = {"dataset", "evidence", "fps", "layout", "split"}
 TOLD = 10  # faults shown on the terminal; all are in index.json

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gaitpress import io
 from remote import facts, inventory
 from remote.runtimes import runtime_on
-from stages import io
 
 
 def probe(device: str, devices: Path, out: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
-from stages import io
-from stages import settings as made_with
-from stages.frameworks import framework
-from stages.params import Prune
+from gaitpress import io
+from gaitpress import settings as made_with
+from gaitpress.frameworks import framework
+from gaitpress.params import Prune
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # as many frames as make a difference over time, where any number will do

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from compress import calibration_cache, half_precision, mixed_int8, quantization
 from compress import export as onnx_export
-from compress.quantization import Int8
+from compress.precision import calibration_cache, half_precision, mixed_int8, quantization
+from compress.precision.quantization import Int8
+from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
-from gait.data.sets import TrainingSet
-from stages import forms, inputs, io
-from stages import settings as made_with
-from stages.params import Quantize
+from gaitpress import forms, inputs, io
+from gaitpress import settings as made_with
+from gaitpress.params import Quantize
 
 Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # what signature.json says of each file, and metrics.json
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from gait.data.prepared.sequences import SequenceStore
+from gait.data.prepared.sets import TestSet
 from gait.data.samples import owners, samples
-from gait.data.sequences import SequenceStore
-from gait.data.sets import TestSet
 from gait.evaluation import protocols
 from gait.evaluation.signatures import Signatures
+from gaitpress import engine, inputs, io
 from remote.errors import EngineFailed
 from remote.runtimes import Runtime
-from stages import inputs, io, measuring
 
 
-def recognise(measured: measuring.Engine, test: Path, preprocessed: Path, threads: int) -> dict[str, Any]:
+def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: int) -> dict[str, Any]:
     """The rates of an engine.
 
     Args:
@@ -94,11 +94,11 @@ def rates(
 
 def main() -> None:
     parser = io.parser(__doc__)
-    measuring.add_options(parser)
+    engine.add_options(parser)
     inputs.add_test(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write: the rates")
     given, settings = io.parse(parser)
-    found = recognise(measuring.engine(given), given.test, given.preprocessed, settings.threads.recognise)
+    found = recognise(engine.named(given), given.test, given.preprocessed, settings.threads.recognise)
     io.write_json(given.out, found)
     rank1 = found["accuracy"] and f"mean rank-1 {found['accuracy']['rank1']['mean']:.1f} %"
     print(f"{given.out}: {rank1 or found['status'] + ': ' + found['reason']}")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages import io, params
-from stages.reporting import latex, page, pareto_plot, staircase_plot, table
-from stages.showing.records import Records, load
-from stages.showing.work import Folders
+from gaitpress import io, params
+from gaitpress.results.records import Records, load
+from gaitpress.results.work import Folders
+from report import latex, page, pareto_plot, staircase_plot, table
 
 
 def report(results: Path, out: Path, settings: params.Params) -> str:

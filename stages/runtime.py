@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gaitpress import io, naming
 from remote import inventory
-from stages import io, naming
 
 TEGRA = Path("/etc/nv_tegra_release")  # every Jetson has it
 

@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from stages import io, params
-from stages.showing.records import Records, load
-from stages.tracking.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
-from stages.tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
+from gaitpress import io, params
+from gaitpress.results.records import Records, load
+from tracking.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
+from tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
 
 NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
 

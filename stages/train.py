@@ -11,12 +11,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from gait.models import imported
-from gait.models.imported import files as imported_files
-from stages import inputs, io, training
-from stages import settings as made_with
-from stages.frameworks import framework, multiply_adds, trainer
-from stages.params import Init, Model
+from gait import imported
+from gait.imported import files as imported_files
+from gaitpress import inputs, io, training
+from gaitpress import settings as made_with
+from gaitpress.frameworks import framework, multiply_adds
+from gaitpress.params import Init, Model
+from gaitpress.trainers import trainer
 
 
 def main() -> None:

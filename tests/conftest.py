@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.ssh_server import SSHD, Server, new_key
+from simulator.ssh_server import SSHD, Server, new_key
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("gaitpress", deadline=None, derandomize=True)

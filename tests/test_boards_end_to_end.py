@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.jetson_sim import bindings
-from tests.jetson_sim.jetson import Jetson
-from tests.ssh_server import Server
-from tests.toy import copy_repository, environment, make_small, rates, run
+from simulator import bindings
+from simulator.jetson import Jetson
+from simulator.ssh_server import Server
+from tests.support.toy import copy_repository, environment, make_small, rates, run
 
 pytestmark = pytest.mark.slow
 BATCHES = {"export.max_batch": 4, "benchmark.sweep": [4]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import copy_repository, evaluated, make_small, rates, run
+from tests.support.toy import copy_repository, evaluated, make_small, rates, run
 
 
 @pytest.fixture(scope="module")

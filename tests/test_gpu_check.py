@@ -21,10 +21,10 @@ from benchmarks.common.plain import Plain
 from benchmarks.gpu import __main__ as check
 from benchmarks.gpu import parts, settings, table
 from benchmarks.gpu.parts import Context, Part
-from stages import params
-from stages.recipe import available
-from tests import published
-from tests.toy import ROOT
+from gaitpress import params
+from gaitpress.commands.recipe import available
+from tests.support import published
+from tests.support.toy import ROOT
 
 # What the machine with the GPU lacks of what is installed here.
 LACKING = (

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import ROOT
+from gaitpress.__main__ import COMMANDS
+from tests.support.toy import ROOT
 from workflow import code_deps
 from workflow.dvc.stages import read_yaml
 
 LIBRARIES = ("gait", "compress", "remote")
-TOOLS = {"bundle", "compare", "describe", "recipe", "scout", "select"}  # commands beside the DAG
-STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "def main()" in path.read_text(encoding="utf-8"))
+ABOVE = ("gaitpress", "report", "tracking", "stages", "workflow")  # what knows the libraries
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
 
 
 def modules(package: str) -> list[Path]:
@@ -36,16 +37,16 @@ def top_level_names(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", LIBRARIES)
-def test_the_libraries_know_neither_each_other_nor_the_stages(package: str) -> None:
-    forbidden = {*LIBRARIES, "stages", "workflow", "benchmarks", "tests"} - {package}
+def test_the_libraries_know_neither_each_other_nor_what_is_above(package: str) -> None:
+    forbidden = {*LIBRARIES, *ABOVE, "benchmarks", "simulator", "tests"} - {package}
     for path in modules(package):
         assert not forbidden & set(top_level_names(path)), path
 
 
 def test_no_product_code_imports_tests_or_benchmarks() -> None:
-    for package in (*LIBRARIES, "stages", "workflow"):
+    for package in (*LIBRARIES, *ABOVE):
         for path in modules(package):
-            assert not {"tests", "benchmarks"} & set(top_level_names(path)), path
+            assert not {"tests", "benchmarks", "simulator"} & set(top_level_names(path)), path
 
 
 def test_the_devices_side_needs_no_framework() -> None:
@@ -54,7 +55,7 @@ def test_the_devices_side_needs_no_framework() -> None:
 
 
 def test_nothing_reads_pickles() -> None:
-    for package in (*LIBRARIES, "stages", "workflow"):
+    for package in (*LIBRARIES, *ABOVE, "simulator"):
         for path in modules(package):
             assert not {"pickle", "cloudpickle", "joblib", "dill"} & set(top_level_names(path)), path
 
@@ -67,12 +68,14 @@ def test_every_stage_lists_the_code_that_it_runs() -> None:
 def test_a_missing_and_a_superfluous_entry_are_found() -> None:
     dvc = read_yaml(ROOT / "dvc.yaml")
     dvc["stages"]["export"]["deps"].remove("compress/export.py")
-    dvc["stages"]["finetune"]["deps"].remove("gait/data/inputs.py")
-    dvc["stages"]["report"]["deps"].append("gait/sampling.py")
+    dvc["stages"]["finetune"]["deps"].remove("gait/networks")
+    dvc["stages"]["report"]["deps"].append("gait/keywords.py")
     assert list(code_deps.faults(dvc, ["gaitset", "cnn2d"], ROOT)) == [
-        "finetune: deps lack gait/data/inputs.py",
+        "finetune: deps lack gait/networks/blocks.py",
+        "finetune: deps lack gait/networks/keras_model.py",
+        "finetune: deps lack gait/networks/torch_model.py",
         "export: deps lack compress/export.py",
-        "report: gait/sampling.py is under deps but never used",
+        "report: gait/keywords.py is under deps but never used",
     ]
 
 
@@ -83,20 +86,41 @@ def test_modules_imported_by_name_are_declared() -> None:
                 assert str(path.relative_to(ROOT)) in code_deps.BY_NAME, path
 
 
-def test_every_stage_of_the_dag_is_a_module_and_the_other_way_round() -> None:
-    assert set(read_yaml(ROOT / "dvc.yaml")["stages"]) == set(STAGES) - TOOLS
+def test_stages_holds_the_stages_of_the_dag_and_nothing_else() -> None:
+    assert set(read_yaml(ROOT / "dvc.yaml")["stages"]) == set(STAGES)
+    assert {path.suffix for path in (ROOT / "stages").rglob("*") if path.is_file()} <= {".py", ".pyc"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_help_is_there_without_waiting_for_a_framework(stage: str) -> None:
+def test_dvc_yaml_lists_folders() -> None:
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 220
+
+
+def test_every_command_is_in_the_one_help() -> None:
+    help = subprocess.run(
+        [sys.executable, "-m", "gaitpress", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    there = {path.stem for path in (ROOT / "gaitpress/commands").iterdir()} - {"__init__", "__pycache__"}
+    assert set(re.findall(r"^  (\w+)  +\S", help.stdout, re.MULTILINE)) == there == set(COMMANDS)
+    assert max(map(len, help.stdout.splitlines())) <= 120
+
+
+def test_a_mistyped_command_is_told_the_nearest() -> None:
+    done = subprocess.run([sys.executable, "-m", "gaitpress", "selct"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: no command selct; did you mean select?\n")
+
+
+@pytest.mark.parametrize("module", [*(f"stages.{stage}" for stage in STAGES), *(f"gaitpress {name}" for name in COMMANDS)])
+def test_help_is_there_without_waiting_for_a_framework(module: str) -> None:
+    module, *words = module.split()
     code = (
-        f"import sys, runpy; sys.argv = ['{stage}', '--help']\n"
-        f"try: runpy.run_module('stages.{stage}', run_name='__main__')\n"
+        f"import sys, runpy; sys.argv = {[module, *words, '--help']}\n"
+        f"try: runpy.run_module('{module}', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "print('LOADED', sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "--params" in done.stdout
+    assert done.stdout.startswith("usage: ")
+    assert words or "--params" in done.stdout
     assert done.stdout.splitlines()[-1] == "LOADED []"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gait.data.readers import casia_b
 from gait.data.walkers import FPS, Walk, Walkers
-from tests.toy import copy_repository, make_small, rates, run
+from tests.support.toy import copy_repository, make_small, rates, run
 
 pytestmark = pytest.mark.slow
 FRAMES = 31

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toy import copy_repository, evaluated, make_small, rates, run
+from tests.support.toy import copy_repository, evaluated, make_small, rates, run
 
 pytestmark = pytest.mark.slow
 MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "cnn3d", "cnn2plus1d"]

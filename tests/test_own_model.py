@@ -18,10 +18,10 @@ from ruamel.yaml import YAML
 from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
-from gait.models import torch_model
-from stages import io, params
+from gait.networks import torch_model
+from gaitpress import io, params
 from stages.prune import TOLERANCE
-from tests.toy import ROOT, copy_repository, make_small, rates, run
+from tests.support.toy import ROOT, copy_repository, make_small, rates, run
 from workflow.dvc.stages import read_yaml
 
 PAGE = (ROOT / "docs/own-model.md").read_text(encoding="utf-8")
@@ -160,7 +160,7 @@ def test_the_stage_prune_says_what_the_page_says(
 
 @pytest.mark.parametrize(("model", "layer"), [("mygait", "conv3.conv"), ("mycnn", "conv2")])
 def test_describe_shows_the_layers(home: Path, model: str, layer: str) -> None:
-    done = python(home, "-m", "stages.describe", model)
+    done = python(home, "-m", "gaitpress", "describe", model)
     assert done.returncode == 0, done.stderr
     assert any(line.split()[0] == layer for line in done.stdout.splitlines() if line)
     assert f"{model} (walkers): " in done.stdout
@@ -194,7 +194,7 @@ def test_the_entries_for_published_weights_are_valid(home: Path, tmp_path: Path)
 
 def test_the_pages_commands_are_there(home: Path) -> None:
     run_as_modules = set(re.findall(r"python -m ([\w.]+)", PAGE))
-    assert run_as_modules == {"stages.describe", "stages.recipe", "workflow.code_deps"}
+    assert run_as_modules == {"gaitpress.commands.describe", "gaitpress.commands.recipe", "workflow.code_deps"}
     for name in run_as_modules:
         assert (ROOT / f"{name.replace('.', '/')}.py").is_file()
     stages = read_yaml(ROOT / "dvc.yaml")["stages"]

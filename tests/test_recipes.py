@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gait.data.sequences import SequenceStore, StoreWriter
-from stages import params
-from stages.frameworks import framework, trainer
-from stages.recipe import available
-from tests.toy import ROOT
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
+from gaitpress import params
+from gaitpress.commands.recipe import available
+from gaitpress.frameworks import framework
+from gaitpress.trainers import trainer
+from tests.support.toy import ROOT
 
 RECIPES = {name: params.load(path) for name, path in available().items()}
 EVERY = [(name, model) for name, settings in RECIPES.items() for model in settings.model]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.toy import ROOT, SMALL, copy_repository, rates, run
 from tests.test_boards_end_to_end import board_named
-from tests.toy import ROOT, SMALL, copy_repository, rates, run
 
 pytestmark = pytest.mark.slow
 PERCENTILES = (0, 20)
@@ -48,7 +48,7 @@ def shrink(path: Path) -> None:
 
 def test_the_whole_study_runs_through_on_two_boards(tmp_path: Path, servers) -> None:
     where = copy_repository(tmp_path / "repository")
-    run([sys.executable, "-m", "stages.recipe", "embedded-gait"], where)
+    run([sys.executable, "-m", "gaitpress", "recipe", "embedded-gait"], where)
     shrink(where / "params.yaml")
     for name, kind in (("nano", "nano"), ("xavier", "xavier-nx")):
         board_named(name, kind, where, tmp_path, servers)

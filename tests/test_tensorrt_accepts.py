@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress import export, half_precision, quantization
+from compress import export
+from compress.precision import half_precision, quantization
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
+from gaitpress import forms
+from gaitpress.params import Quantize
 from remote.trtexec import preflight
-from stages import forms
-from stages.params import Quantize
 from stages.quantize import ways
-from tests.published import SMALLER, small
+from tests.support.published import SMALLER, small
 
 pytestmark = pytest.mark.skipif(
     preflight.available() is None, reason="TensorRT's parser is not installed (make tensorrt-check)"
@@ -47,7 +48,8 @@ def flow(name: str, percentile: int, path: Path) -> list[int]:
     keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
     import keras
 
-    from gait.models import cnn2d, cnn2plus1d, cnn3d, keras_model
+    from gait.models import cnn2d, cnn2plus1d, cnn3d
+    from gait.networks import keras_model
 
     modules: dict[str, Any] = {"cnn2d": cnn2d, "cnn3d": cnn3d, "cnn2plus1d": cnn2plus1d}
     keras.utils.set_random_seed(0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import walkers
-from tests.toy import copy_repository, run
+from tests.support.toy import copy_repository, run
 
 pytestmark = pytest.mark.slow
 

@@ -17,29 +17,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages import naming
+from gaitpress import naming
 from workflow.dvc.stages import read_yaml
 
-PACKAGES = ("compress", "gait", "remote", "stages")
+PACKAGES = ("compress", "gait", "gaitpress", "remote", "report", "stages", "tracking")
 MODEL = "gait/models/${item.model}.py"
 FRAMEWORKS = ("torch", "keras")
-EMBEDDERS = tuple(f"stages/frameworks/{name}_embedding.py" for name in FRAMEWORKS)
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
     "gait/data/readers/__init__.py": tuple(
         f"gait/data/readers/{layout}.py" for layout in ("casia_b", "oumvlp", "tum_gaid", "pickles", "folder")
     ),
-    "stages/frameworks/__init__.py": ("stages/frameworks/torch_models.py", "stages/frameworks/keras_models.py"),
-    "stages/frameworks/torch_models.py": (MODEL,),
-    "gait/models/keras_model.py": (MODEL,),
-    "gait/models/torch_model.py": (MODEL,),
-    "stages/evaluate.py": EMBEDDERS,
+    "gaitpress/frameworks/__init__.py": ("gaitpress/frameworks/torch_models.py", "gaitpress/frameworks/keras_models.py"),
+    "gaitpress/frameworks/torch_models.py": (MODEL,),
+    "gait/networks/keras_model.py": (MODEL,),
+    "gait/networks/torch_model.py": (MODEL,),
+    "gaitpress/embedders/__init__.py": tuple(f"gaitpress/embedders/{name}_embedder.py" for name in FRAMEWORKS),
+    "gaitpress/trainers/__init__.py": (),  # the trainer of each model is among what the stage partition names
+    "gaitpress/__main__.py": (),  # no stage runs a command
     "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/trtexec/preflight.py": ("remote/trtexec/parser.py",),
     "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
-    "stages/reporting/page.py": tuple(f"stages/reporting/page.{kind}" for kind in ("html", "css", "js")),
+    "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
 # The files that name code by its content: the stage that makes them, and by what they are of, the code that they name.
 NAMED = {
@@ -50,17 +51,18 @@ NAMED = {
     ),
 }
 # Of what stages that depend on such a file run: modules that are imported by name, and those that others alone run.
-ALSO = {name: f"stages/frameworks/{name}_training.py" for name in FRAMEWORKS}
+ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
 # Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
 # reached. A change here must not cost anybody a week of training.
 PLUMBING = (
     "stages/__init__.py",
-    "stages/started.py",
-    "stages/io.py",
-    "stages/params.py",
-    "stages/curves.py",
-    "stages/training.py",
+    "gaitpress/started.py",
+    "gaitpress/io.py",
+    "gaitpress/__init__.py",
+    "gaitpress/params.py",
+    "tracking/curves.py",
+    "gaitpress/training.py",
     "compress/errors.py",
     "gait/errors.py",
     "remote/errors.py",

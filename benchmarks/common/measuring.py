@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gait.data.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 
 SIDE = 2048  # of the matrices whose product is timed
 GPU_SIDE = 8192

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gait.models.torch_model import TorchModel
+from gait.networks.torch_model import TorchModel
 
 
 class Plain(nn.Module):

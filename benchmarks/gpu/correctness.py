@@ -18,12 +18,12 @@ from torch import Tensor
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import MODELS, TRIPLET, cross_entropy, network
 from gait import losses
-from gait.data.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.embedding import embed
 from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking
 from gait.evaluation.ranking import Search
-from gait.models import torch_model
+from gait.networks import torch_model
 from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
 from gait.training.torch import device_augmentation

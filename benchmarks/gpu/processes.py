@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmarks.gpu.correctness import CPU, TRAINING, made_store
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import TRIPLET, cross_entropy, network
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
 

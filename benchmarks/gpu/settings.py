@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from gait.models import torch_model
+from gait.networks import torch_model
 from gait.training.torch.batches import Sampling
 from gait.training.torch.loop import TorchTraining
 

@@ -27,7 +27,7 @@ from benchmarks.gpu.correctness import tensor_cores
 from benchmarks.gpu.parts import Context, say
 from benchmarks.gpu.settings import MODELS, Published, network
 from gait import losses
-from gait.models.torch_model import TorchModel, layers
+from gait.networks.torch_model import TorchModel, layers
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
 

@@ -13,8 +13,8 @@ import torch
 from benchmarks.common.measuring import synchronised
 from benchmarks.gpu.parts import Context
 from benchmarks.gpu.settings import network
-from gait.data.sequences import SequenceStore, StoreWriter
-from gait.data.sets import TestSet
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sets import TestSet
 from gait.embedding import embed
 from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search

@@ -1,1 +1,1 @@
-"""From raw frames to training-ready sequences: readers, the synthetic walkers, alignment, flow, stores, partitions."""
+"""From raw frames to training-ready sequences: readers, the synthetic walkers, modalities, stores, partitions."""

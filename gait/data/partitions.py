@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gait.data.sequences import Sequence as GaitSequence
-from gait.data.sequences import SequenceStore
-from gait.data.sets import Distance, TestSet, TrainingSet
+from gait.data.prepared.sequences import Sequence as GaitSequence
+from gait.data.prepared.sequences import SequenceStore
+from gait.data.prepared.sets import Distance, TestSet, TrainingSet
 from gait.errors import DataError
 
 CASIA_B_GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gait.data.inputs import network_input
-from gait.data.sequences import Sequence as GaitSequence
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.inputs import network_input
+from gait.data.prepared.sequences import Sequence as GaitSequence
+from gait.data.prepared.sequences import SequenceStore
 
 
 def samples(store: SequenceStore, sequence: GaitSequence, shape: Sequence[int | str]) -> list[np.ndarray]:

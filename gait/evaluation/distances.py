@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from gait.data.sets import Distance
+from gait.data.prepared.sets import Distance
 from gait.errors import DataError
 from gait.evaluation.signatures import blocks
 

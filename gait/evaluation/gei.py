@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gait.data.inputs import network_input
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.inputs import network_input
+from gait.data.prepared.sequences import SequenceStore
 from gait.evaluation.signatures import Signatures
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gait.data.sets import Distance
+from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
 from gait.evaluation.distances import Scaled, between, exact
 

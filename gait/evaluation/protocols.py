@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gait.data.sequences import Sequence as GaitSequence
-from gait.data.sets import Distance, TestSet
+from gait.data.prepared.sequences import Sequence as GaitSequence
+from gait.data.prepared.sets import Distance, TestSet
 from gait.errors import DataError
 from gait.evaluation import neighbours
 from gait.evaluation.hits import Hits

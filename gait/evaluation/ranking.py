@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gait.data.sets import Distance
+from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
 from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, rounding
 

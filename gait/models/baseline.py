@@ -13,16 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from gait.errors import DataError
-from gait.models.blocks import (
-    BNNeck,
-    PlainConvs,
-    SeparateFC,
-    folded_frames,
-    horizontal_pyramid_pooling,
-    scaled,
-    set_max,
-)
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
+from gait.networks.blocks import BNNeck, PlainConvs, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
+from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 
 class Baseline(TorchModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, scaled
+from gait.networks.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, scaled
 
 KERNELS = (7, 5, 3, 2)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
+from gait.networks.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
 
 # Rows and columns alike.
 SPATIAL_KERNELS, SPATIAL_STRIDES = (5, 3, 3, 3, 2, 1), (2, 2, 2, 2, 1, 1)

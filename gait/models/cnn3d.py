@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gait.models.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
+from gait.networks.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
 
 # Frames, rows, columns.
 KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3), (3, 3, 3), (3, 2, 2), (2, 1, 1))

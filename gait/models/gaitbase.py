@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import BNNeck, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
+from gait.networks.blocks import BNNeck, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
+from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 STRIDES = (1, 2, 2, 1)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import SeparateFC, maximum, scaled
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
+from gait.networks.blocks import SeparateFC, maximum, scaled
+from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 ROWS = 32  # of the maps, after one halving; both features of the last layer are stacked, which makes twice as many parts
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import PlainConvs, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
+from gait.networks.blocks import PlainConvs, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled
+from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 PARTS = 16
 SQUEEZE = 4

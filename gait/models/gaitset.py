@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.models.blocks import ConvUnit, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
-from gait.models.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
+from gait.networks.blocks import ConvUnit, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
+from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 
 class GaitSet(TorchModel):

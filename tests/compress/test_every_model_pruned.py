@@ -14,13 +14,14 @@ import torch
 from compress import export
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings, Selection
-from gait.models.torch_model import TorchModel
-from tests.published import SMALLER, small
+from gait.networks.torch_model import TorchModel
+from tests.support.published import SMALLER, small
 
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 import keras  # noqa: E402
 
-from gait.models import cnn2d, cnn2plus1d, cnn3d, keras_model  # noqa: E402
+from gait.models import cnn2d, cnn2plus1d, cnn3d  # noqa: E402
+from gait.networks import keras_model  # noqa: E402
 
 pytestmark = pytest.mark.slow
 PERCENTILES = (0, 10, 30, 50, 70, 90)

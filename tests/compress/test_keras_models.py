@@ -12,8 +12,9 @@ from compress.pruning.select import PruneSettings
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 import keras  # noqa: E402
 
-from gait.models import cnn2d, keras_model  # noqa: E402
-from tests.compress.int8 import to_int8  # noqa: E402
+from gait.models import cnn2d  # noqa: E402
+from gait.networks import keras_model  # noqa: E402
+from tests.support.int8 import to_int8  # noqa: E402
 
 PUBLISHED = {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.4}
 SETTINGS = PruneSettings(30, "mean-l1", "layer", 4, 4)

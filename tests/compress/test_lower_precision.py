@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from compress import calibration_cache, export, half_precision, mixed_int8, quantization
+from compress import export
 from compress.errors import CompressionError
-from gait.models.torch_model import TorchModel
-from tests.compress.int8 import to_int8
-from tests.published import SMALLER, small
+from compress.precision import calibration_cache, half_precision, mixed_int8, quantization
+from gait.networks.torch_model import TorchModel
+from tests.support.int8 import to_int8
+from tests.support.published import SMALLER, small
 
 FRAMES = 6
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from compress.pruning import report, torch_surgery
 from compress.pruning.select import PruneSettings, Selection, select
-from tests.published import SMALLER, small
+from tests.support.published import SMALLER, small
 
 CNN2D = {"conv1": 96, "conv2": 192, "conv3": 512, "conv4": 512}
 CNN3D = {"conv1": 64, "conv2": 128, "conv3": 256, "conv4": 512, "conv5": 512, "conv6": 512}

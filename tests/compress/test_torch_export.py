@@ -5,16 +5,17 @@ import onnx
 import pytest
 import torch
 
-from compress import export, half_precision
+from compress import export
 from compress.errors import CompressionError
+from compress.precision import half_precision
 from gait.models import gaitset
-from gait.models.torch_model import TorchModel
-from stages import params
+from gait.networks.torch_model import TorchModel
+from gaitpress import params
+from gaitpress.frameworks import framework
 from stages.export import batch_error, write_onnx
-from stages.frameworks import framework
-from tests.compress.int8 import to_int8
-from tests.published import SMALLER, small
-from tests.toy import ROOT
+from tests.support.int8 import to_int8
+from tests.support.published import SMALLER, small
+from tests.support.toy import ROOT
 
 PUBLISHED = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}
 

@@ -10,8 +10,8 @@ from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gait.models.gaitset import GaitSet
-from gait.models.torch_model import TorchModel
-from tests.published import LARGER, SMALLER, small
+from gait.networks.torch_model import TorchModel
+from tests.support.published import LARGER, SMALLER, small
 
 SETTINGS = PruneSettings(30, "mean-l1", "layer", 4, 4)
 FORMS = {**SMALLER, "gaitgl, larger": LARGER["gaitgl"]}

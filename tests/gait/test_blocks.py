@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from gait.models.blocks import BNNeck, ConvUnit, SeparateFC, horizontal_pyramid_pooling, set_max
 from gait.models.gaitbase import ResidualBlock
 from gait.models.gaitgl import GeM, GLConv, TemporalAggregation
 from gait.models.gaitpart import PARTS, MicroMotion
 from gait.models.gln import CompactBlock
+from gait.networks.blocks import BNNeck, ConvUnit, SeparateFC, horizontal_pyramid_pooling, set_max
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gait.data.preparation import Job, Prepared, prepare
+from gait.data.modalities.preparation import Job, Prepared, prepare
 from gait.data.readers import Clip, archives, casia_b, open_dataset, pictures
 from gait.errors import DataError
 

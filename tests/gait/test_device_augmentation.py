@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gait.data.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.processes import Processes
 from gait.training.torch.batches import Sampling, SilhouetteBatches, on_device
 from tests.gait.test_torch_training import PEOPLE

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
 from gait.processes import Processes
-from stages.frameworks import torch_training
-from tests.gait import distributed
+from gaitpress.frameworks import torch_training
 from tests.gait import test_torch_training as alone
-from tests.toy import ROOT
+from tests.support import distributed
+from tests.support.toy import ROOT
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 Start = Callable[..., None]
@@ -32,7 +32,7 @@ def together(store: SequenceStore) -> Start:
     def start(out: Path, what: str, processes: int = 2) -> None:
         launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--rdzv-backend", "c10d"]
         launcher += ["--rdzv-endpoint", "localhost:0", "--local-addr", "localhost"]
-        command = [sys.executable, *launcher, "-m", "tests.gait.distributed", str(store.directory), str(out), what]
+        command = [sys.executable, *launcher, "-m", "tests.support.distributed", str(store.directory), str(out), what]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-4000:]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data import flow
-from gait.data.inputs import network_input
+from gait.data.modalities import flow
+from gait.data.prepared.inputs import network_input
 
 
 def textured(height: int = 240, width: int = 320, margin: int = 120) -> np.ndarray:

@@ -15,7 +15,8 @@ from gait.errors import DataError
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 import keras  # noqa: E402
 
-from gait.models import cnn2d, cnn2plus1d, cnn3d, keras_model  # noqa: E402
+from gait.models import cnn2d, cnn2plus1d, cnn3d  # noqa: E402
+from gait.networks import keras_model  # noqa: E402
 
 FLAT = {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.4}
 SOLID = {"filters": [64, 128, 256, 512, 512, 512], "code": 1024, "signature": 1024}

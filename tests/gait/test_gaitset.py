@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from gait.errors import DataError
-from gait.models import gaitset, torch_model
+from gait.models import gaitset
+from gait.networks import torch_model
 
 PUBLISHED = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}
 

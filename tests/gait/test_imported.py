@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from gait.errors import DataError
-from gait.models import torch_model
-from gait.models.imported import load_into
-from gait.models.torch_model import TorchModel
-from tests.gait import foreign_networks as foreign
-from tests.toy import ROOT
+from gait.imported import load_into
+from gait.networks import torch_model
+from gait.networks.torch_model import TorchModel
+from tests.support import foreign_networks as foreign
+from tests.support.toy import ROOT
 
 BINS = [16, 8, 4, 2, 1]
 CLASSES = 7
@@ -427,7 +427,7 @@ CNN2D = {"filters": [4, 4, 4, 4], "dense": 8, "signature": 8, "dropout": 0.2}
 
 
 def keras_model(classes: int = CLASSES, **changes: Any) -> Any:
-    from gait.models import keras_model
+    from gait.networks import keras_model
 
     return keras_model.build("cnn2d", {**CNN2D, **changes}, 1, classes)
 

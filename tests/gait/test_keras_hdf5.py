@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from gait.errors import DataError
-from gait.models.imported.keras_hdf5 import is_hdf5, load_into
+from gait.imported.keras_hdf5 import is_hdf5, load_into
 
 pytest.importorskip("tensorflow", reason="needs TensorFlow")
 import keras
 
-from gait.models import cnn2d, cnn2plus1d, cnn3d, keras_model
+from gait.models import cnn2d, cnn2plus1d, cnn3d
+from gait.networks import keras_model
 
 FLAT = {"filters": [96, 192, 512, 512], "dense": 2048, "signature": 1024, "dropout": 0.4}
 SOLID = {"filters": [64, 128, 256, 512, 512, 512], "code": 1024, "signature": 1024}

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gait.data.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
 
 keras_loop = pytest.importorskip("gait.training.keras.loop", reason="needs TensorFlow")
 import keras  # noqa: E402
 
-from gait.models import cnn2d, keras_model  # noqa: E402
+from gait.models import cnn2d  # noqa: E402
+from gait.networks import keras_model  # noqa: E402
 from gait.training.checkpoints import Checkpoints  # noqa: E402
-from tests.killing import kill_once_there  # noqa: E402
-from tests.toy import ROOT  # noqa: E402
+from tests.support.killing import kill_once_there  # noqa: E402
+from tests.support.toy import ROOT  # noqa: E402
 
 TRAINING = keras_loop.KerasTraining(
     epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, plateau_factor=0.2, plateau_patience=3, min_lr=1e-5, stop_patience=5,
@@ -171,9 +172,9 @@ class TestInterrupted:
         program = f"""
 from dataclasses import replace
 from pathlib import Path
-from stages.frameworks import keras_models
+from gaitpress.frameworks import keras_models
 keras_models.use_threads(1)
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from tests.gait import test_keras_training as here
 import sys
 out, store = Path(sys.argv[1]), SequenceStore.open(Path({str(store.directory)!r}))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from gait.embedding import embed
 from gait.errors import DataError
 from gait.models.gaitset import GaitSet

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gait.data.partitions import casia_b, oumvlp, partition_for, tum_gaid
-from gait.data.sequences import Sequence, SequenceStore, StoreWriter
-from gait.data.sets import TestSet, TrainingSet
+from gait.data.prepared.sequences import Sequence, SequenceStore, StoreWriter
+from gait.data.prepared.sets import TestSet, TrainingSet
 from gait.errors import DataError
 
 CONDITIONS = [f"nm-0{number}" for number in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]

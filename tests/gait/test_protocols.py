@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gait.data.sequences import Sequence
-from gait.data.sets import TestSet
+from gait.data.prepared.sequences import Sequence
+from gait.data.prepared.sets import TestSet
 from gait.errors import DataError
 from gait.evaluation import protocols
 from gait.evaluation.signatures import Signatures

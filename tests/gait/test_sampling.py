@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait import sampling
+from gait.training import sampling
 
 
 def test_batches_hold_p_identities_with_k_sequences_each() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gait.data.sequences import FRAMES, INDEX, Sequence, SequenceStore, StoreWriter
+from gait.data.prepared.sequences import FRAMES, INDEX, Sequence, SequenceStore, StoreWriter
 from gait.errors import DataError
 
 FACTS: dict[str, Any] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.samples import owners, samples
-from gait.data.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
 from gait.evaluation import signatures
 from gait.evaluation.signatures import Signatures

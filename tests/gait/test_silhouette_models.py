@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from gait.errors import DataError
-from gait.models import torch_model
-from tests.published import LARGER, ORDERED, SMALLER, Published, small
+from gait.networks import torch_model
+from tests.support.published import LARGER, ORDERED, SMALLER, Published, small
 
 EVERY = [
     *(pytest.param(published, id=f"{name}, CASIA-B") for name, published in SMALLER.items()),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data.inputs import network_input
-from gait.data.silhouettes import EMPTY_SUM, align, align_all
+from gait.data.modalities.silhouettes import EMPTY_SUM, align, align_all
+from gait.data.prepared.inputs import network_input
 
 
 def aligned_by_the_book(frame: np.ndarray, size: int) -> np.ndarray | None:

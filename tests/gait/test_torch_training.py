@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from gait.data.sequences import SequenceStore, StoreWriter
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.errors import DataError
-from gait.models import gaitbase, gaitset, torch_model
+from gait.models import gaitbase, gaitset
+from gait.networks import torch_model
 from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
 from gait.training.torch import loop as torch_loop
 from gait.training.torch.batches import Sampling
-from tests.killing import kill_once_there
-from tests.toy import ROOT
+from tests.support.killing import kill_once_there
+from tests.support.toy import ROOT
 
 SAMPLING = Sampling(identities=3, sequences=2, frames=4, order="unordered", skip=0, augment=[], seed=3)
 TRAINING = torch_loop.TorchTraining(

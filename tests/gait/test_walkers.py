@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gait.data import silhouettes
+from gait.data.modalities import silhouettes
 from gait.data.walkers import Walk, Walkers, body, film, motion
 from gait.evaluation.gei import energy_image
 

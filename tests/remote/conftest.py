@@ -8,8 +8,8 @@ import pytest
 
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport.local import LocalTransport
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.played import Start, play
+from simulator.jetson import Jetson
+from tests.support.played import Start, play
 
 
 @pytest.fixture

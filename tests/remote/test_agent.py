@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote import agent
-from tests.remote.onnx_files import linear
+from tests.support.onnx_files import linear
 
 AGENT, CONDITIONS = Path(agent.__file__), Path(agent.__file__).with_name("conditions.py")
 ALLOWED = {AGENT: {"numpy", "onnxruntime"}, CONDITIONS: set()}

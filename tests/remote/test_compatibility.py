@@ -13,8 +13,8 @@ from compress import export
 from remote import compatibility
 from remote.errors import DeviceError
 from remote.trtexec import lacking, network
-from tests.published import SMALLER, small
-from tests.remote.onnx_files import linear
+from tests.support.onnx_files import linear
+from tests.support.published import SMALLER, small
 
 NEEDED_IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
 

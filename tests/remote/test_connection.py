@@ -12,7 +12,7 @@ from remote import connection
 from remote.connection import Agent
 from remote.errors import DeviceError, EngineFailed
 from remote.transport.local import LocalTransport
-from tests.remote.onnx_files import linear, weights
+from tests.support.onnx_files import linear, weights
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from remote import inputs
 from remote.connection import Agent
 from remote.transport import connect
-from tests.remote.onnx_files import linear, weights
-from tests.ssh_server import Server, through
+from simulator.ssh_server import Server, through
+from tests.support.onnx_files import linear, weights
 
 RNG = np.random.default_rng(3)
 GIVEN = [RNG.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 30_000, 3, 20_000, 2, 40_000, 7)]

@@ -14,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 from remote import interpreter
 from remote.errors import DeviceError
 from remote.transport import connect
-from tests.ssh_server import Server
+from simulator.ssh_server import Server
 
 NANO = {"version": [3, 8], "arch": "aarch64", "libc": ["glibc", "2.31"], "implementation": "cpython", "venvs": True}
 

@@ -12,9 +12,9 @@ import pytest
 from remote.errors import DeviceError, LinkLost, StaleEngine
 from remote.inventory import Device
 from remote.runtimes import runtime_on, tensorrt
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.played import EXAMPLE, SETTINGS, build, matrices
-from tests.ssh_server import Server
+from simulator.jetson import Jetson
+from simulator.ssh_server import Server
+from tests.support.played import EXAMPLE, SETTINGS, build, matrices
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from remote.errors import HostKeyRefused
 from remote.transport import known_hosts
 from remote.transport.known_hosts import HostKey, host_name
-from tests.ssh_server import new_key
+from simulator.ssh_server import new_key
 
 A, B = (HostKey("ssh-ed25519", base64.b64encode(bytes([number]) * 32).decode()) for number in (1, 2))
 REMEDY = "python -m remote trust nano"

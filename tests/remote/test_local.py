@@ -13,7 +13,7 @@ import pytest
 
 from remote.errors import DeviceError, TimedOut
 from remote.transport.local import LocalTransport
-from tests.toy import ROOT
+from tests.support.toy import ROOT
 
 LEFT_RUNNING = """
 import sys, time

@@ -18,8 +18,8 @@ from remote import lock, lock_holder
 from remote.errors import DeviceError
 from remote.lock import held
 from remote.transport import connect, ssh
-from tests.ssh_server import Server
-from tests.toy import ROOT
+from simulator.ssh_server import Server
+from tests.support.toy import ROOT
 
 CLIENT = """
 import sys, time

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from remote import inventory
-from tests.jetson_sim.jetson import Jetson
-from tests.ssh_server import Server, new_key
-from tests.toy import ROOT
+from simulator.jetson import Jetson
+from simulator.ssh_server import Server, new_key
+from tests.support.toy import ROOT
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed, StaleEngine
 from remote.runtimes.onnxruntime import OnnxRuntime
 from remote.transport.local import LocalTransport
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.onnx_files import linear, pairs
+from simulator.jetson import Jetson
+from tests.support.onnx_files import linear, pairs
 
 SETTINGS = BenchmarkSettings(
     batch=2, threads=1, warmup_s=0.0, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1

@@ -19,8 +19,8 @@ from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
 from remote.runtimes.onnxruntime import OnnxRuntime
 from remote.transport.local import LocalTransport
-from tests.remote.onnx_files import linear, weights
-from tests.ssh_server import Server
+from simulator.ssh_server import Server
+from tests.support.onnx_files import linear, weights
 
 SETTINGS = BenchmarkSettings(
     batch=2, threads=1, warmup_s=0.0, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1

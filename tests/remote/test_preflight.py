@@ -10,12 +10,12 @@ from onnx import TensorProto
 
 from remote import check
 from remote.trtexec import preflight
-from tests.jetson_sim import engine, refusals
-from tests.jetson_sim.boards import KINDS
-from tests.remote.onnx_files import linear
-from tests.remote.played import Start, build, play
-from tests.remote.refused import REFUSED, write
+from simulator import engine, refusals
+from simulator.boards import KINDS
 from tests.remote.test_trtexec_command import quantized
+from tests.support.onnx_files import linear
+from tests.support.played import Start, build, play
+from tests.support.refused import REFUSED, write
 
 installed = pytest.mark.skipif(
     preflight.available() is None, reason="TensorRT's parser is not installed (make tensorrt-check)"

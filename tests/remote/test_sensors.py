@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from remote import agent
 from remote.jetson import power, program, tegrastats
 from remote.jetson.onboard import observe, sensors, tools
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.onnx_files import linear
+from simulator.jetson import Jetson
+from tests.support.onnx_files import linear
 
 Files = dict[str, str]
 

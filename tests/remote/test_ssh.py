@@ -22,7 +22,7 @@ from remote.errors import DeviceError, HostKeyRefused, LinkLost, TimedOut, Unrea
 from remote.transport import connect, link, login, ssh
 from remote.transport.ssh import SshTransport
 from remote.transport.ssh_config import Address, resolve
-from tests.ssh_server import Server, Silent, free_port, new_key, through
+from simulator.ssh_server import Server, Silent, free_port, new_key, through
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from remote.jetson import program
 from remote.jetson.nvpmodel import PowerMode
 from remote.jetson.onboard import engines, state
 from remote.trtexec import preflight
-from tests.jetson_sim import bindings
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.played import EXAMPLE, SETTINGS, Start, build, matrices, network, play
+from simulator import bindings
+from simulator.jetson import Jetson
 from tests.remote.test_trtexec_command import quantized
+from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, network, play
 
 
 def test_the_program_for_the_board_is_one_file_that_never_changes_by_itself(tmp_path: Path) -> None:

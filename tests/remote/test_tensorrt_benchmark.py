@@ -14,8 +14,8 @@ import pytest
 
 from remote.errors import DeviceError, EngineFailed
 from remote.runtimes import tensorrt
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.played import EXAMPLE, SETTINGS, Start, build, matrices, play
+from simulator.jetson import Jetson
+from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, play
 
 OTHER_FAULTS = ("crash", "killed", "failed", "hang")
 

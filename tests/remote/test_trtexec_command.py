@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from remote.jetson.plan import Impossible, plan
 from remote.trtexec import command, network
 from remote.trtexec.command import BuildOptions, Range, RunOptions
-from tests.remote.onnx_files import in_half, linear
-from tests.remote.refused import biased
+from tests.support.onnx_files import in_half, linear
+from tests.support.refused import biased
 
 VERSIONS = [(7, 1, 3), (7, 2, 3), (8, 0, 1), (8, 2, 1), (8, 4, 1), (8, 5, 2), (8, 6, 2), (10, 3, 0), (10, 16, 2), (11, 4, 1)]
 NANO = {

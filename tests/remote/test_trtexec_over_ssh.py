@@ -17,11 +17,11 @@ from remote.errors import DeviceError, LinkLost
 from remote.runtimes import tensorrt
 from remote.runtimes.tensorrt import TensorRT
 from remote.transport import connect
-from tests.jetson_sim.jetson import Jetson
-from tests.remote.onnx_files import in_half
-from tests.remote.played import EXAMPLE, SETTINGS, build, matrices, network
+from simulator.jetson import Jetson
+from simulator.ssh_server import Server, through
 from tests.remote.test_trtexec_command import quantized
-from tests.ssh_server import Server, through
+from tests.support.onnx_files import in_half
+from tests.support.played import EXAMPLE, SETTINGS, build, matrices, network
 
 FAULTS = {
     "crash": "trtexec crashed (signal 11)",
@@ -182,7 +182,7 @@ def builds() -> list[Path]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"tests.jetson_sim.tools.trtexec\0--onnx" in entry.read_bytes():
+            if b"simulator.tools.trtexec\0--onnx" in entry.read_bytes():
                 found.append(entry)
         except OSError:
             continue

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from gait.data.prepared.sequences import SequenceStore
 from gait.data.readers import casia_b, open_dataset, pictures
-from gait.data.sequences import SequenceStore
 
 ROOT = Path(__file__).parents[2]
 WALKERS = {"subjects": 3, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
@@ -240,7 +240,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_store(made: Path, tmp_path: Pat
     succeeds("preprocess", params, **given, out=tmp_path / "unbroken")
     code = (
         "import os, runpy, sys\n"
-        "from gait.data.sequences import StoreWriter\n"
+        "from gait.data.prepared.sequences import StoreWriter\n"
         "complete, done = StoreWriter.complete, []\n"
         "def killed(self, *arguments):\n"
         f"    if len(done) == {after}: os.kill(os.getpid(), 9)\n"

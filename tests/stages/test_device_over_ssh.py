@@ -14,9 +14,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from remote.errors import DeviceError, HostKeyRefused, LinkLost
+from simulator.ssh_server import Cutter, Server, through
 from stages.probe import probe
-from tests.ssh_server import Cutter, Server, through
-from tests.stages.device_world import World
+from tests.support.device_world import World
 
 BOARD = b"NVIDIA Jetson Nano Developer Kit\0"
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress import calibration_cache
+from compress.precision import calibration_cache
+from gaitpress import io
+from gaitpress.results.records import load
 from remote import facts
 from remote.errors import DeviceError
 from remote.runtimes.onnxruntime import OnnxRuntime
-from stages import io
-from stages.reporting import table
-from stages.showing.records import load
-from stages.tracking import runs
-from tests.stages.device_world import SHAPE, World
-from tests.toy import ROOT
+from report import table
+from tests.support.device_world import SHAPE, World
+from tests.support.toy import ROOT
+from tracking import runs
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gait.data import inputs, preparation, silhouettes
+from gait.data.modalities import preparation, silhouettes
+from gait.data.prepared import inputs
+from gait.data.prepared.sequences import SequenceStore
 from gait.data.readers import casia_b, foreground, open_dataset
 from gait.data.readers.folder import VIDEOS
-from gait.data.sequences import SequenceStore
-from stages import dataset, io, params, preprocess
+from gaitpress import io, params
+from stages import dataset, preprocess
 from tests.gait.readers import trees
 from tests.stages.test_data_stages import ROOT
 

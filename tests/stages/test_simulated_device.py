@@ -10,10 +10,10 @@ import pytest
 
 from remote import facts
 from remote.runtimes import tensorrt
+from simulator import bindings
+from simulator.jetson import Jetson
 from stages.probe import probe
-from tests.jetson_sim import bindings
-from tests.jetson_sim.jetson import Jetson
-from tests.stages.device_world import World
+from tests.support.device_world import World
 
 
 @pytest.fixture

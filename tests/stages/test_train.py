@@ -16,11 +16,11 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from gait.models import torch_model
-from tests.gait import foreign_networks as foreign
-from tests.killing import kill_once_there
-from tests.stages.device_world import World
-from tests.toy import ROOT
+from gait.networks import torch_model
+from tests.support import foreign_networks as foreign
+from tests.support.device_world import World
+from tests.support.killing import kill_once_there
+from tests.support.toy import ROOT
 
 BINS = [4, 1]
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}  # logs and mlflow.db are written where the stage is started

@@ -21,15 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.killing import wait_until_gone
-from tests.toy import commit, environment, run
-from tests.workflow.from_scratch import FAN_IN, made_from_scratch
-from tests.workflow.toy_pipeline import OUTPUTS, Toy
+from tests.support.from_scratch import FAN_IN, made_from_scratch
+from tests.support.killing import wait_until_gone
+from tests.support.toy import commit, environment, run
+from tests.support.toy_pipeline import OUTPUTS, SMALL, Toy
 from workflow.dvc.private import Repo
 from workflow.dvc.stages import read_yaml
 from workflow.snakemake.status_query import is_lock_file
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 SEQUENCES = int(os.environ.get("GAITPRESS_SEQUENCES", 50))
 # DVC keeps no former results of these: they follow the machine, and a database.
 NOT_KEPT = (*FAN_IN, "probe")

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.slurm import Cluster, Job, missing
-from tests.toy import run
-from tests.workflow.from_scratch import made_from_scratch
-from tests.workflow.toy_pipeline import Toy
+from tests.support.from_scratch import made_from_scratch
+from tests.support.slurm import Cluster, Job, missing
+from tests.support.toy import run
+from tests.support.toy_pipeline import SMALL, Toy
 
 pytestmark = pytest.mark.slow
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 # What docs/cluster.md says of a cluster that keeps no accounts; and this one's files are seen at once.
 SNAKEMAKE = ["snakemake", "--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"]
 SNAKEMAKE += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5", "all"]

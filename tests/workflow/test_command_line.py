@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.toy import ROOT
+from tests.support.toy import ROOT
 from workflow.dvc.stages import Pipeline, read_yaml
 from workflow.snakemake.command_line import runs_jobs
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import environment
-from tests.workflow.from_scratch import made_from_scratch
-from tests.workflow.toy_pipeline import Toy
+from tests.support.from_scratch import made_from_scratch
+from tests.support.toy import environment
+from tests.support.toy_pipeline import SMALL, Toy
 from workflow.dvc.private import Repo
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 TRAIN = "train@gaitset"
 ENGINES = {
     "dvc": ["dvc", "repro", TRAIN],

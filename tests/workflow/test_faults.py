@@ -15,12 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.killing import wait_until_gone
-from tests.toy import commit, environment, run
-from tests.workflow.from_scratch import made_from_scratch
-from tests.workflow.toy_pipeline import Toy
+from tests.support.from_scratch import made_from_scratch
+from tests.support.killing import wait_until_gone
+from tests.support.toy import commit, environment, run
+from tests.support.toy_pipeline import SMALL, Toy
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 SNAKEMAKE = ["snakemake", "--cores", "2", "all"]
 
 

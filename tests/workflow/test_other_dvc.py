@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import ROOT, environment, run
-from tests.workflow.from_scratch import made_from_scratch
-from tests.workflow.toy_pipeline import Toy
+from tests.support.from_scratch import made_from_scratch
+from tests.support.toy import ROOT, environment, run
+from tests.support.toy_pipeline import SMALL, Toy
+from workflow import code_deps
 from workflow.dvc import private
 from workflow.dvc.way import NOTE
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 # A file of DVC, a text in it, and what stands there instead.
 CHANGES = {
     "a function has another name": ("stage/cache.py", "_can_hash", "_hashable"),
@@ -135,7 +135,7 @@ def test_a_stage_runs_fails_and_is_told_of(toy: Toy, other: str) -> None:
 
 
 def test_the_forecast_counts_what_is_out_of_date_and_what_follows(toy: Toy, other: str) -> None:
-    command = (sys.executable, "-m", "workflow.forecast", "--json")
+    command = (sys.executable, "-m", "gaitpress", "forecast", "--json")
     expected, found = (json.loads(asked(toy, *command, dvc=dvc)[0]) for dvc in (None, other))
     assert found["runs"] == expected["runs"] and next(iter(found["runs"])) == "train@gaitset"
     assert found["longest_s"] == expected["longest_s"]
@@ -206,7 +206,7 @@ def test_no_other_file_has_names_of_dvcs_own() -> None:
     imports = re.compile(r"^\s*(from|import) dvc(_data|_objects)?\b", re.MULTILINE)
     files = [
         file
-        for top in ("workflow", "stages", "gait", "compress", "remote", "tests", "benchmarks")
+        for top in (*code_deps.PACKAGES, "workflow", "simulator", "tests", "benchmarks")
         for file in (ROOT / top).rglob("*.py")
     ]
     assert [str(file.relative_to(ROOT)) for file in files if imports.search(file.read_text())] == ["workflow/dvc/private.py"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import ROOT, run
-from tests.workflow.toy_pipeline import Toy
+from tests.support.toy import ROOT, run
+from tests.support.toy_pipeline import Toy
 from workflow.dvc.private import Repo
 
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_the_page_has_a_row_of_every_room() -> None:
     rooms = {name.rpartition("/")[0] for name in ROWS}
     assert {"gait/evaluation", "gait/training/keras", "gait/training/torch", "gait/losses", "gait/models"} <= rooms
     assert {"compress", "compress/pruning", "remote", "remote/jetson", "remote/trtexec", "remote/runtimes"} <= rooms
-    assert {"stages", "stages/reporting", "stages/showing", "stages/tracking"} <= rooms
+    assert {"stages", "report", "gaitpress/results", "tracking"} <= rooms
 
 
 @pytest.mark.parametrize("name", ROWS)

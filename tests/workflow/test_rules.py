@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from snakemake.io import is_flagged
 
-from tests.toy import ROOT
+from tests.support.toy import ROOT
 from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.rules import Rules
 from workflow.snakemake.session import Session

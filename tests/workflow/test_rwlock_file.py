@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.toy import ROOT, environment
+from tests.support.toy import ROOT, environment
 from workflow.dvc.private import Repo, mend_list
 
 JOB = "workflow/dvc/run_stage.py train@gaitset"

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.ssh_server import Server, free_port
-from tests.toy import commit, run
-from tests.workflow.toy_pipeline import Toy
+from simulator.ssh_server import Server, free_port
+from tests.support.toy import commit, run
+from tests.support.toy_pipeline import SMALL, Toy
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 NEVER_SHARED = {"probe@local", "track"}  # this machine's own facts, and what its MLflow has been told
 
 

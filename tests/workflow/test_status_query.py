@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.toy import ROOT, environment, run
-from tests.workflow.toy_pipeline import Toy
+from tests.support.toy import ROOT, environment, run
+from tests.support.toy_pipeline import Toy
 from workflow.dvc.stages import PipelineError
 from workflow.snakemake.status_query import StatusQuery
 

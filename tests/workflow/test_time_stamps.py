@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import run
-from tests.workflow.toy_pipeline import OUTPUTS, Toy
+from tests.support.toy import run
+from tests.support.toy_pipeline import OUTPUTS, SMALL, Toy
 
-SMALL = Path(__file__).with_name("small_dvc.yaml")
 TOMORROW = time.time() + 86400
 TRACKED_ANEW = (r"experiment: \S+", "experiment: another")
 MEASURED_ANEW = (r"session: \d+", "session: 7")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import PROGRAM, Browser
-from tests.toy import ROOT, environment, run
-from tests.workflow.toy_pipeline import Toy
+from tests.support.browser import PROGRAM, Browser
+from tests.support.toy import ROOT, environment, run
+from tests.support.toy_pipeline import Toy
 from workflow.dvc.stages import read_yaml
 
 FAN_IN = {"report", "track"}

@@ -34,7 +34,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 
-from stages import started
+from gaitpress import started
 from workflow.dvc import lock_file, rwlock_file
 from workflow.dvc.way import Fate, Foreseen
 

@@ -3,7 +3,7 @@
 DVC decides what to do, does it and keeps its books, by the same code. What is spared is its command line, and reading and
 writing the entries of all other stages in dvc.lock, which are seconds in each of a hundred jobs. And DVC notes of what a
 stage reads what stood there before the stage began, where by itself it looks again afterwards: the stage sees to it that it
-began with the same (stages/started.py). With a DVC that is not known here the command itself runs.
+began with the same (gaitpress/started.py). With a DVC that is not known here the command itself runs.
 
     python -m workflow.dvc.run_stage train@gaitset
     python -m workflow.dvc.run_stage train@gaitset --on "$(uname -n)"

@@ -32,10 +32,10 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     # DVC needs a second to get ready, which is all that is read here and more. So it is asked before the rest is loaded.
     query = StatusQuery(restores, Path("logs/status.log")) if session.main else None
 
+    from gaitpress.params import ParamsError
+    from gaitpress.params import load as load_params
     from remote import inventory
     from remote.errors import DeviceError
-    from stages.params import ParamsError
-    from stages.params import load as load_params
     from workflow.dvc.stages import Pipeline, PipelineError, read_yaml
     from workflow.snakemake import lock, time_stamps
     from workflow.snakemake.rules import Rules

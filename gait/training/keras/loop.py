@@ -13,10 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from gait import losses, sampling
-from gait.data.inputs import network_input
-from gait.data.sequences import SequenceStore
+from gait import losses
+from gait.data.prepared.inputs import network_input
+from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
+from gait.training import sampling
 from gait.training.checkpoints import Checkpoints
 from gait.training.keras.augmentation import augmented_flow
 from gait.training.precision import bfloat16_is_native

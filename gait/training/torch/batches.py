@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gait import sampling
-from gait.data.inputs import cut, cut_margin
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.inputs import cut, cut_margin
+from gait.data.prepared.sequences import SequenceStore
 from gait.processes import Processes
+from gait.training import sampling
 from gait.training.torch import augmentation, device_augmentation
 from gait.training.torch.augmentation import Step
 

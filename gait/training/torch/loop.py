@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gait import losses
-from gait.data.sequences import SequenceStore
+from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
 from gait.memory import keep_freed_memory, told_if_short
-from gait.models.torch_model import TorchModel
+from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
 from gait.training.precision import bfloat16_is_native

@@ -1,0 +1,1 @@
+"""What is made of a person's frames, a module a modality: aligned silhouettes, optical flow."""

@@ -1,0 +1,1 @@
+"""What the models share: their building blocks, and a network of each framework around them."""

@@ -1,0 +1,1 @@
+"""What stages and commands share; ``python -m gaitpress`` runs the commands."""

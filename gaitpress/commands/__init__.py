@@ -1,0 +1,1 @@
+"""The commands beside the DAG, a module each: ``python -m gaitpress <name>`` calls its ``main``."""

@@ -1,0 +1,72 @@
+"""Ship a variant: its engine and network, a model card, and a small program that recognises people.
+
+    python -m gaitpress bundle --max-latency 5ms --min-rank1 90 --out shipped/gait
+    python -m gaitpress bundle --variant local/gaitset/p30-int8 --out shipped/gait.zip
+
+Without --variant it is the one that `python -m gaitpress select` names for the same limits. What is there already is never
+replaced.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from gaitpress import io, params
+from gaitpress.commands import select
+from gaitpress.commands.bundle import contents
+from gaitpress.commands.bundle.contents import Places
+from gaitpress.results.records import Records, Row, load
+
+
+def bundle(row: Row, places: Places, out: Path) -> None:
+    """Write a bundle as the folder ``out`` or, if its name ends so, the .zip file.
+
+    Raises:
+        StageError: something is there already, or the variant cannot be shipped.
+    """
+    if out.exists() or out.is_symlink():
+        raise io.StageError(f"{out}: is there already; move it aside or choose another --out")
+    if out.suffix == ".zip":
+        with tempfile.TemporaryDirectory() as scratch:
+            contents.write(row, places, Path(scratch))
+            with io.new_file(out) as partial:
+                contents.archive(Path(scratch), partial, out.stem)
+        return
+    with io.new_directory(out) as partial:
+        contents.write(row, places, partial)
+
+
+def named(key: str, results: Path, settings: params.Params) -> Row:
+    """The variant of a name such as "local/gaitset/p30-int8".
+
+    Raises:
+        StageError: params.yaml lists no such variant.
+    """
+    rows = {row.key: row for row in load(Records.of(results), settings)}
+    if key not in rows:
+        raise io.StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
+    return rows[key]
+
+
+def main() -> None:
+    parser = io.parser(__doc__, command="bundle")
+    select.add_options(parser)
+    parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
+    parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
+    given, settings = io.parse(parser)
+    if given.variant:
+        row = named(given.variant, given.results, settings)
+    else:
+        choice, limits = select.chosen(given, settings)
+        if choice.best is None:
+            raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
+        row = choice.best
+    if row.same_as:
+        print(f"{row.key}: {row.choice}")
+        row = row.same_as
+    bundle(row, Places.of(row, given.results), given.out)
+    for reason in row.reasons:
+        print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)
+    print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")

@@ -1,0 +1,154 @@
+"""The model card: what a network is, what it was made from, how good and fast it is, and where it should not be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gaitpress.results import words
+from gaitpress.results.records import Row, ends
+
+DISTANCES = {
+    "euclidean": "The distance of two walks is the mean over parts of the Euclidean distance of these, not scaled. "
+    "Its unit is the network's own: a distance to refuse at holds for this network alone.",
+    "cosine": "The distance of two walks is 1 minus the mean over parts of their cosine: 0 to 2, however long they are.",
+}
+
+
+def card(row: Row, build: Mapping[str, Any]) -> str:
+    """The card of a measured variant, in Markdown."""
+    parts = [
+        f"# {row.name}: gait recognition on {row.device}",
+        f"{words.data([row]).capitalize()}; {words.place([row])}.",
+        _use(row),
+        _data(row),
+        _training(row),
+        _accuracy(row),
+        _benchmark(row, build),
+        _limits(row),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _use(row: Row) -> str:
+    signature = row.get("signature")
+    return (
+        "## Use\n\n"
+        f"Input `{signature['input']['name']}` {signature['input']['shape']}, output `{signature['output']['name']}` "
+        f"{signature['output']['shape']}: a signature, [1, parts, channels]. Those of a walk's samples are averaged. "
+        f"{DISTANCES[row.get('accuracy', 'distance')]} "
+        "`identify.py` does all that."
+    )
+
+
+def _data(row: Row) -> str:
+    data, test = row.settings["data"], row.settings["test"]
+    sequences, people = test["sequences"], test["people"]
+    return (
+        "## Data\n\n"
+        f"{data['dataset']} ({data['evidence']}), modality {data['modality']}, {data['fps']:g} frames a second; digest "
+        f"`{data['digest']}`. "
+        f"{_origin(row)} Tested by protocol {test['protocol']} on {sequences['probe']} walks of {people['probe']} "
+        f"{'people' if row.settings['origin']['init'] else 'other people'}, who are looked for among "
+        f"{sequences['gallery']} enrolled walks. "
+        f"Preprocessing: `{json.dumps(data['preprocess'], sort_keys=True)}`."
+    )
+
+
+def _origin(row: Row) -> str:
+    """Whose walks the weights come from, as far as it is known."""
+    data, origin, tuned = (row.settings[key] for key in ("data", "origin", "finetune"))
+    walks = f"{data['sequences']['train']} walks of {data['people']['train']} people"
+    trained = origin["trained"] or bool(tuned.get("iterations") or tuned.get("epochs"))
+    if (init := origin["init"]) is None:
+        return f"Trained on {walks}." if trained else "Not trained: its weights are random."
+    source = f"`{init['path']}` (SHA-256 `{init['sha256']}`)"
+    if trained:
+        begun = f"Its weights started as those of {source} and were trained further on {walks}."
+    else:
+        begun = f"Its weights are those of {source}; they were not trained here."
+    return (
+        f"{begun} On whose walks and with which settings that file was trained is not known here, nor whether the people of "
+        "the test were among them."
+    )
+
+
+def _training(row: Row) -> str:
+    described = {key: _given(row.settings[key]) for key in ("model", "prune", "finetune", "export", "quantize")}
+    params, macs = row.get("size", "params"), row.get("size", "macs")
+    return (
+        "## Training and compression\n\n"
+        f"{params:,} parameters, {macs / 1e6:,.1f} million multiply-adds for {row.get('signature', 'benchmark_shape')}. "
+        f"Settings, as params.yaml had them:\n\n```json\n{json.dumps(described, indent=1, sort_keys=True)}\n```"
+    )
+
+
+def _given(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if value is not None}
+
+
+def _accuracy(row: Row) -> str:
+    lines = [
+        "## Accuracy",
+        "",
+        f"Of the engine itself: rank-1 in %, {words.rank1([row])}.",
+        "",
+        "| | rank-1 | 95 % interval | people | probes |",
+        "|---|---|---|---|---|",
+    ]
+    whole = row.get("accuracy", "rank1") or {}
+    rates = [("mean", whole.get("mean"), whole)]
+    rates += [(each.title, of.get("rate"), of) for each in words.conditions([row]) for of in [row.rank1_of(each)]]
+    for title, rate, of in rates:
+        interval = words.interval(*ends(of), "percent")
+        lines.append(f"| {title} | {words.percent(rate)} | {interval} | {of.get('people')} | {of.get('probes')} |")
+    return "\n".join(lines)
+
+
+def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
+    energy = row.get("energy_mj_per_inference")
+    figures = {
+        "device": words.place([row]),
+        "runtime": words.runtime([row]),
+        "latency, median of a query": f"{words.significant(row.get('latency_ms', 'p50'))} ms "
+        f"[{words.interval(row.get('latency_ms', 'p50_low'), row.get('latency_ms', 'p50_high'))}]",
+        "computing time a second of video": f"{words.significant(row.get('ms_per_video_second'))} ms",
+        "energy of an inference": f"unknown: {row.get('energy_reason')}"
+        if energy is None
+        else f"{words.significant(energy)} mJ",
+        "size of the engine": f"{words.mega(build['bytes'])} MB",
+        "times": "valid" if row.valid else f"NOT VALID: {'; '.join(row.get('invalid_reasons'))}",
+        "measured": row.get("measured_at"),
+    }
+    lines = [f"| {name} | {value} |" for name, value in figures.items()]
+    return "\n".join(["## Benchmark", "", "`record.json` has all of it.", "", "| | |", "|---|---|", *lines])
+
+
+def _limits(row: Row) -> str:
+    limits = [
+        "Rank-1 is measured among enrolled people only. Somebody who is not enrolled is still given a nearest name: find a "
+        "distance to refuse at on data of your own.",
+        "It holds for the views, clothes, frame rate and silhouettes of the data above. Other ways to segment people give "
+        "other silhouettes; measure before you rely on it.",
+        f"The engine under `engine/` is for this device and runtime alone ({words.runtime([row])}); `model.onnx` runs "
+        "anywhere, at other speeds.",
+        "Gait is biometric data: recognising people needs a legal basis.",
+    ]
+    if row.get("engine", "runtime") != "onnxruntime":
+        limits.append(
+            "The accuracy is that of the engine, which `identify.py --engine` runs. Without that option "
+            "it runs `model.onnx` on a processor, which may differ a little."
+        )
+    if row.get("data") == "synthetic":
+        limits.insert(0, "**The people of its data are synthetic. The accuracy says nothing about real people.**")
+    if row.get("evidence") == "simulated":
+        limits.insert(0, "**The device is simulated. The times are those of no hardware.**")
+    if row.settings["origin"]["init"]:
+        limits.insert(
+            0, "Weights came from a file of unknown training; if it saw the test people, the accuracy flatters it."
+        )
+    limits[:0] = [f"**Not worth it: {drawback}.**" for drawback in row.drawbacks]
+    if not row.valid:
+        limits.insert(0, "**The times are not valid; see the benchmark.**")
+    return "\n".join(["## Limits", "", *(f"- {limit}" for limit in limits)])

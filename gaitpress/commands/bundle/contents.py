@@ -1,0 +1,161 @@
+"""The files of a bundle, checked to be those that were measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gait.data.modalities import flow, silhouettes
+from gait.data.prepared import inputs as network_inputs
+from gaitpress import forms, io
+from gaitpress.commands.bundle.card import card
+from gaitpress.results.records import Row
+from remote.digest import sha256
+from remote.jetson.onboard import bindings
+
+RUNTIME = Path(__file__).parent / "runtime"
+PACKAGE = "gaitpress_runtime"
+# Preprocessing must be the same there as here, so it is the same code.
+SHARED = (silhouettes, flow, network_inputs)
+TENSORRT = "tensorrt"
+CHECKSUMS = "SHA256SUMS"
+README = """# {name}
+
+    python3 -m venv .venv
+    .venv/bin/pip install -r requirements.txt
+    .venv/bin/python identify.py{option} --gallery people --probe unknown
+
+enrols the walks under people/<name>/<walk>/ and names the nearest people for each walk under unknown/; `--help` tells what
+the pictures must be. `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
+`model.onnx` is the network as any processor takes it, `settings.json` how its inputs are made, `engine/` what was built
+for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
+
+{how}
+"""
+ENGINES = {
+    "onnxruntime": "With `--engine` it runs, on {device}, the engine in place of `model.onnx`, as it was measured.",
+    TENSORRT: "`--engine` runs the engine on {device}, as it was measured, in the Python bindings of TensorRT that JetPack "
+    "brings for the system's own Python, 3.8 or newer. Without it, `model.onnx` runs on any processor: "
+    "`pip install onnxruntime`.",
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a variant's engine and network are."""
+
+    engine: Path
+    quantized: Path
+
+    @classmethod
+    def of(cls, row: Row, results: Path) -> Places:
+        """The places that dvc.yaml names."""
+        return cls(results / "build" / row.key, results / "quantize" / row.folder)
+
+
+def write(row: Row, places: Places, out: Path) -> None:
+    """Write a measured variant's bundle into the empty directory ``out``.
+
+    Raises:
+        StageError: it has no measurement, or the files are not those that were measured.
+    """
+    if row.status != "ok":
+        raise io.StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
+    if "test" not in row.settings:
+        raise io.StageError(f"{row.key}: cannot be shipped: {'; '.join(row.reasons)}")
+    build = _checked(row, places)
+    (out / "engine").mkdir()
+    for name in (build["engine"], "build.json"):
+        shutil.copyfile(places.engine / name, out / "engine" / name)
+    shutil.copyfile(places.quantized / forms.CPU, out / "model.onnx")
+    _write_runtime(row, out)
+    _write_texts(row, build, out)
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
+    (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _checked(row: Row, places: Places) -> dict[str, Any]:
+    """build.json, if engine, network and record belong together."""
+    build: dict[str, Any] = io.read_json(places.engine / "build.json")
+    remedy = f"run `dvc repro {row.stage}`"
+    try:
+        engine = places.engine / Path(build["engine"]).name
+        found = {"engine": sha256(engine), "network": sha256(places.quantized / Path(build["onnx"]).name)}
+        expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
+    except FileNotFoundError as error:
+        raise io.StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
+    except (KeyError, TypeError):
+        raise io.StageError(f"{places.engine}/build.json and the record do not belong together; {remedy}") from None
+    for what, digest in found.items():
+        if digest != expected[what]:
+            raise io.StageError(f"{row.key}: the {what} is not the one that was measured; {remedy}")
+    return {**build, "engine": engine.name}
+
+
+def _write_runtime(row: Row, out: Path) -> None:
+    package = out / PACKAGE
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Preprocessing and recognition."""\n', encoding="utf-8")
+    for module in (*SHARED, bindings) if _runtime(row) == TENSORRT else SHARED:
+        source = Path(str(module.__file__))
+        shutil.copyfile(source, package / source.name)
+    shutil.copyfile(RUNTIME / "recogniser.py", package / "recogniser.py")
+    shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
+
+
+def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
+    texts = {
+        "MODEL_CARD.md": card(row, build),
+        "README.md": README.format(
+            name=row.name,
+            device=row.device,
+            option=" --engine" if _runtime(row) == TENSORRT else "",
+            how=ENGINES[_runtime(row)].format(device=row.device),
+        ),
+        "requirements.txt": "".join(f"{name}\n" for name in _requirements(row)),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+    engine = {"file": f"engine/{build['engine']}", "runtime": _runtime(row), "version": _version(row)}
+    described = {
+        "preprocessing": row.settings["data"]["preprocess"],
+        "fps": row.settings["data"]["fps"],
+        "signature": row.get("signature"),
+        "distance": row.get("accuracy", "distance"),
+        "engine": engine,
+    }
+    for name, value in {"settings.json": described, "record.json": dict(row.record)}.items():
+        (out / name).write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _requirements(row: Row) -> list[str]:
+    """The packages that it was measured with; numpy may be any that these take, and TensorRT no package index has."""
+    common = ["numpy", f"opencv-python-headless=={version('opencv-python-headless')}"]
+    return common if _runtime(row) == TENSORRT else [*common, f"onnxruntime=={_version(row)}"]
+
+
+def _runtime(row: Row) -> str:
+    runtime: str = row.get("engine", "runtime")
+    return runtime
+
+
+def _version(row: Row) -> str:
+    found: str = row.get("engine", "version")
+    return found
+
+
+def archive(folder: Path, out: Path, name: str) -> None:
+    """A folder as a zip file in which all is below ``name``; the same content is the same file."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(f"{name}/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, path.read_bytes())

@@ -1,0 +1,65 @@
+"""Say which pruning percentiles make a model faster on a device, before anything is trained.
+
+    python -m gaitpress scout --device local
+    python -m gaitpress scout --device local --model gaitset --step 2
+
+Each model is built with fresh weights, pruned at a grid of percentiles by params.yaml's prune settings, exported, built and
+measured on the device. Printed is the latency staircase, with the percentiles that are worth fine-tuning last. The figures
+are in results/scout/<device>/<model>.json, a picture beside them. What was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gaitpress import io, params
+from gaitpress.commands.scout import plot, summary
+from gaitpress.commands.scout.measure import Bench, scout
+
+DEVICES, FACTS, OUT = Path("remote/devices.yaml"), Path("remote/facts"), Path("results/scout")
+
+
+def grid(step: int | float) -> list[int | float]:
+    """Percentiles from 0 to below 100; whole numbers stay whole.
+
+    Raises:
+        StageError: there is no such step.
+    """
+    if not 0.1 <= step < 100:
+        raise io.StageError(f"--step {step:g}: must be at least 0.1 and less than 100")
+    values = [round(number * step, 6) for number in range(int(100 / step) + 1)]
+    return [int(value) if value == int(value) else value for value in values if value < 100]
+
+
+def scout_model(model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params) -> dict[str, Any]:
+    """Measure a model and write its files, whole or not at all; returns what the JSON file holds."""
+    path = OUT / bench.device.name / f"{model}.json"
+    with scout(model, percentiles, bench, settings, path) as scouted:
+        found = summary.result(model, scouted, bench, settings)
+        with io.new_file(path.with_suffix(".png")) as partial:
+            plot.write_png(partial, found)
+        io.write_json(path, found)
+    return found
+
+
+def main() -> None:
+    parser = io.parser(__doc__, command="scout")
+    parser.add_argument("--device", required=True, help="an entry of remote/devices.yaml")
+    parser.add_argument("--model", nargs="+", help="entries of `model` in params.yaml (default: those under `models`)")
+    parser.add_argument("--step", type=io.number, default=5, help="from one percentile to the next (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object, the figures by model, last, on one line")
+    given, settings = io.parse(parser)
+    percentiles = grid(given.step)
+    models = list(dict.fromkeys(given.model or settings.models))
+    for model in models:
+        settings.entry(model)
+    found = {}
+    with Bench.find(given.device, DEVICES, FACTS / f"{given.device}.json") as bench:
+        for model in models:
+            found[model] = scout_model(model, percentiles, bench, settings)
+            print(f"{summary.table(found[model])}\n" if model != models[-1] else summary.table(found[model]), flush=True)
+    if given.json:
+        print(json.dumps(found))

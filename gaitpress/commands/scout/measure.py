@@ -1,0 +1,217 @@
+"""Prune a network with fresh weights at many percentiles, and time each shape that results on a device."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress import export
+from compress.errors import CompressionError
+from gaitpress import io, params
+from gaitpress.commands import describe
+from gaitpress.frameworks import framework
+from remote import facts, inventory
+from remote.errors import EngineFailed
+from remote.runtimes import Runtime, runtime_on
+from stages.benchmark import protocol_of
+from stages.export import write_onnx
+from stages.prune import prune_settings, surgery
+
+PRECISION = "fp32"  # int8 needs activations of a trained network
+DONE = "turns.jsonl"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A device that is still what its facts say, and what runs networks there."""
+
+    device: inventory.Device
+    runtime: Runtime
+    facts: Mapping[str, Any]
+
+    @classmethod
+    @contextmanager
+    def find(cls, name: str, devices: Path, recorded: Path) -> Iterator[Bench]:
+        """The device of an entry of devices.yaml; in this context it is ours alone.
+
+        Raises:
+            DeviceError: there is no such entry, or the facts file ``recorded`` is missing or no longer holds.
+        """
+        device = inventory.find(devices, name)
+        known = facts.read(recorded, name)
+        with runtime_on(device, "scouting") as runtime:
+            now = runtime.facts()
+            facts.check(name, known, now)
+            yield cls(device, runtime, now)
+
+
+@dataclass
+class Shape:
+    """A network as percentiles leave it, and how long it takes."""
+
+    key: str
+    filters: int
+    reason: str | None = None  # why there is no time
+    network: dict[str, Any] = field(default_factory=dict)  # params, macs, benchmark_shape, onnx_bytes, engine_bytes
+    turns: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Scouted:
+    """The shapes of a model by percentile; percentiles of the same shape share it. ``refused`` were not even pruned."""
+
+    shapes: dict[int | float, Shape]
+    refused: dict[int | float, str]
+
+
+@contextmanager
+def scout(
+    model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, path: Path
+) -> Iterator[Scouted]:
+    """Measure a model; what an interrupted run measured is taken over from beside ``path``.
+
+    A context, in which the caller writes ``path``: only when that is done, what was measured is thrown away.
+    """
+    with io.begun(path, _key(model, bench, settings)) as kept:
+        scouted = _prepare(model, percentiles, bench, settings, kept)
+        shapes = list({shape.key: shape for shape in scouted.shapes.values()}.values())
+        _measure(f"{model} on {bench.device.name}", shapes, bench, settings.benchmark, kept)
+        yield scouted
+
+
+def _key(model: str, bench: Bench, settings: params.Params) -> str:
+    """All that a time depends on but the shape itself."""
+    parts = {
+        "model": [model, settings.entry(model).model_dump(mode="json")],
+        "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
+        "export": settings.export.model_dump(mode="json"),
+        "benchmark": settings.benchmark.model_dump(mode="json", exclude={"sweep"}),
+        "threads": settings.threads.build,
+        "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
+    }
+    return _digest(parts)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, kept: Path) -> Scouted:
+    """Prune at every percentile, and export and build every shape that was not there before."""
+    entry = settings.entry(model).phases()[-1]  # what is deployed
+    library = framework(entry.framework)
+    library.use_threads(1)
+    dense = library.build(model, entry, describe.classes(settings))
+    cuts = surgery(entry.framework)
+    scouted, known = Scouted({}, {}), dict[str, Shape]()
+    for percentile in io.progress(percentiles, len(percentiles), f"{model}: pruning and building"):
+        try:
+            pruned, selections = cuts.prune(dense, prune_settings(settings.prune, percentile, entry.seed))
+        except CompressionError as error:
+            scouted.refused[percentile] = str(error)
+            continue
+        key = _digest({name: len(chosen.kept) for name, chosen in selections.items()})[:16]
+        if key not in known:
+            filters = sum(len(chosen.kept) * len(chosen.units) for chosen in selections.values())
+            shape = known[key] = Shape(key, filters)
+            try:
+                shape.network = _built(library, pruned, entry, bench, settings, kept / key)
+            except (CompressionError, EngineFailed) as error:
+                shape.reason = str(error)
+        scouted.shapes[percentile] = known[key]
+    return scouted
+
+
+def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.Params, folder: Path) -> dict[str, Any]:
+    """Export and build a network into ``folder``, unless an interrupted run did."""
+    if not folder.exists():
+        timed = library.benchmark_shape(pruned, entry)
+        with io.new_directory(folder) as out:
+            onnx = out / "model.onnx"
+            of_device = settings.export
+            if of_device.dynamic_frames == "auto" and bench.device.runtime == "tensorrt":
+                of_device = of_device.model_copy(update={"dynamic_frames": False})
+            write_onnx(library, pruned, entry, onnx, of_device)
+            described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
+            shape = [settings.benchmark.batch, *timed[1:]]
+            most = settings.export.max_batch
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, shape, most)
+            if built["status"] != "ok":
+                raise EngineFailed(built["reason"])
+            described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
+            io.write_json(out / "network.json", described)
+    return io.read_json(folder / "network.json")
+
+
+def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: params.Benchmark, kept: Path) -> None:
+    """Time all shapes by turns, each turn in an order by chance: a machine that slows down or warms up looks like no tread.
+
+    A turn is what a repeat is in a benchmark record, a process of its own.
+    """
+    by_key = {shape.key: shape for shape in shapes}
+    for done in _remembered(kept / DONE):
+        if done["shape"] in by_key:
+            by_key[done["shape"]].turns.append(done)
+    once = replace(
+        protocol_of(settings), sweep=(), repeats=1, min_queries=math.ceil(settings.min_queries / settings.repeats)
+    )
+    rng = np.random.default_rng(settings.session)
+    order = [(turn, shapes[place]) for turn in range(settings.repeats) for place in rng.permutation(len(shapes))]
+    left = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
+    for turn, shape in io.progress(left, len(left), f"{label}: measuring"):
+        if shape.reason is not None:
+            continue
+        example_shape = [settings.batch, *shape.network["benchmark_shape"][1:]]
+        example = np.random.default_rng(0).random(example_shape, np.float32)
+        try:
+            timing = bench.runtime.benchmark(kept / shape.key, example, once)
+        except EngineFailed as error:
+            shape.reason = str(error)
+            continue
+        measured = {
+            "shape": shape.key,
+            "turn": turn,
+            **{name: timing.latency_ms[name] for name in ("p50", "p50_low", "p50_high", "mean", "cov", "queries")},
+            "repeat": dict(timing.repeats[0]),
+            "conditions": dict(timing.conditions),
+            "timed": {name: timing.protocol[name] for name in ("timed", "transfers") if name in timing.protocol},
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        shape.turns.append(measured)
+        with (kept / DONE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(measured) + "\n")
+
+
+def _remembered(path: Path) -> list[dict[str, Any]]:
+    """The turns of an interrupted run; a line that it could not finish is dropped, from the file too."""
+    if not path.exists():
+        return []
+    turns = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            turns.append(json.loads(line))
+        except ValueError:
+            break
+    with io.new_file(path) as partial:
+        partial.write_text("".join(json.dumps(turn) + "\n" for turn in turns), encoding="utf-8")
+    return turns
+
+
+def protocol(settings: params.Benchmark) -> dict[str, Any]:
+    """What was done, for the file of results."""
+    return {
+        **asdict(protocol_of(settings)),
+        "precision": PRECISION,
+        "weights": "fresh: not trained",
+        "input": "random, uniform in 0..1, the same for all shapes",
+        "order": "by turns, one process each (repeats of them), in an order by chance that is another in each turn",
+    }

@@ -1,0 +1,186 @@
+"""What was measured as one JSON object, and that as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gaitpress import params
+from gaitpress.commands.scout.measure import Bench, Scouted, Shape, protocol
+from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
+from gaitpress.results import words
+from remote.benchmark import drift, judge
+
+
+def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) -> dict[str, Any]:
+    """All figures of a model on a device; the keys are those of benchmark records where there are such.
+
+    ``rows`` has a row a percentile, ascending. Of a row, ``tread`` is the first percentile of its tread, ``worth`` says
+    whether that is itself, and ``same_shape_as`` names the lowest percentile that leaves the same network.
+    """
+    percentiles = sorted([*scouted.shapes, *scouted.refused])
+    first: dict[str, int | float] = {}
+    rows = []
+    for percentile in percentiles:
+        row: dict[str, Any] = {"percentile": percentile, "same_shape_as": None, "valid": False, "invalid_reasons": []}
+        row |= dict.fromkeys(("filters", "params", "macs", "onnx_bytes", "engine_bytes", "latency_ms", "shape"))
+        if percentile in scouted.refused:
+            rows.append(row | {"status": "failed", "reason": scouted.refused[percentile]})
+            continue
+        shape = scouted.shapes[percentile]
+        lowest = first.setdefault(shape.key, percentile)
+        sizes = {key: value for key, value in shape.network.items() if key in row}
+        row |= {"shape": shape.key, "filters": shape.filters, **sizes}
+        row["same_shape_as"] = None if lowest == percentile else lowest
+        rows.append(row | _time(shape, settings.benchmark))
+    shapes = {shape.key: shape for shape in scouted.shapes.values()}.values()
+    turns = [turn for shape in shapes for turn in shape.turns]
+    rows = with_treads(rows)
+    return {
+        "model": model,
+        "device_name": bench.device.name,
+        "device": dict(bench.facts),
+        "evidence": bench.device.evidence(bench.facts),
+        "data": "none",
+        "protocol": protocol(settings.benchmark)
+        | (turns[0]["timed"] if turns else {})
+        | {
+            "noise_margin": NOISE_MARGIN,
+            "input_shape": next((s.network["benchmark_shape"] for s in shapes if s.network), None),
+        },
+        "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
+        "export": settings.export.model_dump(mode="json"),
+        "width": settings.model[model].width,
+        "rows": rows,
+        "worth": [row["percentile"] for row in rows if row["worth"]],
+        "notes": list(_notes(settings)),
+        "turns": turns,
+        "measured_at": max((turn["measured_at"] for turn in turns), default=datetime.now(UTC).isoformat(timespec="seconds")),
+    }
+
+
+def _time(shape: Shape, settings: params.Benchmark) -> dict[str, Any]:
+    if shape.reason is not None:
+        return {"status": "failed", "reason": shape.reason}
+    p50, low, high = over_turns(shape.turns)
+    cov = pooled_cov(shape.turns)
+    reasons = judge({"cov": cov}, drift([turn["repeat"] for turn in shape.turns]), settings.max_cov)
+    return {
+        "status": "ok",
+        "reason": None,
+        "valid": not reasons,
+        "invalid_reasons": reasons,
+        "latency_ms": {
+            "p50": round(p50, 5),
+            "p50_low": round(low, 5),
+            "p50_high": round(high, 5),
+            "cov": round(cov, 5),
+            "queries": sum(turn["queries"] for turn in shape.turns),
+        },
+    }
+
+
+def with_treads(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give every row its speed-up against percentile 0 and its place on the staircase."""
+    timed = {row["percentile"]: row["latency_ms"] for row in rows if row["latency_ms"]}
+    firsts = treads(Point(key, each["p50"], each["p50_low"], each["p50_high"]) for key, each in timed.items())
+    baseline = timed.get(0)
+    for row in rows:
+        own = row["latency_ms"]
+        row["speedup"] = round(baseline["p50"] / own["p50"], 4) if baseline and own else None
+        row["tread"] = firsts.get(row["percentile"])
+        row["worth"] = row["tread"] == row["percentile"]
+    return rows
+
+
+def _notes(settings: params.Params) -> Iterator[str]:
+    if settings.prune.mode == "published" or settings.prune.scope == "global":
+        named = "mode: published" if settings.prune.mode == "published" else "scope: global"
+        yield (
+            f"prune.{named}: how many filters each layer keeps depends on the weights, so the shapes of the trained network "
+            "will differ from these; under scope: layer they are the same"
+        )
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """What was measured, where and how far it can be trusted."""
+    device, protocol = result["device"], result["protocol"]
+    machine = device.get("board") or f"{device['cpu']}, {device['cores']} core{'s' * (device['cores'] != 1)}"
+    evidence = {
+        "host": f"host CPU ({machine}), not a board",
+        "real-device": f"real device ({machine})",
+        "simulated": f"simulated ({machine}), not real hardware",
+    }[result["evidence"]]
+    threads = protocol["threads"]
+    return (
+        f"{result['model']} (width {result['width']:g}) on {result['device_name']}: {evidence}; "
+        f"{device['runtime']} {device['runtime_version']}, {protocol['precision']}, {threads} thread{'s' * (threads != 1)}, "
+        f"batch {protocol['batch']}; data none: fresh weights, random input"
+    )
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The staircase as aligned text, with a headline before it and notes and the verdict behind it."""
+    header = ("percentile", "filters", "M multiply-adds", "p50 ms", "95 % interval", "speed-up", "")
+    lines = [header, *(_cells(row) for row in result["rows"])]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    text = [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(line[:-1], widths, strict=False)), line[-1]]).rstrip()
+        for line in lines
+    ]
+    return "\n".join([headline(result), "", *text, "", *(f"note: {note}" for note in notes(result)), verdict(result)])
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    time = row["latency_ms"] or {}
+    return (
+        f"{row['percentile']:g}",
+        words.DASH if row["filters"] is None else f"{row['filters']:,}",
+        words.mega(row["macs"]),
+        words.significant(time.get("p50")),
+        words.interval(time.get("p50_low"), time.get("p50_high")),
+        words.times(row["speedup"]),
+        mark(row),
+    )
+
+
+def mark(row: Mapping[str, Any]) -> str:
+    """A row's place on the staircase in words."""
+    if row["status"] != "ok":
+        return f"failed: {row['reason']}"
+    if row["worth"]:
+        found = "baseline" if row["percentile"] == 0 else "faster: worth it"
+    else:
+        found = f"buys nothing over {row['tread']:g}"
+        if row["same_shape_as"] is not None:
+            found += f" (same shape as {row['same_shape_as']:g})"
+    return found if row["valid"] else f"{found}; not valid"
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """What the reader of a staircase should know."""
+    rule = f"faster: by more than {100 * NOISE_MARGIN:g} %, and neither median within the other's interval"
+    return [rule, *doubts(result), *result["notes"]]
+
+
+def doubts(result: Mapping[str, Any]) -> list[str]:
+    """How many times should not be used, and why, in a sentence; none if all can."""
+    unsure = [row for row in result["rows"] if row["invalid_reasons"]]
+    reasons = sorted({reason.partition(":")[0] for row in unsure for reason in row["invalid_reasons"]})
+    if not unsure:
+        return []
+    return [
+        f"{len(unsure)} of {len(result['rows'])} times are not valid ({', '.join(reasons)}): the machine was not quiet; "
+        "measure again when it is"
+    ]
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """Which percentiles to fine-tune, in a line."""
+    if not result["worth"]:
+        return f"worth fine-tuning: none; no percentile of {result['model']} could be measured"
+    names = [f"{percentile:g}{' (the baseline)' * (percentile == 0)}" for percentile in result["worth"]]
+    failed = sum(row["status"] != "ok" for row in result["rows"])
+    others = f"{len(result['rows']) - len(names) - failed} of {len(result['rows'])} percentiles are not measurably faster"
+    return f"worth fine-tuning: {', '.join(names)}; the other {others}" + (f", {failed} failed" if failed else "")

@@ -1,0 +1,164 @@
+"""Name the best variant within limits, or the nearest miss, and say why the others lost.
+
+    python -m gaitpress select --device local --max-latency 5ms --min-rank1 90 --max-energy 10mJ --max-size 5MB
+    python -m gaitpress select --device board --people 40 --fps 25
+
+The best is the most accurate that keeps all limits; where a least rank-1 is the only limit, the fastest. Limits that are not
+given here are those of the section `select` of params.yaml. The exit status is 1 if no variant keeps all limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from gaitpress import io, params
+from gaitpress.commands.select import choice as selecting
+from gaitpress.commands.select.choice import UNITS, Choice, Limits
+from gaitpress.results import words
+from gaitpress.results.records import Records, Row, load
+
+TOLD = 8  # runners-up that are told without --all
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The limits, the device and where the records are."""
+    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    parser.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
+    parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
+    parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
+    parser.add_argument("--max-energy", type=_amount("max_energy"), help="of an inference: 10mJ, 0.5J")
+    parser.add_argument("--max-size", type=_amount("max_size"), help="of the engine: 5MB, 800kB, 2MiB")
+    parser.add_argument("--people", type=_positive, help="that the device must serve at once: 40")
+    parser.add_argument("--fps", type=_positive, help="inferences a second of each of them; default: the model's own need")
+
+
+def _amount(limit: str) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            return selecting.amount(limit, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(io.number(text.strip()))
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
+    return value
+
+
+def _rank1(text: str) -> float:
+    try:
+        value = io.number(text.strip().removesuffix("%"))
+    except ValueError:
+        value = -1
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 100, in %")
+    return float(value)
+
+
+def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, Limits]:
+    """What the options and the section `select` of params.yaml choose among the records, and within which limits.
+
+    Raises:
+        StageError: the device is none of params.yaml's, or one must be named; or there are no records.
+    """
+    device = given.device or settings.select.device or (settings.devices[0] if len(settings.devices) == 1 else None)
+    if device not in settings.devices:
+        known = ", ".join(settings.devices)
+        fault = (
+            f"device {device}: is none of params.yaml's" if device else "several devices are listed; name one by --device"
+        )
+        raise io.StageError(f"{fault}: {known}")
+    limits = selecting.limits(settings.select)
+    keys = (*UNITS, "min_rank1", "people", "fps")
+    limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
+    rows = [row for row in load(Records.of(given.results), settings) if row.device == device]
+    return selecting.choose(rows, limits), limits
+
+
+def as_json(choice: Choice, limits: Limits) -> dict[str, Any]:
+    """What --json prints: `variant` (null if none keeps all limits), `reasons`, `nearest_miss`, `blocking` and `limits`."""
+    return {
+        "variant": _figures(choice.best, limits),
+        "reasons": choice.reasons,
+        "nearest_miss": _figures(choice.nearest, limits),
+        "blocking": choice.blocking,
+        "limits": asdict(limits),
+    }
+
+
+def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        **row.record["variant"],
+        "key": row.key,
+        "rank1_mean": row.rank1,
+        "latency_p50_ms": row.get("latency_ms", "p50"),
+        "ms_per_video_second": row.get("ms_per_video_second"),
+        "energy_mj_per_inference": row.get("energy_mj_per_inference"),
+        "engine_bytes": row.get("size", "engine_bytes"),
+        "people": selecting.served(row, within.fps),
+        "evidence": row.get("evidence"),
+        "data": row.get("data"),
+    }
+
+
+def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
+    """The choice for a terminal."""
+    named = [
+        f"{key.replace('_', ' ')} {measure.text(value)}"
+        for key, measure in selecting.measures(limits).items()
+        if (value := getattr(limits, key))
+    ]
+    if limits.people and limits.fps:
+        named[-1] += f" at {limits.fps:g} inferences a second each"
+    lines = [f"limits: {', '.join(named) or 'none'}"]
+    if choice.best:
+        lines += [f"best: {_line(choice.best, limits)}"]
+    elif choice.nearest:
+        lines += ["no variant keeps all limits", f"nearest: {_line(choice.nearest, limits)}"]
+        lines += [f"  in its way: {reason}" for reason in choice.blocking]
+    else:
+        lines += ["no variant has a valid measurement"]
+    others = list(choice.reasons.items())
+    lines += [f"  not {key}: {'; '.join(reasons)}" for key, reasons in (others if everything else others[:TOLD])]
+    if len(others) > TOLD and not everything:
+        lines.append(f"  and {len(others) - TOLD} more: --all tells why")
+    return "\n".join(lines)
+
+
+def _line(row: Row, within: Limits) -> str:
+    people = f", serves {selecting.served(row, within.fps)} people" if within.people else ""
+    energy = row.get("energy_mj_per_inference")
+    evidence = f"{words.data([row])}, {words.EVIDENCE[row.get('evidence')]}"
+    return (
+        f"{row.name} on {row.device}: rank-1 {words.percent(row.rank1)} %, "
+        f"{words.significant(row.get('latency_ms', 'p50'))} ms, "
+        f"{'energy unknown' if energy is None else f'{words.significant(energy)} mJ'}, "
+        f"{words.mega(row.get('size', 'engine_bytes'))} MB{people} ({evidence})"
+    )
+
+
+def main() -> None:
+    parser = io.parser(__doc__, command="select")
+    add_options(parser)
+    parser.add_argument("--all", action="store_true", help="tell of every variant why it was not chosen")
+    parser.add_argument("--json", action="store_true", help="print JSON: variant, reasons, nearest_miss, blocking, limits")
+    given, settings = io.parse(parser)
+    choice, limits = chosen(given, settings)
+    print(json.dumps(as_json(choice, limits), indent=1) if given.json else in_words(choice, limits, given.all))
+    sys.exit(choice.best is None)

@@ -1,0 +1,27 @@
+"""Signatures by Keras networks, as :mod:`gaitpress.embedders` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from gait.data.prepared.sequences import SequenceStore
+from gait.data.samples import owners, samples
+from gait.evaluation.signatures import Signatures
+from gaitpress.frameworks import keras_models
+from gaitpress.io import progress
+
+EMBEDDED_AT_ONCE = 64
+
+
+def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatures:
+    network = keras_models.network(model)
+    shape = [1, *keras_models.SHAPE]
+    watched = progress(positions, len(positions), "embedding")
+    inputs = (sample for position in watched for sample in samples(store, store.sequences[position], shape))
+    batches = iter(lambda: list(islice(inputs, EMBEDDED_AT_ONCE)), [])
+    found = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)
+    return Signatures.collect(owners(store, positions, shape), found)

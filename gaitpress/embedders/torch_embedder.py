@@ -1,0 +1,20 @@
+"""Signatures by PyTorch networks, as :mod:`gaitpress.embedders` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gait import embedding
+from gait.data.prepared.sequences import SequenceStore
+from gait.evaluation.signatures import Signatures
+from gait.processes import Processes
+from gaitpress.frameworks.torch_models import check_size
+from gaitpress.io import progress
+
+
+def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatures:
+    check_size(model, store)
+    found = embedding.embed(model, store, positions, Processes(), lambda own: progress(own, len(own), "embedding"))
+    assert found is not None  # a process alone gets them
+    return found

@@ -1,0 +1,84 @@
+"""PyTorch models behind the protocol of :mod:`gaitpress.frameworks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from gait.data.prepared.sequences import SequenceStore
+from gait.errors import DataError
+from gait.networks import torch_model
+from gaitpress.params import TorchModel
+
+save, load = torch_model.save, torch_model.load
+
+
+def use_threads(count: int) -> None:
+    torch.set_num_threads(count)
+    # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run. On GPUs, a few
+    # operations have none that does: there it warns.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+
+
+def build(name: str, entry: TorchModel, classes: int) -> torch_model.TorchModel:
+    torch.manual_seed(entry.seed)
+    return torch_model.build(name, entry.architecture, entry.width, classes)
+
+
+def carry_over(model: torch_model.TorchModel, previous: torch_model.TorchModel) -> None:
+    model.load_state_dict(previous.state_dict(), strict=False)
+
+
+def input_shape(model: Any, entry: TorchModel, dynamic_frames: bool) -> list[int | str]:
+    return [1, "frames" if dynamic_frames else entry.frames, *model.frame_shape]
+
+
+def benchmark_shape(model: Any, entry: TorchModel) -> list[int]:
+    return [1, entry.frames, *model.frame_shape]
+
+
+def inferences_per_video_second(entry: TorchModel, store: SequenceStore) -> float:
+    return store.fps / entry.frames
+
+
+def network(model: Any) -> Any:
+    return model
+
+
+@torch.inference_mode()
+def outputs(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    device = next(model.parameters()).device
+    return [model(torch.from_numpy(each).to(device)).cpu().numpy() for each in inputs]
+
+
+def parameters(model: Any) -> int:
+    every = sum(tensor.numel() for tensor in model.parameters())
+    return every - sum(tensor.numel() for tensor in model.classifier.parameters()) if model.classifier else every
+
+
+def signature_shape(model: Any) -> list[int]:
+    return torch_model.signature_shape(model)
+
+
+def layers(model: Any, entry: TorchModel) -> list[dict[str, Any]]:
+    return torch_model.layers(model, entry.frames)
+
+
+def check_size(model: Any, store: SequenceStore) -> None:
+    """Refuse silhouettes of another height than the network takes.
+
+    Raises:
+        DataError: names the settings to change.
+    """
+    height = model.frame_shape[0]
+    if store.settings.get("size") != height:
+        raise DataError(
+            f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
+            f"{store.settings.get('size', 'none')}: add an entry with kind: silhouette, size: {height} to preprocess and "
+            f"modalities, and name it under model.{model.architecture.name}.modality"
+        )

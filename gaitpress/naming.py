@@ -1,0 +1,63 @@
+"""Code named by its content, for stages that depend on some of it and cannot say in dvc.yaml on which.
+
+dvc.yaml lists the same files for all models and devices. So one stage writes a small file for each of them, with the digest
+of the code that is its own; the others depend on that file, and an edit of other code leaves it as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# What trains the models of each framework: files, and the modules that a folder holds itself.
+TRAINING = ("gait/training", "gait/losses/__init__.py", "gait/keywords.py")
+TRAINING_CODE = {
+    "torch": (
+        *TRAINING,
+        "gait/training/torch",
+        "gait/processes.py",
+        "gait/memory.py",
+        "gaitpress/trainers/__init__.py",
+        "gaitpress/trainers/torch_trainer.py",
+    ),
+    "keras": (*TRAINING, "gait/training/keras", "gaitpress/trainers/__init__.py", "gaitpress/trainers/keras_trainer.py"),
+}
+# What builds and runs engines on a device, by its runtime.
+ENGINES = (
+    "remote/runtimes/__init__.py",
+    "remote/agent.py",
+    "remote/conditions.py",
+    "remote/benchmark.py",
+    "remote/compatibility.py",
+    "remote/connection.py",
+    "remote/digest.py",
+    "remote/engines.py",
+    "remote/facts.py",
+    "remote/inputs.py",
+    "remote/inventory.py",
+)
+SENSORS = ("remote/jetson/power.py", "remote/jetson/program.py", "remote/jetson/tegrastats.py", "remote/jetson/onboard")
+RUNTIME_CODE = {
+    "onnxruntime": (*ENGINES, "remote/runtimes/onnxruntime.py"),
+    "tensorrt": (*ENGINES, *SENSORS, "remote/runtimes/tensorrt.py", "remote/jetson", "remote/trtexec"),
+}
+
+
+def digests(names: Iterable[str | Path]) -> dict[str, str]:
+    """The sha256 of each file by its path, relative to the repository.
+
+    Args:
+        names: files, and folders that stand for the modules in them, relative to the repository.
+    """
+    return {
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(set(_modules(names)))
+    }
+
+
+def _modules(names: Iterable[str | Path]) -> Iterator[Path]:
+    for name in names:
+        path = ROOT / name
+        yield from path.glob("*.py") if path.is_dir() else [path]

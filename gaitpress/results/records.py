@@ -1,0 +1,391 @@
+"""Records of the variants that params.yaml lists, with what follows from comparing them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeVar
+
+from gaitpress import io
+from gaitpress.params import Params
+from gaitpress.results.pareto import front
+from gaitpress.variant import Variant
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Condition(NamedTuple):
+    """A walking condition.
+
+    Attributes:
+        name: as the dataset has it, such as "nm".
+        later: whether it is of TUM-GAID's walks that were recorded months later.
+    """
+
+    name: str
+    later: bool = False
+
+    @property
+    def title(self) -> str:
+        """Of a column, such as "NM"."""
+        return self.name.upper() + " LATER" * self.later
+
+
+@dataclass(frozen=True)
+class Row(Variant):
+    """A variant and its record.
+
+    Attributes:
+        path: where its benchmark record is, or should be.
+        record: that record, with the rates of the same engine; for one that is not there, a stand-in with
+            ``status: missing``.
+        speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
+        baseline_valid: whether that baseline's times are valid.
+        fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
+            cost and rank-1.
+        own_fronts: the same among the variants of its model.
+        drawbacks: why a lower precision is not worth it, whatever its figures: slower than fp32, or too much less accurate.
+        same_as: of ``best`` on a device whose runtime has no mix of its own: the measured variant that it is, which is no
+            other engine and is counted once; None of all others, and where none can be named.
+        choice: of such a ``best``, which variant that is and why, or why none can be named; "" of all others.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    speedup: float | None = None
+    baseline_valid: bool = True
+    fronts: frozenset[str] = frozenset()
+    own_fronts: frozenset[str] = frozenset()
+    drawbacks: tuple[str, ...] = ()
+    same_as: Row | None = None
+    choice: str = ""
+
+    @property
+    def stage(self) -> str:
+        """The address of what measures it, on DVC's command line: "benchmark@local-gaitset-30-int8"."""
+        return self.address("benchmark")
+
+    @property
+    def status(self) -> str:
+        """ok, failed, skipped or missing."""
+        return self.record["status"]
+
+    @property
+    def valid(self) -> bool:
+        return self.status == "ok" and bool(self.record["valid"])
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it may be on a front and be chosen."""
+        return self.valid and not self.drawbacks
+
+    @property
+    def shown(self) -> Row:
+        """The row whose figures stand in its line of a table: itself or, of ``best``, the variant that it is."""
+        return self.same_as or self
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the variant failed, was skipped, is missing, has times that should not be used, or is not worth it."""
+        if self.same_as:
+            return [self.choice]
+        if self.status != "ok":
+            return [self.record["reason"], *([self.choice] if self.choice else [])]
+        return [*self.record["invalid_reasons"], *self.drawbacks]
+
+    @property
+    def verdict(self) -> str:
+        """In a word: Pareto-optimal, valid, rejected, invalid, failed, skipped or missing; or which it is: "= int8"."""
+        if self.same_as:
+            return f"= {self.same_as.precision}"
+        if self.status != "ok":
+            return self.status
+        if not self.eligible:
+            return "rejected" if self.valid else "invalid"
+        return "Pareto-optimal" if self.optimal else "valid"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What it was made and measured with, by section, whatever stands in params.yaml now.
+
+        Raises:
+            StageError: its record does not say.
+        """
+        found = self.get("settings")
+        if found is None:
+            raise io.StageError(f"{self.path}: does not say what it was made with; run `dvc repro {self.stage}`")
+        return dict(found)
+
+    @property
+    def optimal(self) -> bool:
+        """Whether it is on its device's front of rank-1 against time, the one that verdicts speak of."""
+        return "time" in self.fronts
+
+    @property
+    def plotted(self) -> bool:
+        """Whether there are a time and an accuracy to show."""
+        return self.has("time")
+
+    def has(self, cost: str) -> bool:
+        """Whether there are an accuracy and this cost, one of COSTS, to show."""
+        values = COSTS[cost](self), self.rank1
+        return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
+
+    @property
+    def rank1(self) -> Any:
+        """Mean rank-1 of the engine, in %; None if it is not known."""
+        return self.get("accuracy", "rank1", "mean")
+
+    @property
+    def rank1_interval(self) -> tuple[float | None, float | None]:
+        """The 95 % interval of the mean rank-1, in %."""
+        return ends(self.get("accuracy", "rank1"))
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The walking conditions whose rank-1 the record has."""
+        now, later = (self.get("accuracy", *path, "rank1", "conditions") or {} for path in ((), ("temporal",)))
+        return [*(Condition(name) for name in now), *(Condition(name, later=True) for name in later)]
+
+    def rank1_of(self, condition: Condition) -> Mapping[str, Any]:
+        """Rank-1 in a condition: ``rate`` in %, ``interval``, ``people`` and ``probes``; empty if it is not known."""
+        path = ("temporal",) if condition.later else ()
+        return self.get("accuracy", *path, "rank1", "conditions", condition.name) or {}
+
+    @property
+    def most_at_once(self) -> tuple[float, int] | None:
+        """The most inferences a second of all batches that were timed, and that batch; None if none was."""
+        timed = [(each["inferences_per_s"], each["batch"]) for each in self.get("sweep") or () if each["reason"] is None]
+        return max(timed, default=None)
+
+    def get(self, *keys: str) -> Any:
+        """A value of the record by its path, such as ``get("latency_ms", "p50")``; None if it is not there."""
+        value: Any = self.record
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+
+def ends(rates: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
+    """The ends of the interval of some rates; None where there is none."""
+    low, high = (rates or {}).get("interval") or (None, None)
+    return low, high
+
+
+def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = "rank1") -> dict[str, Any]:
+    """Flat names for what is known of a condition, such as "rank1/nm"; no figure that is not of a condition has a slash."""
+    low, high = ends(rates)
+    figures = {measure: rates.get("rate"), f"{measure}_low": low, f"{measure}_high": high}
+    figures |= {"people": rates.get("people"), "probes": rates.get("probes")} if measure == "rank1" else {}
+    return {f"{'temporal_' * condition.later}{figure}/{condition.name}": value for figure, value in figures.items()}
+
+
+def _energy(row: Row) -> float | None:
+    one, rate = row.get("energy_mj_per_inference"), row.get("signature", "inferences_per_video_second")
+    return None if one is None or rate is None else round(one * rate, 5)
+
+
+COSTS: Mapping[str, Callable[[Row], Any]] = {  # None where unknown
+    "time": lambda row: row.get("ms_per_video_second"),  # ms a second of video
+    "energy": _energy,  # mJ a second of video
+    "size": lambda row: row.get("size", "engine_bytes"),
+}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where the stages write what is known of each variant: a file each, ``<key>.json``.
+
+    Attributes:
+        benchmarks: times, energy and conditions.
+        recognised: rates of the same engines.
+    """
+
+    benchmarks: Path
+    recognised: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "benchmark", results / "recognise")
+
+
+def load(records: Records, settings: Params) -> list[Row]:
+    """The rows of all variants that params.yaml lists, in its order; leftovers of other variants are not looked at.
+
+    Raises:
+        StageError: not a single record is there, or one is damaged.
+    """
+    rows = [
+        _row(records, Variant(device, model, percentile, precision), settings.dataset)
+        for device in settings.devices
+        for model in settings.models
+        for percentile in settings.prune.percentiles
+        for precision in settings.precisions
+    ]
+    if all(row.status == "missing" for row in rows):
+        raise io.StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
+    compared = list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
+    return list(_with_choices(compared, settings.report.max_loss))
+
+
+def _row(records: Records, variant: Variant, dataset: str) -> Row:
+    path = records.benchmarks / f"{variant.key}.json"
+    row = Row(**asdict(variant), path=path, record={})
+    if not path.exists():
+        return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
+    record = _read(path, variant, "benchmark", dataset)
+    return replace(row, record=_with_rates(record, records.recognised / f"{variant.key}.json", variant, dataset))
+
+
+def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: str) -> dict[str, Any]:
+    """A benchmark record with the rates of the engine that it measured."""
+    none = {"accuracy": None, "rank1_by_view": None}
+    if record["status"] != "ok":
+        return record | none
+    if not path.exists():
+        reason = f"its accuracy is not measured yet: `dvc repro {variant.address('recognise')}`"
+        return record | none | {"valid": False, "invalid_reasons": [*record["invalid_reasons"], reason]}
+    found = _read(path, variant, "recognise", dataset)
+    if found["engine"] != record["engine"]:
+        raise io.StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
+    if found["status"] != "ok":
+        failed = {"status": found["status"], "reason": found["reason"], "valid": False}
+        return record | none | failed | {"invalid_reasons": [f"{found['status']}: {found['reason']}"]}
+    if "settings" in record:
+        record["settings"]["test"] = found["settings"]
+    return record | {key: found[key] for key in none}
+
+
+def _read(path: Path, variant: Variant, stage: str, dataset: str) -> dict[str, Any]:
+    record = io.read_json(path)
+    expected = {**asdict(variant), "dataset": dataset}
+    if not isinstance(record, dict) or record.get("variant") != expected or "status" not in record:
+        address = variant.address(stage)
+        raise io.StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {address}`")
+    return record
+
+
+def _missing(reason: str) -> dict[str, Any]:
+    return {"status": "missing", "reason": reason, "valid": False, "invalid_reasons": [reason]}
+
+
+def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
+    """The rows, those of lower precisions compared with fp32 of the same network on the same device.
+
+    An accuracy is what it is whether or not times are valid, so it is compared always, and times only where both are.
+    """
+    full = {_network(row): row for row in rows if row.precision == "fp32" and row.status == "ok"}
+    found = []
+    for row in rows:
+        fp32 = full.get(_network(row))
+        if fp32 and row.precision != "fp32" and row.status == "ok":
+            row = replace(row, drawbacks=_drawbacks(row, fp32, max_loss))
+        found.append(row)
+    return found
+
+
+def _network(row: Row) -> tuple[str, str, int | float]:
+    """What the precisions of a network on a device have in common."""
+    return row.device, row.model, row.percentile
+
+
+def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
+    found = []
+    ours, theirs = (each.get("latency_ms", "p50") for each in (row, fp32))
+    if row.valid and fp32.valid and ours and theirs and ours > theirs:
+        found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
+    if row.rank1 is not None and fp32.rank1 is not None and fp32.rank1 - row.rank1 > max_loss:
+        found.append(_loss(row, fp32, max_loss))
+    return tuple(found)
+
+
+def _loss(row: Row, fp32: Row, max_loss: float) -> str:
+    loss = f"mean rank-1 is {fp32.rank1 - row.rank1:.1f} points below that of fp32"
+    return f"{loss}, more than report.max_loss = {max_loss:g}"
+
+
+def _with_choices(rows: Sequence[Row], max_loss: float) -> Iterator[Row]:
+    """The rows, each ``best`` that was skipped with the measured precision of the same network that it is on its device.
+
+    It was skipped because the runtime mixes no precisions; where it does, ``best`` was measured as any other engine.
+    """
+    networks = _grouped([row for row in rows if row.precision != "best"], _network)
+    for row in rows:
+        if row.precision == "best" and row.status == "skipped":
+            same_as, choice = _fastest(networks.get(_network(row), []), max_loss)
+            row = replace(row, same_as=same_as, choice=choice)
+        yield row
+
+
+def _fastest(rows: Sequence[Row], max_loss: float) -> tuple[Row | None, str]:
+    """The fastest of a network's precisions that loses no more than it may, and why it is that one; or why there is none."""
+    fp32 = next((row for row in rows if row.precision == "fp32"), None)
+    unfit = {row.precision: fault for row in rows if (fault := _unfit(row, fp32, max_loss))}
+    left_out = "".join(f"; {precision} is left out: {fault}" for precision, fault in unfit.items())
+    if not (fit := [row for row in rows if row.precision not in unfit]):
+        return None, f"none of the other precisions can be named as the best{left_out}"
+    found = min(fit, key=COSTS["time"])
+    only = sum(row.status == "ok" for row in rows) == 1
+    return found, f"best = {found.precision} (the {'only one' if only else 'fastest'} measured){left_out}"
+
+
+def _unfit(row: Row, fp32: Row | None, max_loss: float) -> str | None:
+    """Why a precision cannot be the best, whatever the others are; None if it can. An unknown loss is too much."""
+    if row.status != "ok":
+        return f"{row.status}: {row.record['reason']}"
+    if not row.valid:
+        return f"it is not valid ({'; '.join(row.record['invalid_reasons'])})"
+    if not row.has("time"):
+        return "its time or its accuracy is unknown"
+    if fp32 is None or fp32.rank1 is None:
+        why = "is not among `precisions`" if fp32 is None else "has no accuracy"
+        return f"how much it loses is unknown, for fp32 {why}"
+    return _loss(row, fp32, max_loss) if fp32.rank1 - row.rank1 > max_loss else None
+
+
+def _compared(rows: Sequence[Row]) -> Iterator[Row]:
+    baselines = {
+        (row.device, row.model): row
+        for row in rows
+        if row.percentile == 0 and row.precision == "fp32" and row.get("latency_ms", "p50")
+    }
+    fronts = _members(by_device(rows).values())
+    own_fronts = _members(_grouped(rows, lambda row: (row.device, row.model)).values())
+    for row in rows:
+        baseline = baselines.get((row.device, row.model))
+        ours = row.get("latency_ms", "p50")
+        yield replace(
+            row,
+            speedup=round(baseline.get("latency_ms", "p50") / ours, 4) if baseline and ours else None,
+            baseline_valid=baseline is None or baseline.valid,
+            fronts=frozenset(cost for cost in COSTS if id(row) in fronts[cost]),
+            own_fronts=frozenset(cost for cost in COSTS if id(row) in own_fronts[cost]),
+        )
+
+
+def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
+    """By cost, which rows are on their group's front."""
+    groups = list(groups)
+    return {cost: {id(row) for group in groups for row in _front(group, cost)} for cost in COSTS}
+
+
+def _front(rows: Sequence[Row], cost: str) -> list[Row]:
+    """The Pareto-optimal ones of some rows; only eligible ones can be."""
+    candidates = [row for row in rows if row.eligible and row.has(cost)]
+    points = [(COSTS[cost](row), row.rank1) for row in candidates]
+    return [candidates[position] for position in front(points)]
+
+
+def by_device(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each device, in their order."""
+    return _grouped(rows, lambda row: row.device)
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Row], K]) -> dict[K, list[Row]]:
+    groups: dict[K, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups

@@ -1,0 +1,156 @@
+"""Numbers and evidence in words, the same in the page, the terminal table and the plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gaitpress.results.records import Condition, Row
+
+DASH = "–"
+# In the order of the field's tables; a user's own come after them.
+CONDITIONS = {
+    "nm": "normal walking",
+    "bg": "with a bag",
+    "cl": "in a coat",
+    "n": "normal walking",
+    "b": "with a backpack",
+    "s": "in coating shoes",
+}
+EVIDENCE = {"host": "host CPU", "real-device": "real device", "simulated": "simulated device"}
+PROTOCOLS = {
+    "casia-b": "over all pairs of different views",
+    "oumvlp": "over all pairs of different views, without walks whose person is not enrolled in that view",
+    "tum-gaid": "in the one view of that dataset",
+    "cross-view": "over all pairs of different views",
+    "all-views": "over the enrolled walks of all views",
+}
+DISTANCES = {
+    "euclidean": "Euclidean distance of signatures as they are",
+    "cosine": "cosine distance, of signatures scaled to length 1",
+}
+
+
+def data(rows: Sequence[Row]) -> str:
+    """Whose data the accuracies are from, such as "synthetic data"."""
+    return " and ".join(f"{kind} data" for kind in sorted({row.get("data") for row in rows} - {None}))
+
+
+def place(rows: Sequence[Row]) -> str:
+    """What the times were measured on, and what it is not, of the rows of one device."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.get("device"):
+            cpu, cores = row.get("device", "cpu"), row.get("device", "cores")
+            machine = row.get("device", "board") or f"{cpu}, {cores} core{'s' * (cores != 1)}"
+            found[
+                {
+                    "host": f"measured on host CPU ({machine}), not on a board",
+                    "real-device": f"measured on a real device ({machine})",
+                    "simulated": f"simulated ({machine}), not measured on real hardware",
+                }[row.get("evidence")]
+            ] = None
+    return "; ".join(found) or "not measured"
+
+
+def runtime(rows: Sequence[Row]) -> str:
+    """What ran the networks, such as "onnxruntime 1.32.0, 1 thread, batch 1"."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.get("device") and row.get("protocol") and row.get("latency_ms"):
+            threads, batch = row.get("protocol", "threads"), row.get("protocol", "batch")
+            name, version = row.get("device", "runtime"), row.get("device", "runtime_version")
+            told = [f"{threads} thread{'s' * (threads != 1)}"] if threads else []  # TensorRT has none to choose
+            found[", ".join([f"{name} {version}", *told, f"batch {batch}"])] = None
+    return "; ".join(found) or "nothing measured"
+
+
+def batches(row: Row) -> str:
+    """How fast a variant is with other batches, such as "batch 8: 21 ms, 380 inferences/s"; "" if that was not measured."""
+    told = []
+    for each in row.get("sweep") or ():
+        speed = f"{significant(each['latency_ms'])} ms, {significant(each['inferences_per_s'])} inferences/s"
+        told.append(f"batch {each['batch']}: {each['reason'] or speed}")
+    return "; ".join(told)
+
+
+def conditions(rows: Sequence[Row]) -> list[Condition]:
+    """The walking conditions whose rank-1 the records have, in the order of the field's tables."""
+    return sorted({condition for row in rows for condition in row.conditions}, key=place_of)
+
+
+def place_of(condition: Condition) -> tuple[bool, int, str]:
+    """What conditions are ordered by."""
+    known = list(CONDITIONS)
+    there = condition.name in known
+    return condition.later, known.index(condition.name) if there else len(known), condition.name
+
+
+def meaning(condition: Condition) -> str:
+    """What the title of a condition stands for, such as "normal walking"; "" for a user's own."""
+    known = CONDITIONS.get(condition.name, "")
+    return f"{known}, months later" if condition.later and known else known
+
+
+def rank1(rows: Sequence[Row]) -> str:
+    """How rank-1 was measured, and what the conditions' short names mean."""
+    protocols = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
+    parts = [*(PROTOCOLS[protocol] for protocol in protocols), f"by {distance(rows)}"]
+    parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
+    return "; ".join(parts)
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """How many people and probes stand behind each rate, such as "mean of 14 people and 168 probes; NM of 14 and 84"."""
+    figures = [("mean", [row.get("accuracy", "rank1") for row in rows])]
+    figures += [(each.title, [row.rank1_of(each) for row in rows]) for each in conditions(rows)]
+    parts: list[str] = []
+    for title, behind in figures:
+        pairs = dict.fromkeys((rates["people"], rates["probes"]) for rates in behind if rates)
+        form = "{} people and {} probes" if not parts else "{} and {}"
+        if pairs:
+            parts.append(f"{title} of {' or '.join(form.format(*pair) for pair in pairs)}")
+    return "; ".join(parts)
+
+
+def distance(rows: Sequence[Row]) -> str:
+    """The distances that rank-1 was measured by, each with its models if there are several."""
+    models: dict[str, list[str]] = {}
+    for row in rows:
+        if (kind := row.get("accuracy", "distance")) and row.model not in models.setdefault(kind, []):
+            models[kind].append(row.model)
+    if len(models) < 2:
+        return DISTANCES[next(iter(models))] if models else "a distance that is not recorded"
+    return " and ".join(f"{DISTANCES[kind]} ({', '.join(own)})" for kind, own in models.items())
+
+
+def measured_at(rows: Sequence[Row]) -> str:
+    """When the newest record was made, such as "2025-03-01 12:00 UTC"."""
+    newest = max((row.get("measured_at") or "" for row in rows), default="")
+    return f"{newest[:10]} {newest[11:16]} UTC" if newest else "never"
+
+
+def percent(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f}"
+
+
+def significant(value: float | None) -> str:
+    """Three significant digits, no exponent."""
+    if value is None:
+        return DASH
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
+
+
+def interval(low: float | None, high: float | None, form: str = "significant") -> str:
+    if low is None or high is None:
+        return DASH
+    show = percent if form == "percent" else significant
+    return f"{show(low)}{DASH}{show(high)}"
+
+
+def times(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f}×"
+
+
+def mega(value: float | None) -> str:
+    """Millions (of bytes, weights, multiply-adds)."""
+    return DASH if value is None else significant(value / 1e6)

@@ -1,0 +1,81 @@
+"""What pruning and training left of the models that params.yaml lists: filters layer by layer, and curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from gaitpress import io
+from gaitpress.params import Params
+
+COUNTERS = ("iteration", "epoch")
+POINTS = 200  # of a curve; a longer one is averaged over as many equal stretches
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the other stages write: the parents of their models' folders."""
+
+    trained: Path
+    pruned: Path
+    finetuned: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "train", results / "prune", results / "finetune")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One training.
+
+    Attributes:
+        model, name: whose, and "train" or "fine-tuning, p30".
+        counter: what it counts: "iteration" or "epoch".
+        metrics: for each metric, such as "loss", [step, value] of each point.
+        rows: of how many rows; more than points if they were averaged.
+    """
+
+    model: str
+    name: str
+    counter: str
+    metrics: Mapping[str, list[list[float]]]
+    rows: int
+
+
+def curves(folders: Folders, settings: Params) -> list[Curve]:
+    """Of each model its training, then its fine-tunings by percentile; those that are not there are left out."""
+    found = []
+    for model in settings.models:
+        places = {"training": folders.trained / model}
+        places |= {f"fine-tuning, p{p}": folders.finetuned / model / f"p{p}" for p in settings.prune.percentiles}
+        for name, place in places.items():
+            if (place / "history.json").exists():
+                found.append(curve(model, name, io.read_json(place / "history.json")))
+    return [each for each in found if each.metrics]
+
+
+def curve(model: str, name: str, history: Sequence[Mapping[str, float]]) -> Curve:
+    """A curve of the rows of a history.json. Steps count on over all phases of a training."""
+    counter = next((key for key in COUNTERS if history and key in history[0]), "row")
+    keys = dict.fromkeys(key for row in history for key in row if key not in COUNTERS)
+    stretch = max(1, math.ceil(len(history) / POINTS))
+    metrics: dict[str, list[list[float]]] = {key: [] for key in keys}
+    for first in range(0, len(history), stretch):
+        part = history[first : first + stretch]
+        for key in keys:
+            values = [row[key] for row in part if key in row and math.isfinite(row[key])]
+            if values:
+                metrics[key].append([first + len(part), float(f"{sum(values) / len(values):.5g}")])
+    return Curve(model, name, counter, {key: points for key, points in metrics.items() if points}, len(history))
+
+
+def pruning(folders: Folders, settings: Params) -> dict[str, dict[str, Any]]:
+    """What pruning.json says of each model at each percentile, by "gaitset/p30"; those that are not there are left out."""
+    names = [f"{model}/p{percentile}" for model in settings.models for percentile in settings.prune.percentiles]
+    files = {name: folders.pruned / name / "pruning.json" for name in names}
+    return {name: io.read_json(file) for name, file in files.items() if file.exists()}

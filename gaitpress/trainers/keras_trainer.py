@@ -1,0 +1,63 @@
+"""Training with Keras, as :mod:`gaitpress.trainers` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from gait.data.prepared.sequences import SequenceStore
+from gait.training.keras import loop
+from gaitpress.params import KerasFinetune, KerasModel
+
+
+class Alone:
+    """The only process of a training."""
+
+    first = True
+
+    def wait(self) -> None: ...
+
+
+@contextmanager
+def joined() -> Iterator[Alone]:
+    yield Alone()
+
+
+def fit(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel, session: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    return _fit(model, store, train, entry, {**dict(entry.schedule), "lr": entry.optimizer.lr}, session)
+
+
+def finetune(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: KerasModel,
+    settings: KerasFinetune,
+    session: Mapping[str, Any],
+) -> list[dict[str, float]]:
+    return _fit(model, store, train, entry, {**dict(entry.schedule), **dict(settings), "extra_epochs": 0}, session)
+
+
+def _fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: KerasModel,
+    schedule: Mapping[str, Any],
+    session: Mapping[str, Any],
+) -> Any:
+    training = loop.KerasTraining(
+        **schedule,
+        optimizer=entry.optimizer.name,
+        momentum=entry.optimizer.momentum,
+        loss=[term.model_dump() for term in entry.loss],
+        batch=entry.batch,
+        augment=entry.augment,
+        mixed_precision=entry.mixed_precision,
+        seed=entry.seed,
+    )
+    around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
+    return loop.fit(model, store, train, training, **around)

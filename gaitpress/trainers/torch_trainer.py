@@ -1,0 +1,58 @@
+"""Training with PyTorch, as :mod:`gaitpress.trainers` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gait.data.prepared.sequences import SequenceStore
+from gait.processes import Processes
+from gait.training.torch import loop as torch_loop
+from gait.training.torch.batches import Sampling
+from gaitpress.frameworks.torch_models import check_size
+from gaitpress.params import TorchFinetune, TorchModel
+
+joined = Processes.joined
+
+
+def fit(
+    model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel, session: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    schedule = {**dict(entry.schedule), "lr": entry.optimizer.lr, "freeze_batch_norm": entry.freeze_batch_norm}
+    return _fit(model, store, train, entry, schedule, session)
+
+
+def finetune(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    settings: TorchFinetune,
+    session: Mapping[str, Any],
+) -> list[dict[str, float]]:
+    schedule = {"gamma": entry.schedule.gamma, **dict(settings)}
+    return _fit(model, store, train, entry.phases()[-1], schedule, session)
+
+
+def _fit(
+    model: Any,
+    store: SequenceStore,
+    train: Sequence[int],
+    entry: TorchModel,
+    schedule: Mapping[str, Any],
+    session: Mapping[str, Any],
+) -> Any:
+    check_size(model, store)
+    drawn = Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
+    training = torch_loop.TorchTraining(
+        **schedule,
+        optimizer=entry.optimizer.name,
+        momentum=entry.optimizer.momentum,
+        weight_decay=entry.optimizer.weight_decay,
+        clip_norm=entry.optimizer.clip_norm,
+        loss=[term.model_dump() for term in entry.loss],
+        sampling=drawn,
+        mixed_precision=entry.mixed_precision,
+        seed=entry.seed,
+    )
+    return torch_loop.fit(model, store, train, training, **session)

@@ -1,0 +1,145 @@
+"""Around a training, dense or after pruning: its processes, what a killed one left, and who is told how it goes."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gait.models
+from gait import losses
+from gait.training.checkpoints import Checkpoints
+from gaitpress import io
+from gaitpress.params import Model, Params
+from tracking.curves import Curves
+
+OF_TRAINING = ("gait.data", "gait.losses", "gait.models", "gait.networks", "gait.training")
+PR_SET_PDEATHSIG = 1
+
+
+def in_processes(count: int) -> None:
+    """Go on in ``count`` processes that train together; the one that started them ends here.
+
+    Processes that ``torchrun`` started, on one machine or several, simply go on, however many they are.
+    """
+    if "WORLD_SIZE" in os.environ:
+        # Killed without a chance to tell, the one that started them must not leave them behind.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+    if count == 1:
+        return
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    module = sys.modules["__main__"].__spec__
+    assert module is not None  # stages are run with `python -m`
+    try:
+        elastic_launch(config, sys.executable)("-m", module.name, *sys.argv[1:])
+    except ChildFailedError:
+        sys.exit(1)  # the process that failed has told why
+    sys.exit(0)
+
+
+@dataclass
+class Session:
+    """One run of a stage that trains.
+
+    Attributes:
+        processes: that train together.
+        workers: that make batches ahead.
+    """
+
+    processes: Any
+    workers: int
+    _begun: Path
+    _every_s: float
+    _curves: Curves | None
+    _phases: int = 0
+
+    def phase(self, library: ModuleType, model: Any) -> dict[str, Any]:
+        """What the next phase of training takes beside the model and its settings."""
+        self._phases += 1
+        directory = self._begun / f"phase{self._phases}"
+        if self._curves is not None:
+            self._curves.begin_phase()
+        checkpoints = Checkpoints(directory, self._every_s, lambda where: library.save(model, where))
+        if self._curves is not None and checkpoints.found():
+            print(f"going on from {checkpoints}", file=sys.stderr)
+        return {
+            "processes": self.processes,
+            "workers": self.workers,
+            "checkpoints": checkpoints,
+            "watcher": self._curves,
+        }
+
+
+@contextmanager
+def session(
+    trains: ModuleType,
+    name: str,
+    settings: Params,
+    model: str,
+    out: Path,
+    uses: Mapping[str, Any],
+    files: Iterable[Path],
+) -> Iterator[Session]:
+    """Begin a training, or go on with one that was killed.
+
+    Args:
+        trains: what trains models of the framework.
+        name: of the training, such as "train/gaitset".
+        settings: params.yaml.
+        model: its entry in params.yaml.
+        out: the directory that the stage will make of it.
+        uses: of the settings, those that can change the result.
+        files: files and folders whose content can.
+    """
+    key = json.dumps(
+        [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model])])], sort_keys=True
+    )
+    how = (settings.train.workers, io.begun_path(out), settings.train.checkpoint_s)
+    with trains.joined() as processes:
+        if not processes.first:
+            processes.wait()
+            yield Session(processes, *how, None)
+            return
+        with (
+            io.begun(out, key) as begun,
+            Curves(name, begun / "curves.json", settings.mlflow) as curves,
+        ):
+            processes.wait()
+            yield Session(processes, *how, curves)
+
+
+def _sources(model: str, entry: Model) -> list[Path]:
+    """The code that trains a model: what is loaded of ours, its own file and those of its losses."""
+    own = Path(gait.models.__path__[0]) / f"{model}.py"
+    loaded = [module.__file__ for name, module in sys.modules.items() if name.startswith(OF_TRAINING)]
+    terms = [term for phase in entry.phases() for term in phase.loss]
+    return [own, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
+
+
+def _digests(paths: Iterable[Path]) -> list[str]:
+    """Of files, and of all files of folders; one that is missing is told where it is read."""
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    return sorted({hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()})

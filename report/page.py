@@ -1,0 +1,234 @@
+"""The report as one self-contained page: everything is in it, and its own rules forbid it to load anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gaitpress import io
+from gaitpress.params import Params
+from gaitpress.results import words
+from gaitpress.results.records import COSTS, Condition, Row, by_device
+from gaitpress.results.work import POINTS, Curve, Folders, curves, pruning
+from report import charts
+
+HERE = Path(__file__).parent
+COST_NAMES = {"time": "time", "energy": "energy", "size": "size of the engine"}
+BEST_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table of variants: what it shows and, in ``value``, what it is sorted by ("" if unknown)."""
+
+    text: str
+    value: Any
+    kind: str = "number"
+    small: str = ""
+    flags: list[str] = field(default_factory=list)
+
+
+def render(rows: Sequence[Row], results: Path, folders: Folders, out: Path, settings: Params) -> str:
+    """The page as HTML.
+
+    Args:
+        rows: the variants.
+        results: the parent of what the stages wrote.
+        folders: where pruning and training left their figures.
+        out: the directory that the page will be in, which links are relative to.
+        settings: params.yaml.
+
+    Raises:
+        StageError: the installed Snakemake, whose copy of Vega draws the charts, has none.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    trainings = curves(folders, settings)
+    conditions = words.conditions(rows)
+    by_view = [row for row in rows if row.get("rank1_by_view")]
+    data = {"variants": _variants(rows), "charts": _charts(rows, trainings), "by_view": _by_view(by_view, conditions)}
+    return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        vega=Markup(_vega()),
+        data_of={name: Markup(_json(value)) for name, value in data.items()},
+        devices=[_device(device, own) for device, own in by_device(rows).items()],
+        rows=rows,
+        filters=_filters(rows),
+        costs=COST_NAMES,
+        best_shown=BEST_SHOWN,
+        columns=_columns(rows, conditions),
+        cells=lambda row: _cells(row, conditions),
+        text_of=lambda row: " ".join(charts.description(row)).lower(),
+        dataset=settings.dataset,
+        data=words.data(rows),
+        synthetic=any(row.get("data") == "synthetic" for row in rows),
+        on_host=any(row.get("evidence") == "host" for row in rows),
+        simulated=any(row.get("evidence") == "simulated" for row in rows),
+        measured_at=words.measured_at(rows),
+        protocol=_protocol(rows),
+        averaged_percentile=any(
+            row.get("settings", "prune", "mode") == "published" or row.get("settings", "prune", "scope") == "global"
+            for row in rows
+        ),
+        rank1=words.rank1(rows),
+        counts=words.counts(rows),
+        by_view=by_view,
+        pruning={
+            name: {"table": [], "totals": {}, "warnings": []} | each for name, each in pruning(folders, settings).items()
+        },
+        curves={model: list(_metrics(own)) for model, own in _by_model(trainings).items()},
+        averaged=POINTS if any(each.rows > POINTS for each in trainings) else None,
+        links=lambda row: _links(row, results, out),
+        words=words,
+    )
+
+
+def _vega() -> str:
+    """Vega's code, which Snakemake brings for its own reports."""
+    from snakemake.assets import Assets
+
+    try:
+        return Assets.get_content("vega/vega.js")
+    except (KeyError, OSError) as error:
+        raise io.StageError(
+            f"the installed Snakemake has no Vega, which draws the charts ({error}); install requirements.lock"
+        ) from None
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a page: nothing in it can end the script element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _variants(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{**point, "number": number} for number, point in enumerate(charts.points(rows), start=1)]
+
+
+def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
+    """Vega's specifications by name; None where there is nothing to draw."""
+    found: dict[str, Any] = {}
+    for device, own in by_device([row for row in rows if not row.same_as]).items():
+        found |= {f"pareto/{device}/{cost}": charts.pareto(own, cost) for cost in COSTS}
+        found[f"staircase/{device}"] = charts.staircase(own)
+    for model, curves_of in _by_model(trainings).items():
+        found |= {f"curves/{model}/{metric}": charts.curves(curves_of, metric) for metric in _metrics(curves_of)}
+    return found
+
+
+def _by_model(trainings: Sequence[Curve]) -> dict[str, list[Curve]]:
+    models = dict.fromkeys(each.model for each in trainings)
+    return {model: [each for each in trainings if each.model == model] for model in models}
+
+
+def _metrics(trainings: Sequence[Curve]) -> dict[str, None]:
+    """The metrics of some trainings; the loss is looked at first."""
+    return dict.fromkeys(
+        sorted((metric for each in trainings for metric in each.metrics), key=lambda metric: metric != "loss")
+    )
+
+
+def _by_view(rows: Sequence[Row], conditions: Sequence[Condition]) -> dict[str, Any]:
+    now = [condition for condition in conditions if not condition.later]
+    titles = {each.name: f"{each.title}: {words.meaning(each)}" for each in now if words.meaning(each)}
+    order = [each.name for each in now]
+    return {"tables": {row.key: row.get("rank1_by_view") for row in rows}, "order": order, "titles": titles}
+
+
+def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
+    own = [row for row in listed if not row.same_as]  # what is another variant is not counted twice
+    return {
+        "name": device,
+        "rows": own,
+        "optimal": sorted((row for row in own if row.optimal), key=lambda row: row.get("ms_per_video_second")),
+        "place": words.place(own),
+        "runtime": words.runtime(own),
+        "doubtful": any(row.get("evidence") in ("host", "simulated") for row in own),
+        "unsure": sorted({row.model for row in own if row.speedup and not row.baseline_valid}),
+        "missing_energy": _missing_energy(own),
+        "unlabelled": sum(not row.plotted for row in own),
+    }
+
+
+def _missing_energy(own: Sequence[Row]) -> str:
+    """Of how many measured variants the energy is unknown, and why; "" if of none."""
+    reasons = [row.get("energy_reason") for row in own if row.status == "ok" and row.get("energy_mj_per_inference") is None]
+    known = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+    return f"{len(reasons)} of {len(own)} variants: {known or 'no reason given'}" if reasons else ""
+
+
+def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """What a variant can be chosen by, and the values that there are."""
+    keys = ("device", "model", "percentile", "precision", "verdict")
+    return {key: list(dict.fromkeys(getattr(row, key) for row in rows)) for key in keys}
+
+
+def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
+    """Titles of the table of variants, each with "text" or "number"."""
+    numbers = [
+        "mean rank-1 % [95 %]",
+        *(condition.title for condition in conditions),
+        "latency ms p50 [95 %]",
+        "ms a second of video",
+    ]
+    numbers += ["mJ an inference", "speed-up", "engine MB", "weights million", "MACs million"]
+    return [("variant", "text"), ("device", "text"), ("verdict", "text"), *((title, "number") for title in numbers)]
+
+
+def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
+    def number(text: str, value: Any, small: str = "") -> Cell:
+        return Cell(text, "" if value is None else value, small=small if value is not None else "")
+
+    def rate(value: float | None, small: str = "") -> Cell:
+        return number(words.percent(value), value, small)
+
+    shown = row.shown
+    p50, fast, slow = (shown.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
+    # A number before the letters, so that p5 is sorted before p30.
+    name = f"{row.model} {row.percentile:08.3f} {row.precision}"
+    flags = [row.verdict] + (["simulated"] if row.get("evidence") == "simulated" else [])
+    size: Mapping[str, Any] = shown.get("size") or {}
+    return [
+        Cell(row.name, name, "text"),
+        Cell(row.device, row.device, "text"),
+        Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
+        rate(shown.rank1, words.interval(*shown.rank1_interval, "percent")),
+        *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
+        number(words.significant(p50), p50, words.interval(fast, slow)),
+        number(words.significant(shown.get("ms_per_video_second")), shown.get("ms_per_video_second")),
+        number(words.significant(shown.get("energy_mj_per_inference")), shown.get("energy_mj_per_inference")),
+        number(words.times(shown.speedup), shown.speedup),
+        *(number(words.mega(size.get(key)), size.get(key)) for key in ("engine_bytes", "params", "macs")),
+    ]
+
+
+def _evidence(row: Row) -> str:
+    return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')}" if row.get("evidence") else ""
+
+
+def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
+    """The protocol of the newest record with a time."""
+    measured = [row for row in rows if row.get("protocol") and row.get("latency_ms")]
+    return dict(max(measured, key=lambda row: row.get("measured_at") or "").get("protocol")) if measured else {}
+
+
+def _links(row: Row, results: Path, out: Path) -> list[tuple[str, str]]:
+    """What the stages wrote for a variant: (stage, address relative to the page)."""
+    files = {
+        "train": results / "train" / row.model / "metrics.json",
+        "prune": results / "prune" / row.pruned / "metrics.json",
+        "finetune": results / "finetune" / row.pruned / "metrics.json",
+        "export": results / "export" / row.pruned / "metrics.json",
+        "quantize": results / "quantize" / row.folder / "metrics.json",
+        "build": results / "build" / row.key / "build.json",
+        "benchmark": row.path,
+        "recognise": results / "recognise" / f"{row.key}.json",
+    }
+    return [(stage, Path(os.path.relpath(file, out)).as_posix()) for stage, file in files.items()]

@@ -1,0 +1,145 @@
+"""The Pareto plot as a picture: rank-1 against computing time a second of video, one panel a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gaitpress.results import words
+from gaitpress.results.records import Row, by_device
+from gaitpress.results.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
+from report.labels import Label, place_labels
+
+FEW = 40  # with more variants, only Pareto-optimal ones are labelled
+IN_A_ROW = 8  # entries of the legend
+
+
+def write(directory: Path, rows: Sequence[Row]) -> None:
+    """pareto.png and pareto.svg, with a panel a device."""
+    from matplotlib import rc_context
+
+    devices = by_device(rows)
+    with rc_context(STYLE):
+        drawn, panels = figure(len(devices), (9.6, 5.6))
+        labels = []
+        for panel, own in zip(panels, devices.values(), strict=True):
+            labels.append(_draw(panel, own))
+            head = f"{own[0].device}: {words.data(own)}, {words.place(own)}"
+            legend = panel.get_legend()
+            pad = 48 if legend and len(legend.legend_handles) > IN_A_ROW else 30
+            panel.set_title(head, fontsize=10, loc="left", color=INK, pad=pad)
+        _finish(drawn, panels, labels)
+        save(drawn, directory, "pareto")
+
+
+def _finish(drawn: Any, panels: Sequence[Any], labels: Sequence[Sequence[Label]]) -> None:
+    """Labels go last: where they fit is known only once the axes have their place."""
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")  # what is saved is what the labels were placed in
+    for panel, own in zip(panels, labels, strict=True):
+        place_labels(panel, own)
+
+
+def _draw(axes: Any, rows: Sequence[Row]) -> list[Label]:
+    shown = [row for row in rows if row.plotted]
+    if not shown:
+        axes.text(0.5, 0.5, "no variant was measured", ha="center", transform=axes.transAxes, color=GREY)
+        axes.set_axis_off()
+        return []
+    of = colours(rows)
+    _axes(axes, shown)
+    for model, colour in of.items():
+        _staircase(axes, [row for row in shown if "time" in row.own_fronts and row.model == model], colour, 1.0, ":")
+    _staircase(axes, [row for row in shown if row.optimal], INK, 1.6, "-")
+    for row in shown:
+        _point(axes, row, of[row.model])
+    _legend(axes, shown, of)
+    named = [row for row in shown if row.optimal or len(shown) <= FEW]
+    return [Label(*_xy(row), row.name, of[row.model], row.optimal) for row in named]
+
+
+def _xy(row: Row) -> tuple[float, float]:
+    return row.get("ms_per_video_second"), row.rank1
+
+
+def _axes(axes: Any, shown: Sequence[Row]) -> None:
+    times, ranks = zip(*(_xy(row) for row in shown), strict=True)
+    lows, highs = zip(*(row.rank1_interval for row in shown), strict=True)
+    bottom, top = (
+        min([*ranks, *(low for low in lows if low is not None)]),
+        max([*ranks, *(h for h in highs if h is not None)]),
+    )
+    room = max(1.0, 0.08 * (top - bottom))
+    axes.set_ylim(bottom - room, top + room)
+    first, last = min(times), max(times)
+    if logarithmic(times):
+        axes.set_xscale("log")
+        log_axis(axes.xaxis)
+        margin = (last / first) ** 0.12
+        axes.set_xlim(first / margin, last * margin)
+    else:
+        margin = max(0.14 * (last - first), 0.05 * last)
+        axes.set_xlim(max(0, first - margin), last + margin)
+    scale = ", log scale" if axes.get_xscale() == "log" else ""
+    axes.set_xlabel(f"computing time a second of video (ms{scale}); further left is faster")
+    axes.set_ylabel("mean rank-1 (%)")
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _staircase(axes: Any, rows: Sequence[Row], colour: str, width: float, dashes: str) -> None:
+    """Between two optimal points the slower has to be paid for in full, so the front is a staircase."""
+    points = sorted(_xy(row) for row in rows)
+    if points:
+        ends = [*points, (axes.get_xlim()[1], points[-1][1])]
+        xs, ys = zip(*ends, strict=True)
+        axes.step(xs, ys, where="post", color=colour, linewidth=width, linestyle=dashes, zorder=2)
+
+
+def _point(axes: Any, row: Row, colour: str) -> None:
+    x, y = _xy(row)
+    low, high = row.rank1_interval
+    fast, slow = row.get("latency_ms", "p50_low"), row.get("latency_ms", "p50_high")
+    p50 = row.get("latency_ms", "p50")
+    look = {"color": colour, "alpha": 0.45, "linewidth": 1.1, "zorder": 3, "solid_capstyle": "butt"}
+    if low is not None and high is not None:
+        axes.plot([x, x], [low, high], **look)
+    if None not in (fast, slow, p50):
+        axes.plot([x * fast / p50, x * slow / p50], [y, y], **look)
+    axes.plot(
+        [x],
+        [y],
+        marker=MARKERS[row.precision],
+        markersize=8.5 if row.optimal else 7,
+        markerfacecolor=colour if row.valid else "white",
+        markeredgecolor=INK if row.optimal else colour,
+        markeredgewidth=1.4,
+        zorder=5,
+    )
+
+
+def _legend(axes: Any, shown: Sequence[Row], of: dict[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    used = {row.model for row in shown}
+    handles = [Line2D([], [], color=colour, linewidth=5, label=model) for model, colour in of.items() if model in used]
+    for precision in dict.fromkeys(row.precision for row in shown):
+        handles.append(Line2D([], [], color=GREY, marker=MARKERS[precision], linestyle="", label=precision))
+    if not all(row.valid for row in shown):
+        handles.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="invalid times"))
+    handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Pareto front"))
+    if len(used) > 1:
+        handles.append(Line2D([], [], color=GREY, linewidth=1.0, linestyle=":", label="front of a model"))
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=min(len(handles), IN_A_ROW),
+        frameon=False,
+        fontsize=9,
+        handlelength=1.6,
+        columnspacing=1.2,
+        borderpad=0.2,
+        labelcolor=INK,
+    )

@@ -1,1 +1,0 @@
-"""What stages.bundle ships: the files, the model card and the program that runs on the other side."""

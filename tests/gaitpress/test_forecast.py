@@ -1,0 +1,98 @@
+"""What is told beforehand of a run is what the run then does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaitpress.commands.forecast import Forecast, likely, recorded, report
+from tests.support.toy import environment
+from tests.support.toy_pipeline import SMALL, Toy
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    made = Toy.make(tmp_path_factory.mktemp("toy"), declared=SMALL)
+    made.edit(r"models: \[.*?\]", "models: [gaitset]")
+    made.snakemake()
+    return made
+
+
+def forecast(toy: Toy) -> dict[str, Any]:
+    command = [sys.executable, "-m", "gaitpress", "forecast", "--json"]
+    told = subprocess.run(command, cwd=toy.where, env=environment(), capture_output=True, text=True, check=True)
+    return json.loads(told.stdout)
+
+
+def test_edits_cost_what_was_told(toy: Toy) -> None:
+    before = (toy.where / "dvc.lock").read_bytes()
+    assert forecast(toy)["runs"] == {}
+    lr = r"(?s)(gaitset:.*?lr: )[0-9.e-]+"
+    toy.edit(lr, r"\g<1>0.5")
+    told = forecast(toy)
+    assert "train@gaitset" in told["runs"] and "dataset" not in told["runs"]
+    assert all(seconds is not None for seconds in told["runs"].values())
+    assert (toy.where / "dvc.lock").read_bytes() == before
+    assert toy.snakemake() == set(told["runs"])
+
+    toy.edit(lr, r"\g<1>0.25")
+    toy.snakemake()
+    toy.edit(lr, r"\g<1>0.5")
+    told = forecast(toy)
+    # All is known, as far as what the report and MLflow get, which are folders that hold more than these.
+    assert told["runs"].keys() <= {"track"}
+    assert {"train@gaitset", "prune@gaitset-0", "report"} <= set(told["restored"])
+    assert toy.snakemake() == set(told["runs"])
+
+
+def test_a_new_percentile_is_told_by_what_others_took(toy: Toy) -> None:
+    toy.edit(r"percentiles: \[(.*?)\]", r"percentiles: [\1, 75]")
+    told = forecast(toy)
+    assert {"prune@gaitset-75", "report", "track"} <= set(told["runs"])
+    assert not told["restored"]
+    assert all(seconds is not None for seconds in told["runs"].values())
+    assert toy.dvc("repro") == set(told["runs"])
+
+
+def test_what_was_deleted_comes_back_and_what_follows_from_it_does_not_run(toy: Toy) -> None:
+    toy.snakemake()
+    for folder in ("data/raw", "results/train", "results/report"):
+        shutil.rmtree(toy.where / folder)
+    told = forecast(toy)
+    assert told["runs"].keys() <= {"track"}
+    assert {"dataset", "train@gaitset", "report"} <= set(told["restored"])
+    assert toy.snakemake() == set(told["runs"])
+
+
+def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path) -> None:
+    listed = tmp_path / "durations.csv"
+    assert recorded(listed) == {}
+    listed.write_text(
+        "prune@gaitset-0,9.0\nprune@gaitset-30,2.5\ntrain@gaitset,80.0\nprune@cnn2d-30,4.0\nprune@gaitset-0,3.0\nprune@gaitset-30,"
+    )
+    durations = recorded(listed)
+    assert durations == {"prune@gaitset-30": 2.5, "train@gaitset": 80.0, "prune@cnn2d-30": 4.0, "prune@gaitset-0": 3.0}
+    assert likely("prune@gaitset-0", durations) == 3.0
+    assert likely("prune@gaitset-45", durations) == 3.0  # the same model, which ran last
+    assert likely("prune@cnn2d-45", durations) == 4.0
+    assert likely("train@gln", durations) == 80.0
+    assert likely("report", durations) is None
+
+
+def test_the_report_says_what_is_not_known() -> None:
+    assert report(Forecast(stages=9)) == "All 9 stages are up to date."
+    told = report(Forecast(9, ["export@a"], {"train@a": 3700.0, "train@b": 95.0, "probe@board": None}, longest_s=3700.0))
+    assert told.splitlines() == [
+        "3 of 9 stages run; 1 come back from DVC's run-cache.",
+        "  train          2       1 h 3 min",
+        "  probe          1     not run yet",
+        "One after the other they take 1 h 3 min if each takes as long as it last did,",
+        "and with any number at a time at least 1 h 1 min.",
+    ]
+    assert len(report(Forecast(9, [], {"probe@board": None})).splitlines()) == 2

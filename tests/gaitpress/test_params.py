@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from gaitpress import params
+from workflow.dvc.stages import read_yaml
+
+TEXT = Path("params.yaml").read_text(encoding="utf-8")
+
+
+def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    """What is said about params.yaml after some edits, without the path in front."""
+    text = TEXT
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        params.load(path)
+    except params.ParamsError as error:
+        return [line.removeprefix(f"{path}: ") for line in str(error).splitlines()]
+    return []
+
+
+def test_the_params_file_of_this_repository_is_valid() -> None:
+    assert params.load("params.yaml").prune.percentiles
+
+
+def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
+    assert params.load("params.yaml").model["gaitset"].optimizer.lr == 1e-3  # PyYAML would read text
+    assert faults(tmp_path, ("augment: false", "augment: no")) == ["model.cnn2d.augment = no: must be true or false"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[0, 30, 60]", "[0, 30, 140]", "prune.percentiles[2] = 140: must be at least 0 and less than 100"),
+        ("[0, 30, 60]", "[0, thirty]", "prune.percentiles[1] = thirty: must be a number"),
+        ("[0, 30, 60]", "[0, 30, 30]", "prune.percentiles[2] = 30: is listed twice"),
+        ("[0, 30, 60]", "[]", "prune.percentiles = []: must not be empty"),
+        ("  batch: 1\n", "  batch: 2\n", "benchmark.batch = 2: must be at most 1, which export.max_batch is"),
+        ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, which export.max_batch is"),
+        ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
+        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'l1', 'l2', 'mean-l1', 'fpgm' or 'random'"),
+        ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
+        ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
+        ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
+        ("kind: flow", "kind: flo", "preprocess.flow.kind = flo: must be one of 'silhouette', 'flow'"),
+        ("dataset: walkers", "dataset: walker", "dataset = walker: no such entry under datasets"),
+        (
+            "  gaitset:                          #",
+            "  gaitset:\n    init: {path: ./results/train/gaitset/weights.safetensors} #",
+            "model.gaitset.init = ./results/train/gaitset/weights.safetensors: training writes there anew; copy it",
+        ),
+        ("[cnn2d, gaitset]", "[cnn2d, gaitsett]", "models[1] = gaitsett: no such entry under model"),
+        ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
+        ("[silhouette, flow]", "[silhouette]", "models[0] = cnn2d: needs modality flow; add it to modalities"),
+        (
+            "    subjects: ",
+            "    subjects: 5 # ",
+            "datasets.walkers.partition.train_subjects = 34: must be less than subjects",
+        ),
+        ('["054"', "[54", "datasets.walkers.views[0] = 54: must be text; put it in quotes"),
+        ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
+        (
+            "  cnn2d: {epochs: 2, ",
+            "  cnn2d: {iterations: 1, milestones: [], ",
+            "finetune.cnn2d: a keras",
+        ),
+    ],
+)
+def test_each_fault_is_told_with_its_key_value_and_what_is_allowed(tmp_path: Path, old: str, new: str, said: str) -> None:
+    told = faults(tmp_path, (old, new))
+    assert len(told) == 1
+    assert told[0].startswith(said)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    assert len(faults(tmp_path, ("[0, 30, 60]", "[-1]"), ("scope: layer", "scope: all"), ("session: 1", "session: -1"))) == 3
+
+
+@pytest.mark.parametrize(("text", "said"), [("a: [", "not valid YAML"), ("3", "must be a mapping")])
+def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(params.ParamsError, match=said):
+        params.load(path)
+    with pytest.raises(params.ParamsError, match="no such file"):
+        params.load(tmp_path / "other.yaml")
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    stored = Path("workflow/schemas/params.schema.json").read_text(encoding="utf-8")
+    assert stored == params.schema(), "run `python -m gaitpress params --schema > workflow/schemas/params.schema.json`"
+
+
+def test_the_schema_accepts_the_params_file_and_refuses_what_the_loader_refuses() -> None:
+    schema = json.loads(params.schema())
+    content = read_yaml("params.yaml")
+    jsonschema.validate(content, schema)
+    content["prune"]["percentiles"] = [0, 140]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)

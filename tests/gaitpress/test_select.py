@@ -1,0 +1,250 @@
+"""Choosing a variant within limits, compared with looking at every one."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gaitpress import io, params
+from gaitpress.commands.select.choice import UNITS, Limits, amount, choose, limits
+from gaitpress.results.records import Row
+from tests.support.many_records import study
+from tests.support.toy import ROOT
+
+FEW = st.integers(1, 5).map(float)  # few values, so that there are ties
+UNKNOWN = st.none() | FEW
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Row]:
+    found = []
+    for number in range(draw(st.integers(0, 9))):
+        status = draw(st.sampled_from(["ok", "ok", "ok", "failed", "skipped", "missing"]))
+        record: dict[str, Any] = {"status": status, "reason": "why", "valid": False, "invalid_reasons": ["why"]}
+        if status == "ok":
+            valid = draw(st.sampled_from([True, True, False]))
+            record |= {
+                "valid": valid,
+                "invalid_reasons": [] if valid else ["unstable"],
+                "latency_ms": {"p50": draw(FEW)},
+                "ms_per_video_second": draw(FEW),
+                "accuracy": {"rank1": {"mean": draw(FEW)}} if draw(st.integers(0, 9)) else None,
+                "energy_mj_per_inference": draw(UNKNOWN),
+                "size": {"engine_bytes": draw(UNKNOWN)},
+                "throughput_per_s": draw(UNKNOWN),
+                "signature": {"inferences_per_video_second": draw(FEW)},
+                "sweep": [
+                    {"batch": batch, "inferences_per_s": rate, "reason": None if rate else "out of memory"}
+                    for batch, rate in enumerate(draw(st.lists(UNKNOWN, max_size=3)), start=1)
+                ],
+            }
+        found.append(Row("board", "gaitset", number, "fp32", Path("record.json"), record))
+    return found
+
+
+LIMITS = st.builds(Limits, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+
+
+def people(row: Row, fps: float | None) -> int | None:
+    """Counted one by one: so many that one more would be too many."""
+    record = row.record
+    rates = [record["throughput_per_s"], *(each["inferences_per_s"] for each in record["sweep"])]
+    each = fps or record["signature"]["inferences_per_video_second"]
+    if not any(rates):
+        return None
+    return max(count for count in range(9) if any(rate and count * each <= rate for rate in rates))
+
+
+def figures(row: Row) -> tuple[Any, ...]:
+    record = row.record
+    return (
+        record["latency_ms"]["p50"], record["accuracy"]["rank1"]["mean"], record["energy_mj_per_inference"],
+        record["size"]["engine_bytes"],
+    )  # fmt: skip
+
+
+def comparable(row: Row) -> bool:
+    return row.record["status"] == "ok" and row.record["valid"] and row.record["accuracy"] is not None
+
+
+def keeps(row: Row, within: Limits) -> bool:
+    latency, rank1, energy, size = figures(row)
+    count = people(row, within.fps)
+    return (
+        (within.max_latency is None or latency <= within.max_latency)
+        and (within.min_rank1 is None or rank1 >= within.min_rank1)
+        and (within.max_energy is None or (energy is not None and energy <= within.max_energy))
+        and (within.max_size is None or (size is not None and size <= within.max_size))
+        and (within.people is None or (count is not None and count >= within.people))
+    )
+
+
+def better(one: Row, other: Row, fastest: bool) -> bool:
+    """Whether one goes strictly before the other, by comparing one figure after the other."""
+
+    def pairs() -> list[tuple[Any, Any]]:
+        keys = [lambda r: -r.record["accuracy"]["rank1"]["mean"], lambda r: r.record["ms_per_video_second"]]
+        keys = keys[::-1] if fastest else keys
+        keys += [lambda r: r.record["energy_mj_per_inference"] or 1e9, lambda r: r.record["size"]["engine_bytes"] or 1e9]
+        return [(key(one), key(other)) for key in keys]
+
+    return next((ours < theirs for ours, theirs in pairs() if ours != theirs), False)
+
+
+@given(rows(), LIMITS)
+def test_the_choice_is_that_of_looking_at_every_variant(found: list[Row], within: Limits) -> None:
+    choice = choose(found, within)
+    fitting = [row for row in found if comparable(row) and keeps(row, within)]
+    fastest = within == Limits(min_rank1=within.min_rank1, fps=within.fps) and within.min_rank1 is not None
+    if not fitting:
+        assert choice.best is None
+        return
+    unbeaten = [row for row in fitting if not any(better(other, row, fastest) for other in fitting)]
+    assert choice.best is unbeaten[0]
+    assert choice.nearest is None
+    assert not choice.blocking
+
+
+@given(rows(), LIMITS)
+def test_every_other_variant_has_a_reason(found: list[Row], within: Limits) -> None:
+    choice = choose(found, within)
+    told = [row for row in (choice.best, choice.nearest) if row is not None]
+    assert set(choice.reasons) == {row.key for row in found} - {row.key for row in told}
+    assert all(reasons and all(reasons) for reasons in choice.reasons.values())
+    assert bool(choice.blocking) == (choice.nearest is not None)
+
+
+@given(rows(), LIMITS)
+def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_needs(
+    found: list[Row], within: Limits
+) -> None:
+    choice = choose(found, within)
+    if choice.nearest is None:
+        return
+    latency, rank1, energy, size = figures(choice.nearest)
+    needed = {"max_latency": latency, "min_rank1": rank1, "max_energy": energy, "max_size": size}
+    needed |= {"people": people(choice.nearest, within.fps)}
+    words = {"max_latency": "latency", "min_rank1": "mean rank-1", "max_energy": "energy", "max_size": "size"}
+    words |= {"people": "people served"}
+    blocking = [limit for limit, word in words.items() if any(text.startswith(word) for text in choice.blocking)]
+    assert not keeps(choice.nearest, within)
+    assert keeps(choice.nearest, replace(within, **{limit: needed[limit] for limit in blocking}))
+
+    def excess(row: Row) -> float:
+        shares = []
+        for bound, value, sign in zip(
+            (within.max_latency, within.min_rank1, within.max_energy, within.max_size, within.people),
+            (*figures(row), people(row, within.fps)),
+            (1, -1, 1, 1, -1),
+            strict=True,
+        ):
+            if bound is not None:
+                shares.append(1e9 if value is None else sign * (value - bound) / bound)
+        return max(shares)
+
+    assert excess(choice.nearest) == min(excess(row) for row in found if comparable(row))
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "value"),
+    [("max_latency", "5ms", 5), ("max_latency", "0.1 s", 100), ("max_latency", "250us", 0.25), ("max_energy", "0.5J", 500),
+     ("max_size", "5MB", 5e6), ("max_size", "2MiB", 2 * 2**20), ("max_size", ".5kB", 500)],
+)  # fmt: skip
+def test_amounts_have_units(limit: str, text: str, value: float) -> None:
+    assert amount(limit, text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0ms", "5 mJ", "5msx", "nanms", "5 ms; touch x", "1e3ms", ""])
+def test_other_amounts_are_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a number above 0 with a unit, s, ms, us"):
+        amount("max_latency", text)
+
+
+def test_params_yaml_takes_the_same_units() -> None:
+    for limit, units in UNITS.items():
+        for unit in units:
+            settings = params.Select.model_validate({limit: f"2.5 {unit}"})
+            assert getattr(limits(settings), limit) == 2.5 * units[unit]
+    with pytest.raises(io.StageError, match=r"select.max_energy = 0mJ: must be a number above 0"):
+        limits(params.Select(max_energy="0mJ"))
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("study")
+    study(made)
+    return made
+
+
+def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    common = ["--params", str(where / "params.yaml"), "--results", str(where / "results")]
+    command = [sys.executable, "-m", "gaitpress", "select", *common, *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_command_prints_json_for_scripts(where: Path) -> None:
+    done = run(where, "--device", "board-a", "--max-latency", "20ms", "--min-rank1", "70", "--max-energy", "50mJ", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    chosen = found["variant"]
+    assert (chosen["device"], chosen["data"], chosen["evidence"]) == ("board-a", "synthetic", "real-device")
+    assert chosen["latency_p50_ms"] <= 20
+    assert chosen["rank1_mean"] >= 70
+    assert chosen["energy_mj_per_inference"] <= 50
+    assert len(found["reasons"]) == 249
+    limits = {"max_latency": 20.0, "min_rank1": 70.0, "max_energy": 50.0, "max_size": None, "people": None, "fps": None}
+    assert found["limits"] == limits
+
+
+def test_a_device_must_serve_so_many_people(where: Path) -> None:
+    """The record of the study with the best throughput has 1600 inferences a second by its p50 in ms, in a batch of 8."""
+    done = run(where, "--device", "board-a", "--people", "12", "--fps", "25", "--json")
+    chosen = json.loads(done.stdout)["variant"]
+    assert chosen["people"] == int(1600 / chosen["latency_p50_ms"] / 25) >= 12
+    said = run(where, "--device", "board-a", "--people", "4000", "--fps", "25").stdout
+    assert "limits: people 4000 at 25 inferences a second each" in said
+    assert re.search(r"in its way: people served \d+ is below 4000", said)
+
+
+def test_limits_of_the_params_hold_until_an_option_says_otherwise(where: Path, tmp_path: Path) -> None:
+    text = (where / "params.yaml").read_text(encoding="utf-8")
+    text, count = re.subn(r"select: \{\}", "select: {device: board-b, max_latency: 3ms, min_rank1: 50}", text)
+    assert count == 1
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    options = ["--params", str(tmp_path / "params.yaml"), "--max-latency", "30ms", "--json"]
+    found = json.loads(run(where, *options).stdout)
+    assert found["variant"]["device"] == "board-b"
+    assert found["limits"]["max_latency"] == 30
+    assert found["limits"]["min_rank1"] == 50
+
+
+def test_nothing_within_the_limits_is_status_1_with_what_stands_in_the_way(where: Path) -> None:
+    done = run(where, "--device", "board-a", "--max-latency", "1us")
+    assert done.returncode == 1
+    assert "nearest: " in done.stdout
+    assert re.search(r"in its way: latency [\d.]+ ms is above 0.001 ms", done.stdout)
+
+
+def test_a_device_must_be_one_of_several(where: Path) -> None:
+    assert run(where).stderr.startswith("error: several devices are listed; name one by --device: board-a, board-b")
+    assert "device desk: is none of params.yaml's" in run(where, "--device", "desk").stderr
+
+
+def test_no_limits_at_all_choose_the_most_accurate() -> None:
+    def made(number: int, rank1: float) -> Row:
+        figures = {"latency_ms": {"p50": 1.0}, "ms_per_video_second": 1.0, "accuracy": {"rank1": {"mean": rank1}}}
+        record = {"status": "ok", "valid": True, "invalid_reasons": [], "energy_mj_per_inference": None, "size": {}}
+        return Row("board", "gaitset", number, "fp32", Path("record.json"), record | figures)
+
+    several: Sequence[Row] = [made(0, 70.0), made(1, 90.0), made(2, 80.0)]
+    assert choose(several, Limits()).best is several[1]

@@ -1,0 +1,242 @@
+"""The report's page in a real browser, with 500 variants."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gaitpress import io
+from gaitpress.results.records import Records, load
+from stages.report import report
+from tests.support.browser import PROGRAM, Browser
+from tests.support.many_records import study
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium to open pages with")
+
+SHOWN = "[...document.querySelectorAll('#variants-table tbody')].filter((body) => !body.hidden)"
+FIRST = "document.querySelector('figure[data-kind=pareto]')"
+POINTS = f"{FIRST}.querySelectorAll('.mark-symbol.points path').length"
+DRAWN = f"{FIRST}.dataset.drawn !== undefined"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a study of 500 variants, with one training and one pruned model."""
+    where = tmp_path_factory.mktemp("study")
+    settings = study(where)
+    results = where / "results"
+    history = [{"iteration": n + 1, "loss": 1 / (n + 1), "lr": 1e-3} for n in range(1000)]
+    io.write_json(results / "train/gaitset/history.json", history)
+    layer = {"layer": "frame1", "filters_before": 8, "filters_after": 4, "params_before": 80, "params_after": 40}
+    layer |= {"macs_before": 10**6, "macs_after": 5 * 10**5, "threshold": 0.1, "spared": False, "tied_to": []}
+    totals = {key: value for key, value in layer.items() if key.endswith(("_before", "_after"))}
+    pruned = {"percentile": 2, "warnings": ["frame1: has collapsed"], "table": [layer], "totals": totals}
+    io.write_json(results / "prune/gaitset/p2/pruning.json", pruned)
+    start = time.process_time()
+    report(results, results / "report", settings)
+    assert time.process_time() - start < 15, "the report is made again after every measurement, so it must be cheap"
+    return results / "report"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, out: Path) -> Browser:
+    browser.faults.clear()
+    browser.requests.clear()
+    browser.open(out / "index.html")
+    browser.wait_for(DRAWN)
+    return browser
+
+
+def test_it_is_small_draws_everything_and_asks_for_nothing(page: Browser, out: Path) -> None:
+    assert (out / "index.html").stat().st_size < 5e6
+    page.wait_for(f"{POINTS} > 200")
+    for number in range(page.evaluate("document.querySelectorAll('figure[data-chart]').length")):
+        figure = f"document.querySelectorAll('figure[data-chart]')[{number}]"
+        page.evaluate(f"{figure}.scrollIntoView()")
+        page.wait_for(f"{figure}.dataset.drawn !== undefined")
+    assert page.faults == []
+    assert page.requests == [(out / "index.html").resolve().as_uri()]
+
+
+def test_a_page_that_asks_for_something_would_be_noticed(page: Browser) -> None:
+    page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'}))")
+    page.wait_for("true")
+    assert any("Content Security Policy" in fault for fault in page.faults)
+
+
+def test_charts_show_every_measured_variant_and_hollow_ones_are_invalid(page: Browser, out: Path) -> None:
+    rows = [row for row in json.loads(page.evaluate("document.getElementById('variants').textContent"))]
+    measured = [row for row in rows if row["device"] == "board-a" and row["time"] is not None]
+    assert page.evaluate(POINTS) == len(measured)
+    hollow = (
+        f"[...{FIRST}.querySelectorAll('.mark-symbol.points path')].filter((p) => p.getAttribute('fill') === 'white').length"
+    )
+    assert page.evaluate(hollow) == sum(not row["valid"] for row in measured) > 0
+
+
+@pytest.mark.parametrize("cost", ["energy", "size"])
+def test_the_other_costs_are_a_choice_away(page: Browser, cost: str) -> None:
+    page.evaluate(f"{FIRST}.querySelector('input[value={cost}]').click()")
+    page.wait_for(f"{FIRST}.dataset.drawn === 'pareto/board-a/{cost}'")
+    rows = json.loads(page.evaluate("document.getElementById('variants').textContent"))
+    assert page.evaluate(POINTS) == sum(row["device"] == "board-a" and row[cost] is not None for row in rows)
+    assert page.faults == []
+
+
+def choose(page: Browser, name: str, value: str) -> None:
+    page.evaluate(
+        f"(() => {{ const field = document.querySelector('#filters [name={name}]'); field.value = {json.dumps(value)};"
+        " field.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+
+
+def test_filters_choose_what_the_table_and_the_charts_show(page: Browser) -> None:
+    assert page.evaluate(f"{SHOWN}.length") == 500
+    choose(page, "model", "gaitgl")
+    choose(page, "precision", "int8")
+    assert page.evaluate(f"{SHOWN}.length") == 50
+    assert page.evaluate("document.getElementById('count').textContent") == "50 of 500 variants"
+    assert page.evaluate(f"{SHOWN}.every((body) => body.dataset.model === 'gaitgl' && body.dataset.precision === 'int8')")
+    page.wait_for(f"{POINTS} <= 25")
+    assert page.evaluate(POINTS) > 15
+    choose(page, "text", "throttled")
+    few = page.evaluate(f"{SHOWN}.map((body) => body.textContent)")
+    assert 0 < len(few) < 50
+    assert all("throttled" in text for text in few)
+    page.evaluate("document.querySelector('#filters button').click()")
+    page.wait_for(f"{SHOWN}.length === 500 && {POINTS} > 200")
+
+
+def test_columns_sort_both_ways_with_unknown_figures_last(page: Browser) -> None:
+    head = "[...document.querySelectorAll('#variants-table th button')].find((b) => b.textContent.startsWith('latency'))"
+    column = f"{head}.parentElement.cellIndex"
+    values = f"[...document.querySelectorAll('#variants-table tbody')].map((b) => b.rows[0].cells[{column}].dataset.v)"
+    for turn in (1, -1):
+        page.evaluate(f"{head}.click()")
+        found = page.evaluate(values)
+        known = [float(value) for value in found if value]
+        assert known == sorted(known)[::turn]
+        assert found[len(known) :] == [""] * (500 - len(known)) != []
+    assert page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')") == "descending"
+
+
+def test_pointing_at_a_variant_tells_all_about_it(page: Browser) -> None:
+    first = f"{FIRST}.querySelector('.mark-symbol.points path').getBoundingClientRect()"
+    page.evaluate(f"{FIRST}.scrollIntoView()")
+    box = page.evaluate(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({first})")
+    page.point(box[0] - 30, box[1] - 30)
+    page.point(*box)
+    page.wait_for("!document.getElementById('tip').hidden")
+    text = page.evaluate("document.getElementById('tip').textContent")
+    assert "on board-a" in text
+    assert "synthetic data" in text
+
+
+def test_the_keyboard_goes_through_the_variants_and_to_the_table(page: Browser) -> None:
+    page.evaluate(f"{FIRST}.querySelector('.chart').focus()")
+    readout = f"{FIRST}.querySelector('.readout strong')?.textContent"
+    seen = []
+    for _ in range(3):
+        page.press("ArrowRight")
+        page.wait_for(f"{readout} !== undefined")
+        seen.append(page.evaluate(readout))
+    assert len(set(seen)) == 3
+    rows = json.loads(page.evaluate("document.getElementById('variants').textContent"))
+    times = {row["text"][0]: row["time"] for row in rows}
+    assert [times[name] for name in seen] == sorted(times[name] for name in seen)
+    page.press("Tab")
+    page.press("Enter")
+    page.wait_for("location.hash.startsWith('#row-')")
+    name = page.evaluate("document.querySelector(location.hash).rows[0].cells[0].textContent")
+    assert seen[-1].startswith(f"{name} on board-a")
+
+
+def test_validity_and_evidence_are_told_of_every_variant(page: Browser) -> None:
+    texts = page.evaluate(f"{SHOWN}.map((body) => [body.dataset.device, body.dataset.verdict, body.innerText])")
+    for device, verdict, text in texts:
+        assert verdict in text
+        assert ("simulated" in text) == (device == "board-b")
+        assert "synthetic" in text
+    told = page.evaluate("document.querySelector('header').innerText")
+    assert "not measured on real hardware" in told
+    assert "synthetic data" in told
+
+
+def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
+    rows = load(Records.of(out.parent), study(out.parent.parent))
+    chosen = [row for row in rows if row.get("rank1_by_view")][7]
+    page.evaluate(
+        f"(() => {{ const field = document.getElementById('view-variant'); field.value = '{chosen.key}';"
+        " field.dispatchEvent(new Event('change')); })()"
+    )
+    cells = page.evaluate("[...document.querySelectorAll('#heat table:nth-child(2) td')].map((td) => td.textContent)")
+    expected = [rate for row in chosen.get("rank1_by_view", "rank1", "bg") for rate in row]
+    assert [cell == "–" for cell in cells] == [rate is None for rate in expected]
+    told = [(float(cell), rate) for cell, rate in zip(cells, expected, strict=True) if rate is not None]
+    assert all(shown == pytest.approx(rate, abs=0.0501) for shown, rate in told)
+
+
+def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
+    browser.faults.clear()
+    browser.open(out / "index.html", width=390, height=800)
+    browser.evaluate(f"{FIRST}.scrollIntoView()")
+    browser.wait_for(DRAWN)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    chart = f"{FIRST}.querySelector('svg').getBoundingClientRect()"
+    assert browser.evaluate(f"{chart}.right") <= 390
+    # Turned round and back, the charts follow.
+    for width in (800, 390):
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=600, deviceScaleFactor=1, mobile=True)
+        browser.wait_for(f"{width} - 80 < {chart}.right && {chart}.right <= {width}")
+    assert browser.faults == []
+
+
+def test_text_can_be_read_by_day_and_by_night(browser: Browser, out: Path) -> None:
+    """At least the contrast of 4.5 that WCAG 2.2 asks for, of all text to what is behind it."""
+    contrast = """() => {
+      const luminance = (rgb) => rgb.slice(0, 3).map((value) => value / 255)
+        .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
+      const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
+      const behind = (element) => {
+        for (let each = element; each; each = each.parentElement) {
+          const found = numbers(getComputedStyle(each).backgroundColor);
+          if (found.length === 3 || found[3] === 1) return found;
+        }
+        return [255, 255, 255];
+      };
+      const written = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+      const found = [...document.querySelectorAll("body *:not(svg, svg *, option, script)")]
+        .filter((each) => written(each) && each.checkVisibility())
+        .map((each) => [luminance(numbers(getComputedStyle(each).color)), luminance(behind(each)), each.outerHTML])
+        .map(([one, other, what]) => [(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), what.slice(0, 80)]);
+      found.sort((a, b) => a[0] - b[0]);
+      return [found.length, found[0], getComputedStyle(document.body).backgroundColor];
+    }"""
+    grounds = set()
+    for scheme in ("light", "dark"):
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.open(out / "index.html")
+        count, (least, where), ground = browser.evaluate(f"({contrast})()")
+        assert count > 100
+        assert least >= 4.5, (scheme, where)
+        grounds.add(ground)
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    assert len(grounds) == 2
+
+
+def test_the_page_is_whole_in_its_text_without_scripts(out: Path) -> None:
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert text.count("<tbody id=") == 500
+    assert "frame1: has collapsed" in text
+    assert "Curves of more than 200 rows are means" in text

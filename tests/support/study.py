@@ -1,0 +1,64 @@
+"""A small real study, measured on a device and shipped: walkers, their silhouettes, an engine and its record."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gaitpress.commands.bundle import bundle
+from gaitpress.commands.bundle.contents import Places
+from gaitpress.results.records import Row, load
+from tests.support.device_world import World
+from tests.support.toy import ROOT, make_small
+from tests.support.walks import RANK1
+
+
+class Study(World):
+    """A world whose store is of real walkers: the raw frames are there too."""
+
+    def _write_store(self) -> None:
+        make_small(self.params, **{"datasets.walkers.difficulty": 0.8})
+        self.write_params({"models": ["gaitset"], "percentiles": [50], "precisions": ["fp32"], "modalities": ["silhouette"]})
+        self.stage("dataset", "--out", self.where / "raw/walkers")
+        options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]
+        self.stage("preprocess", "--modality", "silhouette", *options)
+        options = ["--training", self.training, "--test", self.test, "--code", self.where / "code.json"]
+        self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
+
+    def stage(self, name: str, *options: str | Path) -> None:
+        command = [sys.executable, "-m", f"stages.{name}", "--params", str(self.params), *map(str, options)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+def row(study: Study) -> Row:
+    [found] = load(study.records, study.settings)
+    return found
+
+
+def ship(study: Study, out: Path) -> Path:
+    bundle(row(study), Places.of(row(study), study.where / "results"), out)
+    return out
+
+
+def plain_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def rank1_of(python: str | Path, shipped: Path, walks: Path, where: Path) -> dict[str, float]:
+    """What the shipped program finds, run by an interpreter that sees nothing of ours."""
+    command = [str(python), "-I", "-c", RANK1, str(shipped), str(walks)]
+    done = subprocess.run(command, cwd=where, env=plain_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def claimed(study: Study) -> dict[str, float]:
+    rank1 = json.loads(study.rates(50).read_text())["accuracy"]["rank1"]
+    rates = {"mean": rank1["mean"]} | {kind: figures["rate"] for kind, figures in rank1["conditions"].items()}
+    assert set(rates) == {"nm", "bg", "cl", "mean"}
+    return {kind: pytest.approx(rate, abs=1e-3) for kind, rate in rates.items()}

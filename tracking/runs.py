@@ -1,0 +1,231 @@
+"""A variant as a run of an experiment tracker: its name, settings, figures, curves, files and tags."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from gaitpress import io
+from gaitpress import settings as made_with
+from gaitpress.results import words
+from gaitpress.results.records import Condition, Row, of_condition
+from gaitpress.results.work import Curve, curve
+from remote.digest import sha256
+
+# The names that views and notes speak of.
+RANK1, TIME, LATENCY, SPEEDUP = "rank1_mean", "ms_per_video_second", "latency_p50_ms", "speedup"
+ENERGY, SIZE = "energy_mj_per_inference", "engine_bytes"
+METRICS = {
+    RANK1: ("accuracy", "rank1", "mean"),  # the first is what MLflow's comparison begins with
+    TIME: ("ms_per_video_second",),
+    LATENCY: ("latency_ms", "p50"),
+    "latency_p50_low_ms": ("latency_ms", "p50_low"),
+    "latency_p50_high_ms": ("latency_ms", "p50_high"),
+    "latency_p90_ms": ("latency_ms", "p90"),
+    "latency_p99_ms": ("latency_ms", "p99"),
+    "latency_cov": ("latency_ms", "cov"),
+    "throughput_per_s": ("throughput_per_s",),
+    ENERGY: ("energy_mj_per_inference",),
+    SIZE: ("size", "engine_bytes"),
+    "onnx_bytes": ("size", "onnx_bytes"),
+    "params": ("size", "params"),
+    "macs": ("size", "macs"),
+}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the other stages write what a run shows: the parents of their models' folders."""
+
+    trained: Path
+    finetuned: Path
+    quantized: Path
+
+    @classmethod
+    def of(cls, results: Path) -> Self:
+        """Where dvc.yaml has them."""
+        return cls(results / "train", results / "finetune", results / "quantize")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is logged of a variant.
+
+    Attributes:
+        variant: what stays the same however often it is measured, such as "walkers/local/gaitset/p30-int8".
+        content_key: hash of the record and, of a best that is another variant, of which; another one means another run.
+        name: shown in the list of runs.
+        params, metrics, tags: what the tracker shows and filters by.
+        speedup, optimal: what also depends on other variants' records, and so may change for the same measurement.
+        artifacts: JSON files by name.
+        files: files to keep beside these.
+        views: rank-1 by view as the record has it, or None.
+        curves: by prefix of their metrics' names, such as "training".
+        dataset: name, digest, protocol and counts of what it was trained and tested with.
+        note: the variant in Markdown.
+        failed: whether there is no measurement.
+        start_ms, end_ms: when it was measured, in ms since 1970.
+    """
+
+    variant: str
+    content_key: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    speedup: float | None
+    optimal: bool
+    artifacts: Mapping[str, Any]
+    files: tuple[Path, ...]
+    views: Mapping[str, Any] | None
+    curves: Mapping[str, Curve]
+    dataset: Mapping[str, Any]
+    note: str
+    failed: bool
+    start_ms: int
+    end_ms: int
+
+
+def described(row: Row, sources: Sources) -> Run:
+    """The run of a row that has a record; what is not in the sources, or is there of another result, is left out."""
+    record = dict(row.record)
+    dataset = record["variant"]["dataset"]
+    chosen = _params(row)
+    artifacts = {"record.json": record}
+    if "signature" in record:
+        artifacts["signature.json"] = record["signature"]
+    # Which variant best is depends on other records too.
+    content = json.dumps([chosen, record, *([row.choice] if row.choice else [])], sort_keys=True).encode()
+    end_ms = int(1000 * datetime.fromisoformat(record["measured_at"]).timestamp())
+    return Run(
+        variant=f"{dataset}/{row.key}",
+        content_key=hashlib.sha256(content).hexdigest()[:32],
+        name=f"{row.name} @ {row.device}",
+        params=chosen,
+        metrics=_metrics(row),
+        tags=_tags(row),
+        speedup=row.speedup,
+        optimal=row.optimal,
+        artifacts=artifacts,
+        files=_files(row, sources),
+        views=record.get("rank1_by_view"),
+        curves=_curves(row, sources),
+        dataset=_dataset(row),
+        note=_note(row),
+        failed=row.shown.status != "ok",
+        start_ms=end_ms - int(1000 * record["seconds"]),
+        end_ms=end_ms,
+    )
+
+
+def _params(row: Row) -> dict[str, str]:
+    model, prune = row.settings["model"], row.settings["prune"]
+    values = {
+        "model": row.model,
+        "percentile": row.percentile,
+        "precision": row.precision,
+        "device": row.device,
+        "dataset": row.get("variant", "dataset"),
+        # MLflow's comparison begins with the first three names, in the order of the alphabet, of those that differ: these
+        # come after model, percentile and precision.
+        **{f"training.{key}": model[key] for key in ("framework", "modality", "width", "seed")},
+        **{f"prune.{key}": prune[key] for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")},
+        **{f"benchmark.{key}": value for key, value in row.settings["benchmark"].items()},
+        "test.distance": row.get("accuracy", "distance"),
+        "runtime": f"{row.get('engine', 'runtime')} {row.get('engine', 'version')}",
+    }
+    return {key: str(value) for key, value in values.items()}
+
+
+def _metrics(row: Row) -> dict[str, float]:
+    found = {name: row.get(*keys) for name, keys in METRICS.items()}
+    found[f"{RANK1}_low"], found[f"{RANK1}_high"] = row.rank1_interval
+    found |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
+    for part, later in (((), False), (("temporal",), True)):
+        for measure in ("rank1", "rank5", "knn7"):
+            rates = row.get("accuracy", *part, measure) or {}
+            found["_".join([*part, measure, "mean"])] = rates.get("mean")
+            for name, figures in rates.get("conditions", {}).items():
+                found |= of_condition(Condition(_quoted(name), later), figures, measure)
+    for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
+        found[f"all_probes_{measure}_mean"] = rates["mean"]
+    return {key: float(value) for key, value in found.items() if value is not None}
+
+
+def _quoted(name: str) -> str:
+    """A condition's name in the letters that MLflow takes for a metric's; no two names become the same."""
+    return quote(name, safe="").replace("~", "%7E").replace("%", ":")
+
+
+def _tags(row: Row) -> dict[str, str]:
+    tags = {
+        "model": row.model,
+        "percentile": str(row.percentile),
+        "precision": row.precision,
+        "device": row.device,
+        "dataset": row.get("variant", "dataset"),
+        "evidence": row.get("evidence"),
+        "data": row.get("data"),
+        "status": row.status,
+        "valid": str(row.valid).lower(),
+        "dvc_stage": row.stage,
+    }
+    if distance := row.get("accuracy", "distance"):
+        tags["distance"] = distance
+    if row.reasons:
+        tags["reason"] = "; ".join(row.reasons)
+    if row.same_as:
+        tags["same_as"] = row.same_as.precision
+    return tags
+
+
+def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
+    onnx = sources.quantized / row.folder / str(row.get("signature", "file"))
+    return (onnx,) if onnx.is_file() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
+
+
+def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
+    places = {
+        "training": sources.trained / row.model,
+        "finetuning": sources.finetuned / row.pruned,
+    }
+    return {
+        name: curve(row.model, name, io.read_json(place / "history.json"))
+        for name, place in places.items()
+        if (place / "history.json").exists() and made_with.within(place, row.settings)
+    }
+
+
+def _dataset(row: Row) -> dict[str, Any]:
+    data, test = row.settings["data"], row.settings.get("test", {})
+    facts = {key: data[key] for key in ("digest", "modality", "evidence")}
+    facts |= {key: test[key] for key in ("protocol", "distance") if key in test}
+    return {"name": data["dataset"], **facts, "sequences": {**data["sequences"], **test.get("sequences", {})}}
+
+
+def _note(row: Row) -> str:
+    """What a reader of the run should know first."""
+    lines = [f"**{row.name}** on {row.device}: {row.verdict}", ""]
+    if row.get("latency_ms"):
+        energy = row.get("energy_mj_per_inference")
+        lines += [
+            "| mean rank-1 | latency p50 | a second of video | energy | engine |",
+            "|---|---|---|---|---|",
+            f"| {words.percent(row.rank1)} % [{words.interval(*row.rank1_interval, 'percent')}] "
+            f"| {words.significant(row.get('latency_ms', 'p50'))} ms "
+            f"| {words.significant(row.get('ms_per_video_second'))} ms "
+            f"| {f'{words.significant(energy)} mJ' if energy is not None else 'unknown'} "
+            f"| {words.mega(row.get('size', 'engine_bytes'))} MB |",
+            "",
+        ]
+    lines += [f"- {reason}" for reason in row.reasons]
+    if row.get("accuracy"):
+        lines.append(f"- rank-1 by {words.distance([row])}")
+    lines.append(f"- {words.data([row])}, {words.place([row])}")
+    return "\n".join(lines)

@@ -1,0 +1,363 @@
+"""An MLflow tracking server or SQLite file, as far as we use it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+from gaitpress import params
+from gaitpress.io import StageError
+from tracking.runs import SPEEDUP, Run
+
+PAGE = 1000
+METRICS_A_CALL = 1000  # more are refused
+DIGEST_LENGTH = 36  # of a dataset; more are refused
+LAST_STEP = "last_step"
+# The runs that params.yaml describes now, in MLflow's language of searches.
+CURRENT = 'tags.superseded = "false" and tags.listed = "true"'
+# Where MLflow's pages have the runs of an experiment. Without the option they open as those for language models.
+RUNS_PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
+NOTE = "mlflow.note.content"
+# The kind of an experiment; MLflow also has "genai_development". Kinds that its pages have guessed end in INFERRED.
+KIND, MODEL_DEVELOPMENT, INFERRED = "mlflow.experimentKind", "custom_model_development", ("_inferred", "no_inferred_type")
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """What is known of a run that is already there."""
+
+    run_id: str
+    content_key: str
+    complete: bool
+    superseded: bool
+    listed: bool
+    speedup: float | None
+    optimal: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """Metrics of a training after a step, counted from 1, and when they were known, in ms since 1970."""
+
+    step: int
+    time_ms: int
+    values: Mapping[str, float]
+
+
+class TrackingServer:
+    """An experiment on a tracking server; call :meth:`open` or :meth:`find` first."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self.uri, self.experiment = uri, experiment
+
+    @contextmanager
+    def errors_in_one_line(self) -> Iterator[None]:
+        """Turn what MLflow raises into a StageError of one line."""
+        _quiet()
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, RequestException, SQLAlchemyError) as error:
+            text = " ".join(_cleared(str(error), self.uri).split())
+            raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
+
+    def open(self) -> None:
+        """Connect, and make the experiment if it is not there."""
+        _check_reachable(self.uri)
+        if self.uri.startswith(SQLITE) and "?" not in self.uri:  # with options, it is MLflow's own business
+            _create_database(Path(self.uri.removeprefix(SQLITE)))
+        self._client = _client(self.uri)
+        self._take(self._client.get_experiment_by_name(self.experiment) or self._create())
+
+    def find(self) -> bool:
+        """Connect, if the experiment is there: nothing is made that is not."""
+        _check_reachable(self.uri)
+        file = local_store(self.uri)
+        if file is not None and not file.exists():
+            return False
+        self._client = _client(self.uri)
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is None:
+            return False
+        self._take(found)
+        return True
+
+    def _take(self, found: Any) -> None:
+        """Use an experiment, and say of what kind it is, unless somebody said so."""
+        if found.lifecycle_stage != "active":
+            raise StageError(
+                f"MLflow at {without_credentials(self.uri)}: experiment {self.experiment} was deleted; restore it "
+                f"(`mlflow experiments restore --experiment-id {found.experiment_id}`) or change mlflow.experiment"
+            )
+        self.experiment_id = found.experiment_id
+        kind = found.tags.get(KIND)
+        if not kind or kind.endswith(INFERRED):
+            self.tag(KIND, MODEL_DEVELOPMENT)
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the experiment."""
+        self._client.set_experiment_tag(self.experiment_id, key, value)
+
+    def untag(self, key: str) -> None:
+        """Remove a tag of the experiment."""
+        self._client.delete_experiment_tag(self.experiment_id, key)
+
+    def _create(self) -> Any:
+        """Make the experiment, unless another process is faster."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_experiment(self.experiment, artifact_location=self._artifacts())
+        except MlflowException:
+            if self._client.get_experiment_by_name(self.experiment) is None:
+                raise
+        return self._client.get_experiment_by_name(self.experiment)
+
+    def _artifacts(self) -> str | None:
+        """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
+        database = local_store(self.uri)
+        if not self.uri.startswith(SQLITE) or database is None:
+            return None
+        return (database.absolute().parent / "mlartifacts" / self.experiment).as_uri()
+
+    def runs(self) -> dict[str, list[LoggedRun]]:
+        """The runs of ours that are there, by variant, newest first."""
+        found: dict[str, list[LoggedRun]] = {}
+        token = None
+        while True:
+            page = self._client.search_runs([self.experiment_id], max_results=PAGE, page_token=token)
+            for run in page:
+                tags = run.data.tags
+                if "variant" in tags and "content_key" in tags:
+                    known = LoggedRun(
+                        run.info.run_id,
+                        tags["content_key"],
+                        run.info.status in ("FINISHED", "FAILED"),
+                        tags.get("superseded") == "true",
+                        tags.get("listed") != "false",
+                        run.data.metrics.get(SPEEDUP),
+                        tags.get("pareto_optimal") == "true",
+                    )
+                    found.setdefault(tags["variant"], []).append(known)
+            token = page.token
+            if not token:
+                return found
+
+    def log(self, run: Run, commit: str | None) -> str:
+        """Log a run whole; it counts as running until everything is there. Returns its id."""
+        from mlflow.entities import Metric, Param
+
+        metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP: run.speedup}
+        tags = {
+            **run.tags,
+            "variant": run.variant,
+            "content_key": run.content_key,
+            "superseded": "false",
+            "listed": "true",
+            "pareto_optimal": str(run.optimal).lower(),
+            NOTE: run.note,
+            **({"mlflow.source.git.commit": commit, "git_commit": commit} if commit else {}),
+        }
+        created = self._client.create_run(self.experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
+        run_id = created.info.run_id
+        points = [Metric(key, value, run.end_ms, 0) for key, value in metrics.items()]
+        for prefix, curve in run.curves.items():
+            for name, line in curve.metrics.items():
+                points += [Metric(f"{prefix}/{name}", value, run.end_ms, int(step)) for step, value in line]
+        for first in range(0, len(points), METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[first : first + METRICS_A_CALL], synchronous=True)
+        self._client.log_batch(run_id, params=[Param(key, value) for key, value in run.params.items()], synchronous=True)
+        self._log_dataset(run_id, run)
+        self._log_artifacts(run_id, run)
+        self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
+        return run_id
+
+    def _log_dataset(self, run_id: str, run: Run) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if run.dataset is not None:
+            known = dict(run.dataset)
+            name, digest = known.pop("name"), known.pop("digest")
+            source = json.dumps({"digest": digest, "modality": known["modality"]})
+            described = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(known))
+            for context in ("training", "testing"):
+                tagged = DatasetInput(described, [InputTag("mlflow.data.context", context)])
+                self._client.log_inputs(run_id, datasets=[tagged])
+
+    def _log_artifacts(self, run_id: str, run: Run) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in run.artifacts.items():
+                (Path(scratch) / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            if run.views is not None:
+                from tracking import views_plot
+
+                views_plot.write_png(Path(scratch) / "rank1_by_view.png", run.views, run.name)
+            self._client.log_artifacts(run_id, scratch)
+        for file in run.files:
+            self._client.log_artifact(run_id, str(file))
+
+    def begin(self, name: str, tags: Mapping[str, str]) -> str:
+        """Begin a run that is told of row by row. Returns its id."""
+        return self._client.create_run(self.experiment_id, tags=dict(tags), run_name=name).info.run_id
+
+    def go_on(self, run_id: str) -> int | None:
+        """Go on with a run that was begun once: the last step that it was told of, or None if it is no longer there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        if run.info.lifecycle_stage != "active" or run.info.experiment_id != self.experiment_id:
+            return None
+        self._client.update_run(run_id, status="RUNNING")
+        return int(run.data.tags.get(LAST_STEP, 0))
+
+    def tell(self, run_id: str, rows: Sequence[Row]) -> None:
+        """Add rows to a run, in as few calls as the server takes."""
+        from mlflow.entities import Metric, RunTag
+
+        at_once = METRICS_A_CALL // max([1, *(len(row.values) for row in rows)])
+        for first in range(0, len(rows), at_once):
+            part = rows[first : first + at_once]
+            metrics = [Metric(key, value, row.time_ms, row.step) for row in part for key, value in row.values.items()]
+            self._client.log_batch(run_id, metrics, tags=[RunTag(LAST_STEP, str(part[-1].step))], synchronous=True)
+
+    def end(self, run_id: str, status: str) -> None:
+        """End a run: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status)
+
+    def explain(self, note: str) -> None:
+        """Say in the experiment's description how to read it, unless somebody wrote one."""
+        experiment = self._client.get_experiment(self.experiment_id)
+        if not experiment.tags.get(NOTE):
+            self.tag(NOTE, note)
+
+    def compare_anew(self, run: Run, logged: LoggedRun) -> None:
+        """Bring what follows from other variants' records up to date in a run that is there."""
+        if run.speedup is not None and run.speedup != logged.speedup:
+            self._client.log_metric(logged.run_id, SPEEDUP, run.speedup)
+        if run.optimal != logged.optimal:
+            self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
+
+    def supersede(self, run_id: str, superseded: bool) -> None:
+        """Mark a run as out of date, or as up to date again."""
+        self._client.set_tag(run_id, "superseded", str(superseded).lower())
+
+    def mark_listed(self, run_id: str, listed: bool) -> None:
+        """Mark a run as one of a variant that params.yaml lists, or no longer lists."""
+        self._client.set_tag(run_id, "listed", str(listed).lower())
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to MLflow's bin."""
+        self._client.delete_run(run_id)
+
+
+def address(settings: params.MLflow) -> str:
+    """Where the tracking server or database is: MLFLOW_TRACKING_URI goes before params.yaml."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
+
+
+def local_store(uri: str) -> Path | None:
+    """The SQLite file or the folder that an address stands for; None if it is elsewhere."""
+    if uri.startswith(SQLITE):
+        return Path(uri.removeprefix(SQLITE).partition("?")[0])
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return None if parts.scheme else Path(uri)
+
+
+def without_credentials(uri: str) -> str:
+    """An address that can be shown: without user, password and query, which may hold a token."""
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return uri.partition("?")[0]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _cleared(text: str, uri: str) -> str:
+    """A message without the credentials of an address, also where it names a page of the server."""
+    parts = urlsplit(uri)
+    user, at, _ = parts.netloc.rpartition("@")
+    text = text.replace(uri, without_credentials(uri)).replace(user + at, "")
+    return text.replace(parts.query, "") if parts.query else text
+
+
+def _client(uri: str) -> Any:
+    _quiet()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _quiet() -> None:
+    """No telemetry, no minutes of silent retries, and no word about every database migration."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _check_reachable(uri: str) -> None:
+    """Fail at once where MLflow would try again for minutes."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        raise StageError(
+            f"MLflow at {without_credentials(uri)} cannot be reached ({error}); start it, or change "
+            "MLFLOW_TRACKING_URI or mlflow.tracking_uri in params.yaml"
+        ) from None
+
+
+def _create_database(path: Path) -> None:
+    """Make an SQLite database under another name and move it to its place once its tables are complete.
+
+    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database. Of several processes
+    one makes it, and the others wait for it.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, partial = path.with_name(f"{path.name}.lock"), path.with_name(f".{path.name}.partial")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not path.exists():
+            _remove(partial)  # of a process that was killed
+            try:
+                _client(f"{SQLITE}{partial}").search_experiments()
+                partial.replace(path)
+            finally:
+                _remove(partial)
+        # Only now: whoever opens another lock file from here on finds the database.
+        lock.unlink(missing_ok=True)
+
+
+def _remove(database: Path) -> None:
+    """An SQLite file and those that SQLite keeps beside it."""
+    for left in database.parent.glob(f"{database.name}*"):
+        left.unlink()
