@@ -20,7 +20,8 @@ import gait.models
 from gait import losses
 from gait.training.checkpoints import Checkpoints
 from gaitpress import io
-from gaitpress.params import Model, Params
+from gaitpress.params import Params
+from gaitpress.params.model import Model
 from tracking.curves import Curves
 
 OF_TRAINING = ("gait.data", "gait.losses", "gait.models", "gait.networks", "gait.training")

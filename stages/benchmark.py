@@ -17,13 +17,14 @@ import numpy as np
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
-from gaitpress import engine, io, params
+from gaitpress import engine, io
 from gaitpress.inputs import add_training, of_same_training, open_training
+from gaitpress.params.benchmark import Benchmark
 from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed
 
 
-def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, settings: params.Benchmark) -> dict[str, Any]:
+def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, settings: Benchmark) -> dict[str, Any]:
     """Measure an engine.
 
     Args:
@@ -75,7 +76,7 @@ def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, setti
     return record
 
 
-def protocol_of(settings: params.Benchmark) -> BenchmarkSettings:
+def protocol_of(settings: Benchmark) -> BenchmarkSettings:
     """The section ``benchmark`` of params.yaml in the words of remote."""
     return BenchmarkSettings(**settings.model_dump())
 

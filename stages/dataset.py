@@ -25,7 +25,8 @@ from gait.data.prepared.sequences import Sequence
 from gait.data.readers import Reader, casia_b, open_dataset
 from gait.data.walkers import FPS, Walkers
 from gait.errors import DataError
-from gaitpress import io, params
+from gaitpress import io
+from gaitpress.params import datasets
 
 SAVE_EVERY_S = 20.0
 TOLD = 10  # names or endings of what is left out
@@ -37,7 +38,7 @@ def main() -> None:
     options, settings = io.parse(parser)
     entry = settings.datasets[settings.dataset]
     with io.new_directory(options.out) as out:
-        if isinstance(entry, params.Walkers):
+        if isinstance(entry, datasets.Walkers):
             facts = _generate(entry, out, settings.threads.dataset)
         else:
             memory = options.out.with_name(f".{options.out.name}.known.json")
@@ -45,7 +46,7 @@ def main() -> None:
         io.write_json(out / "manifest.json", {"dataset": settings.dataset, **facts})
 
 
-def _generate(entry: params.Walkers, out: Path, processes: int) -> dict[str, Any]:
+def _generate(entry: datasets.Walkers, out: Path, processes: int) -> dict[str, Any]:
     """Write the walkers; their folders stand beside the manifest."""
     kinds = {"nm": entry.nm, "bg": entry.bg, "cl": entry.cl}
     people = [f"{person:03d}" for person in range(1, entry.subjects + 1)]
@@ -71,7 +72,7 @@ def _write_subject(what: Walkers, out: Path, subject: int) -> None:
     casia_b.write_archive(out / casia_b.SILHOUETTES / f"{subject:03d}.tar.gz", walks())
 
 
-def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, threads: int) -> dict[str, Any]:
+def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Path, threads: int) -> dict[str, Any]:
     """List the user's files, a line a unit, so that a change reruns what depends on them. Nothing says where they are.
 
     Args:
@@ -120,14 +121,14 @@ def _take_stock(entry: params.Published | params.Own, name: str, memory: Path, t
         unit: {"files": facts["files"], "bytes": facts["bytes"], "sha256": known[unit]["sha256"]}
         for unit, facts in found.items()
     }
-    fps = entry.fps if isinstance(entry, params.Own) else reader.fps
-    evidence = "published" if isinstance(entry, params.Published) else "own"
+    fps = entry.fps if isinstance(entry, datasets.Own) else reader.fps
+    evidence = "published" if isinstance(entry, datasets.Published) else "own"
     facts = {"layout": entry.layout, "fps": fps, "evidence": evidence, "split": split}
     return {**facts, "content": content.facts(), "notes": notes, "units": listed}
 
 
 def _check_rules(
-    walks: Iterable[tuple[str, str, str]], identities: list[str], split: dict[str, list[str]], entry: params.Dataset
+    walks: Iterable[tuple[str, str, str]], identities: list[str], split: dict[str, list[str]], entry: datasets.Dataset
 ) -> list[str]:
     """Fail now if the walks that there are files of do not fit the rules of who trains and who is tested.
 

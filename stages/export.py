@@ -17,7 +17,8 @@ from gait.data.samples import samples
 from gaitpress import inputs, io
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
-from gaitpress.params import Export, Model
+from gaitpress.params.export import Export
+from gaitpress.params.model import Model
 
 TOLERANCE = 1e-4  # of the greatest signature value
 SEQUENCES = 16

@@ -21,6 +21,7 @@ from gait.data.prepared.sequences import StoreWriter
 from gait.data.readers import LAYOUTS, Reader, open_dataset
 from gait.errors import DataError
 from gaitpress import io, params
+from gaitpress.params.datasets import Walkers
 
 KEYS = {"dataset", "evidence", "fps", "layout", "split"}
 TOLD = 10  # faults shown on the terminal; all are in index.json
@@ -83,7 +84,7 @@ def main() -> None:
 def _root(settings: params.Params, name: str, raw: Path) -> Path:
     """Where the dataset's files are: the manifest's own folder, or what params.yaml says."""
     entry = settings.datasets[name]
-    return raw if isinstance(entry, params.Walkers) else Path(entry.path)
+    return raw if isinstance(entry, Walkers) else Path(entry.path)
 
 
 def _key(manifest: Path, how: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from compress.pruning.select import PruneSettings, Selection
 from gaitpress import io
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
-from gaitpress.params import Prune
+from gaitpress.params.prune import Prune
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # as many frames as make a difference over time, where any number will do

@@ -24,7 +24,7 @@ from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
 from gaitpress import forms, inputs, io
 from gaitpress import settings as made_with
-from gaitpress.params import Quantize
+from gaitpress.params.quantize import Quantize
 
 Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # what signature.json says of each file, and metrics.json
 

@@ -16,7 +16,7 @@ from gait.imported import files as imported_files
 from gaitpress import inputs, io, training
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework, multiply_adds
-from gaitpress.params import Init, Model
+from gaitpress.params.model import Init, Model
 from gaitpress.trainers import trainer
 
 

@@ -15,7 +15,7 @@ from compress.precision import half_precision, quantization
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gaitpress import forms
-from gaitpress.params import Quantize
+from gaitpress.params.quantize import Quantize
 from remote.trtexec import preflight
 from stages.quantize import ways
 from tests.support.published import SMALLER, small

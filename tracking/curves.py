@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gaitpress import io, params
+from gaitpress import io
+from gaitpress.params.mlflow import MLflow
 from tracking.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
 
 LOGS = Path("logs/tensorboard")
@@ -44,7 +45,7 @@ class Curves:
         mlflow: the section of params.yaml.
     """
 
-    def __init__(self, name: str, noted: Path, mlflow: params.MLflow) -> None:
+    def __init__(self, name: str, noted: Path, mlflow: MLflow) -> None:
         self._name = name
         self._phase = self._total = self._offset = 0
         self._progress = _Progress(name)
@@ -175,7 +176,7 @@ class _Run:
     Rows that a process had not sent when it was killed are missing there, unless they come after its last checkpoint.
     """
 
-    def __init__(self, name: str, mlflow: params.MLflow, noted: _Noted) -> None:
+    def __init__(self, name: str, mlflow: MLflow, noted: _Noted) -> None:
         self._name = name
         self._server = TrackingServer(address(mlflow), mlflow.training_experiment)
         self._shown = without_credentials(self._server.uri)

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from gaitpress import params
 from gaitpress.io import StageError
+from gaitpress.params.mlflow import MLflow
 from tracking.runs import SPEEDUP, Run
 
 PAGE = 1000
@@ -270,7 +270,7 @@ class TrackingServer:
         self._client.delete_run(run_id)
 
 
-def address(settings: params.MLflow) -> str:
+def address(settings: MLflow) -> str:
     """Where the tracking server or database is: MLFLOW_TRACKING_URI goes before params.yaml."""
     return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
 

@@ -60,7 +60,7 @@ PLUMBING = (
     "gaitpress/started.py",
     "gaitpress/io.py",
     "gaitpress/__init__.py",
-    "gaitpress/params.py",
+    "gaitpress/params",
     "tracking/curves.py",
     "gaitpress/training.py",
     "compress/errors.py",

@@ -15,6 +15,7 @@ from typing import Any
 from gaitpress import io, params
 from gaitpress.commands.recipe import available
 from gaitpress.frameworks import framework, multiply_adds
+from gaitpress.params.datasets import AsPublished, FirstTrain
 
 IDENTITIES = {"oumvlp": 5153, "tum-gaid": 150}  # who trains, as published
 
@@ -22,9 +23,9 @@ IDENTITIES = {"oumvlp": 5153, "tum-gaid": 150}  # who trains, as published
 def classes(settings: params.Params) -> int:
     """The number of identities that train, by the rules of the chosen dataset."""
     rules = settings.datasets[settings.dataset].partition
-    if isinstance(rules, params.AsPublished):
+    if isinstance(rules, AsPublished):
         return IDENTITIES[rules.protocol]
-    return rules.train_subjects - (len(rules.without) if isinstance(rules, params.FirstTrain) else 0)
+    return rules.train_subjects - (len(rules.without) if isinstance(rules, FirstTrain) else 0)
 
 
 def described(settings: params.Params, name: str, identities: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from gaitpress.params.model import KerasModel
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow leaves oneDNN off on CPUs without AVX-512, where it trains three times faster too.
@@ -17,7 +19,6 @@ import tensorflow as tf
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.networks import keras_model
-from gaitpress.params import KerasModel
 
 SHAPE = keras_model.SAMPLE
 save, load = keras_model.save, keras_model.load

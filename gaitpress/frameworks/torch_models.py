@@ -12,7 +12,7 @@ import torch
 from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
 from gait.networks import torch_model
-from gaitpress.params import TorchModel
+from gaitpress.params.model import TorchModel
 
 save, load = torch_model.save, torch_model.load
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.training.keras import loop
-from gaitpress.params import KerasFinetune, KerasModel
+from gaitpress.params.finetune import KerasFinetune
+from gaitpress.params.model import KerasModel
 
 
 class Alone:

@@ -10,7 +10,8 @@ from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
 from gait.training.torch.batches import Sampling
 from gaitpress.frameworks.torch_models import check_size
-from gaitpress.params import TorchFinetune, TorchModel
+from gaitpress.params.finetune import TorchFinetune
+from gaitpress.params.model import TorchModel
 
 joined = Processes.joined
 

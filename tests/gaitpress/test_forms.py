@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compress.precision import calibration_cache
 from gaitpress import forms, io
-from gaitpress.params import Quantize
+from gaitpress.params.quantize import Quantize
 from remote import facts
 from stages.build import file_for
 from stages.quantize import ways

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaitpress import io, params
+from gaitpress import io
 from gaitpress.commands.select.choice import UNITS, Limits, amount, choose, limits
+from gaitpress.params.select import Select
 from gaitpress.results.records import Row
 from tests.support.many_records import study
 from tests.support.toy import ROOT
@@ -173,10 +174,10 @@ def test_other_amounts_are_refused_with_what_is_allowed(text: str) -> None:
 def test_params_yaml_takes_the_same_units() -> None:
     for limit, units in UNITS.items():
         for unit in units:
-            settings = params.Select.model_validate({limit: f"2.5 {unit}"})
+            settings = Select.model_validate({limit: f"2.5 {unit}"})
             assert getattr(limits(settings), limit) == 2.5 * units[unit]
     with pytest.raises(io.StageError, match=r"select.max_energy = 0mJ: must be a number above 0"):
-        limits(params.Select(max_energy="0mJ"))
+        limits(Select(max_energy="0mJ"))
 
 
 @pytest.fixture(scope="module")

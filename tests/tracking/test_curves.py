@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from gaitpress import params
+from gaitpress.params.mlflow import MLflow
 from tests.support.toy import ROOT, environment
 from tracking import curves
 from tracking.curves import Curves
@@ -60,7 +60,7 @@ def in_this_folder() -> str:
 
 
 def watching(name: str = "train/gaitset", uri: str | None = None) -> Curves:
-    return Curves(name, Path("curves.json"), params.MLflow(tracking_uri=uri or in_this_folder(), experiment="gait"))
+    return Curves(name, Path("curves.json"), MLflow(tracking_uri=uri or in_this_folder(), experiment="gait"))
 
 
 def iterate(watcher: Curves, first: int, last: int, total: int) -> None:
@@ -134,7 +134,7 @@ def test_neither_the_import_nor_a_row_for_tensorboard_loads_a_framework() -> Non
         "from stages import params\n"
         "from tracking.curves import Curves\n"
         "print(sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'tensorboard', 'tqdm'} & set(sys.modules)))\n"
-        "with Curves('train/gln', Path('noted'), params.MLflow(tracking_uri='sqlite:///x.db', experiment='x')) as watcher:\n"
+        "with Curves('train/gln', Path('noted'), MLflow(tracking_uri='sqlite:///x.db', experiment='x')) as watcher:\n"
         "    watcher.begin_phase()\n"
         "    watcher.row(1, {'loss': 1.0})\n"
         "print(sorted({'torch', 'tensorflow', 'keras', 'mlflow'} & set(sys.modules)))\n"
@@ -229,7 +229,7 @@ def test_a_full_disk_stops_no_training() -> None:
         "from stages import params\n"
         "from tracking.curves import Curves\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "mlflow = params.MLflow(tracking_uri='sqlite:///x.db', experiment='x')\n"
+        "mlflow = MLflow(tracking_uri='sqlite:///x.db', experiment='x')\n"
         "with Curves('train/gaitset', Path('noted'), mlflow) as watcher:\n"
         "    watcher.begin_phase()\n"
         "    for number in range(1, 1001):\n"

@@ -19,6 +19,7 @@ from compress.errors import CompressionError
 from gaitpress import io, params
 from gaitpress.commands import describe
 from gaitpress.frameworks import framework
+from gaitpress.params.benchmark import Benchmark
 from remote import facts, inventory
 from remote.errors import EngineFailed
 from remote.runtimes import Runtime, runtime_on
@@ -152,7 +153,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
     return io.read_json(folder / "network.json")
 
 
-def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: params.Benchmark, kept: Path) -> None:
+def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path) -> None:
     """Time all shapes by turns, each turn in an order by chance: a machine that slows down or warms up looks like no tread.
 
     A turn is what a repeat is in a benchmark record, a process of its own.
@@ -206,7 +207,7 @@ def _remembered(path: Path) -> list[dict[str, Any]]:
     return turns
 
 
-def protocol(settings: params.Benchmark) -> dict[str, Any]:
+def protocol(settings: Benchmark) -> dict[str, Any]:
     """What was done, for the file of results."""
     return {
         **asdict(protocol_of(settings)),

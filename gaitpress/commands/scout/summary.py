@@ -9,6 +9,7 @@ from typing import Any
 from gaitpress import params
 from gaitpress.commands.scout.measure import Bench, Scouted, Shape, protocol
 from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
+from gaitpress.params.benchmark import Benchmark
 from gaitpress.results import words
 from remote.benchmark import drift, judge
 
@@ -60,7 +61,7 @@ def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) 
     }
 
 
-def _time(shape: Shape, settings: params.Benchmark) -> dict[str, Any]:
+def _time(shape: Shape, settings: Benchmark) -> dict[str, Any]:
     if shape.reason is not None:
         return {"status": "failed", "reason": shape.reason}
     p50, low, high = over_turns(shape.turns)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gaitpress.io import StageError
-from gaitpress.params import Select
+from gaitpress.params.select import Select
 from gaitpress.results.records import Row
 
 UNITS = {

@@ -1,0 +1,15 @@
+"""The section `mlflow`."""
+
+from __future__ import annotations
+
+from gaitpress.params.values import Section
+
+
+class MLflow(Section):
+    tracking_uri: str
+    experiment: str
+
+    @property
+    def training_experiment(self) -> str:
+        """Where the curves of trainings are."""
+        return f"{self.experiment}-training"

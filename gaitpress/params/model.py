@@ -1,0 +1,138 @@
+"""The section `model`: networks and how they train."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Len
+from pydantic import Discriminator, Field
+
+from gaitpress.params.values import ModelName, Name, Natural, OpenSection, Positive, Range, Rate, Section, Seed, Share
+
+
+class LossTerm(OpenSection):
+    """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
+
+    name: ModelName
+    weight: Rate = 1.0
+
+
+class Init(Section):
+    """Weights to start from. ``bnneck`` tells how an OpenGait file orders the batch norm over all parts (BNNeck, and GLN's
+    compact block): by channel, as since version 2.0, or by part, as up to 1.1."""
+
+    path: str
+    bnneck: Literal["by-channel", "by-part"] = "by-channel"
+
+
+class Change(OpenSection):
+    """A random change of training sequences: gait/data/silhouette_augmentation.py; further keys are its own settings."""
+
+    name: Literal["flip", "rotate", "affine", "erase"]
+    probability: Share
+
+
+class Sampling(Section):
+    """P x K batches. ``ordered`` frames come from a window that is ``skip`` frames longer than needed.
+
+    ``frames`` may be the least and the most: then each batch has a number of its own."""
+
+    identities: Annotated[int, Range(ge=2)]
+    sequences: Annotated[int, Range(ge=2)]
+    frames: Positive | Annotated[list[Positive], Len(2, 2)]
+    order: Literal["unordered", "ordered"]
+    skip: Natural = 0
+
+
+class KerasOptimizer(Section):
+    name: Literal["adam", "sgd"]
+    lr: Rate
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+
+
+class TorchOptimizer(Section):
+    name: Literal["adam", "adamw", "sgd"]
+    lr: Rate
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Range(ge=0)] = 0.0
+    clip_norm: Rate | None = None
+
+
+class TorchSchedule(Section):
+    iterations: Natural
+    milestones: list[Positive]
+    gamma: Annotated[float, Range(gt=0, le=1)]
+
+
+class TorchPhase(Section):
+    """A further phase of training; what is given here replaces the entry's own, with a fresh optimizer."""
+
+    architecture: dict[str, Any] | None = None
+    loss: list[LossTerm] | None = None
+    optimizer: TorchOptimizer | None = None
+    schedule: TorchSchedule | None = None
+    freeze_batch_norm: bool | None = None
+
+
+class TorchModel(Section):
+    """``distance``: what the model is tested by: euclidean, of signatures as they are, or cosine, scaled to length 1."""
+
+    framework: Literal["torch"]
+    modality: Name
+    distance: Literal["euclidean", "cosine"]
+    architecture: dict[str, Any]
+    width: Annotated[float, Range(gt=0, le=8)]
+    frames: Positive
+    loss: list[LossTerm]
+    sampling: Sampling
+    augment: list[Change] = Field(default=[])
+    optimizer: TorchOptimizer
+    schedule: TorchSchedule
+    freeze_batch_norm: bool = False
+    then: TorchPhase | None = None
+    init: str | Init | None = None
+    mixed_precision: bool
+    seed: Seed
+
+    def phases(self) -> list[TorchModel]:
+        """The entry as it is in each phase of training."""
+        first = self.model_copy(update={"then": None})
+        if self.then is None:
+            return [first]
+        changed = {key: getattr(self.then, key) for key in TorchPhase.model_fields if getattr(self.then, key) is not None}
+        return [first, first.model_copy(update=changed)]
+
+
+class KerasSchedule(Section):
+    epochs: Natural
+    plateau_factor: Annotated[float, Range(gt=0, lt=1)]
+    plateau_patience: Positive
+    min_lr: Rate
+    stop_patience: Positive
+    extra_epochs: Natural
+    extra_lr: Rate
+
+
+class KerasModel(Section):
+    """``distance``: as of a PyTorch model."""
+
+    framework: Literal["keras"]
+    modality: Name
+    distance: Literal["euclidean", "cosine"]
+    architecture: dict[str, Any]
+    width: Annotated[float, Range(gt=0, le=8)]
+    loss: list[LossTerm]
+    batch: Positive
+    optimizer: KerasOptimizer
+    schedule: KerasSchedule
+    init: str | Init | None = None
+    augment: bool
+    mixed_precision: bool
+    seed: Seed
+
+    def phases(self) -> list[KerasModel]:
+        """The one phase of training."""
+        return [self]
+
+
+Model = Annotated[TorchModel | KerasModel, Discriminator("framework")]

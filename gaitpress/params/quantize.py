@@ -1,0 +1,18 @@
+"""The section `quantize`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from gaitpress.params.values import Positive, Range, Section
+
+
+class Quantize(Section):
+    """ "auto" gives each kind of device the int8 that it takes best; a value holds for all of them."""
+
+    calibration_sequences: Positive
+    method: Literal["minmax", "entropy", "percentile"]
+    activations: Literal["auto", "uint8", "int8"] = "auto"
+    weight_bits: Literal["auto", 7, 8] = "auto"
+    per_channel: bool
+    max_error: Annotated[float, Range(gt=0, le=1)] | None = None

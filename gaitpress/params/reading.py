@@ -1,0 +1,82 @@
+"""Read params.yaml, and say what is wrong by key, value and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from gaitpress.params.values import ParamsError
+from gaitpress.params.whole import Params, faults
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Read and check a params file.
+
+    Raises:
+        ParamsError: with one line a fault, such as
+            ``params.yaml: prune.percentiles[2] = 140: must be at least 0 and less than 100``.
+    """
+    path = Path(path)
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the repository's root or pass --params") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections")
+    try:
+        params = Params.model_validate(data)
+    except ValidationError as error:
+        # Where a value may be of two types, the last one's complaint is enough.
+        told = dict(_told(item, data) for item in error.errors())
+        raise ParamsError("\n".join(f"{path}: {key}{words}" for key, words in told.items())) from None
+    if between := list(faults(params)):
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in between))
+    return params
+
+
+_WORDS = {
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; put it in quotes",
+    "list_type": "must be a list, such as [a, b]",
+    "dict_type": "must be a section with keys",
+    "model_type": "must be a section with keys",
+    "model_attributes_type": "must be a section with keys",
+}
+
+
+def _told(error: Any, data: Any) -> tuple[str, str]:
+    """One of pydantic's errors as ``key.path[2]`` and `` = value: what is allowed``."""
+    keys, value = "", data
+    location = [*error["loc"], *([error["ctx"]["key"]] if error["type"] == "unknown_key" else [])]
+    for key in location:
+        if isinstance(value, dict) and key in value:
+            value, keys = value[key], f"{keys}.{key}" if keys else str(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value, keys = value[key], f"{keys}[{key}]"
+        elif error["type"] == "missing" and key == location[-1]:
+            keys = f"{keys}.{key}" if keys else str(key)
+        # Anything else is pydantic's own note of which alternative of a union it tried.
+    words = _WORDS.get(error["type"]) or re.sub("^(Input|String) should", "must", error["msg"])
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag = error["ctx"]["discriminator"].strip("'")
+        keys, value = f"{keys}.{tag}", value.get(tag, "nothing") if isinstance(value, dict) else value
+        words = f"must be one of {error['ctx'].get('expected_tags', 'the known ones')}"
+    shown = f" = {value}" if error["type"] != "missing" and not isinstance(value, dict) else ""
+    return keys, f"{shown}: {words}"
+
+
+def schema() -> str:
+    """The JSON schema of params.yaml, as text, for editors."""
+    return json.dumps(Params.model_json_schema(), indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,89 @@
+"""What sections are made of: names, numbers with limits, and sections that refuse unknown keys."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class ParamsError(Exception):
+    """params.yaml is wrong; each line of the message names a key, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, told as a whole when one is broken."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def __str__(self) -> str:
+        bounds = [(self.ge, "at least"), (self.gt, "more than"), (self.le, "at most"), (self.lt, "less than")]
+        return "must be " + " and ".join(f"{words} {bound:g}" for bound, words in bounds if bound is not None)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        keys = {"minimum": self.ge, "exclusiveMinimum": self.gt, "maximum": self.le, "exclusiveMaximum": self.lt}
+        return {**handler(schema), **{key: bound for key, bound in keys.items() if bound is not None}}
+
+    def _check(self, value: float) -> float:
+        within = (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+        if not within:
+            raise PydanticCustomError("range", "{text}", {"text": str(self)})
+        return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+View = Annotated[str, StringConstraints(pattern=r"^(000|018|036|054|072|090|108|126|144|162|180)$")]
+Positive = Annotated[int, Range(ge=1)]
+Natural = Annotated[int, Range(ge=0)]
+Rate = Annotated[float, Range(gt=0)]
+Share = Annotated[float, Range(ge=0, le=1)]
+Percentile = Annotated[int | float, Range(ge=0, lt=100)]
+Seed = Annotated[int, Range(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                close = difflib.get_close_matches(str(key), cls.model_fields, 1)
+                hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_key", "{text}", {"text": f"unknown key; {hint}", "key": str(key)})
+        return data
+
+
+class OpenSection(Section):
+    """A section whose further keys are settings of what its name stands for, which checks them itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        return data
+
+
+def limit(units: str) -> Any:
+    """A number with its unit, such as 5ms."""
+    return StringConstraints(pattern=rf"^[0-9]*\.?[0-9]+ ?({units})$", max_length=32)

@@ -1,0 +1,112 @@
+"""The whole of params.yaml, and what must hold between its sections."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gaitpress.params.benchmark import Benchmark
+from gaitpress.params.datasets import Dataset, Walkers
+from gaitpress.params.export import Export
+from gaitpress.params.finetune import Finetune, KerasFinetune, TorchFinetune
+from gaitpress.params.jobs import Resources, Threads
+from gaitpress.params.mlflow import MLflow
+from gaitpress.params.model import Init, Model, TorchModel
+from gaitpress.params.preprocess import Preprocessing
+from gaitpress.params.prune import Prune
+from gaitpress.params.quantize import Quantize
+from gaitpress.params.report import Report
+from gaitpress.params.select import Select
+from gaitpress.params.train import Train
+from gaitpress.params.values import ModelName, Name, ParamsError, Section
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    dataset: Name
+    modalities: list[Name]
+    models: list[ModelName]
+    devices: list[Name]
+    precisions: list[Literal["fp32", "fp16", "int8", "best"]]
+    prune: Prune
+    datasets: dict[Name, Dataset]
+    preprocess: dict[Name, Preprocessing]
+    model: dict[ModelName, Model]
+    train: Train
+    finetune: dict[ModelName, Finetune]
+    export: Export
+    quantize: Quantize
+    benchmark: Benchmark
+    threads: Threads
+    resources: Resources = Resources()
+    report: Report
+    select: Select = Select()
+    mlflow: MLflow
+
+    def entry(self, model: str) -> Any:
+        """A model's entry.
+
+        Raises:
+            ParamsError: there is none.
+        """
+        if model not in self.model:
+            raise ParamsError(f"unknown model {model}; params.yaml has these under model: {', '.join(self.model)}")
+        return self.model[model]
+
+
+def faults(params: Params) -> Any:
+    """What is wrong between sections; each fault as ``key = value: what is allowed``."""
+    lists: dict[str, Sequence[Any]] = {
+        "modalities": params.modalities,
+        "models": params.models,
+        "devices": params.devices,
+        "precisions": params.precisions,
+        "prune.percentiles": params.prune.percentiles,
+    }
+    yield from (f"{key} = []: must not be empty" for key, values in lists.items() if not values)
+    for key, values in {**lists, "benchmark.sweep": params.benchmark.sweep}.items():
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                yield f"{key}[{index}] = {value}: is listed twice"
+    batches = {f"benchmark.sweep[{index}]": batch for index, batch in enumerate(params.benchmark.sweep)}
+    for key, batch in {"benchmark.batch": params.benchmark.batch, **batches}.items():
+        if batch > params.export.max_batch:
+            yield f"{key} = {batch}: must be at most {params.export.max_batch}, which export.max_batch is"
+    if params.dataset not in params.datasets:
+        yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
+    for index, modality in enumerate(params.modalities):
+        if modality not in params.preprocess:
+            yield f"modalities[{index}] = {modality}: {_one_of(modality, params.preprocess, 'preprocess')}"
+    for name, dataset in params.datasets.items():
+        training = getattr(dataset.partition, "train_subjects", 0)
+        if isinstance(dataset, Walkers) and training >= dataset.subjects:
+            yield f"datasets.{name}.partition.train_subjects = {training}: must be less than subjects"
+    for name, entry in params.model.items():
+        start = entry.init.path if isinstance(entry.init, Init) else entry.init
+        own = Path("results/train") / name
+        if start is not None and own in (Path(start), *Path(start).parents):
+            yield f"model.{name}.init = {start}: training writes there anew; copy it to another place first"
+        frames = entry.sampling.frames if isinstance(entry, TorchModel) else 1
+        if isinstance(frames, list) and frames[0] > frames[1]:
+            yield f"model.{name}.sampling.frames = {frames}: must be the least number first, then the most"
+    for index, name in enumerate(params.models):
+        if name not in params.model:
+            yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"
+            continue
+        model = params.model[name]
+        kind = TorchFinetune if isinstance(model, TorchModel) else KerasFinetune
+        if model.modality not in params.modalities:
+            yield f"models[{index}] = {name}: needs modality {model.modality}; add it to modalities"
+        if name not in params.finetune:
+            yield f"finetune.{name}: is missing; models[{index}] needs it"
+        elif not isinstance(params.finetune[name], kind):
+            yield f"finetune.{name}: a {model.framework} model takes {', '.join(kind.model_fields)}"
+
+
+def _one_of(value: str, known: Sequence[str] | dict[str, Any], section: str) -> str:
+    close = difflib.get_close_matches(value, known, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"no such entry under {section} (there: {', '.join(known)}){hint}"
