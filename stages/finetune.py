@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaitpress import inputs, io, training
+from gaitpress import inputs, io, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
 from gaitpress.trainers import trainer
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, history.json, metrics.json")
     options, settings = io.parse(parser)
     entry = settings.entry(options.model)
-    training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
+    sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     before = inputs.of_same_training(options.pruned, training_set, store)
     library, trains = framework(entry.framework), trainer(entry.framework)
@@ -32,7 +32,7 @@ def main() -> None:
     name = f"finetune/{options.model}/p{options.percentile}"
     uses = {"model": entry.model_dump(), "schedule": schedule.model_dump(), "threads": settings.threads.finetune}
     files = [options.training, options.pruned]
-    with training.session(trains, name, settings, options.model, options.out, uses, files) as session:
+    with sessions.session(trains, name, settings, options.model, options.out, uses, files) as session:
         history = trains.finetune(model, store, training_set.train, entry, schedule, session.phase(library, model))
         if not session.processes.first:
             return

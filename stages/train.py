@@ -13,7 +13,7 @@ from typing import Any
 
 from gait import imported
 from gait.imported import files as imported_files
-from gaitpress import inputs, io, training
+from gaitpress import inputs, io, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework, multiply_adds
 from gaitpress.params.model import Init, Model
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help=out_help)
     options, settings = io.parse(parser)
     entry = settings.entry(options.model)
-    training.in_processes(settings.train.processes if entry.framework == "torch" else 1)
+    sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     library, trains = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.train)
@@ -38,7 +38,7 @@ def main() -> None:
     taken = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
     files = [options.training] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
-    with training.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
+    with sessions.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
             history += trains.fit(model, store, training_set.train, phase, session.phase(library, model))

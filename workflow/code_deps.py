@@ -62,7 +62,7 @@ PLUMBING = (
     "gaitpress/__init__.py",
     "gaitpress/params",
     "tracking/curves.py",
-    "gaitpress/training.py",
+    "gaitpress/sessions.py",
     "compress/errors.py",
     "gait/errors.py",
     "remote/errors.py",

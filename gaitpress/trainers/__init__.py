@@ -2,7 +2,7 @@
 
 - ``joined()``: a context, this process among those that train together (a Keras model trains in one).
 - ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
-  the history. ``session`` is what :meth:`gaitpress.training.Session.phase` gives.
+  the history. ``session`` is what :meth:`gaitpress.sessions.Session.phase` gives.
 """
 
 from __future__ import annotations
