@@ -20,6 +20,7 @@ from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gait.networks import torch_model
 from gaitpress import io, params
+from gaitpress.__main__ import COMMANDS
 from stages.prune import TOLERANCE
 from tests.support.toy import ROOT, copy_repository, make_small, rates, run
 from workflow.dvc.stages import read_yaml
@@ -193,10 +194,8 @@ def test_the_entries_for_published_weights_are_valid(home: Path, tmp_path: Path)
 
 
 def test_the_pages_commands_are_there(home: Path) -> None:
-    run_as_modules = set(re.findall(r"python -m ([\w.]+)", PAGE))
-    assert run_as_modules == {"gaitpress.commands.describe", "gaitpress.commands.recipe", "workflow.code_deps"}
-    for name in run_as_modules:
-        assert (ROOT / f"{name.replace('.', '/')}.py").is_file()
+    assert set(re.findall(r"python -m gaitpress (\w+)", PAGE)) == {"describe", "recipe"} <= set(COMMANDS)
+    assert set(re.findall(r"python -m (\w+\.[\w.]+)", PAGE)) == {"workflow.code_deps"}
     stages = read_yaml(ROOT / "dvc.yaml")["stages"]
     assert {"prune", "export", "partition", *re.findall(r"dvc repro .*?(\w+)@", PAGE)} <= set(stages)
     for path in re.findall(r"`((?:gait|results|stages)/\w+/\w+\.py)`", PAGE):

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from gait.data.prepared.sequences import SequenceStore
+from gait.embedding import embed
 from gait.errors import DataError
 from gait.processes import Processes
-from gaitpress.frameworks import torch_training
 from tests.gait import test_torch_training as alone
 from tests.support import distributed
 from tests.support.toy import ROOT
@@ -77,7 +77,7 @@ def test_a_classifier_is_trained_together_or_left_alone(together: Start, tmp_pat
 @pytest.mark.parametrize("processes", [2, 3])
 def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: Start, tmp_path: Path, processes: int) -> None:
     torch.set_num_threads(1)
-    expected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
+    expected = embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
     together(tmp_path, "embed", processes)
     assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
 

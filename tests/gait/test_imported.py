@@ -488,9 +488,9 @@ def test_no_tensorflow_is_loaded_for_pytorch_files(tmp_path: Path) -> None:
     path = checkpoint(FOREIGN["gaitset"](), tmp_path / "foreign.pt")
     code = (
         "import sys\n"
-        "from gait.models import imported\n"
+        "from gait import imported\n"
         "print(sorted({'torch', 'h5py'} & set(sys.modules)))\n"
-        "from gait.models import torch_model\n"
+        "from gait.networks import torch_model\n"
         f"model = torch_model.build('gaitset', {SETTINGS['gaitset']}, 1, 7)\n"
         f"imported.load_into(model, {str(path)!r})\n"
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"

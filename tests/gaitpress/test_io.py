@@ -244,6 +244,7 @@ def test_a_terminated_stage_leaves_nothing_half_written(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path
+import stages
 from gaitpress import io
 def main():
     with io.new_directory(Path(sys.argv[1])) as out:
@@ -276,7 +277,7 @@ def test_progress_passes_everything_on_and_tells_a_log_now_and_then(
 
 def test_a_stage_that_dvc_runs_notes_how_long_it_took(tmp_path: Path) -> None:
     def run(work: str, **variables: str) -> None:
-        program = f"import sys, time\nfrom stages import io\nio.run(lambda: {work})"
+        program = f"import sys, time\nimport stages\nfrom gaitpress import io\nio.run(lambda: {work})"
         subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **variables}
         )
@@ -304,6 +305,7 @@ def of_dvc(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         program = f"""
 import os, re, sys
 from pathlib import Path
+import stages
 from gaitpress import io
 def edit(name, pattern, text):
     Path(name).write_text(re.sub(pattern, text, Path(name).read_text(), count=1))

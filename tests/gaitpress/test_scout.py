@@ -284,7 +284,7 @@ def test_a_keras_model_is_scouted_too(here: Path) -> None:
     # TensorFlow takes its number of threads once in a process, so it has one of its own, in which times are made.
     code = (
         "import sys\n"
-        "from stages import scout\n"
+        "from gaitpress.commands import scout\n"
         "from tests.gaitpress.test_scout import OnnxRuntime, made_timing\n"
         "OnnxRuntime.benchmark = lambda self, engine, *rest: made_timing(self.check(engine)['bytes'])\n"
         "sys.argv = ['scout', '--device', 'local', '--model', 'cnn2d', '--step', '60']\n"
@@ -304,8 +304,8 @@ def test_an_error_ends_the_command_and_help_needs_no_framework(here: Path) -> No
     done = subprocess.run(line, cwd=here, env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
     code = (
-        "import sys, runpy; sys.argv = ['scout', '--help']\n"
-        "try: runpy.run_module('gaitpress.commands.scout', run_name='__main__')\n"
+        "import sys, runpy; sys.argv = ['gaitpress', 'scout', '--help']\n"
+        "try: runpy.run_module('gaitpress', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "print('LOADED', sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)))"
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from gait.data.prepared.sequences import SequenceStore
+from gait.embedding import embed
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
-from gaitpress.frameworks import torch_training
 from tests.gait import test_torch_training as alone
 
 SGD = replace(alone.TRAINING, iterations=1, optimizer="sgd", lr=0.05, momentum=0.0)
@@ -47,7 +47,7 @@ def main() -> None:
             if processes.first:
                 torch.save(found, out / "found.pt")
         elif what == "embed":
-            collected = torch_training.embed(alone.network().eval(), store, range(len(store.sequences)), processes)
+            collected = embed(alone.network().eval(), store, range(len(store.sequences)), processes)
             if processes.first:
                 torch.save(torch.from_numpy(collected.values), out / "found.pt")
             else:

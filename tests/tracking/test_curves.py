@@ -131,7 +131,7 @@ def test_neither_the_import_nor_a_row_for_tensorboard_loads_a_framework() -> Non
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from stages import params\n"
+        "from gaitpress.params.mlflow import MLflow\n"
         "from tracking.curves import Curves\n"
         "print(sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'tensorboard', 'tqdm'} & set(sys.modules)))\n"
         "with Curves('train/gln', Path('noted'), MLflow(tracking_uri='sqlite:///x.db', experiment='x')) as watcher:\n"
@@ -226,7 +226,7 @@ def test_a_full_disk_stops_no_training() -> None:
     code = (
         "import resource\n"
         "from pathlib import Path\n"
-        "from stages import params\n"
+        "from gaitpress.params.mlflow import MLflow\n"
         "from tracking.curves import Curves\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "mlflow = MLflow(tracking_uri='sqlite:///x.db', experiment='x')\n"
@@ -322,7 +322,7 @@ def test_after_a_kill_each_step_is_there_once(database: str) -> None:
     code = (
         "import os, signal, time\n"
         "from pathlib import Path\n"
-        "from stages import curves\n"
+        "from tracking import curves\n"
         "from tests.tracking.test_curves import iterate, runs, watching\n"
         "curves.MLFLOW_AFTER_S, curves.SEND_EVERY_S = 0.0, 0.05\n"
         "with watching() as watcher:\n"
