@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.common.measuring import SIDE, shortest
-from gaitpress import params
+from gaitpress import recipes
 from gaitpress.commands import describe
-from gaitpress.commands.recipe import available
 from gaitpress.frameworks import framework, multiply_adds
 
 RECIPE = "casia-b"
@@ -47,7 +46,7 @@ def _keras(model: Any, shape: list[int]) -> tuple[Callable[[], Any], Callable[[]
 
 def measured(library_name: str, threads: int) -> Iterator[dict[str, Any]]:
     """All models of a framework, which takes its number of threads once in a process."""
-    settings = params.load(available()[RECIPE])
+    settings = recipes.load(RECIPE)
     library = framework(library_name)
     library.use_threads(threads)
     for name, entry in settings.model.items():

@@ -21,8 +21,7 @@ from benchmarks.common.plain import Plain
 from benchmarks.gpu import __main__ as check
 from benchmarks.gpu import parts, settings, table
 from benchmarks.gpu.parts import Context, Part
-from gaitpress import params
-from gaitpress.commands.recipe import available
+from gaitpress import recipes
 from tests.support import published
 from tests.support.toy import ROOT
 
@@ -89,7 +88,7 @@ def test_all_parts_run_on_a_cpu_with_what_a_gpu_machine_has(tmp_path: Path) -> N
 
 
 def test_the_settings_are_those_of_the_recipe() -> None:
-    recipe = params.load(available()["casia-b"])
+    recipe = recipes.load("casia-b")
     torch_models = {name: entry for name, entry in recipe.model.items() if entry.framework == "torch"}
     assert settings.MODELS.keys() == torch_models.keys()
     for name, entry in torch_models.items():

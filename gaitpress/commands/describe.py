@@ -1,7 +1,7 @@
 """Show what a model is made of: layers, output shapes, parameters and multiply-adds.
 
     python -m gaitpress describe gaitset            the entry of params.yaml
-    python -m gaitpress describe --all              every model of every recipe, at its published size
+    python -m gaitpress describe --all              every model of every published recipe, at its size there
 
 Parameters are those of training, a classifier of the identities included; multiply-adds are those of one inference.
 """
@@ -12,8 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gaitpress import io, params
-from gaitpress.commands.recipe import available
+from gaitpress import io, params, recipes
 from gaitpress.frameworks import framework, multiply_adds
 from gaitpress.params.datasets import AsPublished, FirstTrain
 
@@ -92,10 +91,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.all == bool(options.model):
         raise io.StageError("give the name of a model, or --all")
-    files = available().values() if options.all else [options.params]
+    sources = map(recipes.load, recipes.published()) if options.all else [params.load(options.params)]
     found = []
-    for file in files:
-        settings = params.load(file)
+    for settings in sources:
         identities = options.identities or classes(settings)
         for name in settings.model if options.all else [options.model]:
             for whole, layers in described(settings, name, identities):

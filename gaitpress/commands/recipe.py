@@ -1,8 +1,10 @@
-"""Take a recipe: a complete params.yaml with the published settings of a dataset.
+"""Take a recipe: the published settings of a dataset or a study, as a whole params.yaml.
 
     python -m gaitpress recipe                   what there is
-    python -m gaitpress recipe casia-b           show what would change, keep the present file beside it, take the recipe
-    python -m gaitpress recipe casia-b --show    show what would change and what would run, and change nothing
+    python -m gaitpress recipe casia-b           show what changes, keep the present file beside it, take the recipe
+    python -m gaitpress recipe casia-b --show    print the whole file, what it changes and what it computes; change nothing
+    python -m gaitpress recipe my/site.yaml      a recipe of your own; docs/recipes.md says how to write one
+    python -m gaitpress recipe demo              back to params.yaml as it is delivered
 
 The present params.yaml is kept as params.before-casia-b.yaml (or -2, -3 ...); nothing is ever overwritten.
 """
@@ -15,22 +17,20 @@ from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 
-from gaitpress import io, params
+from gaitpress import io, params, recipes
 from remote import inventory
 
-RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
+def difference(present: Path, whole: str, name: str) -> Iterator[str]:
+    """The lines that a recipe changes, as a unified diff; none if it is what is there already.
 
-def available() -> dict[str, Path]:
-    """All recipes by name."""
-    return {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
-
-
-def difference(present: Path, recipe: Path) -> Iterator[str]:
-    """The lines that the recipe changes, as a unified diff; none if it is what is there already."""
+    Args:
+        present: the params file that there is.
+        whole: the text of the one that the recipe makes.
+        name: the recipe's.
+    """
     before = present.read_text(encoding="utf-8").splitlines() if present.exists() else []
-    after = recipe.read_text(encoding="utf-8").splitlines()
-    return difflib.unified_diff(before, after, str(present), f"{present} by recipe {recipe.stem}", n=1, lineterm="")
+    return difflib.unified_diff(before, whole.splitlines(), str(present), f"{present} by recipe {name}", n=1, lineterm="")
 
 
 def plan(settings: params.Params, known: Collection[str]) -> Iterator[str]:
@@ -56,15 +56,15 @@ def plan(settings: params.Params, known: Collection[str]) -> Iterator[str]:
             yield f"device {device} is not known yet: python -m remote add {device} ssh://you@host --runtime tensorrt"
 
 
-def take(present: Path, recipe: Path) -> Path | None:
-    """Put the recipe in the place of ``present``.
+def take(present: Path, whole: str, name: str) -> Path | None:
+    """Put what a recipe makes in the place of ``present``; arguments as of :func:`difference`.
 
     Returns:
         Where the former file is kept, if there was one.
     """
-    kept = _keep(present, recipe.stem) if present.exists() else None
+    kept = _keep(present, Path(name).stem) if present.exists() else None
     with io.new_file(present) as partial:
-        partial.write_bytes(recipe.read_bytes())
+        partial.write_text(whole, encoding="utf-8")
     return kept
 
 
@@ -83,29 +83,26 @@ def _keep(present: Path, name: str) -> Path:
 
 def main() -> None:
     parser = io.parser(__doc__, command="recipe")
-    parser.add_argument("name", nargs="?", help="a recipe; all are listed without it")
-    parser.add_argument("--show", action="store_true", help="change nothing")
+    parser.add_argument("name", nargs="?", help="a recipe, or the path of one of your own; all are listed without it")
+    parser.add_argument("--show", action="store_true", help="print the whole file and the plan, and change nothing")
     options = parser.parse_args()
-    known = available()
     if options.name is None:
-        for name, path in known.items():
+        for name, path in recipes.available().items():
             print(f"{name:14} {path.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
         return
-    if options.name not in known:
-        close = difflib.get_close_matches(options.name, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
-        raise io.StageError(f"no recipe {options.name}; {hint}")
-    recipe = known[options.name]
-    changes = list(difference(options.params, recipe))
+    whole, settings = recipes.whole(options.name), recipes.load(options.name)
+    changes = list(difference(options.params, whole, options.name))
+    computed = list(plan(settings, inventory.load(Path("remote/devices.yaml"))))
+    already = f"{options.params} is the recipe {options.name} already"
+    if options.show:
+        print(whole)
+        print("\n".join([f"==== What it changes in {options.params}", *(changes or [already])]))
+        print("\n".join(["", "==== What it computes", *computed]))
+        return
     if not changes:
-        print(f"{options.params} is the recipe {options.name} already")
+        print(already)
         return
     print("\n".join(changes))
-    if options.show:
-        print("\n" + "\n".join(plan(params.load(recipe), inventory.load(Path("remote/devices.yaml")))))
-        return
-    kept = take(options.params, recipe)
-    settings = params.load(options.params)
+    kept = take(options.params, whole, options.name)
     print(f"\n{options.params} is now the recipe {options.name}" + (f"; the former one is {kept}" if kept else ""))
-    for line in plan(settings, inventory.load(Path("remote/devices.yaml"))):
-        print(line, file=sys.stderr)
+    print("\n".join(computed), file=sys.stderr)

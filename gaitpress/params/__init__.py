@@ -4,8 +4,8 @@ The classes of the sections are the one declaration of what may stand in params.
 (workflow/schemas/params.schema.json) is written from them by ``python -m gaitpress params --schema``.
 """
 
-from gaitpress.params.reading import load, schema
+from gaitpress.params.reading import check, load, parse, schema
 from gaitpress.params.values import ParamsError
 from gaitpress.params.whole import Params
 
-__all__ = ["Params", "ParamsError", "load", "schema"]
+__all__ = ["Params", "ParamsError", "check", "load", "parse", "schema"]

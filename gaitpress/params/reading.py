@@ -24,13 +24,43 @@ def load(path: Path | str = "params.yaml") -> Params:
     """
     path = Path(path)
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the repository's root or pass --params") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return check(parse(text, path), path)
+
+
+def parse(text: str, path: Path) -> dict[str, Any]:
+    """The sections of a params file or a recipe, unchecked.
+
+    Args:
+        text: what is in the file.
+        path: of the file, which messages name.
+
+    Raises:
+        ParamsError: the text is not valid YAML, or no mapping.
+    """
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: must be a mapping of sections")
+    return data
+
+
+def check(data: dict[str, Any], path: Path) -> Params:
+    """What the sections of a params file mean.
+
+    Args:
+        data: the sections.
+        path: of the file, which messages name.
+
+    Raises:
+        ParamsError: as :func:`load`.
+    """
     try:
         params = Params.model_validate(data)
     except ValidationError as error:

@@ -14,7 +14,7 @@ import pytest
 
 from compress.pruning.select import PruneSettings
 from gait.networks import torch_model
-from gaitpress import io, params
+from gaitpress import io, params, recipes
 from gaitpress.frameworks import framework, multiply_adds
 from stages.prune import TOLERANCE, proof_shape
 from tests.support.published import SMALLER, small
@@ -126,7 +126,7 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
         row[column]: [int(cell.strip("*")) for cell in row[column + 1 : column + 5]] for row in rows[start:] if row[column]
     }
 
-    entry = params.load(f"recipes/{recipe}.yaml").model[name]
+    entry = recipes.load(recipe).model[name]
     if entry.framework == "keras":
         pytest.importorskip("tensorflow")
     surgery = importlib.import_module(f"compress.pruning.{entry.framework}_surgery")
