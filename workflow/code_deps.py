@@ -22,6 +22,7 @@ from workflow.dvc.stages import read_yaml
 
 PACKAGES = ("compress", "gait", "gaitpress", "remote", "report", "stages", "tracking")
 MODEL = "gait/models/${item.model}.py"
+CRITERION = "compress/pruning/criteria/${prune.criterion}.py"
 FRAMEWORKS = ("torch", "keras")
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
@@ -36,6 +37,7 @@ BY_NAME = {
     "gaitpress/trainers/__init__.py": (),  # the trainer of each model is among what the stage partition names
     "gaitpress/__main__.py": (),  # no stage runs a command
     "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
+    "compress/pruning/criteria/__init__.py": (CRITERION,),
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/trtexec/preflight.py": ("remote/trtexec/parser.py",),
@@ -118,10 +120,18 @@ def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: st
         if name in found or name == apart or any(_covers(plumbing, name) for plumbing in PLUMBING):
             continue
         found.add(name)
-        concrete = [MODEL.replace("${item.model}", model) for model in models] if name == MODEL else [name]
-        for file in concrete:
+        for file in _concrete(name, models, root):
             waiting += imported(root / file, root)
     return found
+
+
+def _concrete(name: str, models: Iterable[str], root: Path) -> list[str]:
+    """The files that a path of dvc.yaml stands for."""
+    if name == MODEL:
+        return [name.replace("${item.model}", model) for model in models]
+    if name == CRITERION:
+        return [str(file.relative_to(root)) for file in (root / name).parent.glob("[a-z]*.py")]
+    return [name]
 
 
 def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> Iterator[str]:

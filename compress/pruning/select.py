@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from compress.errors import CompressionError
-from compress.pruning.criteria import filter_scores, layer_scores
+from compress.pruning.criteria import flat, layer_scores
 
 Kernels = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -20,14 +20,14 @@ class PruneSettings:
 
     Attributes:
         percentile: filters that score strictly below this percentile of the scores go; 0 removes none.
-        criterion: what a filter's score is, "l1", "l2", "mean-l1", "fpgm" or "random": see :mod:`compress.pruning.criteria`.
+        criterion: what a filter's score is: the name of a file in compress/pruning/criteria.
         scope: "layer", each layer's own percentile, or "global", one threshold for all layers. Under the global scope a
             criterion that sums empties the layers with the smallest kernels first.
         round_to: the filters that stay in a pruned layer are rounded to the nearest multiple of this, but not to none.
         keep_min: no layer keeps fewer, unless it never had them.
         mode: "percentile", all of the above, or "published", :func:`select_as_published`, which heeds the percentile alone.
         spare: names of layers to leave whole, or patterns of them (fnmatch); both modes heed it.
-        seed: of the criterion "random".
+        seed: of criteria that draw at random.
     """
 
     percentile: float
@@ -75,7 +75,8 @@ def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
         What stays, by layer, in the order of ``kernels``.
 
     Raises:
-        CompressionError: there is nothing to prune, a weight is not finite, or there is no such criterion.
+        CompressionError: there is nothing to prune, a weight is not finite, there is no such criterion, or its scores
+            are not finite.
     """
     if not kernels:
         raise CompressionError("the model has no prunable layer")
@@ -113,7 +114,7 @@ def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Select
     Returns:
         What stays, by layer.
     """
-    scores = {name: np.stack([filter_scores(kernel, "l1") for kernel in units.values()]) for name, units in kernels.items()}
+    scores = {name: np.stack([np.abs(flat(each)).sum(1) for each in units.values()]) for name, units in kernels.items()}
     threshold = _percentile((each.ravel() for each in scores.values()), percentile)
     selections = {}
     for name, each in scores.items():

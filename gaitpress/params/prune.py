@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from gaitpress.params.values import Percentile, Positive, Section
+from gaitpress.params.values import FileIn, Percentile, Positive, Section
 
 
 class Prune(Section):
@@ -14,7 +14,7 @@ class Prune(Section):
 
     percentiles: list[Percentile]
     mode: Literal["percentile", "published"]
-    criterion: Literal["l1", "l2", "mean-l1", "fpgm", "random"]
+    criterion: Annotated[str, FileIn("compress/pruning/criteria")]
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive

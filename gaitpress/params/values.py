@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError, core_schema
+
+ROOT = Path(__file__).parents[2]
 
 
 class ParamsError(Exception):
@@ -43,6 +46,31 @@ class Range:
         )
         if not within:
             raise PydanticCustomError("range", "{text}", {"text": str(self)})
+        return value
+
+
+@dataclass(frozen=True)
+class FileIn:
+    """A name that is that of a module in a folder of ours, such as compress/pruning/criteria; any of them may be named."""
+
+    folder: str
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in (ROOT / self.folder).glob("[a-z]*.py"))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": self.names()}
+
+    def _check(self, value: str) -> str:
+        names = self.names()
+        if value not in names:
+            *others, last = map(repr, names)
+            close = difflib.get_close_matches(value, names, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise PydanticCustomError("file_in", "{text}", {"text": f"must be {', '.join(others)} or {last}{hint}"})
         return value
 
 

@@ -1,10 +1,27 @@
+"""What a filter is worth, by each criterion."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from compress.errors import CompressionError
-from compress.pruning.criteria import filter_scores, layer_scores, random_scores
+from compress.pruning import criteria
+from compress.pruning.criteria import layer_scores
 
 KERNELS = np.array([[[1.0, -2.0]], [[0.0, 4.0]]])
+
+
+def filter_scores(kernels: np.ndarray, criterion: str) -> np.ndarray:
+    """Of one convolution alone."""
+    return layer_scores("conv1", {"conv1": kernels}, criterion, 0)
+
+
+def random_scores(layer: str, filters: int, seed: int) -> np.ndarray:
+    return layer_scores(layer, {layer: np.zeros((filters, 1))}, "random", seed)
 
 
 @pytest.mark.parametrize(("criterion", "expected"), [("l1", [3, 4]), ("l2", [5**0.5, 4]), ("mean-l1", [1.5, 2])], ids=str)
@@ -38,8 +55,19 @@ def test_fpgm_takes_the_filters_that_others_resemble_whatever_their_size() -> No
 
 
 def test_an_unknown_criterion_is_told() -> None:
-    with pytest.raises(CompressionError, match="unknown criterion l3; there are l1, l2, mean-l1, fpgm and random"):
+    with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l3")
+    assert str(caught.value) == (
+        "criterion l3: compress/pruning/criteria has no l3.py; there are: fpgm, l1, l2, mean-l1, random"
+    )
+
+
+@pytest.mark.parametrize("scores", [[1.0], [[1.0, 2.0]], [1.0, np.nan], [-np.inf, 1.0], 1.0], ids=str)
+def test_scores_that_are_not_one_finite_number_a_filter_are_told(monkeypatch: pytest.MonkeyPatch, scores: object) -> None:
+    module = SimpleNamespace(scores=lambda weights: np.array(scores))
+    monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", module)
+    with pytest.raises(CompressionError, match="criterion l1: must give 2 finite scores for layer conv1, one a filter"):
+        filter_scores(KERNELS, "l1")
 
 
 def test_units_that_lose_filters_together_have_the_mean_of_their_scores() -> None:

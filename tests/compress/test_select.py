@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compress.errors import CompressionError
 from compress.pruning import report
-from compress.pruning.criteria import random_scores
+from compress.pruning.criteria import layer_scores
 from compress.pruning.select import PruneSettings, Selection, select
 
 scores = st.lists(st.floats(0, 100), min_size=1, max_size=64).map(np.array)
@@ -157,7 +157,7 @@ def test_chance_takes_the_percentile_of_every_layer_whatever_the_weights(sizes, 
     kernels = {f"conv{n}": {f"conv{n}": np.full((size, 3), 10.0**n)} for n, size in enumerate(sizes)}
     found = select(kernels, settings(percentile, criterion="random", seed=seed))
     for name, selection in found.items():
-        own = random_scores(name, selection.filters, seed)
+        own = layer_scores(name, kernels[name], "random", seed)
         np.testing.assert_array_equal(selection.kept, np.flatnonzero(own >= np.percentile(own, percentile)))
 
 

@@ -44,7 +44,12 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("  batch: 1\n", "  batch: 2\n", "benchmark.batch = 2: must be at most 1, which export.max_batch is"),
         ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, which export.max_batch is"),
         ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
-        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'l1', 'l2', 'mean-l1', 'fpgm' or 'random'"),
+        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'"),
+        (
+            "criterion: mean-l1",
+            "criterion: mean_l1",
+            "prune.criterion = mean_l1: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'; did you mean mean-l1?",
+        ),
         ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
