@@ -17,6 +17,7 @@ TRAINING_CODE = {
     "torch": (
         *TRAINING,
         "gait/training/torch",
+        "gait/training/torch/augmentations/__init__.py",
         "gait/processes.py",
         "gait/memory.py",
         "gaitpress/trainers/__init__.py",

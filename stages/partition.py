@@ -2,8 +2,8 @@
 
 The protocol and the distance of the test stand with the latter: they change without any training.
 
-All results name content, so that the stages of a model depend on its own modality, losses and framework alone: a loss that
-is added for one model, or an edit of the other framework's training loop, leaves it as it is.
+All results name content, so that the stages of a model depend on its own modality, losses, augmentations and framework
+alone: a loss that is added for one model, or an edit of the other framework's training loop, leaves it as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from gait import losses
 from gait.data.partitions import doubts, partition_for
 from gait.data.prepared.sequences import SequenceStore
+from gait.training.torch import augmentations
 from gaitpress import io, naming
 
 
@@ -24,8 +25,10 @@ def training_code(entry: Any) -> dict[str, str]:
     Args:
         entry: of `model` in params.yaml.
     """
-    terms = {term.name for phase in entry.phases() for term in phase.loss}
-    return naming.digests([*naming.TRAINING_CODE[entry.framework], *(losses.source(name) for name in terms)])
+    chosen = {losses.source(term.name) for phase in entry.phases() for term in phase.loss}
+    if entry.framework == "torch":  # a Keras model's entry says only whether samples are changed
+        chosen |= {augmentations.source(change.name) for change in entry.augment}
+    return naming.digests([*naming.TRAINING_CODE[entry.framework], *chosen])
 
 
 def main() -> None:

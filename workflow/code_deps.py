@@ -37,6 +37,7 @@ BY_NAME = {
     "gaitpress/trainers/__init__.py": (),  # the trainer of each model is among what the stage partition names
     "gaitpress/__main__.py": (),  # no stage runs a command
     "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
+    "gait/training/torch/augmentations/__init__.py": (),  # as the losses
     "compress/pruning/criteria/__init__.py": (CRITERION,),
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
@@ -52,6 +53,7 @@ NAMED = {
         {name: (*code, *naming.SENSORS) for name, code in naming.RUNTIME_CODE.items()},
     ),
 }
+CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these folders it names what a model chooses
 # Of what stages that depend on such a file run: modules that are imported by name, and those that others alone run.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
@@ -172,8 +174,9 @@ def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root
 
 
 def _named(names: Iterable[str], root: Path) -> set[str]:
-    """The code that a file names; of losses, all that there are."""
-    places = [root / name for name in (*names, *(["gait/losses"] if "gait/losses/__init__.py" in names else []))]
+    """The code that a file names; of losses and augmentations, all that there are."""
+    chosen_of = [folder for folder in CHOSEN_OF if f"{folder}/__init__.py" in names]
+    places = [root / name for name in (*names, *chosen_of)]
     files = {file for place in places for file in (place.glob("*.py") if place.is_dir() else [place])}
     return {str(file.relative_to(root)) for file in files if _has_code(file)} | {*names}
 

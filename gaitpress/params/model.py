@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 from pydantic import Discriminator, Field
 
-from gaitpress.params.values import ModelName, Name, Natural, OpenSection, Positive, Range, Rate, Section, Seed, Share
+from gaitpress.params.values import (
+    FileIn,
+    ModelName,
+    Name,
+    Natural,
+    OpenSection,
+    Positive,
+    Range,
+    Rate,
+    Section,
+    Seed,
+    Share,
+)
 
 
 class LossTerm(OpenSection):
@@ -26,9 +38,9 @@ class Init(Section):
 
 
 class Change(OpenSection):
-    """A random change of training sequences: gait/data/silhouette_augmentation.py; further keys are its own settings."""
+    """A random change of training sequences: gait/training/torch/augmentations/<name>.py; further keys are its settings."""
 
-    name: Literal["flip", "rotate", "affine", "erase"]
+    name: Annotated[str, FileIn("gait/training/torch/augmentations")]
     probability: Share
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gait.errors import DataError
-from gait.training.torch import augmentation
+from gait.training.torch import augmentations
 
 EACH = ["flip", "rotate", "affine", "erase"]
 
@@ -23,7 +23,7 @@ def walker(frames: int = 3) -> np.ndarray:
 
 
 def changed(name: str, seed: int = 0, frames: np.ndarray | None = None, **settings: Any) -> np.ndarray:
-    (change,) = augmentation.changes([{"name": name, "probability": 1.0, **settings}])
+    (change,) = augmentations.changes([{"name": name, "probability": 1.0, **settings}])
     return change(walker() if frames is None else frames, np.random.default_rng(seed))
 
 
@@ -39,7 +39,7 @@ def test_frames_keep_their_shape_and_all_change_alike(name: str, seed: int, fram
 
 @pytest.mark.parametrize("name", EACH)
 def test_a_change_happens_as_often_as_its_probability_says(name: str) -> None:
-    (change,) = augmentation.changes([{"name": name, "probability": 0.3}])
+    (change,) = augmentations.changes([{"name": name, "probability": 0.3}])
     rng = np.random.default_rng(0)
     times = sum(not np.array_equal(change(walker(), rng), walker()) for _ in range(400))
     # An erased rectangle may lie beside the body.
@@ -95,7 +95,7 @@ def test_an_erased_rectangle_is_of_the_size_asked_for(seed: int) -> None:
     [
         (
             {"name": "blur", "probability": 1},
-            "augment blur: there is no such change; there are: flip, rotate, affine, erase",
+            "augment blur: there is no gait/training/torch/augmentations/blur.py; there are: affine, erase, flip, rotate",
         ),
         ({"name": "flip", "probability": 1, "degrees": 3}, "augment flip: takes no settings, not degrees"),
         ({"name": "rotate", "probability": 1, "angle": 3}, "augment rotate: takes degrees, not angle"),
@@ -103,4 +103,4 @@ def test_an_erased_rectangle_is_of_the_size_asked_for(seed: int) -> None:
 )
 def test_wrong_settings_are_told(described: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        augmentation.changes([described])
+        augmentations.changes([described])

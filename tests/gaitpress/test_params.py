@@ -50,6 +50,11 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "criterion: mean_l1",
             "prune.criterion = mean_l1: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'; did you mean mean-l1?",
         ),
+        (
+            "    mixed_precision: true           #",
+            "    augment: [{name: flop, probability: 0.5}]\n    mixed_precision: true #",
+            "model.gaitset.augment[0].name = flop: must be 'affine', 'erase', 'flip' or 'rotate'; did you mean flip?",
+        ),
         ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),

@@ -18,6 +18,9 @@ from ruamel.yaml import YAML
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.readers import casia_b, open_dataset, pictures
+from gaitpress.params import load
+from gaitpress.params.model import Change
+from stages.partition import training_code
 
 ROOT = Path(__file__).parents[2]
 WALKERS = {"subjects": 3, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
@@ -160,6 +163,15 @@ def test_each_model_names_the_code_of_its_own_framework_and_losses(made: Path) -
     for name in shared:
         digest = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
         assert code["gaitset"][name] == code["cnn2d"][name] == digest
+
+
+def test_a_model_names_the_augmentations_that_it_chooses() -> None:
+    entry = load(ROOT / "params.yaml").model["gaitset"]
+    folder = "gait/training/torch/augmentations"
+    for names in ((), ("erase", "flip")):
+        chosen = entry.model_copy(update={"augment": [Change(name=name, probability=0.5) for name in names]})
+        code = {Path(name).stem for name in training_code(chosen) if name.startswith(f"{folder}/")}
+        assert code == {"__init__", *names}
 
 
 def person(at: int) -> np.ndarray:

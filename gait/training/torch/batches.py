@@ -15,8 +15,8 @@ from gait.data.prepared.inputs import cut, cut_margin
 from gait.data.prepared.sequences import SequenceStore
 from gait.processes import Processes
 from gait.training import sampling
-from gait.training.torch import augmentation, device_augmentation
-from gait.training.torch.augmentation import Step
+from gait.training.torch import augmentations, device_augmentation
+from gait.training.torch.augmentations import Step
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sampling:
         identities, sequences: P and K.
         frames: of each sequence, or the least and most of a number drawn for each batch.
         order, skip: "unordered" frames, or "ordered" ones from a window of ``frames + skip``.
-        augment: the changes of each sequence, as :mod:`gait.training.torch.augmentation` takes them.
+        augment: the changes of each sequence, as :mod:`gait.training.torch.augmentations` takes them.
         seed: of all random choices.
     """
 
@@ -69,7 +69,7 @@ class SilhouetteBatches(Dataset[Batch]):
         self._store = store
         self._sampling = chosen
         self._processes = processes
-        self._augment = augmentation.changes(chosen.augment)
+        self._augment = augmentations.changes(chosen.augment)
         # A GPU changes a batch in less time than a processor takes for one sequence.
         self._on_device = bool(self._augment) and processes.device.type == "cuda"
         own: dict[str, list[int]] = {}
