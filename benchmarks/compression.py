@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.inputs import open_test, open_training
 from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
@@ -112,7 +112,7 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
     """Latency by turns, and rank-1 of each engine; kept, for what was measured in one run belongs together."""
     file = work.where / "measured.json"
     if file.exists():
-        return io.read_json(file)
+        return outputs.read_json(file)
     training_set, store = open_training(work.where / "training.json", work.where / "preprocessed")
     test_set, _ = open_test(work.where / "test.json", work.where / "preprocessed")
     rng = np.random.default_rng(0)
@@ -120,14 +120,14 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
     rows = {}
     with runtime_on(Device("local"), "benchmarks.compression") as runtime:
         engines = {name: _built(runtime, work.where / "engines" / name, network) for name, network in networks.items()}
-        signature = io.read_json(next(iter(networks.values())) / "signature.json")
+        signature = outputs.read_json(next(iter(networks.values())) / "signature.json")
         example = example_input(store, training_set, signature, 1)
         for turn in range(ROUNDS):
             print(f"{time.strftime('%H:%M:%S')} timing, turn {turn + 1} of {ROUNDS}", file=sys.stderr)
             for name in rng.permutation(list(networks)):
                 times[name].append(runtime.benchmark(engines[name], example, ONCE).latency_ms["p50"])
         for name, network in networks.items():
-            signature = io.read_json(network / "signature.json")
+            signature = outputs.read_json(network / "signature.json")
             found = rates(runtime, engines[name], store, test_set, signature, 1)["accuracy"]
             ratios = np.array(times["p0-fp32"]) / np.array(times[name])
             rows[name] = {
@@ -140,12 +140,12 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
                 "macs": signature["macs"],
                 "onnx_bytes": (network / "model.onnx").stat().st_size,
             }
-    io.write_json(file, rows)
+    outputs.write_json(file, rows)
     return rows
 
 
 def _built(runtime: Runtime, out: Path, network: Path) -> Path:
-    with io.new_directory(out) as partial:
+    with outputs.new_directory(out) as partial:
         built = runtime.build(network / "model.onnx", partial, network.name.rpartition("-")[2], 1, None)
     if built["status"] != "ok":
         sys.exit(f"error: {network.name}: {built['reason']}")
@@ -170,7 +170,7 @@ def by_torch_pruning(work: Work) -> Path:
     if out.exists():
         return out
     model = torch_model.load(work.where / "train")
-    ours = io.read_json(work.where / f"prune/p{COMPARED}/pruning.json")
+    ours = outputs.read_json(work.where / f"prune/p{COMPARED}/pruning.json")
     kept = {name: row["after"] for name, row in ours["layers"].items()}
     magnitude = torch_pruning.importance.GroupMagnitudeImportance(p=2)
     selections = {}
@@ -179,7 +179,7 @@ def by_torch_pruning(work: Work) -> Path:
         stay = np.sort(np.argsort(-scores, kind="stable")[: kept[group.name]])
         selections[group.name] = Selection(len(scores), stay, float("nan"), tuple(group.units))
     pruned = torch_surgery.remove(model, selections)
-    with io.new_directory(out) as partial:
+    with outputs.new_directory(out) as partial:
         torch_model.save(pruned, partial)
     return out
 
@@ -214,7 +214,7 @@ def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
             words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.data]
             tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", params, *words)
             words = ["--model", MODEL, "--trained", str(tuned), *work.data[2:], "--test", str(work.where / "test.json")]
-            rates = io.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", params, *words))
+            rates = outputs.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", params, *words))
             found[name].append(rates["rank1"]["mean"])
     differences = np.subtract(found["ours"], found["torch-pruning"])
     half = T_95[len(SEEDS) - 1] * differences.std(ddof=1) / math.sqrt(len(SEEDS))
@@ -281,8 +281,8 @@ def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[st
     prepare(work)
     file = where / "plan.json"
     if not file.exists():
-        io.write_json(file, planned(60 * budget_min, iteration_s(settings)))
-    plan = io.read_json(file)
+        outputs.write_json(file, planned(60 * budget_min, iteration_s(settings)))
+    plan = outputs.read_json(file)
     rows = measured(work, variants(work, plan))
     chosen = best(rows)
     return {

@@ -8,7 +8,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from gaitpress import commands, io
+from gaitpress import command_line, commands
 
 FOLDER = Path(commands.__file__).parent
 # In the order in which one needs them.
@@ -46,7 +46,7 @@ def main() -> None:
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
         sys.exit(f"error: no command {name}; {hint}")
     del sys.argv[1]
-    io.run(importlib.import_module(f"gaitpress.commands.{name}").main)
+    command_line.run(importlib.import_module(f"gaitpress.commands.{name}").main)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaitpress import forms, io, variant
+from gaitpress import forms, outputs, variant
+from gaitpress.errors import StageError
 from gaitpress.variant import Variant
 from remote import facts, inventory
 from remote.errors import StaleEngine
@@ -69,7 +70,7 @@ class Engine:
             try:
                 yield runtime, now
             except StaleEngine as error:
-                raise io.StageError(f"{error}; build it again: `dvc repro -f -s {self.variant.address('build')}`") from None
+                raise StageError(f"{error}; build it again: `dvc repro -f -s {self.variant.address('build')}`") from None
 
     def check(self, runtime: Runtime) -> None:
         """Make sure that the engine is the one that was built on this device, of this network.
@@ -89,7 +90,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def named(given: Namespace) -> Engine:
     """The engine that the options name."""
-    build = io.read_json(given.engine / "build.json")
+    build = outputs.read_json(given.engine / "build.json")
     return Engine(
         Variant(given.device, given.model, given.percentile, given.precision),
         inventory.find(given.devices, given.device),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io
+from gaitpress import outputs
+from gaitpress.errors import StageError
 
 CPU = "model.onnx"  # runs everywhere
 CPU_8BIT = "model-8bit.onnx"  # int8 with 8 weight bits, for processors that add 8-bit products exactly
@@ -22,8 +23,8 @@ def described(quantized: Path, file: str) -> dict[str, Any]:
     Raises:
         StageError: it says nothing of that file.
     """
-    signature = io.read_json(quantized / "signature.json")
+    signature = outputs.read_json(quantized / "signature.json")
     forms = signature.pop("forms", {})
     if file not in forms:
-        raise io.StageError(f"{quantized}: there is no {file}; run `dvc repro` to make it")
+        raise StageError(f"{quantized}: there is no {file}; run `dvc repro` to make it")
     return {**signature, **forms[file], "file": file}

@@ -11,7 +11,7 @@ from typing import Any
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.prepared.sets import TestSet, TrainingSet
 from gaitpress import settings
-from gaitpress.io import StageError
+from gaitpress.errors import StageError
 
 Side = TrainingSet | TestSet
 

@@ -19,7 +19,7 @@ from typing import Any
 import gait.models
 from gait import losses
 from gait.training.checkpoints import Checkpoints
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.params import Params
 from gaitpress.params.model import Model
 from tracking.curves import Curves
@@ -118,14 +118,14 @@ def session(
     key = json.dumps(
         [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model])])], sort_keys=True
     )
-    how = (settings.train.workers, io.begun_path(out), settings.train.checkpoint_s)
+    how = (settings.train.workers, outputs.begun_path(out), settings.train.checkpoint_s)
     with trains.joined() as processes:
         if not processes.first:
             processes.wait()
             yield Session(processes, *how, None)
             return
         with (
-            io.begun(out, key) as begun,
+            outputs.begun(out, key) as begun,
             Curves(name, begun / "curves.json", settings.mlflow) as curves,
         ):
             processes.wait()

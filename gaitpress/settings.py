@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io
+from gaitpress import outputs
 
 FILE = "settings.json"
 
@@ -21,7 +21,7 @@ def read(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: nothing is.
     """
-    found: dict[str, Any] = io.read_json(folder / FILE)
+    found: dict[str, Any] = outputs.read_json(folder / FILE)
     return found
 
 
@@ -33,7 +33,7 @@ def write(folder: Path, before: Mapping[str, Any], **own: Any) -> None:
         before: what is kept beside what it was made of.
         own: sections that it is made with itself.
     """
-    io.write_json(folder / FILE, {**before, **own})
+    outputs.write_json(folder / FILE, {**before, **own})
 
 
 def within(folder: Path, made_with: Mapping[str, Any]) -> bool:

@@ -5,7 +5,8 @@ made of the new, say "up to date", and later restore the wrong result from its r
 everything before it loads any code, and again before it puts an output in place; what it made of something else is put
 aside, and taken up as it stands once the edit is taken back.
 
-Stages call :mod:`gaitpress.io`, which does this for all of them. A stage that is run by hand is no business of DVC's.
+:mod:`gaitpress.command_line` and :mod:`gaitpress.putting_aside` do this for all of them. A stage that is run by hand is
+no business of DVC's.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaitpress import io
+from gaitpress import command_line
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,6 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
     parser.add_argument("--facts", type=Path, required=True, help="the device's facts, from the stage probe")
     parser.add_argument("--model", required=True, help="name of the model")
-    parser.add_argument("--percentile", type=io.number, required=True, help="pruning percentile")
+    parser.add_argument("--percentile", type=command_line.number, required=True, help="pruning percentile")
     parser.add_argument("--precision", required=True, help="precision of the network")
     parser.add_argument("--quantized", type=Path, required=True, help="directory with the network, from the stage quantize")

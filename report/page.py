@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io
+from gaitpress.errors import StageError
 from gaitpress.params import Params
 from gaitpress.results import words
 from gaitpress.results.records import COSTS, Condition, Row, by_device
@@ -97,7 +97,7 @@ def _vega() -> str:
     try:
         return Assets.get_content("vega/vega.js")
     except (KeyError, OSError) as error:
-        raise io.StageError(
+        raise StageError(
             f"the installed Snakemake has no Vega, which draws the charts ({error}); install requirements.lock"
         ) from None
 

@@ -17,7 +17,8 @@ import numpy as np
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
-from gaitpress import engine, io
+from gaitpress import command_line, engine, outputs
+from gaitpress.errors import StageError
 from gaitpress.inputs import add_training, of_same_training, open_training
 from gaitpress.params.benchmark import Benchmark
 from remote.benchmark import BenchmarkSettings, Timing
@@ -91,7 +92,7 @@ def example_input(store: SequenceStore, training_set: TrainingSet, signature: di
     drawn = random.Random(0).choices(sorted(training_set.train), k=batch)
     stacked = np.concatenate([samples(store, store.sequences[position], shape)[0] for position in drawn])
     if list(stacked.shape[1:]) != list(shape[1:]):
-        raise io.StageError(f"benchmark_shape {shape} of the network does not fit the data's inputs {stacked.shape}")
+        raise StageError(f"benchmark_shape {shape} of the network does not fit the data's inputs {stacked.shape}")
     return stacked
 
 
@@ -138,13 +139,13 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     engine.add_options(parser)
     add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     record = benchmark(engine.named(given), given.training, given.preprocessed, settings.benchmark)
-    io.write_json(given.out, record)
+    outputs.write_json(given.out, record)
     print(f"{given.out}: {in_words(record)}")
 
 
@@ -159,4 +160,4 @@ def in_words(record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

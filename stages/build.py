@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gaitpress import forms, io, params, variant
+from gaitpress import command_line, forms, outputs, params, variant
+from gaitpress.errors import StageError
 from remote import compatibility, facts, inventory
 from remote.runtimes import runtime_on
 
@@ -43,9 +44,9 @@ def build(
     known = facts.read(recorded, device)
     onnx = quantized / file_for(known, quantized)
     if not onnx.exists():
-        raise io.StageError(f"{onnx}: no such file; run `dvc repro` to make it")
+        raise StageError(f"{onnx}: no such file; run `dvc repro` to make it")
     doing = f"the build of {quantized.parent.name}/{quantized.name}"
-    with runtime_on(inventory.find(devices, device), doing) as runtime, io.new_directory(out) as partial:
+    with runtime_on(inventory.find(devices, device), doing) as runtime, outputs.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
         compatibility.check_file(known, onnx)
         signature = forms.described(quantized, onnx.name)
@@ -53,7 +54,7 @@ def build(
         built = runtime.build(onnx, partial, precision, settings.threads.build, shape, signature["max_batch"])
         measured = {"seconds": built["seconds"], "bytes": built["bytes"], "onnx_bytes": built["onnx_bytes"]}
         numbers = {key: value for key, value in measured.items() if value is not None}
-        io.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})
+        outputs.write_json(partial / "metrics.json", {**numbers, "ok": int(built["status"] == "ok")})
     if built["status"] == "ok":
         print(f"{out}: {built['bytes'] / 1e6:.2f} MB in {built['seconds']:.1f} s")
     else:
@@ -61,12 +62,12 @@ def build(
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     variant.add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     build(given.device, given.devices, given.facts, given.precision, given.quantized, given.out, settings)
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

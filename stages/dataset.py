@@ -25,25 +25,27 @@ from gait.data.prepared.sequences import Sequence
 from gait.data.readers import Reader, casia_b, open_dataset
 from gait.data.walkers import FPS, Walkers
 from gait.errors import DataError
-from gaitpress import io
+from gaitpress import command_line, outputs
+from gaitpress.errors import StageError
 from gaitpress.params import datasets
+from gaitpress.progress import progress
 
 SAVE_EVERY_S = 20.0
 TOLD = 10  # names or endings of what is left out
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write (data/raw/<dataset>)")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.datasets[settings.dataset]
-    with io.new_directory(options.out) as out:
+    with outputs.new_directory(options.out) as out:
         if isinstance(entry, datasets.Walkers):
             facts = _generate(entry, out, settings.threads.dataset)
         else:
             memory = options.out.with_name(f".{options.out.name}.known.json")
             facts = _take_stock(entry, settings.dataset, memory, settings.threads.dataset)
-        io.write_json(out / "manifest.json", {"dataset": settings.dataset, **facts})
+        outputs.write_json(out / "manifest.json", {"dataset": settings.dataset, **facts})
 
 
 def _generate(entry: datasets.Walkers, out: Path, processes: int) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def _generate(entry: datasets.Walkers, out: Path, processes: int) -> dict[str, A
     (out / casia_b.VIDEOS).mkdir()
     with get_context("spawn").Pool(processes) as pool:
         work = pool.imap_unordered(partial(_write_subject, what, out), range(1, entry.subjects + 1))
-        for _ in io.progress(work, entry.subjects, "walkers: subjects"):
+        for _ in progress(work, entry.subjects, "walkers: subjects"):
             pass
     return {"layout": "casia-b", "fps": FPS, "evidence": "synthetic", "split": {}}
 
@@ -83,7 +85,7 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
     """
     root = Path(entry.path)
     if not root.is_dir():
-        raise io.StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
+        raise StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
     reader = open_dataset(entry.layout, root)
     identities, units, split = reader.identities(), reader.units(), reader.split()
     notes = _strays(reader, units)
@@ -96,12 +98,12 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
     try:
         content = look(reader, units)
     except DataError as error:
-        raise io.StageError(f"{root}: {error}") from None
+        raise StageError(f"{root}: {error}") from None
     print(f"{name}: {content.words()}", file=sys.stderr)
     known = _known(memory)
     found: dict[str, dict[str, Any]] = {}
     changed, to_read = [], 0
-    for unit in io.progress(units, len(units), f"{name}: looking at files"):
+    for unit in progress(units, len(units), f"{name}: looking at files"):
         files = reader.files(unit)
         seen, size = _seen(files, root)
         found[unit] = {"files": len(files), "bytes": size, "seen": seen}
@@ -111,12 +113,12 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
     total = sum(facts["bytes"] for facts in found.values())
     print(f"{name}: {total / 1e9:.2f} GB in {len(units)} units, {to_read / 1e9:.2f} GB of them to read", file=sys.stderr)
     saved = time.monotonic()
-    for unit, digest in io.progress(_digests(reader, root, changed, threads), len(changed), f"{name}: reading files"):
+    for unit, digest in progress(_digests(reader, root, changed, threads), len(changed), f"{name}: reading files"):
         known[unit] = {"seen": found[unit]["seen"], "sha256": digest}
         if time.monotonic() - saved > SAVE_EVERY_S:
-            io.write_json(memory, known)
+            outputs.write_json(memory, known)
             saved = time.monotonic()
-    io.write_json(memory, {unit: known[unit] for unit in units})
+    outputs.write_json(memory, {unit: known[unit] for unit in units})
     listed = {
         unit: {"files": facts["files"], "bytes": facts["bytes"], "sha256": known[unit]["sha256"]}
         for unit, facts in found.items()
@@ -194,4 +196,4 @@ def _digests(reader: Reader, root: Path, units: list[str], threads: int) -> Iter
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

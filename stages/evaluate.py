@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from gait.evaluation.protocols import evaluate
-from gaitpress import inputs, io
+from gaitpress import command_line, inputs, outputs
 from gaitpress.embedders import embedder
 from gaitpress.frameworks import framework
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--trained", type=Path, required=True, help="the model (results/train/<model>)")
     inputs.add_test(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write: the rates")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry, threads = settings.entry(options.model), settings.threads.evaluate
     test_set, store = inputs.open_test(options.test, options.preprocessed)
     inputs.of_same_store(options.trained, test_set)
@@ -28,9 +28,9 @@ def main() -> None:
     model = library.load(options.trained)
     signatures = embedder(entry.framework).embed(model, store, test_set.positions)
     rates = evaluate(signatures, store.sequences, test_set, threads=threads)
-    io.write_json(options.out, {**rates, "test": inputs.test_facts(test_set, store)})
+    outputs.write_json(options.out, {**rates, "test": inputs.test_facts(test_set, store)})
     print(f"{options.model}: mean rank-1 {rates['rank1']['mean']:.1f} % by {test_set.distance} distance")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -14,7 +14,7 @@ import numpy as np
 from compress import export as onnx_export
 from compress.errors import CompressionError
 from gait.data.samples import samples
-from gaitpress import inputs, io
+from gaitpress import command_line, inputs, outputs
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
 from gaitpress.params.export import Export
@@ -66,13 +66,13 @@ def batch_error(library: ModuleType, model: Any, onnx: Path, windows: Sequence[n
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
-    parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
+    parser.add_argument("--percentile", type=command_line.number, required=True, help="how much of the model was pruned")
     parser.add_argument("--finetuned", type=Path, required=True, help="the model (results/finetune/<model>/p<percentile>)")
     inputs.add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write: model.onnx, signature.json, metrics.json")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     before = inputs.of_same_training(options.finetuned, training_set, store)
@@ -80,7 +80,7 @@ def main() -> None:
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
     timed = library.benchmark_shape(model, entry)
-    with io.new_directory(options.out) as out:
+    with outputs.new_directory(options.out) as out:
         onnx = out / "model.onnx"
         shape = write_onnx(library, model, entry, onnx, settings.export)
         positions = training_set.train
@@ -113,11 +113,11 @@ def main() -> None:
             "params": metrics["params"],
             "macs": metrics["macs"],
         }
-        io.write_json(out / "signature.json", signature)
-        io.write_json(out / "metrics.json", metrics)
+        outputs.write_json(out / "signature.json", signature)
+        outputs.write_json(out / "metrics.json", metrics)
         made_with.write(out, before, export=settings.export.model_dump(mode="json"))
     print(f"{options.model}: {metrics['macs'] / 1e6:.1f} M multiply-adds; equal to the model within {error:.1g}")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

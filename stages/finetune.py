@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaitpress import inputs, io, sessions
+from gaitpress import command_line, inputs, outputs, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
 from gaitpress.trainers import trainer
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
-    parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
+    parser.add_argument("--percentile", type=command_line.number, required=True, help="how much of the model was pruned")
     parser.add_argument("--pruned", type=Path, required=True, help="the pruned model (results/prune/<model>/p<percentile>)")
     inputs.add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, history.json, metrics.json")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
@@ -37,13 +37,13 @@ def main() -> None:
         if not session.processes.first:
             return
         metrics = {"params": library.parameters(model)}
-        with io.new_directory(options.out) as out:
+        with outputs.new_directory(options.out) as out:
             library.save(model, out)
-            io.write_json(out / "history.json", history)
-            io.write_json(out / "metrics.json", metrics)
+            outputs.write_json(out / "history.json", history)
+            outputs.write_json(out / "metrics.json", metrics)
             made_with.write(out, before, finetune=schedule.model_dump(mode="json"))
     print(f"{options.model}: {metrics['params']} parameters")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -16,7 +16,7 @@ from gait import losses
 from gait.data.partitions import doubts, partition_for
 from gait.data.prepared.sequences import SequenceStore
 from gait.training.torch import augmentations
-from gaitpress import io, naming
+from gaitpress import command_line, naming, outputs
 
 
 def training_code(entry: Any) -> dict[str, str]:
@@ -32,20 +32,20 @@ def training_code(entry: Any) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--preprocessed", type=Path, required=True, help="folder of all modalities (data/preprocessed)")
     parser.add_argument("--training", type=Path, required=True, help="JSON file to write (data/training/<model>.json)")
     parser.add_argument("--test", type=Path, required=True, help="JSON file to write (data/test/<model>.json)")
     parser.add_argument("--code", type=Path, required=True, help="JSON file to write (data/code/<model>.json)")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     store = SequenceStore.open(options.preprocessed / entry.modality)
     rules = settings.datasets[settings.dataset].partition.model_dump()
     training, test = partition_for(options.model, store, rules, entry.distance)
-    io.write_json(options.code, training_code(entry))
-    io.write_json(options.training, training.to_json())
-    io.write_json(options.test, test.to_json())
+    outputs.write_json(options.code, training_code(entry))
+    outputs.write_json(options.training, training.to_json())
+    outputs.write_json(options.test, test.to_json())
     parts = training.parts() | test.parts()
     counts = ", ".join(f"{len(positions)} {part.replace('_', ' ')}" for part, positions in parts.items())
     print(f"{options.model}: {counts} sequences, protocol {test.protocol}, {test.distance} distance")
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -20,8 +20,10 @@ from gait.data.modalities.preparation import Job, convert, prepare_all, row_form
 from gait.data.prepared.sequences import StoreWriter
 from gait.data.readers import LAYOUTS, Reader, open_dataset
 from gait.errors import DataError
-from gaitpress import io, params
+from gaitpress import command_line, outputs, params
+from gaitpress.errors import StageError
 from gaitpress.params.datasets import Walkers
+from gaitpress.progress import progress
 
 KEYS = {"dataset", "evidence", "fps", "layout", "split"}
 TOLD = 10  # faults shown on the terminal; all are in index.json
@@ -29,14 +31,14 @@ SAMPLE_S = 2.0  # how long to try before the estimate
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--modality", required=True, help="entry of `preprocess` in params.yaml")
     parser.add_argument("--dataset", type=Path, required=True, help="the dataset (data/raw/<dataset>)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write: frames.npy, index.json, metrics.json")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     if options.modality not in settings.preprocess:
         known = ", ".join(settings.preprocess)
-        raise io.StageError(f"unknown modality {options.modality}; params.yaml has these under preprocess: {known}")
+        raise StageError(f"unknown modality {options.modality}; params.yaml has these under preprocess: {known}")
     how = settings.preprocess[options.modality].model_dump()
     manifest = _manifest(options.dataset / "manifest.json")
     root = _root(settings, manifest["dataset"], options.dataset)
@@ -46,14 +48,14 @@ def main() -> None:
     identities = reader.identities()
     _check_size(content, manifest["layout"], options.modality, how)
     _check_videos(reader, jobs, how, options.dataset)
-    with io.resumed_directory(options.out, _key(options.dataset / "manifest.json", how)) as out:
+    with outputs.resumed_directory(options.out, _key(options.dataset / "manifest.json", how)) as out:
         store = StoreWriter(out, *row_format(how))
         todo = jobs[len(store.units) :]
         if store.units:
             print(f"{options.modality}: goes on after {len(store.units)} of {len(jobs)} units", file=sys.stderr)
         processes = settings.threads.preprocess
         _estimate(options.modality, reader, todo, processes, out)
-        for prepared in io.progress(prepare_all(todo, processes), len(todo), f"{options.modality}: units"):
+        for prepared in progress(prepare_all(todo, processes), len(todo), f"{options.modality}: units"):
             for identity, condition, view, frames in prepared.sequences:
                 store.add(identity, condition, view, frames)
             store.complete(prepared.unit, prepared.skipped, prepared.faults)
@@ -71,8 +73,8 @@ def main() -> None:
         sequences = store.close(modality=options.modality, settings=how, identities=identities, missing=missing, **facts)
         if not sequences:
             reasons = [*(entry["reason"] for entry in store.skipped), *store.faults, "there is no walk"]
-            raise io.StageError(f"{options.dataset}: no sequence can be used; the first because: {reasons[0]}")
-        io.write_json(out / "metrics.json", {"sequences": sequences, **counts, "identities": len(identities)})
+            raise StageError(f"{options.dataset}: no sequence can be used; the first because: {reasons[0]}")
+        outputs.write_json(out / "metrics.json", {"sequences": sequences, **counts, "identities": len(identities)})
     for fault in told[:TOLD]:
         print(f"warning: {fault}", file=sys.stderr)
     if len(told) > TOLD:
@@ -104,7 +106,7 @@ def _check_size(content: Content, layout: str, modality: str, how: dict[str, Any
         f"the dataset's silhouettes are aligned already, {there} px high, and preprocess.{modality}.size asks for {asked}"
     )
     if layout == "pickles" and asked > there:
-        raise io.StageError(f"{words}; set it to {there}, or use a model and modality of that size")
+        raise StageError(f"{words}; set it to {there}, or use a model and modality of that size")
     print(f"warning: {words}: they are scaled", file=sys.stderr)
 
 
@@ -112,7 +114,7 @@ def _check_videos(reader: Reader, jobs: list[Job], how: dict[str, Any], dataset:
     """Fail at once where optical flow is asked of a dataset without videos."""
     first = next(iter(reader.clips(jobs[0].unit, [])), None) if how["kind"] == "flow" and jobs else None
     if first and not first.video:
-        raise io.StageError(f"{dataset}: {first.name} has no video; optical flow needs the dataset's videos")
+        raise StageError(f"{dataset}: {first.name} has no video; optical flow needs the dataset's videos")
 
 
 def _estimate(modality: str, reader: Reader, jobs: list[Job], processes: int, out: Path) -> None:
@@ -163,13 +165,13 @@ def _manifest(path: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing, incomplete or of an unknown layout.
     """
-    manifest = io.read_json(path)
+    manifest = outputs.read_json(path)
     if not isinstance(manifest, dict) or not manifest.keys() >= KEYS:
-        raise io.StageError(f"{path}: must be a mapping with {', '.join(sorted(KEYS))}; run `dvc repro -f -s dataset`")
+        raise StageError(f"{path}: must be a mapping with {', '.join(sorted(KEYS))}; run `dvc repro -f -s dataset`")
     if manifest["layout"] not in LAYOUTS:
-        raise io.StageError(f"{path}: unknown layout {manifest['layout']}; known: {', '.join(LAYOUTS)}")
+        raise StageError(f"{path}: unknown layout {manifest['layout']}; known: {', '.join(LAYOUTS)}")
     return manifest
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

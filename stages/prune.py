@@ -12,8 +12,9 @@ from typing import Any
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
-from gaitpress import io
+from gaitpress import command_line, outputs
 from gaitpress import settings as made_with
+from gaitpress.errors import StageError
 from gaitpress.frameworks import framework
 from gaitpress.params.prune import Prune
 
@@ -53,14 +54,16 @@ def summary(settings: Prune, selections: Mapping[str, Selection]) -> list[str]:
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
-    parser.add_argument("--percentile", type=io.number, required=True, help="filters scoring below this percentile go")
+    parser.add_argument(
+        "--percentile", type=command_line.number, required=True, help="filters scoring below this percentile go"
+    )
     parser.add_argument("--dense", type=Path, required=True, help="the trained model (results/train/<model>)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, pruning.json, metrics.json")
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     if not 0 <= options.percentile < 100:
-        raise io.StageError(f"--percentile {options.percentile:g}: must be at least 0 and less than 100")
+        raise StageError(f"--percentile {options.percentile:g}: must be at least 0 and less than 100")
     entry = settings.entry(options.model)
     library = framework(entry.framework)
     library.use_threads(1)
@@ -86,13 +89,13 @@ def main() -> None:
         }
         for name, chosen in selections.items()
     }
-    with io.new_directory(options.out) as out:
+    with outputs.new_directory(options.out) as out:
         library.save(pruned, out)
         described = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
-        io.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
+        outputs.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
         # After pruning a measure has its plain name, as in the metrics of other stages.
         metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
-        io.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(warnings)})
+        outputs.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(warnings)})
         chosen = {"percentile": options.percentile, **settings.prune.model_dump(mode="json", exclude={"percentiles"})}
         made_with.write(out, made_with.read(options.dense), prune=chosen)
     for line in summary(settings.prune, selections):
@@ -104,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -22,17 +22,18 @@ from compress.precision import calibration_cache, half_precision, mixed_int8, qu
 from compress.precision.quantization import Int8
 from gait.data.prepared.sets import TrainingSet
 from gait.data.samples import samples
-from gaitpress import forms, inputs, io
+from gaitpress import command_line, forms, inputs, outputs
 from gaitpress import settings as made_with
 from gaitpress.params.quantize import Quantize
+from gaitpress.progress import progress
 
 Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # what signature.json says of each file, and metrics.json
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
-    parser.add_argument("--percentile", type=io.number, required=True, help="how much of the model was pruned")
+    parser.add_argument("--percentile", type=command_line.number, required=True, help="how much of the model was pruned")
     parser.add_argument("--precision", required=True, choices=["fp32", "fp16", "int8", "best"])
     parser.add_argument(
         "--exported", type=Path, required=True, help="the ONNX folder (results/export/<model>/p<percentile>)"
@@ -41,9 +42,9 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder to write: model.onnx, tensorrt.onnx, signature.json, metrics.json"
     )
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
-    signature = io.read_json(options.exported / "signature.json")
+    signature = outputs.read_json(options.exported / "signature.json")
     shape = signature["input"]["shape"]
     fixed = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
     axes = {forms.CPU: shape, forms.TENSORRT: fixed}
@@ -54,7 +55,7 @@ def main() -> None:
         file: [sample for position in chosen for sample in samples(store, store.sequences[position], of_file)]
         for file, of_file in axes.items()
     }
-    with io.new_directory(options.out) as out, tempfile.TemporaryDirectory() as scratch:
+    with outputs.new_directory(options.out) as out, tempfile.TemporaryDirectory() as scratch:
         sources = {forms.CPU: options.exported / "model.onnx", forms.TENSORRT: Path(scratch) / forms.TENSORRT}
         onnx_export.fix_axes(sources[forms.CPU], sources[forms.TENSORRT], fixed)
         work = _Work(options.model, sources, data, out)
@@ -69,9 +70,9 @@ def main() -> None:
         signature["forms"] = {
             file: {"input": {**signature["input"], "shape": axes[_source(file)]}, **more} for file, more in described.items()
         }
-        io.write_json(out / "signature.json", {**signature, "precision": options.precision})
+        outputs.write_json(out / "signature.json", {**signature, "precision": options.precision})
         sizes = {_key("onnx_bytes", file): (out / file).stat().st_size for file in described}
-        io.write_json(out / "metrics.json", {**sizes, **metrics})
+        outputs.write_json(out / "metrics.json", {**sizes, **metrics})
         made_with.write(
             out, before, quantize={"precision": options.precision, **_used(settings.quantize, options.precision)}
         )
@@ -155,7 +156,7 @@ def _int8(work: _Work, how: Quantize) -> Made:
             network, floating = networks[_source(file)], list[str]()
             if how.max_error is not None:
                 label = f"{work.model} int8, {file}: each layer alone in fp32"
-                watched = partial(io.progress, total=len(network.layers), label=label)
+                watched = partial(progress, total=len(network.layers), label=label)
                 floating = mixed_int8.floating_layers(network, way, work.some(file), how.max_error, watched)
             network.write(work.out / file, way, floating)
             if floating:
@@ -203,4 +204,4 @@ def _calibration(training_set: TrainingSet, count: int, seed: int) -> Iterator[i
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -17,7 +17,8 @@ from gait.data.prepared.sets import TestSet
 from gait.data.samples import owners, samples
 from gait.evaluation import protocols
 from gait.evaluation.signatures import Signatures
-from gaitpress import engine, inputs, io
+from gaitpress import command_line, engine, inputs, outputs
+from gaitpress.progress import progress
 from remote.errors import EngineFailed
 from remote.runtimes import Runtime
 
@@ -71,7 +72,7 @@ def rates(
         EngineFailed: the engine's signatures have another shape than declared or are not finite.
     """
     shape, positions = signature["input"]["shape"], test_set.positions
-    walks = (store.sequences[position] for position in io.progress(positions, len(positions), "recognition, sequences"))
+    walks = (store.sequences[position] for position in progress(positions, len(positions), "recognition, sequences"))
     inputs_of_all = (sample for walk in walks for sample in samples(store, walk, shape))
 
     def checked(output: np.ndarray) -> np.ndarray:
@@ -93,16 +94,16 @@ def rates(
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     engine.add_options(parser)
     inputs.add_test(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write: the rates")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     found = recognise(engine.named(given), given.test, given.preprocessed, settings.threads.recognise)
-    io.write_json(given.out, found)
+    outputs.write_json(given.out, found)
     rank1 = found["accuracy"] and f"mean rank-1 {found['accuracy']['rank1']['mean']:.1f} %"
     print(f"{given.out}: {rank1 or found['status'] + ': ' + found['reason']}")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaitpress import io, params
+from gaitpress import command_line, outputs, params
 from gaitpress.results.records import Records, load
 from gaitpress.results.work import Folders
 from report import latex, page, pareto_plot, staircase_plot, table
@@ -27,26 +27,26 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
     """
     rows, folders = load(Records.of(results), settings), Folders.of(results)
     text = table.text(rows)
-    with io.new_directory(out) as partial:
+    with outputs.new_directory(out) as partial:
         (partial / "index.html").write_text(page.render(rows, results, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
         table.write_csv(partial / "variants.csv", rows)
         (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
-        io.write_json(partial / "metrics.json", table.metrics(rows))
-        io.write_json(partial / "variants.json", table.figures(rows))
+        outputs.write_json(partial / "metrics.json", table.metrics(rows))
+        outputs.write_json(partial / "variants.json", table.figures(rows))
     return text
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     print(report(given.results, given.out, settings))
     print(f"{given.out / 'index.html'}: open it in a browser")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

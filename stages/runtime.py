@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaitpress import io, naming
+from gaitpress import command_line, naming, outputs
 from remote import inventory
 
 TEGRA = Path("/etc/nv_tegra_release")  # every Jetson has it
@@ -24,15 +24,15 @@ def runtime_code(device: inventory.Device, is_jetson: bool) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--device", required=True, help="an entry of devices.yaml")
     parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/runtime/<device>.json)")
-    given, _ = io.parse(parser)
+    given, _ = command_line.parse(parser)
     device = inventory.find(given.devices, given.device)
-    io.write_json(given.out, runtime_code(device, TEGRA.exists()))
+    outputs.write_json(given.out, runtime_code(device, TEGRA.exists()))
     print(f"{given.device}: {device.runtime}")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io, params
+from gaitpress import command_line, outputs, params
+from gaitpress.progress import progress
 from gaitpress.results.records import Records, load
 from tracking.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
 from tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
@@ -44,7 +45,7 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
         server.explain(NOTE.format(server.experiment_id))
         logged = _in_step(server, runs)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
-    io.write_json(receipt, result)
+    outputs.write_json(receipt, result)
     return result
 
 
@@ -53,7 +54,7 @@ def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
     known = server.runs()
     commit = _commit()
     logged = {}
-    for run in io.progress(runs, len(runs), "tracked variants"):
+    for run in progress(runs, len(runs), "tracked variants"):
         earlier = known.get(run.variant, [])
         same = next((old for old in earlier if old.content_key == run.content_key and old.complete), None)
         if same:
@@ -90,13 +91,13 @@ def _commit() -> str | None:
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
     parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     result = track(given.results, given.receipt, settings)
     print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

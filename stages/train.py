@@ -13,7 +13,7 @@ from typing import Any
 
 from gait import imported
 from gait.imported import files as imported_files
-from gaitpress import inputs, io, sessions
+from gaitpress import command_line, inputs, outputs, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework, multiply_adds
 from gaitpress.params.model import Init, Model
@@ -21,12 +21,12 @@ from gaitpress.trainers import trainer
 
 
 def main() -> None:
-    parser = io.parser(__doc__)
+    parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     inputs.add_training(parser)
     out_help = "folder to write: the model, layers.json, history.json, metrics.json"
     parser.add_argument("--out", type=Path, required=True, help=out_help)
-    options, settings = io.parse(parser)
+    options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
@@ -46,11 +46,11 @@ def main() -> None:
             return
         layers = library.layers(model, entry)
         metrics = {"params": library.parameters(model), "macs": multiply_adds(layers)}
-        with io.new_directory(options.out) as out:
+        with outputs.new_directory(options.out) as out:
             library.save(model, out)
-            io.write_json(out / "history.json", history)
-            io.write_json(out / "layers.json", layers)
-            io.write_json(out / "metrics.json", metrics)
+            outputs.write_json(out / "history.json", history)
+            outputs.write_json(out / "layers.json", layers)
+            outputs.write_json(out / "metrics.json", metrics)
             made_with.write(
                 out,
                 {},
@@ -82,4 +82,4 @@ def _network(library: Any, name: str, entry: Model, classes: int, previous: Any)
 
 
 if __name__ == "__main__":
-    io.run(main)
+    command_line.run(main)

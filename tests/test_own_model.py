@@ -19,7 +19,7 @@ from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gait.networks import torch_model
-from gaitpress import io, params
+from gaitpress import outputs, params
 from gaitpress.__main__ import COMMANDS
 from stages.prune import TOLERANCE
 from tests.support.toy import ROOT, copy_repository, make_small, rates, run
@@ -143,7 +143,7 @@ def test_the_stage_prune_says_what_the_page_says(
 ) -> None:
     file = home / "gait/models/mygait.py"
     (tmp_path / "dense").mkdir()
-    io.write_json(tmp_path / "dense/settings.json", {})
+    outputs.write_json(tmp_path / "dense/settings.json", {})
     torch_model.save(network(module()), tmp_path / "dense")  # the weights do not depend on filter_groups
     try:
         file.write_text(FILES["gait/models/mygait.py"].replace(*changed), encoding="utf-8")

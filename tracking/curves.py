@@ -20,8 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.params.mlflow import MLflow
+from gaitpress.progress import LOG_EVERY_S
 from tracking.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
 
 LOGS = Path("logs/tensorboard")
@@ -100,7 +101,7 @@ class _Noted:
     def set(self, key: str, value: Any) -> None:
         with self._lock:
             self._values[key] = value
-            io.write_json(self._path, self._values)
+            outputs.write_json(self._path, self._values)
 
 
 class _Events:
@@ -287,7 +288,7 @@ class _Progress:
         # Where rows are iterations, the last one comes before the last step, else after it.
         if done == total and (first or self._row == done):
             self.end()
-        elif self._bar is None and done < total and self._now - self._said >= io.LOG_EVERY_S:
+        elif self._bar is None and done < total and self._now - self._said >= LOG_EVERY_S:
             self._said = self._now
             left = f"{_duration((total - done) / self._rate())} left" if self._made else None
             self._say(f"{done} of {total}", self._speed(), left, self._shown_loss())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress import settings as made_with
 from gaitpress.results import words
 from gaitpress.results.records import Condition, Row, of_condition
@@ -196,7 +196,7 @@ def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
         "finetuning": sources.finetuned / row.pruned,
     }
     return {
-        name: curve(row.model, name, io.read_json(place / "history.json"))
+        name: curve(row.model, name, outputs.read_json(place / "history.json"))
         for name, place in places.items()
         if (place / "history.json").exists() and made_with.within(place, row.settings)
     }

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from gaitpress.io import StageError
+from gaitpress.errors import StageError
 from gaitpress.params.mlflow import MLflow
 from tracking.runs import SPEEDUP, Run
 

@@ -62,7 +62,11 @@ APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runti
 PLUMBING = (
     "stages/__init__.py",
     "gaitpress/started.py",
-    "gaitpress/io.py",
+    "gaitpress/errors.py",
+    "gaitpress/command_line.py",
+    "gaitpress/outputs.py",
+    "gaitpress/putting_aside.py",
+    "gaitpress/progress.py",
     "gaitpress/__init__.py",
     "gaitpress/params",
     "tracking/curves.py",

@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gaitpress import io, params, recipes
+from gaitpress import command_line, params, recipes
+from gaitpress.errors import StageError
 from gaitpress.frameworks import framework, multiply_adds
 from gaitpress.params.datasets import AsPublished, FirstTrain
 
@@ -83,14 +84,14 @@ def summary(whole: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="describe")
+    parser = command_line.parser(__doc__, command="describe")
     parser.add_argument("model", nargs="?", help="entry of `model` in params.yaml")
     parser.add_argument("--all", action="store_true", help="every model of every recipe instead")
     parser.add_argument("--identities", type=int, help="how many train (default: what the dataset's partition says)")
     parser.add_argument("--json", action="store_true", help="print a JSON list, an object a model, last")
     options = parser.parse_args()
     if options.all == bool(options.model):
-        raise io.StageError("give the name of a model, or --all")
+        raise StageError("give the name of a model, or --all")
     sources = map(recipes.load, recipes.published()) if options.all else [params.load(options.params)]
     found = []
     for settings in sources:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gaitpress.io import DURATIONS
+from gaitpress.command_line import DURATIONS
 from workflow.dvc.status import answering
 from workflow.dvc.way import Fate, Foreseen, Way, as_program
 

@@ -6,11 +6,11 @@ python -m gaitpress params --schema    workflow/schemas/params.schema.json
 
 from __future__ import annotations
 
-from gaitpress import io, params
+from gaitpress import command_line, params
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="params")
+    parser = command_line.parser(__doc__, command="params")
     parser.add_argument("--schema", action="store_true", help="print the JSON schema and check nothing")
     options = parser.parse_args()
     if options.schema:

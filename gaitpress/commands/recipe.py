@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 
-from gaitpress import io, params, recipes
+from gaitpress import command_line, outputs, params, recipes
 from remote import inventory
 
 
@@ -63,7 +63,7 @@ def take(present: Path, whole: str, name: str) -> Path | None:
         Where the former file is kept, if there was one.
     """
     kept = _keep(present, Path(name).stem) if present.exists() else None
-    with io.new_file(present) as partial:
+    with outputs.new_file(present) as partial:
         partial.write_text(whole, encoding="utf-8")
     return kept
 
@@ -82,7 +82,7 @@ def _keep(present: Path, name: str) -> Path:
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="recipe")
+    parser = command_line.parser(__doc__, command="recipe")
     parser.add_argument("name", nargs="?", help="a recipe, or the path of one of your own; all are listed without it")
     parser.add_argument("--show", action="store_true", help="print the whole file and the plan, and change nothing")
     options = parser.parse_args()

@@ -12,7 +12,7 @@ from gait.data.prepared.sequences import SequenceStore
 from gait.data.samples import owners, samples
 from gait.evaluation.signatures import Signatures
 from gaitpress.frameworks import keras_models
-from gaitpress.io import progress
+from gaitpress.progress import progress
 
 EMBEDDED_AT_ONCE = 64
 

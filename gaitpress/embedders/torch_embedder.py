@@ -10,7 +10,7 @@ from gait.data.prepared.sequences import SequenceStore
 from gait.evaluation.signatures import Signatures
 from gait.processes import Processes
 from gaitpress.frameworks.torch_models import check_size
-from gaitpress.io import progress
+from gaitpress.progress import progress
 
 
 def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatures:

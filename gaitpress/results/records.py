@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from gaitpress import io
+from gaitpress import outputs
+from gaitpress.errors import StageError
 from gaitpress.params import Params
 from gaitpress.results.pareto import front
 from gaitpress.variant import Variant
@@ -115,7 +116,7 @@ class Row(Variant):
         """
         found = self.get("settings")
         if found is None:
-            raise io.StageError(f"{self.path}: does not say what it was made with; run `dvc repro {self.stage}`")
+            raise StageError(f"{self.path}: does not say what it was made with; run `dvc repro {self.stage}`")
         return dict(found)
 
     @property
@@ -226,7 +227,7 @@ def load(records: Records, settings: Params) -> list[Row]:
         for precision in settings.precisions
     ]
     if all(row.status == "missing" for row in rows):
-        raise io.StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
+        raise StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
     compared = list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
     return list(_with_choices(compared, settings.report.max_loss))
 
@@ -250,7 +251,7 @@ def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: s
         return record | none | {"valid": False, "invalid_reasons": [*record["invalid_reasons"], reason]}
     found = _read(path, variant, "recognise", dataset)
     if found["engine"] != record["engine"]:
-        raise io.StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
+        raise StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
     if found["status"] != "ok":
         failed = {"status": found["status"], "reason": found["reason"], "valid": False}
         return record | none | failed | {"invalid_reasons": [f"{found['status']}: {found['reason']}"]}
@@ -260,11 +261,11 @@ def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: s
 
 
 def _read(path: Path, variant: Variant, stage: str, dataset: str) -> dict[str, Any]:
-    record = io.read_json(path)
+    record = outputs.read_json(path)
     expected = {**asdict(variant), "dataset": dataset}
     if not isinstance(record, dict) or record.get("variant") != expected or "status" not in record:
         address = variant.address(stage)
-        raise io.StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {address}`")
+        raise StageError(f"{path}: is not the record of {expected}; measure it again: `dvc repro -f -s {address}`")
     return record
 
 

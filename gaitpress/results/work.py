@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.params import Params
 
 COUNTERS = ("iteration", "epoch")
@@ -55,7 +55,7 @@ def curves(folders: Folders, settings: Params) -> list[Curve]:
         places |= {f"fine-tuning, p{p}": folders.finetuned / model / f"p{p}" for p in settings.prune.percentiles}
         for name, place in places.items():
             if (place / "history.json").exists():
-                found.append(curve(model, name, io.read_json(place / "history.json")))
+                found.append(curve(model, name, outputs.read_json(place / "history.json")))
     return [each for each in found if each.metrics]
 
 
@@ -78,4 +78,4 @@ def pruning(folders: Folders, settings: Params) -> dict[str, dict[str, Any]]:
     """What pruning.json says of each model at each percentile, by "gaitset/p30"; those that are not there are left out."""
     names = [f"{model}/p{percentile}" for model in settings.models for percentile in settings.prune.percentiles]
     files = {name: folders.pruned / name / "pruning.json" for name in names}
-    return {name: io.read_json(file) for name, file in files.items() if file.exists()}
+    return {name: outputs.read_json(file) for name, file in files.items() if file.exists()}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gaitpress import io, params
+from gaitpress import outputs, params
 from gaitpress.commands.select import choice as selecting
 from gaitpress.results.records import Records, Row, load
 from stages.report import report
@@ -52,8 +52,8 @@ class Study:
             before = {key: value for path in reversed(paths) for key, value in json.loads(path.read_text()).items()}
             before["settings"] = before["settings"] | self.ok(precision)["settings"]
         made = before | values
-        io.write_json(paths[1], rates_of(made))
-        io.write_json(paths[0], made)
+        outputs.write_json(paths[1], rates_of(made))
+        outputs.write_json(paths[0], made)
 
     @staticmethod
     def ok(precision: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from gaitpress import io
+from gaitpress import outputs
+from gaitpress.errors import StageError
 from gaitpress.inputs import open_test, open_training
 from gaitpress.results.records import Records
 from tests.support.study import Study, claimed, plain_environment, rank1_of, ship
@@ -65,7 +66,7 @@ def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, wal
 def test_the_shipped_program_uses_the_distance_of_the_record(study: Study, walks: Path, tmp_path: Path) -> None:
     raw = claimed(study)
     test_set = json.loads(study.test.read_text())
-    io.write_json(study.test, {**test_set, "distance": "cosine"})
+    outputs.write_json(study.test, {**test_set, "distance": "cosine"})
     found = study.recognise(50)  # and nothing else: no time is measured again
     assert (test_set["distance"], found["accuracy"]["distance"]) == ("euclidean", "cosine")
     shipped = ship(study, tmp_path / "shipped")
@@ -122,7 +123,7 @@ def test_a_bundle_is_whole_and_its_checksums_hold(study: Study, tmp_path: Path) 
 
 def test_the_card_tells_data_accuracy_speed_and_limits(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
-    io.write_json(study.record(50), {**record, "valid": False, "invalid_reasons": ["throttled"]})
+    outputs.write_json(study.record(50), {**record, "valid": False, "invalid_reasons": ["throttled"]})
     card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
     rates = json.loads(study.rates(50).read_text())
     test_set, store = open_test(study.test, study.where / "preprocessed")
@@ -167,10 +168,10 @@ def test_the_card_tells_where_weights_come_from(
     settings = record["settings"]
     settings |= {"origin": origin, "finetune": settings["finetune"] | {"iterations": iterations}}
     settings["data"] |= {"sequences": {"train": 9}, "people": {"train": 3}}
-    io.write_json(study.record(50), record)
+    outputs.write_json(study.record(50), record)
     rates = json.loads(study.rates(50).read_text())
     rates["settings"] |= {"sequences": {"gallery": 5, "probe": 7}, "people": {"gallery": 2, "probe": 2}}
-    io.write_json(study.rates(50), rates)
+    outputs.write_json(study.rates(50), rates)
     card = (ship(study, tmp_path / "shipped") / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text.format(source=f"`gaitset-40000.pt` (SHA-256 `{'ab' * 32}`)") in card
     known = origin["init"] is None
@@ -199,7 +200,7 @@ def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_
     assert json.loads((shipped / "settings.json").read_text())["preprocessing"] == store.settings
     assert {name: (shipped / name).read_bytes() for name in before} == before
     with pytest.raises(
-        io.StageError, match=r"was made with other data than data/training/gaitset\.json has now; run `dvc repro"
+        StageError, match=r"was made with other data than data/training/gaitset\.json has now; run `dvc repro"
     ):
         study.benchmark(50)
 
@@ -207,9 +208,9 @@ def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_
 def test_a_record_that_does_not_say_what_it_was_made_with_is_not_shipped(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
     del record["settings"]
-    io.write_json(study.record(50), record)
+    outputs.write_json(study.record(50), record)
     with pytest.raises(
-        io.StageError, match="does not say what it was made with; run `dvc repro benchmark@local-gaitset-50-fp32`"
+        StageError, match="does not say what it was made with; run `dvc repro benchmark@local-gaitset-50-fp32`"
     ):
         ship(study, tmp_path / "shipped")
     assert not (tmp_path / "shipped").exists()
@@ -243,7 +244,7 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n"
     settings = json.loads((shipped / "settings.json").read_text())
-    io.write_json(shipped / "settings.json", {**settings, "engine": {**settings["engine"], "version": "1.0"}})
+    outputs.write_json(shipped / "settings.json", {**settings, "engine": {**settings["engine"], "version": "1.0"}})
     done = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)
     assert done.returncode == 1
     assert re.fullmatch(r"error: here is ONNX Runtime [0-9.]+, and the engine was built by 1\.0\n", done.stderr)
@@ -262,7 +263,7 @@ def test_an_archive_holds_the_same_and_is_the_same_each_time(study: Study, tmp_p
 @pytest.mark.parametrize("name", ["shipped", "shipped.zip"])
 def test_what_is_there_is_never_replaced(study: Study, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(io.StageError, match="is there already"):
+    with pytest.raises(StageError, match="is there already"):
         ship(study, tmp_path / name)
     assert (tmp_path / name).read_text() == "mine"
 
@@ -271,21 +272,21 @@ def test_what_is_there_is_never_replaced(study: Study, tmp_path: Path, name: str
 def test_files_that_were_not_measured_are_not_shipped(study: Study, tmp_path: Path, what: str) -> None:
     file = study.engine(50) / "engine.onnx" if what == "engine" else study.quantized(50) / "model.onnx"
     file.write_bytes(file.read_bytes() + b"x")
-    with pytest.raises(io.StageError, match=f"the {what} is not the one that was measured; run `dvc repro benchmark@local"):
+    with pytest.raises(StageError, match=f"the {what} is not the one that was measured; run `dvc repro benchmark@local"):
         ship(study, tmp_path / "shipped")
     assert not (tmp_path / "shipped").exists()
 
 
 def test_a_failed_variant_is_not_shipped(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
-    io.write_json(study.record(50), {**record, "status": "failed", "reason": "out of memory", "valid": False})
-    with pytest.raises(io.StageError, match="cannot be shipped: failed: out of memory"):
+    outputs.write_json(study.record(50), {**record, "status": "failed", "reason": "out of memory", "valid": False})
+    with pytest.raises(StageError, match="cannot be shipped: failed: out of memory"):
         ship(study, tmp_path / "shipped")
 
 
 def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
-    io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
+    outputs.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
     common = ["--params", study.params, "--results", study.where / "results"]
     out = ["--out", tmp_path / "shipped"]
 
@@ -304,10 +305,10 @@ def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> No
 
 def test_best_ships_the_variant_that_it_is(study: Study, tmp_path: Path) -> None:
     record = json.loads(study.record(50).read_text())
-    io.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
+    outputs.write_json(study.record(50), {**record, "valid": True, "invalid_reasons": []})
     variant = {**record["variant"], "precision": "best"}
     skipped = {**record, "variant": variant, "status": "skipped", "reason": "no mix here", "valid": False}
-    io.write_json(study.record(50).with_name("p50-best.json"), skipped)
+    outputs.write_json(study.record(50).with_name("p50-best.json"), skipped)
     yaml = YAML()
     settings = yaml.load(study.params)
     settings["precisions"] = ["fp32", "best"]
@@ -326,6 +327,6 @@ def test_networks_of_a_fixed_number_of_frames_see_the_same_windows(study: Study,
     """As TensorRT needs them: seven frames an input, so that walks are cut into windows and signatures averaged."""
     fixed = {"input": {"name": "input", "shape": [1, 7, 64, 44]}}
     signature = json.loads((study.quantized(50) / "signature.json").read_text())
-    io.write_json(study.quantized(50) / "signature.json", {**signature, "forms": {"model.onnx": fixed}})
+    outputs.write_json(study.quantized(50) / "signature.json", {**signature, "forms": {"model.onnx": fixed}})
     assert study.benchmark(50)["signature"]["input"]["shape"][1] == 7
     assert rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path) == claimed(study)

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gaitpress import io, params
+from gaitpress import outputs, params
 from gaitpress.commands import compare
 from gaitpress.commands.compare.interface import HOST, running, started
-from gaitpress.io import StageError
+from gaitpress.errors import StageError
 from simulator.ssh_server import free_port
 from stages.track import track
 from tests.support.browser import PROGRAM, Browser
@@ -97,8 +97,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         while (made := record(rng, "local", "gaitset", percentile, "fp32"))["status"] != "ok":
             pass
         del made["rank1_by_view"]  # whose picture takes seconds
-        io.write_json(store.where / f"results/recognise/local/gaitset/p{percentile}-fp32.json", rates_of(made))
-        io.write_json(store.where / f"results/benchmark/local/gaitset/p{percentile}-fp32.json", made)
+        outputs.write_json(store.where / f"results/recognise/local/gaitset/p{percentile}-fp32.json", rates_of(made))
+        outputs.write_json(store.where / f"results/benchmark/local/gaitset/p{percentile}-fp32.json", made)
     store.write_params(PERCENTILES)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

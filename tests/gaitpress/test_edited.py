@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitpress import io, params
+from gaitpress import outputs, params
 from stages.partition import training_code
 from tests.support.device_world import World
 from tests.support.toy import copy_repository, environment, make_small, run
@@ -45,7 +45,9 @@ def repository(tmp_path: Path) -> Path:
     world = object.__new__(World)
     world.where = tmp_path / "data"
     world._write_store()
-    io.write_json(tmp_path / "data/code/gaitset.json", training_code(params.load(tmp_path / "params.yaml").entry("gaitset")))
+    outputs.write_json(
+        tmp_path / "data/code/gaitset.json", training_code(params.load(tmp_path / "params.yaml").entry("gaitset"))
+    )
     return tmp_path
 
 

@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from compress.precision import calibration_cache
-from gaitpress import forms, io
+from gaitpress import forms, outputs
+from gaitpress.errors import StageError
 from gaitpress.params.quantize import Quantize
 from remote import facts
 from stages.build import file_for
@@ -76,7 +77,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     product(exported / "model.onnx")
     signature = json.loads((exported / "signature.json").read_text())
     del signature["forms"]
-    io.write_json(exported / "signature.json", {**signature, "output": {"name": "signature", "shape": [1, SHAPE[0], 8]}})
+    outputs.write_json(
+        exported / "signature.json", {**signature, "output": {"name": "signature", "shape": [1, SHAPE[0], 8]}}
+    )
     words = ["--params", world.params, "--model", "gaitset", "--percentile", "0", "--precision", "int8"]
     words += ["--exported", exported, "--training", world.where / "training/{model}.json"]
     words += ["--preprocessed", world.where / "preprocessed", "--out", quantized]
@@ -120,7 +123,7 @@ def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
     for ending in ("", "_8bit", "_tensorrt"):
         assert 0 < metrics[f"signature_error{ending}"] < 0.05
         assert metrics[f"layers_in_fp32{ending}"] == 0
-    with pytest.raises(io.StageError, match=r"there is no other\.onnx"):
+    with pytest.raises(StageError, match=r"there is no other\.onnx"):
         forms.described(quantized, "other.onnx")
 
 

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.commands import scout
 from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
+from gaitpress.errors import StageError
 from gaitpress.params import ParamsError
 from remote import facts, inventory
 from remote.benchmark import BenchmarkSettings, Timing, timing
@@ -224,7 +225,7 @@ def test_what_was_measured_before_an_interruption_is_kept_unless_its_settings_ch
             with pytest.raises(KeyboardInterrupt):
                 typed(monkeypatch, *words)
     assert not (OUT / "gaitset.json").exists() and not (OUT / "gaitset.png").exists()
-    turns = io.begun_path(OUT / "gaitset.json") / "turns.jsonl"
+    turns = outputs.begun_path(OUT / "gaitset.json") / "turns.jsonl"
     turns.write_text(turns.read_text() + '{"shape": "ab')  # the process was killed while it wrote
     typed(monkeypatch, *words)
     assert len(measured) == 4
@@ -274,7 +275,7 @@ def test_what_does_not_fit_is_one_line(
         recorded.unlink()
     elif change == "other facts":
         facts.write(recorded, {**facts.read(recorded, "local"), "runtime_version": "0.1"})
-    with pytest.raises((DeviceError, io.StageError, ParamsError)) as told:
+    with pytest.raises((DeviceError, StageError, ParamsError)) as told:
         typed(monkeypatch, *words)
     assert said in str(told.value) and "\n" not in str(told.value)
     assert not (here / "results").exists()

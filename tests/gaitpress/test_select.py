@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaitpress import io
 from gaitpress.commands.select.choice import UNITS, Limits, amount, choose, limits
+from gaitpress.errors import StageError
 from gaitpress.params.select import Select
 from gaitpress.results.records import Row
 from tests.support.many_records import study
@@ -176,7 +176,7 @@ def test_params_yaml_takes_the_same_units() -> None:
         for unit in units:
             settings = Select.model_validate({limit: f"2.5 {unit}"})
             assert getattr(limits(settings), limit) == 2.5 * units[unit]
-    with pytest.raises(io.StageError, match=r"select.max_energy = 0mJ: must be a number above 0"):
+    with pytest.raises(StageError, match=r"select.max_energy = 0mJ: must be a number above 0"):
         limits(Select(max_energy="0mJ"))
 
 

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.commands.bundle.card import card as model_card
 from gaitpress.commands.select import choice as selecting
+from gaitpress.errors import StageError
 from gaitpress.results import records
 from gaitpress.results.pareto import front
 from gaitpress.results.records import Records
@@ -254,7 +255,7 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
 
 def test_no_record_at_all_is_told(world: World) -> None:
     shutil.rmtree(world.records.benchmarks)
-    with pytest.raises(io.StageError, match="holds no record"):
+    with pytest.raises(StageError, match="holds no record"):
         write(world)
 
 
@@ -345,7 +346,7 @@ def test_energy_that_was_not_measured_is_on_no_front(world: World) -> None:
 def test_curves_are_those_of_the_listed_percentiles(world: World) -> None:
     where = Folders.of(world.where / "results")
     for place in (where.trained / "gaitset", *(where.finetuned / f"gaitset/p{p}" for p in (0, 50, 99))):
-        io.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
+        outputs.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
     found = curves(where, world.settings)
     assert [each.name for each in found] == ["training", "fine-tuning, p0", "fine-tuning, p50"]
     assert found[0].metrics == {"loss": [[1, 2.0], [2, 1.0]], "val_loss": [[2, 3.0]]}

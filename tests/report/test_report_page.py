@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.results.records import Records, load
 from stages.report import report
 from tests.support.browser import PROGRAM, Browser
@@ -30,12 +30,12 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = study(where)
     results = where / "results"
     history = [{"iteration": n + 1, "loss": 1 / (n + 1), "lr": 1e-3} for n in range(1000)]
-    io.write_json(results / "train/gaitset/history.json", history)
+    outputs.write_json(results / "train/gaitset/history.json", history)
     layer = {"layer": "frame1", "filters_before": 8, "filters_after": 4, "params_before": 80, "params_after": 40}
     layer |= {"macs_before": 10**6, "macs_after": 5 * 10**5, "threshold": 0.1, "spared": False, "tied_to": []}
     totals = {key: value for key, value in layer.items() if key.endswith(("_before", "_after"))}
     pruned = {"percentile": 2, "warnings": ["frame1: has collapsed"], "table": [layer], "totals": totals}
-    io.write_json(results / "prune/gaitset/p2/pruning.json", pruned)
+    outputs.write_json(results / "prune/gaitset/p2/pruning.json", pruned)
     start = time.process_time()
     report(results, results / "report", settings)
     assert time.process_time() - start < 15, "the report is made again after every measurement, so it must be cheap"

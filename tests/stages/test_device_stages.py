@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from compress.precision import calibration_cache
-from gaitpress import io
+from gaitpress import outputs
+from gaitpress.errors import StageError
 from gaitpress.results.records import load
 from remote import facts
 from remote.errors import DeviceError
@@ -135,7 +136,7 @@ def test_what_does_not_fit_is_refused_with_the_remedy(world: World, change: str,
     elif change == "device":
         world.devices.write_text("nano: {transport: local}\n")
     for stage, made in ((world.benchmark, world.record()), (world.recognise, world.rates())):
-        with pytest.raises((DeviceError, io.StageError)) as told:
+        with pytest.raises((DeviceError, StageError)) as told:
             stage()
         assert said in str(told.value)
         assert not made.exists()
@@ -158,7 +159,7 @@ def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: 
     if fault == "another shape":
         signature = json.loads((world.quantized() / "signature.json").read_text())
         signature["output"]["shape"] = [1, 62, 256]
-        io.write_json(world.quantized() / "signature.json", signature)
+        outputs.write_json(world.quantized() / "signature.json", signature)
     world.build()
     rates = world.recognise()
     assert (rates["status"], rates["accuracy"], rates["rank1_by_view"]) == ("failed", None, None)
@@ -180,7 +181,7 @@ def test_rates_of_an_engine_that_was_built_anew_are_not_taken_for_those_of_the_o
     world.write_network(weights=2 * np.ones(SHAPE))
     world.build()
     world.benchmark()
-    with pytest.raises(io.StageError, match="is of another engine than was timed; run `dvc repro recognise@local-gaitset-0"):
+    with pytest.raises(StageError, match="is of another engine than was timed; run `dvc repro recognise@local-gaitset-0"):
         load(world.records, world.settings)
 
 

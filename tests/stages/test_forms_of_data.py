@@ -25,7 +25,8 @@ from gait.data.prepared import inputs
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.readers import casia_b, foreground, open_dataset
 from gait.data.readers.folder import VIDEOS
-from gaitpress import io, params
+from gaitpress import params
+from gaitpress.command_line import EXPECTED
 from stages import dataset, preprocess
 from tests.gait.readers import trees
 from tests.stages.test_data_stages import ROOT
@@ -350,13 +351,13 @@ def masks_of_several_dark_levels(world: World) -> None:
     labels = [frame // 255 * (1 + np.arange(320, dtype=np.uint8) % 2) for frame in MASKS]
     world.write("{}.png", encoder(".png"), labels)
     world.dataset()
-    with pytest.raises(io.EXPECTED, match="its levels are 0 to 2, so that nobody can be told; a person must be 255"):
+    with pytest.raises(EXPECTED, match="its levels are 0 to 2, so that nobody can be told; a person must be 255"):
         world.preprocess()
 
 
 def dark_on_bright(world: World) -> None:
     world.write("{}.png", encoder(".png"), [255 - frame for frame in MASKS])
-    with pytest.raises(io.EXPECTED, match="the silhouettes are dark on bright; invert them"):
+    with pytest.raises(EXPECTED, match="the silhouettes are dark on bright; invert them"):
         world.dataset()
 
 
@@ -403,7 +404,7 @@ def pickles_that_are_too_small(world: World) -> None:
     world.write_pickles(ALIGNED)
     world.dataset()
     words = r"aligned already, 64 px high, and preprocess\.silhouette128\.size asks for 128; set it to 64"
-    with pytest.raises(io.EXPECTED, match=words):
+    with pytest.raises(EXPECTED, match=words):
         world.preprocess("silhouette128")
 
 
@@ -419,23 +420,23 @@ def aligned_of_another_size(world: World) -> None:
 def a_level_is_missing(world: World) -> None:
     for who in PEOPLE:
         trees.write_pictures(world.root / who / "n-1", MASKS, [f"{number}.png" for number in range(6)])
-    with pytest.raises(io.EXPECTED, match="with a walk; anna/n-1 holds files, so that a level is missing"):
+    with pytest.raises(EXPECTED, match="with a walk; anna/n-1 holds files, so that a level is missing"):
         world.dataset()
 
 
 def several_datasets(world: World) -> None:
     for name in ("first", "second"):
         world.write("{}.png", encoder(".png"), MASKS, below=name)
-    with pytest.raises(io.EXPECTED, match="holds several datasets, such as first, second; set the dataset's path"):
+    with pytest.raises(EXPECTED, match="holds several datasets, such as first, second; set the dataset's path"):
         world.dataset()
 
 
 def a_mistyped_name_under_gallery(world: World) -> None:
     world.write("{}.png", encoder(".png"), MASKS)
     for typed in ("n1", "N-1", "n_1"):
-        with pytest.raises(io.EXPECTED, match=rf"gallery = \['{typed}'\]: no walk has such a condition; did you mean n-1"):
+        with pytest.raises(EXPECTED, match=rf"gallery = \['{typed}'\]: no walk has such a condition; did you mean n-1"):
             world.dataset(gallery=["n-2", typed])
-    with pytest.raises(io.EXPECTED, match=r"gallery = \['slow'\]: no walk has such a condition; \(there: n-1, n-2\)"):
+    with pytest.raises(EXPECTED, match=r"gallery = \['slow'\]: no walk has such a condition; \(there: n-1, n-2\)"):
         world.dataset(gallery=["slow"])
 
 
@@ -446,28 +447,28 @@ def one_view_across_views(world: World) -> None:
     words = (
         "the only view is side, and protocol cross-view compares walks of different views alone; set .*cross_view to false"
     )
-    with pytest.raises(io.EXPECTED, match=words):
+    with pytest.raises(EXPECTED, match=words):
         world.dataset(cross_view=True)
     world.dataset(cross_view=False)
 
 
 def nobody_left_to_test(world: World) -> None:
     world.write("{}.png", encoder(".png"), MASKS)
-    with pytest.raises(io.EXPECTED, match="train_subjects = 3: the dataset has 3 identities, so none is left to test"):
+    with pytest.raises(EXPECTED, match="train_subjects = 3: the dataset has 3 identities, so none is left to test"):
         world.dataset(train_subjects=3)
 
 
 def no_gallery_or_no_probe(world: World) -> None:
     world.write("{}.png", encoder(".png"), MASKS)
-    with pytest.raises(io.EXPECTED, match="no probe sequences: the other identities have no usable walk besides n-1, n-2"):
+    with pytest.raises(EXPECTED, match="no probe sequences: the other identities have no usable walk besides n-1, n-2"):
         world.dataset(gallery=["n-1", "n-2"])
     for who in PEOPLE[1:]:
         shutil.rmtree(world.root / who / "n-1")
-    with pytest.raises(io.EXPECTED, match="no gallery sequences: the other identities have no usable walk among n-1"):
+    with pytest.raises(EXPECTED, match="no gallery sequences: the other identities have no usable walk among n-1"):
         world.dataset()
     shutil.rmtree(world.root / "ben")
     trees.write_pictures(world.root / "ben/n-1/side", MASKS, [f"{number}.png" for number in range(6)])
-    with pytest.raises(io.EXPECTED, match="nobody of the test identities has both a gallery walk and another"):
+    with pytest.raises(EXPECTED, match="nobody of the test identities has both a gallery walk and another"):
         world.dataset()
 
 

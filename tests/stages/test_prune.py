@@ -14,7 +14,7 @@ import pytest
 
 from compress.pruning.select import PruneSettings
 from gait.networks import torch_model
-from gaitpress import io, params, recipes
+from gaitpress import outputs, params, recipes
 from gaitpress.frameworks import framework, multiply_adds
 from stages.prune import TOLERANCE, proof_shape
 from tests.support.published import SMALLER, small
@@ -24,7 +24,7 @@ from tests.support.toy import ROOT, make_small
 def prune(where: Path, model: str, percentile: int, **settings: object) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
     """What the stage says on both streams for the model in ``where``/dense, its pruning.json and its metrics."""
     shutil.copy("params.yaml", where)
-    io.write_json(where / "dense/settings.json", {"model": {"width": 0.5}})
+    outputs.write_json(where / "dense/settings.json", {"model": {"width": 0.5}})
     make_small(where / "params.yaml", **settings)
     command = [sys.executable, "-m", "stages.prune", "--params", where / "params.yaml", "--model", model]
     command += ["--percentile", str(percentile), "--dense", where / "dense", "--out", where / "pruned"]

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from gait.data.partitions import partition_for
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
-from gaitpress import engine, forms, inputs, io, params
+from gaitpress import engine, forms, inputs, outputs, params
 from gaitpress import settings as made_with
 from gaitpress.results.records import Records
 from stages.benchmark import benchmark
@@ -93,7 +93,7 @@ class World:
             "euclidean",
         )
         for path, side in zip((self.training, self.test), sides, strict=True):
-            io.write_json(path, side.to_json())
+            outputs.write_json(path, side.to_json())
 
     @property
     def training(self) -> Path:
@@ -143,7 +143,7 @@ class World:
             "macs": 64 * 44,
         }
         signature["forms"] = {file: {"input": signature["input"]} for file in (forms.CPU, forms.TENSORRT)}
-        io.write_json(directory / "signature.json", signature)
+        outputs.write_json(directory / "signature.json", signature)
         chosen = self.settings
         made_with.write(
             directory,
@@ -171,13 +171,13 @@ class World:
         """Run the stage benchmark; returns the record."""
         preprocessed = self.where / "preprocessed"
         record = benchmark(self.measured(percentile), self.training, preprocessed, self.settings.benchmark)
-        io.write_json(self.record(percentile), record)
+        outputs.write_json(self.record(percentile), record)
         return record
 
     def recognise(self, percentile: float = 0) -> dict[str, Any]:
         """Run the stage recognise; returns the rates."""
         found = recognise(self.measured(percentile), self.test, self.where / "preprocessed", 1)
-        io.write_json(self.rates(percentile), found)
+        outputs.write_json(self.rates(percentile), found)
         return found
 
     def joined(self, percentile: float = 0) -> dict[str, Any]:
@@ -190,6 +190,6 @@ class World:
         """Write a record with rates in place of both files of a variant, whose precision the record says."""
         name = f"local/gaitset/p{percentile}-{record['variant']['precision']}.json"
         rates = {**json.loads(self.rates(percentile).read_text()), "variant": record["variant"]}
-        io.write_json(self.records.recognised / name, {**rates, **{key: record[key] for key in RATES}})
+        outputs.write_json(self.records.recognised / name, {**rates, **{key: record[key] for key in RATES}})
         rest = {key: value for key, value in record.items() if key not in RATES}
-        io.write_json(self.records.benchmarks / name, rest)
+        outputs.write_json(self.records.benchmarks / name, rest)

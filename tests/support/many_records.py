@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from gaitpress import io, params
+from gaitpress import outputs, params
 from tests.support.toy import ROOT
 
 DEVICES = ("board-a", "board-b")
@@ -32,8 +32,8 @@ def study(where: Path) -> params.Params:
                 for precision in PRECISIONS:
                     made = record(rng, device, model, percentile, precision)
                     name = f"{device}/{model}/p{percentile}-{precision}.json"
-                    io.write_json(where / "results/recognise" / name, rates_of(made))
-                    io.write_json(where / "results/benchmark" / name, made)
+                    outputs.write_json(where / "results/recognise" / name, rates_of(made))
+                    outputs.write_json(where / "results/benchmark" / name, made)
     return params.load(where / "params.yaml")
 
 

@@ -96,7 +96,7 @@ def main() -> None:
     if Path("fail", options.address).exists():
         write(options.outs, "half of it")
         sys.exit(f"error: {options.address} was told to fail")
-    if started.this is not None:  # as gaitpress/io.py does
+    if started.this is not None:  # as gaitpress/command_line.py does
         started.this.check()
     made = digest(options.address, values(options.params), [text for dep in options.deps for text in contents(dep)])
     time.sleep(float(os.environ.get("GAITPRESS_TOY_SLEEP", 0)))
@@ -110,7 +110,7 @@ def main() -> None:
     with Path("cpu.txt").open("a") as used:
         used.write(f"{time.process_time()}\n")
     Path("logs").mkdir(exist_ok=True)
-    with Path("logs/durations.csv").open("a") as took:  # as gaitpress/io.py does
+    with Path("logs/durations.csv").open("a") as took:  # as gaitpress/command_line.py does
         took.write(f"{options.address},{time.monotonic() - start:.1f}\n")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gaitpress import io
+from gaitpress import outputs
 from gaitpress.results.records import Records
 from simulator.ssh_server import free_port
 from stages.track import track
@@ -61,7 +61,7 @@ def keep_settings(world: World, percentile: float) -> None:
     for name, kept in sections.items():
         folder = getattr(Sources.of(world.where / "results"), name) / places[name]
         folder.mkdir(parents=True, exist_ok=True)
-        io.write_json(folder / "settings.json", {key: made_with[key] for key in kept})
+        outputs.write_json(folder / "settings.json", {key: made_with[key] for key in kept})
 
 
 def client(world: World) -> Any:
@@ -112,7 +112,7 @@ def test_a_variant_measured_anew_gets_a_new_run_and_setting_it_back_revives_the_
     superseded = {run.info.run_id: run.data.tags["superseded"] for run in runs(world)}
     assert superseded[first[changed]["run_id"]] == "true"
     assert superseded[second[changed]["run_id"]] == "false"
-    io.write_json(world.record(50), old)
+    outputs.write_json(world.record(50), old)
     assert tracked(world)["variants"] == first
     superseded = {run.info.run_id: run.data.tags["superseded"] for run in runs(world)}
     assert superseded[first[changed]["run_id"]] == "false"
@@ -146,8 +146,10 @@ def test_runs_of_variants_that_are_no_longer_listed_stay(world: World) -> None:
 
 def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
     where = Sources.of(world.where / "results")
-    io.write_json(where.trained / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)])
-    io.write_json(
+    outputs.write_json(
+        where.trained / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)]
+    )
+    outputs.write_json(
         where.finetuned / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
     )
     keep_settings(world, 50)
@@ -186,10 +188,10 @@ def test_a_run_tells_of_the_settings_that_were_measured_whatever_params_yaml_say
     assert params["benchmark.warmup_s"] == str(measured.benchmark.warmup_s)
     # Nor has a run measured anew what was trained since and has not been measured.
     where = Sources.of(world.where / "results")
-    io.write_json(where.trained / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
+    outputs.write_json(where.trained / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
     keep_settings(world, 50)
     settings = json.loads((where.trained / "gaitset/settings.json").read_text())
-    io.write_json(where.trained / "gaitset/settings.json", {**settings, "model": {**settings["model"], "seed": 77}})
+    outputs.write_json(where.trained / "gaitset/settings.json", {**settings, "model": {**settings["model"], "seed": 77}})
     (world.quantized(50) / "model.onnx").write_bytes(b"another")
     edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
     run_id = tracked(world)["variants"][changed]["run_id"]

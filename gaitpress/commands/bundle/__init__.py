@@ -13,10 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gaitpress import io, params
+from gaitpress import command_line, outputs, params
 from gaitpress.commands import select
 from gaitpress.commands.bundle import contents
 from gaitpress.commands.bundle.contents import Places
+from gaitpress.errors import StageError
 from gaitpress.results.records import Records, Row, load
 
 
@@ -27,14 +28,14 @@ def bundle(row: Row, places: Places, out: Path) -> None:
         StageError: something is there already, or the variant cannot be shipped.
     """
     if out.exists() or out.is_symlink():
-        raise io.StageError(f"{out}: is there already; move it aside or choose another --out")
+        raise StageError(f"{out}: is there already; move it aside or choose another --out")
     if out.suffix == ".zip":
         with tempfile.TemporaryDirectory() as scratch:
             contents.write(row, places, Path(scratch))
-            with io.new_file(out) as partial:
+            with outputs.new_file(out) as partial:
                 contents.archive(Path(scratch), partial, out.stem)
         return
-    with io.new_directory(out) as partial:
+    with outputs.new_directory(out) as partial:
         contents.write(row, places, partial)
 
 
@@ -46,22 +47,22 @@ def named(key: str, results: Path, settings: params.Params) -> Row:
     """
     rows = {row.key: row for row in load(Records.of(results), settings)}
     if key not in rows:
-        raise io.StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
+        raise StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
     return rows[key]
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="bundle")
+    parser = command_line.parser(__doc__, command="bundle")
     select.add_options(parser)
     parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
     parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     if given.variant:
         row = named(given.variant, given.results, settings)
     else:
         choice, limits = select.chosen(given, settings)
         if choice.best is None:
-            raise io.StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
+            raise StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
         row = choice.best
     if row.same_as:
         print(f"{row.key}: {row.choice}")

@@ -13,8 +13,9 @@ from typing import Any
 
 from gait.data.modalities import flow, silhouettes
 from gait.data.prepared import inputs as network_inputs
-from gaitpress import forms, io
+from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
+from gaitpress.errors import StageError
 from gaitpress.results.records import Row
 from remote.digest import sha256
 from remote.jetson.onboard import bindings
@@ -66,9 +67,9 @@ def write(row: Row, places: Places, out: Path) -> None:
         StageError: it has no measurement, or the files are not those that were measured.
     """
     if row.status != "ok":
-        raise io.StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
+        raise StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
     if "test" not in row.settings:
-        raise io.StageError(f"{row.key}: cannot be shipped: {'; '.join(row.reasons)}")
+        raise StageError(f"{row.key}: cannot be shipped: {'; '.join(row.reasons)}")
     build = _checked(row, places)
     (out / "engine").mkdir()
     for name in (build["engine"], "build.json"):
@@ -83,19 +84,19 @@ def write(row: Row, places: Places, out: Path) -> None:
 
 def _checked(row: Row, places: Places) -> dict[str, Any]:
     """build.json, if engine, network and record belong together."""
-    build: dict[str, Any] = io.read_json(places.engine / "build.json")
+    build: dict[str, Any] = outputs.read_json(places.engine / "build.json")
     remedy = f"run `dvc repro {row.stage}`"
     try:
         engine = places.engine / Path(build["engine"]).name
         found = {"engine": sha256(engine), "network": sha256(places.quantized / Path(build["onnx"]).name)}
         expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
     except FileNotFoundError as error:
-        raise io.StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
+        raise StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
     except (KeyError, TypeError):
-        raise io.StageError(f"{places.engine}/build.json and the record do not belong together; {remedy}") from None
+        raise StageError(f"{places.engine}/build.json and the record do not belong together; {remedy}") from None
     for what, digest in found.items():
         if digest != expected[what]:
-            raise io.StageError(f"{row.key}: the {what} is not the one that was measured; {remedy}")
+            raise StageError(f"{row.key}: the {what} is not the one that was measured; {remedy}")
     return {**build, "engine": engine.name}
 
 

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from gaitpress import io, params
+from gaitpress import command_line, params
 from gaitpress.commands.compare import view
 from gaitpress.commands.compare.interface import LOG, Interface, running, started
+from gaitpress.errors import StageError
 from gaitpress.variant import Variant
 from tracking.server import TrackingServer, address, without_credentials
 
@@ -63,7 +64,7 @@ def look(settings: params.Params) -> Found:
         current, missing = _mark(variants, settings) if there else (0, len(_listed(settings)))
         training = trainings.experiment_id if trainings.find() else None
         if not current and training is None:
-            raise io.StageError(
+            raise StageError(
                 f"MLflow at {without_credentials(uri)}: no variant of params.yaml is tracked in experiment "
                 f"{settings.mlflow.experiment} yet; `snakemake --cores 2 all` or `dvc repro` measures and tracks them"
             )
@@ -128,7 +129,7 @@ def _serve(process: subprocess.Popen[bytes]) -> None:
     except KeyboardInterrupt:
         print("\nMLflow's interface has ended")
         return
-    raise io.StageError(f"MLflow's interface has ended by itself; {LOG} may say why")
+    raise StageError(f"MLflow's interface has ended by itself; {LOG} may say why")
 
 
 def _ended(*_: object) -> NoReturn:
@@ -136,10 +137,10 @@ def _ended(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="compare")
+    parser = command_line.parser(__doc__, command="compare")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help=f"the first one to try (default: {FIRST_PORT})")
     parser.add_argument("--no-start", action="store_true", help="only say where the comparison is, or would be")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     found = look(settings)
     uri = found.server.uri
     if urlsplit(uri).scheme in ("http", "https"):

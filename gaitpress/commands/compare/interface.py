@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gaitpress.io import StageError
+from gaitpress.errors import StageError
 from tracking.server import TrackingServer
 
 HOST = "127.0.0.1"

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io, params
+from gaitpress import command_line, outputs, params
 from gaitpress.commands.scout import plot, summary
 from gaitpress.commands.scout.measure import Bench, scout
+from gaitpress.errors import StageError
 
 DEVICES, FACTS, OUT = Path("remote/devices.yaml"), Path("remote/facts"), Path("results/scout")
 
@@ -29,7 +30,7 @@ def grid(step: int | float) -> list[int | float]:
         StageError: there is no such step.
     """
     if not 0.1 <= step < 100:
-        raise io.StageError(f"--step {step:g}: must be at least 0.1 and less than 100")
+        raise StageError(f"--step {step:g}: must be at least 0.1 and less than 100")
     values = [round(number * step, 6) for number in range(int(100 / step) + 1)]
     return [int(value) if value == int(value) else value for value in values if value < 100]
 
@@ -39,19 +40,19 @@ def scout_model(model: str, percentiles: Sequence[int | float], bench: Bench, se
     path = OUT / bench.device.name / f"{model}.json"
     with scout(model, percentiles, bench, settings, path) as scouted:
         found = summary.result(model, scouted, bench, settings)
-        with io.new_file(path.with_suffix(".png")) as partial:
+        with outputs.new_file(path.with_suffix(".png")) as partial:
             plot.write_png(partial, found)
-        io.write_json(path, found)
+        outputs.write_json(path, found)
     return found
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="scout")
+    parser = command_line.parser(__doc__, command="scout")
     parser.add_argument("--device", required=True, help="an entry of remote/devices.yaml")
     parser.add_argument("--model", nargs="+", help="entries of `model` in params.yaml (default: those under `models`)")
-    parser.add_argument("--step", type=io.number, default=5, help="from one percentile to the next (default: 5)")
+    parser.add_argument("--step", type=command_line.number, default=5, help="from one percentile to the next (default: 5)")
     parser.add_argument("--json", action="store_true", help="print a JSON object, the figures by model, last, on one line")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     percentiles = grid(given.step)
     models = list(dict.fromkeys(given.model or settings.models))
     for model in models:

@@ -16,10 +16,11 @@ import numpy as np
 
 from compress import export
 from compress.errors import CompressionError
-from gaitpress import io, params
+from gaitpress import outputs, params
 from gaitpress.commands import describe
 from gaitpress.frameworks import framework
 from gaitpress.params.benchmark import Benchmark
+from gaitpress.progress import progress
 from remote import facts, inventory
 from remote.errors import EngineFailed
 from remote.runtimes import Runtime, runtime_on
@@ -82,7 +83,7 @@ def scout(
 
     A context, in which the caller writes ``path``: only when that is done, what was measured is thrown away.
     """
-    with io.begun(path, _key(model, bench, settings)) as kept:
+    with outputs.begun(path, _key(model, bench, settings)) as kept:
         scouted = _prepare(model, percentiles, bench, settings, kept)
         shapes = list({shape.key: shape for shape in scouted.shapes.values()}.values())
         _measure(f"{model} on {bench.device.name}", shapes, bench, settings.benchmark, kept)
@@ -114,7 +115,7 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
     dense = library.build(model, entry, describe.classes(settings))
     cuts = surgery(entry.framework)
     scouted, known = Scouted({}, {}), dict[str, Shape]()
-    for percentile in io.progress(percentiles, len(percentiles), f"{model}: pruning and building"):
+    for percentile in progress(percentiles, len(percentiles), f"{model}: pruning and building"):
         try:
             pruned, selections = cuts.prune(dense, prune_settings(settings.prune, percentile, entry.seed))
         except CompressionError as error:
@@ -136,7 +137,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
     """Export and build a network into ``folder``, unless an interrupted run did."""
     if not folder.exists():
         timed = library.benchmark_shape(pruned, entry)
-        with io.new_directory(folder) as out:
+        with outputs.new_directory(folder) as out:
             onnx = out / "model.onnx"
             of_device = settings.export
             if of_device.dynamic_frames == "auto" and bench.device.runtime == "tensorrt":
@@ -149,8 +150,8 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
             if built["status"] != "ok":
                 raise EngineFailed(built["reason"])
             described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
-            io.write_json(out / "network.json", described)
-    return io.read_json(folder / "network.json")
+            outputs.write_json(out / "network.json", described)
+    return outputs.read_json(folder / "network.json")
 
 
 def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path) -> None:
@@ -168,7 +169,7 @@ def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchm
     rng = np.random.default_rng(settings.session)
     order = [(turn, shapes[place]) for turn in range(settings.repeats) for place in rng.permutation(len(shapes))]
     left = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
-    for turn, shape in io.progress(left, len(left), f"{label}: measuring"):
+    for turn, shape in progress(left, len(left), f"{label}: measuring"):
         if shape.reason is not None:
             continue
         example_shape = [settings.batch, *shape.network["benchmark_shape"][1:]]
@@ -202,7 +203,7 @@ def _remembered(path: Path) -> list[dict[str, Any]]:
             turns.append(json.loads(line))
         except ValueError:
             break
-    with io.new_file(path) as partial:
+    with outputs.new_file(path) as partial:
         partial.write_text("".join(json.dumps(turn) + "\n" for turn in turns), encoding="utf-8")
     return turns
 

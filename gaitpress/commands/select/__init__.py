@@ -18,9 +18,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gaitpress import io, params
+from gaitpress import command_line, params
 from gaitpress.commands.select import choice as selecting
 from gaitpress.commands.select.choice import UNITS, Choice, Limits
+from gaitpress.errors import StageError
 from gaitpress.results import words
 from gaitpress.results.records import Records, Row, load
 
@@ -51,7 +52,7 @@ def _amount(limit: str) -> Callable[[str], float]:
 
 def _positive(text: str) -> float:
     try:
-        value = float(io.number(text.strip()))
+        value = float(command_line.number(text.strip()))
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
@@ -61,7 +62,7 @@ def _positive(text: str) -> float:
 
 def _rank1(text: str) -> float:
     try:
-        value = io.number(text.strip().removesuffix("%"))
+        value = command_line.number(text.strip().removesuffix("%"))
     except ValueError:
         value = -1
     if not 0 < value <= 100:
@@ -81,7 +82,7 @@ def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, 
         fault = (
             f"device {device}: is none of params.yaml's" if device else "several devices are listed; name one by --device"
         )
-        raise io.StageError(f"{fault}: {known}")
+        raise StageError(f"{fault}: {known}")
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "people", "fps")
     limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
@@ -154,11 +155,11 @@ def _line(row: Row, within: Limits) -> str:
 
 
 def main() -> None:
-    parser = io.parser(__doc__, command="select")
+    parser = command_line.parser(__doc__, command="select")
     add_options(parser)
     parser.add_argument("--all", action="store_true", help="tell of every variant why it was not chosen")
     parser.add_argument("--json", action="store_true", help="print JSON: variant, reasons, nearest_miss, blocking, limits")
-    given, settings = io.parse(parser)
+    given, settings = command_line.parse(parser)
     choice, limits = chosen(given, settings)
     print(json.dumps(as_json(choice, limits), indent=1) if given.json else in_words(choice, limits, given.all))
     sys.exit(choice.best is None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaitpress.io import StageError
+from gaitpress.errors import StageError
 from gaitpress.params.select import Select
 from gaitpress.results.records import Row
 

@@ -1,0 +1,67 @@
+"""Outputs made of what was edited meanwhile: not recorded, and kept for when the edit is taken back."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gaitpress import started
+
+
+def real(path: Path) -> Path:
+    """Where an output is: of a link, such as to a folder kept on a larger disk, its target, for the link stays."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def confirm(path: Path, finished: Path) -> None:
+    """See, before an output that DVC will record is put in place, whether it is made of what DVC will say.
+
+    Args:
+        path: of the output.
+        finished: where it is.
+
+    Raises:
+        Edited: it is not; the output is put aside.
+    """
+    this = started.this
+    if this is None or not this.declares(path):
+        return
+    try:
+        this.confirm()
+    except started.Edited as error:
+        raise _put_aside(this, {path: finished}, error) from None
+    this.placed.append(path)
+
+
+def look_for_the_last_time() -> int:
+    """The exit status of a stage that has done its work: 1 if something was edited since its outputs were put in place."""
+    this = started.this
+    if this is None or not this.placed:  # such as a process that helped to train
+        return 0
+    try:
+        this.confirm()
+    except started.Edited as error:
+        told = _put_aside(this, {path: real(path) for path in this.placed}, error)
+        print(f"error: {told}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _put_aside(this: started.Started, finished: Mapping[Path, Path], error: started.Edited) -> started.Edited:
+    """Keep outputs that must not be recorded, if they can be taken up once the edit is taken back; what to say."""
+    again = f"run it again, such as by `dvc repro {this.address}`"
+    content = this.content() if this.keeps else None
+    if content is None:
+        return started.Edited(f"{error}; {again}")
+    for path, place in finished.items():
+        aside = started.aside(real(path), content)
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    kept = started.Edited(
+        f"{error}. It is kept as {aside}. Take the edit back and {again}: it is taken up as it stands. "
+        "Or leave the edit and do the same: it is made anew"
+    )
+    kept.kept = True
+    return kept
