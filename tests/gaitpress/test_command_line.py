@@ -122,7 +122,7 @@ def test_a_stage_that_succeeds_ends_quietly(handler: None) -> None:
 
 def test_a_stage_that_dvc_runs_notes_how_long_it_took(tmp_path: Path) -> None:
     def run(work: str, **variables: str) -> None:
-        program = f"import sys, time\nfrom gaitpress import command_line\ncommand_line.run(lambda: {work})"
+        program = f"import sys, time\nimport stages\nfrom gaitpress import command_line\ncommand_line.run(lambda: {work})"
         subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **variables}
         )

@@ -138,6 +138,7 @@ def test_a_terminated_stage_leaves_nothing_half_written(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path
+import stages
 from gaitpress import command_line, outputs
 def main():
     with outputs.new_directory(Path(sys.argv[1])) as out:

@@ -30,6 +30,7 @@ def of_dvc(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         program = f"""
 import os, re, sys
 from pathlib import Path
+import stages
 from gaitpress import command_line, outputs
 def edit(name, pattern, text):
     Path(name).write_text(re.sub(pattern, text, Path(name).read_text(), count=1))
