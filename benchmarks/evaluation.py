@@ -24,9 +24,9 @@ import numpy as np
 
 from gait.data.prepared.sequences import Sequence
 from gait.data.prepared.sets import Distance, TestSet
-from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search, closer_wrong
 from gait.evaluation.signatures import Signatures
+from gait.protocols import evaluate
 
 PEOPLE, VIEWS, MISSING = 50, 11, 15
 CONDITIONS = ("nm",) * 6 + ("bg",) * 2 + ("cl",) * 2

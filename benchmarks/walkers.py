@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gait.evaluation import gei, protocols
+from gait.evaluation import comparisons, gei
 from gait.evaluation.hits import Hits
 from gaitpress import params
 from gaitpress.embedders import embedder
@@ -30,14 +30,14 @@ def dense(root: Path, model: str, entry: Any) -> Hits:
     library = framework(entry.framework)
     trained = library.load(root / "results/train" / model)
     signatures = embedder(entry.framework).embed(trained, store, test_set.positions)
-    return protocols.casia_b(signatures, store.sequences, test_set.gallery, test_set.probe, test_set.distance)
+    return comparisons.cross_view(signatures, store.sequences, test_set.gallery, test_set.probe, test_set.distance)
 
 
 def energy_images(root: Path, model: str) -> Hits:
     """The nearest gait-energy image by Euclidean distance, on the sequences on which a silhouette model is tested."""
     test_set, store = open_test(root / f"data/test/{model}.json", root / "data/preprocessed")
     images = gei.signatures(store, test_set.positions)
-    return protocols.casia_b(images, store.sequences, test_set.gallery, test_set.probe)
+    return comparisons.cross_view(images, store.sequences, test_set.gallery, test_set.probe)
 
 
 def measure(root: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ TRAINING_CODE = {
     ),
     "keras": (*TRAINING, "gait/training/keras", "gaitpress/trainers/__init__.py", "gaitpress/trainers/keras_trainer.py"),
 }
+# What measures rates by a protocol, beside the protocol's own file and what all share.
+PROTOCOL_CODE = ("gait/protocols/__init__.py",)
 # What builds and runs engines on a device, by its runtime.
 ENGINES = (
     "remote/runtimes/__init__.py",

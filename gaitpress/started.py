@@ -32,7 +32,8 @@ from workflow.dvc.stages import PipelineError, Stage, read_yaml
 EXPECTED = "GAITPRESS_STARTED_FROM"
 SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where nothing less will do
 ABSENT = object()
-CODE = {"data/code": "partition", "data/runtime": "runtime"}  # files that name code by its content, and who makes them
+# The files that name code by its content, and who makes them.
+CODE = {"data/code": "partition", "data/protocol": "partition", "data/runtime": "runtime"}
 
 
 class Edited(Exception):

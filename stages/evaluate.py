@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gait.evaluation.protocols import evaluate
+from gait.protocols import evaluate
 from gaitpress import command_line, inputs, outputs
 from gaitpress.embedders import embedder
 from gaitpress.frameworks import framework

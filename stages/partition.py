@@ -1,9 +1,10 @@
-"""Choose the sequences that a model trains on and those it is tested on, and name the code it trains with.
+"""Choose the sequences that a model trains on and those it is tested on, and name the code of its training and protocol.
 
 The protocol and the distance of the test stand with the latter: they change without any training.
 
 All results name content, so that the stages of a model depend on its own modality, losses, augmentations and framework
-alone: a loss that is added for one model, or an edit of the other framework's training loop, leaves it as it is.
+alone: a loss that is added for one model, or an edit of the other framework's training loop or of another protocol, leaves
+it as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gait import losses
+from gait import losses, protocols
 from gait.data.partitions import doubts, partition_for
 from gait.data.prepared.sequences import SequenceStore
 from gait.training.torch import augmentations
@@ -31,6 +32,15 @@ def training_code(entry: Any) -> dict[str, str]:
     return naming.digests([*naming.TRAINING_CODE[entry.framework], *chosen])
 
 
+def protocol_code(rules: Any) -> dict[str, str]:
+    """The sha256 of each file of ours that belongs to a protocol, by its path.
+
+    Args:
+        rules: ``partition`` of a dataset's entry in params.yaml.
+    """
+    return naming.digests([*naming.PROTOCOL_CODE, protocols.source(rules.protocol)])
+
+
 def main() -> None:
     parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
@@ -38,12 +48,14 @@ def main() -> None:
     parser.add_argument("--training", type=Path, required=True, help="JSON file to write (data/training/<model>.json)")
     parser.add_argument("--test", type=Path, required=True, help="JSON file to write (data/test/<model>.json)")
     parser.add_argument("--code", type=Path, required=True, help="JSON file to write (data/code/<model>.json)")
+    parser.add_argument("--protocol", type=Path, required=True, help="JSON file to write (data/protocol/<model>.json)")
     options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     store = SequenceStore.open(options.preprocessed / entry.modality)
-    rules = settings.datasets[settings.dataset].partition.model_dump()
-    training, test = partition_for(options.model, store, rules, entry.distance)
+    rules = settings.datasets[settings.dataset].partition
+    training, test = partition_for(options.model, store, rules.model_dump(), entry.distance)
     outputs.write_json(options.code, training_code(entry))
+    outputs.write_json(options.protocol, protocol_code(rules))
     outputs.write_json(options.training, training.to_json())
     outputs.write_json(options.test, test.to_json())
     parts = training.parts() | test.parts()

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from gait import protocols
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.prepared.sets import TestSet
 from gait.data.samples import owners, samples
-from gait.evaluation import protocols
 from gait.evaluation.signatures import Signatures
 from gaitpress import command_line, engine, inputs, outputs
 from gaitpress.progress import progress

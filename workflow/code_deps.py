@@ -36,6 +36,9 @@ BY_NAME = {
     "gaitpress/embedders/__init__.py": tuple(f"gaitpress/embedders/{name}_embedder.py" for name in FRAMEWORKS),
     "gaitpress/trainers/__init__.py": (),  # the trainer of each model is among what the stage partition names
     "gaitpress/__main__.py": (),  # no stage runs a command
+    "gait/protocols/__init__.py": tuple(
+        path.relative_to(naming.ROOT).as_posix() for path in sorted((naming.ROOT / "gait/protocols").glob("[a-z]*.py"))
+    ),
     "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
     "gait/training/torch/augmentations/__init__.py": (),  # as the losses
     "compress/pruning/criteria/__init__.py": (CRITERION,),
@@ -46,8 +49,9 @@ BY_NAME = {
     "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
 # The files that name code by its content: the stage that makes them, and by what they are of, the code that they name.
-NAMED = {
+NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
+    "data/protocol/${item.model}.json": ("partition", {"protocol": ("gait/protocols",)}),
     "data/runtime/${item.device}.json": (
         "runtime",
         {name: (*code, *naming.SENSORS) for name, code in naming.RUNTIME_CODE.items()},
@@ -57,6 +61,16 @@ CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these fol
 # Of what stages that depend on such a file run: modules that are imported by name, and those that others alone run.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
+# A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports for
+# the others it does not run. `dataset` asks only to refuse early what `partition` would refuse; what it makes is the same.
+IDLE = {
+    "dataset": ("gait/protocols", "gait/evaluation"),
+    "partition": ("gait/evaluation",),
+    "evaluate": ("gait/data/partitions.py",),
+    "recognise": ("gait/data/partitions.py",),
+    "report": ("gait/data", "gait/evaluation"),
+    "track": ("gait/data", "gait/evaluation"),
+}
 # Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
 # reached. A change here must not cost anybody a week of training.
 PLUMBING = (
@@ -110,20 +124,21 @@ def _has_code(file: Path) -> bool:
     return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
 
 
-def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: str | None = None) -> set[str]:
+def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: Iterable[str] = ()) -> set[str]:
     """All files that some modules run, plumbing left out.
 
     Args:
         entries: paths of the modules, relative to ``root``.
         models: what may stand for ``${item.model}``.
         root: the repository.
-        apart: a module that is not run here, though it is imported.
+        apart: modules and folders that are not run here, though they are imported.
     """
+    apart = [*PLUMBING, *apart]
     found: set[str] = set()
     waiting = list(entries)
     while waiting:
         name = waiting.pop()
-        if name in found or name == apart or any(_covers(plumbing, name) for plumbing in PLUMBING):
+        if name in found or any(_covers(place, name) for place in apart):
             continue
         found.add(name)
         for file in _concrete(name, models, root):
@@ -167,14 +182,20 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
 def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root: Path) -> set[str]:
     """What a stage has to list: what it runs for any model or device and no file names, or what it names itself."""
     needed: set[str] = set()
-    for file, (maker, code) in NAMED.items():
+    idle = IDLE.get(stage, ())
+    files = {file: code for file, (_, code) in NAMED.items() if file in deps}
+    for maker, code in NAMED.values():
+        if stage == maker:
+            needed.update(*(_named(names, root) for names in code.values()))
+    for file, code in files.items():
+        in_others = {
+            path for other in files if other != file for names in files[other].values() for path in _named(names, root)
+        }
         for name, names in code.items():
-            if stage == maker:
-                needed |= _named(names, root)
-            elif file in deps:
-                entries = [entry, ALSO[name]] if name in ALSO else [entry]
-                needed |= closure(entries, models, root, APART.get(name)) - _named(names, root)
-    return needed if any(file in deps for file in NAMED) else needed | closure([entry], models, root)
+            entries = [entry, ALSO[name]] if name in ALSO else [entry]
+            apart = [*idle, APART[name]] if name in APART else idle
+            needed |= closure(entries, models, root, apart) - _named(names, root) - in_others
+    return needed if files else needed | closure([entry], models, root, idle)
 
 
 def _named(names: Iterable[str], root: Path) -> set[str]:

@@ -16,10 +16,10 @@ from benchmarks.gpu.settings import network
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.prepared.sets import TestSet
 from gait.embedding import embed
-from gait.evaluation.protocols import evaluate
 from gait.evaluation.ranking import Search
 from gait.evaluation.search import closer_wrong
 from gait.processes import Processes
+from gait.protocols import evaluate
 
 # CASIA-B's test: 50 people, 10 walks in 11 views, of which 15 lack: 5,485 sequences. OpenGait tells of 15 s for it on two
 # GTX 1080 Ti, and of 2 minutes on eight for OU-MVLP's.

@@ -1,1 +1,1 @@
-"""Who is it? Signatures of sequences, distances between them, and the datasets' protocols."""
+"""Who is it? Signatures of sequences, distances between them, and who is nearest to whom."""

@@ -9,7 +9,6 @@ is too narrow for few of them, and a point where all have the same rate. Korn an
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 TAIL = 0.025  # outside, at either end
 
@@ -34,14 +33,16 @@ def of_rate(rate: float, without: np.ndarray, probes: int) -> tuple[float, float
     # Where all have the same rate, nothing is known of how people differ.
     if variance > 1e-12:
         # Few people tell their variance badly, by as much as Student's quantiles differ.
-        badly = stats.t.ppf(1 - TAIL, probes - 1) / stats.t.ppf(1 - TAIL, people - 1)
-        independent = max(independent, min(share * (1 - share) / variance, probes) * float(badly) ** 2)
+        badly = _students(probes - 1) / _students(people - 1)
+        independent = max(independent, min(share * (1 - share) / variance, probes) * badly**2)
     low, high = clopper_pearson(share * independent, independent)
     return 100 * low, 100 * high
 
 
 def clopper_pearson(hits: float, probes: float) -> tuple[float, float]:
     """The exact interval of a share, of numbers that need not be whole."""
+    from scipy import stats  # takes a second, which who only reads params.yaml must not wait for
+
     missed = probes - hits
     low = float(stats.beta.ppf(TAIL, hits, missed + 1)) if hits > 1e-9 else 0.0
     high = float(stats.beta.ppf(1 - TAIL, hits + 1, missed)) if missed > 1e-9 else 1.0
@@ -52,8 +53,15 @@ def student(value: float, without: np.ndarray) -> tuple[float, float]:
     """Student's interval of a figure by its values without each person in turn; infinite of fewer than two people."""
     if len(without) < 2:
         return -np.inf, np.inf
-    half = float(stats.t.ppf(1 - TAIL, len(without) - 1)) * _variance(without) ** 0.5
+    half = _students(len(without) - 1) * _variance(without) ** 0.5
     return value - half, value + half
+
+
+def _students(degrees: int) -> float:
+    """Student's quantile."""
+    from scipy import stats
+
+    return float(stats.t.ppf(1 - TAIL, degrees))
 
 
 def _variance(without: np.ndarray) -> float:

@@ -12,20 +12,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gait import protocols
 from gaitpress import command_line, params, recipes
 from gaitpress.errors import StageError
 from gaitpress.frameworks import framework, multiply_adds
-from gaitpress.params.datasets import AsPublished, FirstTrain
-
-IDENTITIES = {"oumvlp": 5153, "tum-gaid": 150}  # who trains, as published
 
 
 def classes(settings: params.Params) -> int:
     """The number of identities that train, by the rules of the chosen dataset."""
-    rules = settings.datasets[settings.dataset].partition
-    if isinstance(rules, AsPublished):
-        return IDENTITIES[rules.protocol]
-    return rules.train_subjects - (len(rules.without) if isinstance(rules, FirstTrain) else 0)
+    protocol, chosen = protocols.chosen(settings.datasets[settings.dataset].partition.model_dump())
+    return protocol.training_identities(chosen)
 
 
 def described(settings: params.Params, name: str, identities: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_type_hints
 
-from pydantic import Discriminator, Field
+from pydantic import Discriminator, Field, create_model
 
+from gait import protocols
 from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, View
 
-
-class FirstTrain(Section):
-    """CASIA-B's protocol: the first identities train; of the others nm-01 to nm-04 enrol, identical views are excluded.
-
-    ``without``: training identities to leave out, such as 005 of CASIA-B, whose archive is damaged in some copies."""
-
-    protocol: Literal["casia-b"]
-    train_subjects: Positive
-    without: list[Name] = Field(default=[])
+TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
 
 
-class AsPublished(Section):
-    protocol: Literal["oumvlp", "tum-gaid"]
+def _rules(name: str) -> type[Section]:
+    """The section ``partition`` by one protocol, of the settings that its file declares."""
+    declared = protocols.find(name).Settings
+    types = get_type_hints(declared)
+    settings: dict[str, Any] = {"protocol": (Literal[name], ...)}
+    for setting in dataclasses.fields(declared):
+        default = setting.default
+        if setting.default_factory is not dataclasses.MISSING:
+            default = setting.default_factory()
+        required = default is dataclasses.MISSING
+        settings[setting.name] = (TYPES[types[setting.name]], ... if required else Field(default=default))
+    title = "".join(word.capitalize() for word in name.split("-"))
+    return create_model(f"{title}Rules", __base__=Section, __doc__=declared.__doc__, **settings)
 
 
-class OwnRules(Section):
-    """The first identities train; of the others the conditions under ``gallery`` enrol, all other walks are probes."""
-
-    protocol: Literal["own"]
-    train_subjects: Positive
-    gallery: list[Name]
-    cross_view: bool
-
-
-Rules = Annotated[FirstTrain | AsPublished | OwnRules, Discriminator("protocol")]
+if TYPE_CHECKING:
+    Rules = Section
+else:
+    Rules = Annotated[Union[tuple(map(_rules, protocols.names()))], Discriminator("protocol")]  # noqa: UP007
 
 
 class Walkers(Section):

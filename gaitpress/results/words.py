@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gait import protocols
 from gaitpress.results.records import Condition, Row
 
 DASH = "–"
@@ -17,13 +18,6 @@ CONDITIONS = {
     "s": "in coating shoes",
 }
 EVIDENCE = {"host": "host CPU", "real-device": "real device", "simulated": "simulated device"}
-PROTOCOLS = {
-    "casia-b": "over all pairs of different views",
-    "oumvlp": "over all pairs of different views, without walks whose person is not enrolled in that view",
-    "tum-gaid": "in the one view of that dataset",
-    "cross-view": "over all pairs of different views",
-    "all-views": "over the enrolled walks of all views",
-}
 DISTANCES = {
     "euclidean": "Euclidean distance of signatures as they are",
     "cosine": "cosine distance, of signatures scaled to length 1",
@@ -93,8 +87,9 @@ def meaning(condition: Condition) -> str:
 
 def rank1(rows: Sequence[Row]) -> str:
     """How rank-1 was measured, and what the conditions' short names mean."""
-    protocols = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
-    parts = [*(PROTOCOLS[protocol] for protocol in protocols), f"by {distance(rows)}"]
+    known = protocols.comparisons()
+    used = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
+    parts = [*(known[name].words for name in used), f"by {distance(rows)}"]
     parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
     return "; ".join(parts)
 

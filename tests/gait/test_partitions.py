@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gait.data.partitions import casia_b, oumvlp, partition_for, tum_gaid
+from gait import protocols
+from gait.data.partitions import partition_for
 from gait.data.prepared.sequences import Sequence, SequenceStore, StoreWriter
 from gait.data.prepared.sets import TestSet, TrainingSet
 from gait.errors import DataError
 
 CONDITIONS = [f"nm-0{number}" for number in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]
+
+
+def parted(protocol: str, every: list[Sequence], identities: Any = (), split: Any = None, **settings: Any) -> Any:
+    """Positions by a protocol's partition."""
+    chosen, of = protocols.chosen({"protocol": protocol, **settings})
+    return chosen.partition(every, identities, split or {}, of)
 
 
 def sequences(
@@ -31,7 +39,7 @@ def people(number: int) -> list[str]:
 
 def test_casia_b_itself_is_parted_as_published() -> None:
     every = sequences(people(124), views=tuple(f"{view:03d}" for view in range(0, 181, 18)))
-    chosen = casia_b(every, people(124), 74)
+    chosen = parted("casia-b", every, people(124), train_subjects=74)
     assert {every[position].identity for position in chosen["train"]} == set(people(74))
     assert len(chosen["train"]) == 74 * 110
     assert {every[position].condition for position in chosen["gallery"]} == {"nm-01", "nm-02", "nm-03", "nm-04"}
@@ -54,7 +62,7 @@ def test_casia_b_itself_is_parted_as_published() -> None:
 def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[list[Sequence], int], training: int) -> None:
     kept = drawn[0][: drawn[1]]
     try:
-        chosen = casia_b(kept, people(6), training)
+        chosen = parted("casia-b", kept, people(6), train_subjects=training)
     except DataError:
         first = set(people(training))
         test = [sequence for sequence in kept if sequence.identity not in first]
@@ -69,7 +77,7 @@ def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[l
 
 def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_side() -> None:
     without_005 = sequences([identity for identity in people(124) if identity != "005"])
-    chosen = casia_b(without_005, people(124), 74)
+    chosen = parted("casia-b", without_005, people(124), train_subjects=74)
     trained = {without_005[position].identity for position in chosen["train"]}
     assert len(trained) == 73
     assert "075" not in trained
@@ -77,11 +85,11 @@ def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_s
 
 def test_a_training_identity_can_be_left_out_and_a_test_identity_cannot() -> None:
     every = sequences(people(6))
-    chosen = casia_b(every, people(6), 3, without=["002"])
+    chosen = parted("casia-b", every, people(6), train_subjects=3, without=["002"])
     assert {every[position].identity for position in chosen["train"]} == {"001", "003"}
     assert {every[position].identity for position in chosen["probe"]} == {"004", "005", "006"}
     with pytest.raises(DataError, match=r"without = \['005'\]: not among the first 3 identities"):
-        casia_b(every, people(6), 3, without=["005"])
+        parted("casia-b", every, people(6), train_subjects=3, without=["005"])
 
 
 @pytest.mark.parametrize(
@@ -96,18 +104,18 @@ def test_a_training_identity_can_be_left_out_and_a_test_identity_cannot() -> Non
 )
 def test_a_side_that_would_be_empty_is_refused(identities: int, conditions: list[str], training: int, said: str) -> None:
     with pytest.raises(DataError) as told:
-        casia_b(sequences(people(identities), conditions), people(identities), training)
+        parted("casia-b", sequences(people(identities), conditions), people(identities), train_subjects=training)
     assert str(told.value).startswith(said)
 
 
 def test_no_sequences_at_all_are_refused() -> None:
     with pytest.raises(DataError, match="the dataset has 0 identities"):
-        casia_b([], [], 1)
+        parted("casia-b", [], train_subjects=1)
 
 
 def test_oumvlp_itself_is_parted_as_published() -> None:
     every = sequences([f"{number:05d}" for number in range(1, 10308)], ["00", "01"], ("000", "270"))
-    chosen = oumvlp(every)
+    chosen = parted("oumvlp", every)
     who = {part: {every[position].identity for position in positions} for part, positions in chosen.items()}
     assert (len(who["train"]), len(who["gallery"]), len(who["probe"])) == (5153, 5154, 5154)
     assert who["gallery"] == who["probe"]
@@ -119,7 +127,7 @@ def test_oumvlp_itself_is_parted_as_published() -> None:
 
 def test_identities_that_are_no_numbers_are_not_oumvlps() -> None:
     with pytest.raises(DataError, match="identities are numbers"):
-        oumvlp(sequences(["p001"], ["00", "01"]))
+        parted("oumvlp", sequences(["p001"], ["00", "01"]))
 
 
 def numbered(kinds: dict[str, int]) -> list[str]:
@@ -130,7 +138,7 @@ def test_tum_gaid_is_parted_by_its_lists_and_has_a_second_test_months_later() ->
     once, twice = numbered({"n": 6, "b": 2, "s": 2}), numbered({"n": 12, "b": 4, "s": 4})
     every = sequences(["001", "002", "003"], twice, ("090",)) + sequences(["100", "200", "300"], once, ("090",))
     split = {"train": ["001", "100"], "validation": ["002"], "test": ["003", "200"]}
-    chosen = tum_gaid(every, split)
+    chosen = parted("tum-gaid", every, split=split)
 
     def names(part: str) -> set[tuple[str, str]]:
         return {(every[position].identity, every[position].condition) for position in chosen[part]}
@@ -145,7 +153,7 @@ def test_tum_gaid_is_parted_by_its_lists_and_has_a_second_test_months_later() ->
 
 def test_tum_gaids_lists_are_needed() -> None:
     with pytest.raises(DataError, match=r"tumgaidtestids\.lst are needed"):
-        tum_gaid(sequences(["001"], ["n01"]), {"train": ["001"]})
+        parted("tum-gaid", sequences(["001"], ["n01"]), split={"train": ["001"]})
 
 
 def store(directory: Path, conditions: list[str], views: tuple[str, ...] = ("front",)) -> SequenceStore:

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gait import protocols
 from gait.data.prepared.sequences import Sequence
 from gait.data.prepared.sets import TestSet
 from gait.errors import DataError
-from gait.evaluation import protocols
+from gait.evaluation import comparisons
 from gait.evaluation.signatures import Signatures
 
 VIEWS = ("000", "036", "090")
@@ -127,7 +128,7 @@ def test_identical_views_are_excluded() -> None:
         n: np.eye(9)[[3 * VIEWS.index(s.view) + int(s.identity)]] if n in gallery else np.eye(9)[[0]]
         for n, s in enumerate(sequences)
     }
-    result = protocols.casia_b(collected(signatures), sequences, gallery, probe)
+    result = comparisons.cross_view(collected(signatures), sequences, gallery, probe)
     assert np.isnan(np.diag(result.table("nm"))).all()
     assert not np.isnan(result.table("nm")[~np.eye(3, dtype=bool)]).any()
 
@@ -149,7 +150,9 @@ def test_a_single_view_or_an_empty_gallery_is_an_error() -> None:
     one = [n for n, s in enumerate(sequences) if s.view == "090"]
     signatures = {n: np.ones((1, 2)) for n in range(len(sequences))}
     for gone in (
-        lambda found: protocols.casia_b(found, sequences, [n for n in gallery if n in one], [n for n in probe if n in one]),
+        lambda found: comparisons.cross_view(
+            found, sequences, [n for n in gallery if n in one], [n for n in probe if n in one]
+        ),
         lambda found: protocols.evaluate(
             found, sequences, parted("cross-view", [n for n in gallery if n in one], [n for n in probe if n in one])
         ),

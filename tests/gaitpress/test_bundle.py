@@ -193,6 +193,7 @@ def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_
     options = ["--dataset", Path(study.facts).parents[1] / "raw/walkers", "--out", study.where / "preprocessed/silhouette"]
     study.stage("preprocess", "--modality", "silhouette", *options)
     options = ["--training", study.training, "--test", study.test, "--code", study.where / "code.json"]
+    options += ["--protocol", study.where / "protocol.json"]
     study.stage("partition", "--model", "gaitset", "--preprocessed", study.where / "preprocessed", *options)
     _, now = open_training(study.training, study.where / "preprocessed")
     assert now.settings != store.settings

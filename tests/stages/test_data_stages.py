@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for modality in ("silhouette", "flow"):
         succeeds("preprocess", params, modality=modality, dataset=where / "raw/{dataset}", out=where / "pre/{modality}")
     for model in ("gaitset", "cnn2d"):
-        outs = {kind: where / f"{kind}/{{model}}.json" for kind in ("training", "test", "code")}
+        outs = {kind: where / f"{kind}/{{model}}.json" for kind in ("training", "test", "code", "protocol")}
         succeeds("partition", params, model=model, preprocessed=where / "pre", **outs)
     return where
 
@@ -320,7 +320,7 @@ def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partiti
     params = settings(tmp_path, entry, dataset="mine")
     succeeds("dataset", params, out=tmp_path / "raw")
     succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre/silhouette")
-    outs = {kind: tmp_path / f"{kind}.json" for kind in ("training", "test", "code")}
+    outs = {kind: tmp_path / f"{kind}.json" for kind in ("training", "test", "code", "protocol")}
     succeeds("partition", params, model="gaitset", preprocessed=tmp_path / "pre", **outs)
     store = SequenceStore.open(tmp_path / "pre/silhouette")
     training, test = (json.loads((tmp_path / f"{kind}.json").read_text()) for kind in ("training", "test"))
@@ -434,7 +434,12 @@ def test_preprocess_errors_are_one_line_and_leave_the_former_output(small: Path,
 def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp_path: Path) -> None:
     params, out = settings(tmp_path), tmp_path / "gaitset.json"
     out.write_text("old")
-    outs = {"training": out, "test": tmp_path / "test.json", "code": tmp_path / "code.json"}
+    outs = {
+        "training": out,
+        "test": tmp_path / "test.json",
+        "code": tmp_path / "code.json",
+        "protocol": tmp_path / "protocol.json",
+    }
     assert fails("partition", params, model="gaitnet", preprocessed=made / "pre", **outs).startswith(
         "unknown model gaitnet;"
     )
@@ -451,3 +456,10 @@ def test_partition_errors_are_one_line_and_leave_the_former_file(made: Path, tmp
     assert line.startswith(f"{tmp_path}/pre/silhouette: damaged (")
     assert out.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["gaitset.json", "params.yaml", "pre"]
+
+
+def test_each_model_names_the_code_of_its_datasets_protocol_alone(made: Path) -> None:
+    names = ("gait/protocols/__init__.py", "gait/protocols/casia_b.py")
+    digests = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in names}
+    for model in ("gaitset", "cnn2d"):
+        assert json.loads((made / f"protocol/{model}.json").read_text()) == digests

@@ -28,6 +28,7 @@ class Study(World):
         options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]
         self.stage("preprocess", "--modality", "silhouette", *options)
         options = ["--training", self.training, "--test", self.test, "--code", self.where / "code.json"]
+        options += ["--protocol", self.where / "protocol.json"]
         self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
 
     def stage(self, name: str, *options: str | Path) -> None:

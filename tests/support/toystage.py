@@ -81,6 +81,12 @@ def named(out: Path) -> dict[str, str]:
         from stages.partition import training_code
 
         return training_code(params.load("params.yaml").entry(out.stem))
+    if out.parent.name == "protocol":
+        from gaitpress import params
+        from stages.partition import protocol_code
+
+        settings = params.load("params.yaml")
+        return protocol_code(settings.datasets[settings.dataset].partition)
     from remote import inventory
     from stages.runtime import runtime_code
 

@@ -78,7 +78,7 @@ class TestSet(_Side):
     """What a model is tested on, and how.
 
     Attributes:
-        protocol: how recognition is measured: "casia-b", "oumvlp", "tum-gaid", "cross-view" or "all-views".
+        protocol: how recognition is measured: one of :func:`gait.protocols.comparisons`, such as "casia-b" or "all-views".
         distance: between two signatures: "euclidean", the mean over parts of the Euclidean distance of signatures as they
             are, or "cosine", 1 minus the mean of the cosines.
         gallery, probe: enrolled sequences and sequences to identify, of identities that do not train.

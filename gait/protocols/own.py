@@ -1,0 +1,62 @@
+"""Data of one's own: the first identities train, and conditions that params.yaml names enrol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gait.data.partitions import check_conditions, first_train
+from gait.data.prepared.sequences import Sequence as GaitSequence
+from gait.data.prepared.sets import TestSet
+from gait.evaluation.comparisons import all_views, cross_view, ranks
+from gait.evaluation.hits import Hits
+from gait.evaluation.signatures import Signatures
+from gait.protocols import Comparison
+
+COMPARISONS = {
+    "cross-view": Comparison(
+        "over all pairs of different views",
+        cross_view=True,
+        one_view="set datasets.<name>.partition.cross_view to false, or bring walks in other views",
+    ),
+    "all-views": Comparison("over the enrolled walks of all views"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The first identities train; of the others the conditions under ``gallery`` enrol, all other walks are probes."""
+
+    train_subjects: int
+    gallery: list[str]
+    cross_view: bool
+
+
+def comparison(settings: Settings) -> str:
+    return "cross-view" if settings.cross_view else "all-views"
+
+
+def training_identities(settings: Settings) -> int:
+    return settings.train_subjects
+
+
+def partition(
+    sequences: Sequence[GaitSequence],
+    identities: Sequence[str],
+    split: Mapping[str, Sequence[str]],
+    settings: Settings,
+) -> dict[str, list[int]]:
+    check_conditions("gallery", settings.gallery, sequences)
+    return first_train(sequences, identities, settings.train_subjects, settings.gallery)
+
+
+def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
+    compared = cross_view if COMPARISONS[test.protocol].cross_view else all_views
+    return compared(signatures, sequences, test.gallery, test.probe, test.distance, threads)
+
+
+def rates(
+    hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
+) -> dict[str, Any]:
+    return ranks(hits)
