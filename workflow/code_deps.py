@@ -14,9 +14,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gait.data.readers import LAYOUTS
 from gaitpress import naming
 from workflow.dvc.stages import read_yaml
 
@@ -26,9 +28,7 @@ CRITERION = "compress/pruning/criteria/${prune.criterion}.py"
 FRAMEWORKS = ("torch", "keras")
 # What no import statement shows: modules imported by name, files run as programs, templates read.
 BY_NAME = {
-    "gait/data/readers/__init__.py": tuple(
-        f"gait/data/readers/{layout}.py" for layout in ("casia_b", "oumvlp", "tum_gaid", "pickles", "folder")
-    ),
+    "gait/data/readers/__init__.py": tuple(f"gait/data/readers/{layout.replace('-', '_')}.py" for layout in LAYOUTS),
     "gaitpress/frameworks/__init__.py": ("gaitpress/frameworks/torch_models.py", "gaitpress/frameworks/keras_models.py"),
     "gaitpress/frameworks/torch_models.py": (MODEL,),
     "gait/networks/keras_model.py": (MODEL,),
@@ -98,12 +98,7 @@ def imported(path: Path, root: Path) -> set[str]:
     """Our files that a module imports by itself, anywhere in it, as paths relative to ``root``."""
     if path.suffix != ".py":
         return set()
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    names, _ = _read(path.read_bytes())
     return {file for name in names for file in _files(name, root)} | set(BY_NAME.get(str(path.relative_to(root)), ()))
 
 
@@ -121,7 +116,20 @@ def _files(name: str, root: Path) -> Iterator[str]:
 
 def _has_code(file: Path) -> bool:
     """Whether there is more than a docstring."""
-    return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
+    return _read(file.read_bytes())[1]
+
+
+@cache
+def _read(content: bytes) -> tuple[frozenset[str], bool]:
+    """The names that a module imports, and whether there is more in it than a docstring."""
+    tree = ast.parse(content)
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names), len(tree.body) > 1
 
 
 def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: Iterable[str] = ()) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_type_hints
 from pydantic import Discriminator, Field, create_model
 
 from gait import protocols
+from gait.data import readers
 from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, View
 
 TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
@@ -50,7 +51,7 @@ class Walkers(Section):
 class Published(Section):
     """A dataset as it is distributed, which knows its own frame rate."""
 
-    layout: Literal["casia-b", "oumvlp", "tum-gaid"]
+    layout: Literal[readers.PUBLISHED]  # type: ignore[valid-type]
     path: str
     partition: Rules
 
@@ -58,7 +59,7 @@ class Published(Section):
 class Own(Section):
     """What another framework preprocessed (pickles), or frames and videos of one's own (folder)."""
 
-    layout: Literal["pickles", "folder"]
+    layout: Literal[readers.OWN]  # type: ignore[valid-type]
     path: str
     fps: Rate
     partition: Rules

@@ -1,6 +1,6 @@
 """Datasets in the form in which they are distributed, behind one interface.
 
-Each module of this folder reads one layout and has one function, ``open_dataset(root)``, which gives a :class:`Reader`.
+A layout is read by the module of its name, with ``_`` for ``-``, whose ``open_dataset(root)`` gives a :class:`Reader`.
 Nothing is unpacked or copied, nothing outside ``root`` is opened, and what cannot be read is skipped and noted.
 """
 
@@ -16,13 +16,10 @@ import numpy as np
 
 from gait.errors import DataError
 
-LAYOUTS = {
-    "casia-b": "casia_b",
-    "oumvlp": "oumvlp",
-    "tum-gaid": "tum_gaid",
-    "pickles": "pickles",
-    "folder": "folder",
-}
+# The layouts as params.yaml names them: those that know their frame rate, and those whose user says it.
+PUBLISHED = ("casia-b", "oumvlp", "tum-gaid")
+OWN = ("pickles", "folder")
+LAYOUTS = (*PUBLISHED, *OWN)
 Faults = list[str]
 
 
@@ -115,5 +112,5 @@ def open_dataset(layout: str, root: Path) -> Reader:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    reader: Reader = importlib.import_module(f"gait.data.readers.{LAYOUTS[layout]}").open_dataset(root)
+    reader: Reader = importlib.import_module(f"gait.data.readers.{layout.replace('-', '_')}").open_dataset(root)
     return reader
