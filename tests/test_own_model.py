@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
-from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,44 +20,24 @@ from gait.networks import torch_model
 from gaitpress import outputs, params
 from gaitpress.__main__ import COMMANDS
 from stages.prune import TOLERANCE
+from tests.support.guides import Guide, python
 from tests.support.toy import ROOT, copy_repository, make_small, rates, run
 from workflow.dvc.stages import read_yaml
 
-PAGE = (ROOT / "docs/own-model.md").read_text(encoding="utf-8")
-FILES = {
-    match[1]: match[0].removeprefix("```python\n").removesuffix("```")
-    for match in re.finditer(r"```python\n# (\S+)\n.*?```", PAGE, re.DOTALL)
-}
-ENTRIES = [YAML(typ="safe", pure=True).load(StringIO(block)) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+GUIDE = Guide("own-model")
+PAGE, FILES = GUIDE.page, GUIDE.files
 MODELS = ["mygait", "mycnn"]
 PRUNING = PruneSettings(50, "mean-l1", "layer", 4, 4)
 
 
-def write_files(where: Path) -> None:
-    for name, code in FILES.items():
-        (where / name).write_text(code, encoding="utf-8")
-
-
-def write_entries(where: Path) -> None:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1000
-    content = yaml.load((where / "params.yaml").read_text(encoding="utf-8"))
-    for block in ENTRIES:
-        for section, entries in block.items():
-            content[section].update(entries)
-    with (where / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
-
-
 def test_the_page_has_two_models_and_two_losses() -> None:
     assert list(FILES) == ["gait/models/mygait.py", "gait/losses/supcon.py", "gait/models/mycnn.py", "gait/losses/focal.py"]
-    assert [set(block) for block in ENTRIES] == [{"model", "finetune"}] * 2
+    assert [set(block) for block in GUIDE.entries] == [{"model", "finetune"}] * 2
 
 
 def test_the_entries_are_valid(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    write_entries(tmp_path)
+    GUIDE.write_entries(tmp_path)
     make_small(tmp_path / "params.yaml", models=MODELS)
     assert params.load(tmp_path / "params.yaml").models == MODELS
 
@@ -68,14 +46,10 @@ def test_the_entries_are_valid(tmp_path: Path) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the page's files and entries."""
     where = copy_repository(tmp_path_factory.mktemp("home"))
-    write_files(where)
-    write_entries(where)
+    GUIDE.write_files(where)
+    GUIDE.write_entries(where)
     make_small(where / "params.yaml", models=MODELS)
     return where
-
-
-def python(where: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=where, capture_output=True, text=True)
 
 
 def module(changed: tuple[str, str] = ("", "")) -> ModuleType:
@@ -205,8 +179,8 @@ def test_the_pages_commands_are_there(home: Path) -> None:
 @pytest.mark.slow
 def test_the_pages_models_go_through_the_whole_dag(tmp_path: Path) -> None:
     where = copy_repository(tmp_path)
-    write_files(where)
-    write_entries(where)
+    GUIDE.write_files(where)
+    GUIDE.write_entries(where)
     small = {
         "model.mygait.schedule.iterations": 10,
         "model.mygait.schedule.milestones": [8],
