@@ -62,7 +62,7 @@ CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these fol
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
 # A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports for
-# the others it does not run. `dataset` asks only to refuse early what `partition` would refuse; what it makes is the same.
+# the others it does not run. `dataset` asks only to say early what `partition` says too; no sequence that it lists is another.
 IDLE = {
     "dataset": ("gait/protocols", "gait/evaluation"),
     "partition": ("gait/evaluation",),

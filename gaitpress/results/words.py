@@ -89,7 +89,8 @@ def rank1(rows: Sequence[Row]) -> str:
     """How rank-1 was measured, and what the conditions' short names mean."""
     known = protocols.comparisons()
     used = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
-    parts = [*(known[name].words for name in used), f"by {distance(rows)}"]
+    # A user's own protocol may be gone; the records that it made stay.
+    parts = [*(known[name].words if name in known else f"by protocol {name}" for name in used), f"by {distance(rows)}"]
     parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
     return "; ".join(parts)
 

@@ -118,6 +118,14 @@ def test_data_and_evidence_are_told_everywhere(world: World) -> None:
     assert all(row["data"] == "synthetic" for row in csv.DictReader((out / "variants.csv").open()))
 
 
+def test_how_rank1_was_measured_is_told_of_a_protocol_whose_file_is_gone_too(world: World) -> None:
+    accuracy = world.joined(50)["accuracy"]
+    assert "over all pairs of different views" in (write(world) / "index.html").read_text()
+    edit(world, 50, accuracy={**accuracy, "protocol": "by-carrying"})
+    page = (write(world) / "index.html").read_text()
+    assert "by protocol by-carrying; over all pairs of different views" in page
+
+
 def test_the_table_is_aligned_and_fits_a_terminal(world: World) -> None:
     text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 110
