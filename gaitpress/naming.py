@@ -27,25 +27,6 @@ TRAINING_CODE = {
 }
 # What measures rates by a protocol, beside the protocol's own file and what all share.
 PROTOCOL_CODE = ("gait/protocols/__init__.py",)
-# What builds and runs engines on a device, by its runtime.
-ENGINES = (
-    "remote/runtimes/__init__.py",
-    "remote/agent.py",
-    "remote/conditions.py",
-    "remote/benchmark.py",
-    "remote/compatibility.py",
-    "remote/connection.py",
-    "remote/digest.py",
-    "remote/engines.py",
-    "remote/facts.py",
-    "remote/inputs.py",
-    "remote/inventory.py",
-)
-SENSORS = ("remote/jetson/power.py", "remote/jetson/program.py", "remote/jetson/tegrastats.py", "remote/jetson/onboard")
-RUNTIME_CODE = {
-    "onnxruntime": (*ENGINES, "remote/runtimes/onnxruntime.py"),
-    "tensorrt": (*ENGINES, *SENSORS, "remote/runtimes/tensorrt.py", "remote/jetson", "remote/trtexec"),
-}
 
 
 def digests(names: Iterable[str | Path]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from remote import facts, inventory
+from remote import facts, inventory, runtimes
 from remote.errors import DeviceError
 from remote.inventory import Device
 
@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "target", metavar="TARGET", help="ssh://user@host:port, an alias of ~/.ssh/config, or local for this computer"
     )
-    add.add_argument("--runtime", default=Device.runtime, choices=inventory.RUNTIMES, help="default: %(default)s")
-    takes = "; ".join(f"{runtime}: {', '.join(known)}" for runtime, known in inventory.OPTIONS.items())
+    add.add_argument("--runtime", default=Device.runtime, choices=runtimes.names(), help="default: %(default)s")
+    takes = "; ".join(f"{name}: {', '.join(runtimes.room(name).options)}" for name in runtimes.names())
     add.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help=f"a setting of the runtime ({takes})"
     )
@@ -116,10 +116,8 @@ def show(devices: Path, directory: Path) -> None:
 
 def refresh(devices: Path, directory: Path, name: str) -> None:
     """Look at a device and write its facts; say what changed."""
-    from remote.runtimes import runtime_on
-
     path = directory / f"{name}.json"
-    with runtime_on(inventory.find(devices, name)) as runtime:
+    with runtimes.runtime_on(inventory.find(devices, name)) as runtime:
         now = runtime.facts()
     changes = facts.differences(facts.read(path, name), now) if path.exists() else ""
     facts.write(path, now)

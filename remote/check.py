@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
-from remote import interpreter
+from remote import runtimes
 from remote.errors import DeviceError, HostKeyRefused
+from remote.findings import Finding
 from remote.inventory import Device
-from remote.jetson import power, release, tegrastats
+from remote.jetson import power, tegrastats
 from remote.jetson.board import Board
 from remote.transport import Transport, connect
-from remote.trtexec import preflight
-from remote.trtexec.command import TOO_OLD
 
 FREE_MB, LITTLE_MB = 300, 2000
-FIRST_L4T = (32, 4)  # JetPack 4.4, the first with TensorRT 7.1
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 
 # One round trip: a line "name=value" for each thing found. What plays a board has that board's files below a root.
@@ -51,25 +48,7 @@ for clock in "$root"/sys/class/devfreq/*; do
 done
 say loose "$loose"
 if [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; then say sudo yes; fi
-for file in "$trtexec" "$root/usr/src/tensorrt/bin/trtexec"; do
-  if [ -n "$file" ] && [ -x "$file" ]; then say trtexec "$file"; break; fi
-done
 """
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about a device.
-
-    Attributes:
-        what: in a word or two.
-        verdict: "fault" if it cannot be used like this, "warning" if its figures suffer.
-        text: what was found and, unless it is ok, what to do.
-    """
-
-    what: str
-    verdict: Literal["ok", "warning", "fault"]
-    text: str
 
 
 def check(device: Device) -> Iterator[Finding]:
@@ -90,8 +69,8 @@ def check(device: Device) -> Iterator[Finding]:
 
 
 def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
-    env = {"folder": home, "trtexec": str(device.options.get("trtexec", ""))}
-    done = link.run(["sh", "-c", LOOK, "sh", *(TOOLS if device.transport != "local" else ())], env=env, repeatable=True)
+    words = ["sh", "-c", LOOK, "sh", *(TOOLS if device.transport != "local" else ())]
+    done = link.run(words, env={"folder": home}, repeatable=True)
     lines = done.stdout.decode(errors="replace").splitlines()
     found = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
     yield _board(found, device)
@@ -100,10 +79,8 @@ def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
     else:
         yield Finding("tools", "ok", "all there")
     yield _python(found)
-    yield from _packages(link, device)
-    if device.runtime == "tensorrt":
-        yield _trtexec(found)
-        yield preflight_finding()
+    # What is the runtime's own, its room looks at; it is given what was seen so far.
+    yield from runtimes.part(device.runtime, "check").check(link, device, found)
     yield _disk(found, home)
     yield _power(link, found, device)
     yield _clocks(found, device)
@@ -127,45 +104,6 @@ def _python(found: dict[str, str]) -> Finding:
     return Finding("python", "ok", f"python3 is {version}")
 
 
-def _packages(link: Transport, device: Device) -> Iterator[Finding]:
-    """What ONNX Runtime needs, without installing it."""
-    if device.runtime != "onnxruntime":
-        return
-    try:
-        if "python" in device.options or device.transport == "local":
-            python = interpreter.interpreter(link, device.options)
-            interpreter.try_out(link, python)
-            yield Finding("onnxruntime", "ok", f"by {python}")
-        elif interpreter.is_there(link):
-            yield Finding("onnxruntime", "ok", f"in {interpreter.environment(link)}")
-        else:
-            about = interpreter.suitable(link)
-            version = ".".join(map(str, about["version"]))
-            yield Finding("onnxruntime", "ok", f"not yet; the first probe installs it for {about['name']} ({version})")
-    except DeviceError as error:
-        yield Finding("onnxruntime", "fault", str(error))
-
-
-def _trtexec(found: dict[str, str]) -> Finding:
-    l4t = release.l4t(found.get("tegra", ""))
-    if l4t and tuple(map(int, l4t.split(".")))[:2] < FIRST_L4T:
-        return Finding("trtexec", "fault", f"L4T {l4t} has {TOO_OLD}")
-    if path := found.get("trtexec"):
-        return Finding("trtexec", "ok", path)
-    advice = "sudo apt install libnvinfer-bin (JetPack's), or name it with the option trtexec"
-    return Finding("trtexec", "fault", f"not at /usr/src/tensorrt/bin/trtexec; {advice}")
-
-
-def preflight_finding() -> Finding:
-    if version := preflight.available():
-        text = f"TensorRT's parser ({version}) is on this computer: a network that it refuses is not sent"
-        return Finding("preflight", "ok", text)
-    text = (
-        "TensorRT's parser is not on this computer, so only the board tells what it refuses; `make tensorrt-check` brings it"
-    )
-    return Finding("preflight", "ok", text)
-
-
 def _disk(found: dict[str, str], home: str) -> Finding:
     if not found.get("free_mb", "").isdecimal():
         return Finding("disk", "warning", f"how much is free at {home} cannot be told")
@@ -178,7 +116,7 @@ def _disk(found: dict[str, str], home: str) -> Finding:
 def _power(link: Transport, found: dict[str, str], device: Device) -> Finding:
     """What a record's energy will be measured by, asked of the very program that will read it."""
     nothing = "no energy in records"
-    rapl = found.get("rapl") if device.runtime == "onnxruntime" else None
+    rapl = found.get("rapl") if runtimes.room(device.runtime).counts_energy else None
     if rapl == "unreadable":
         return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}")
     if rapl:

@@ -7,44 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from remote import runtimes
 from remote.errors import DeviceError
+from remote.runtimes.room import Reads, Version
 
-Version = tuple[int, ...]
-
-# From a version on: the highest operator set that it reads and the highest IR version, None where the operator set decides.
-# TensorRT: by JetPack, as NVIDIA's onnx-tensorrt states for each release (docs/operators.md of its branches release/7.2-GA,
-# release/8.0-GA, ...), and for 11.5 https://github.com/NVIDIA/TensorRT/releases/tag/v11.5.
-# 8.0 to 8.3 take IR versions up to 8.
-# An operator set that made an attribute an input (axes of ReduceMax in 18) is beyond the versions that want the attribute.
-TENSORRT: list[tuple[Version, int, int | None]] = [
-    ((7, 1), 11, 6),
-    ((8, 0), 13, 8),
-    ((8, 4), 17, None),
-    ((10, 3), 20, None),
-    ((10, 13), 24, None),
-    ((11, 5), 25, None),
-]
-# ONNX Runtime: the ONNX release inside each, https://onnxruntime.ai/docs/reference/compatibility.html
-ONNXRUNTIME: list[tuple[Version, int, int | None]] = [
-    ((1, 0), 11, 6),
-    ((1, 3), 12, 7),
-    ((1, 6), 13, 7),
-    ((1, 8), 14, 7),
-    ((1, 9), 15, 8),
-    ((1, 11), 16, 8),
-    ((1, 12), 17, 8),
-    ((1, 14), 18, 8),
-    ((1, 15), 19, 9),
-    ((1, 17), 20, 9),
-    ((1, 18), 21, 10),
-    ((1, 21), 22, 10),
-]
 FIRST_WITH_PAIRS = 13  # the operator set that int8 is written in at least, whatever export.opset is
-# Per runtime: its name in print, the table, and the first version that nothing is known of, which reads everything.
-RUNTIMES: dict[str, tuple[str, list[tuple[Version, int, int | None]], Version]] = {
-    "tensorrt": ("TensorRT", TENSORRT, (12, 0)),
-    "onnxruntime": ("ONNX Runtime", ONNXRUNTIME, (1, 22)),
-}
 
 
 def opset_of(network: Any) -> int:
@@ -60,14 +27,11 @@ def newest(facts: Mapping[str, Any]) -> tuple[int, int | None] | None:
     Args:
         facts: of the device: ``runtime`` and ``runtime_version``.
     """
-    runtime, number = str(facts.get("runtime")), _number(facts)
-    if runtime not in RUNTIMES or number is None:
-        return None
-    _, table, unknown = RUNTIMES[runtime]
-    if number >= unknown:
+    reads, number = _reads(facts), _number(facts)
+    if reads is None or number is None or number >= reads.unknown:
         return None
     # What is older than the table reads no more than its first row.
-    return next(((reads, ir) for since, reads, ir in reversed(table) if number >= since), table[0][1:])
+    return next(((opset, ir) for since, opset, ir in reversed(reads.rows) if number >= since), reads.rows[0][1:])
 
 
 def check_file(facts: Mapping[str, Any], path: Path) -> None:
@@ -81,13 +45,22 @@ def check_file(facts: Mapping[str, Any], path: Path) -> None:
         return
     pairs = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in network.graph.node)
     if pairs and (known := newest(facts)) and known[0] < FIRST_WITH_PAIRS:
-        if facts["runtime"] == "tensorrt":
-            return  # the build skips it and says why
+        if (reads := _reads(facts)) and reads.build_skips_pairs:
+            return
         raise DeviceError(
-            f"int8 needs opset {FIRST_WITH_PAIRS}, and {RUNTIMES[facts['runtime']][0]} {facts['runtime_version']} reads up "
-            f"to opset {known[0]}; take int8 out of precisions, or a newer one for the device"
+            f"int8 needs opset {FIRST_WITH_PAIRS}, and {_in_print(facts)} reads up to opset {known[0]}; take int8 out of "
+            "precisions, or a newer one for the device"
         )
     check(facts, opset_of(network), network.ir_version)
+
+
+def _reads(facts: Mapping[str, Any]) -> Reads | None:
+    runtime = facts.get("runtime")
+    return runtimes.room(runtime).reads if runtime in runtimes.names() else None
+
+
+def _in_print(facts: Mapping[str, Any]) -> str:
+    return f"{runtimes.room(facts['runtime']).title} {facts['runtime_version']}"
 
 
 def _number(facts: Mapping[str, Any]) -> Version | None:
@@ -110,7 +83,7 @@ def check(facts: Mapping[str, Any], opset: int, ir_version: int) -> None:
     if known is None:
         return
     highest, highest_ir = known
-    runtime, remedy = f"{RUNTIMES[facts['runtime']][0]} {facts['runtime_version']}", f"set export.opset: {highest}"
+    runtime, remedy = _in_print(facts), f"set export.opset: {highest}"
     if opset > highest:
         raise DeviceError(f"export.opset = {opset}: {runtime} reads up to opset {highest}; {remedy}")
     if highest_ir is not None and ir_version > highest_ir:

@@ -18,7 +18,6 @@ from remote.errors import DeviceError, EngineFailed, LinkLost, killed
 from remote.inputs import Group, Sender, groups
 from remote.transport import Finished, Process, Transport
 
-HERE = Path(__file__).parent
 AHEAD = 3  # groups of inputs
 GOES_DOWN_S = 2  # between the end of a device's programs and that of its links
 
@@ -31,9 +30,9 @@ class Agent:
         self.python = python
 
     def call(
-        self, script: str, arguments: Sequence[str] = (), threads: int = 1, *, repeatable: bool = False
+        self, script: Path, arguments: Sequence[str] = (), threads: int = 1, *, repeatable: bool = False
     ) -> dict[str, Any]:
-        """Run remote/<script> and return its answer; ``repeatable`` if it may be run again after a lost link.
+        """Run a script of ours and return its answer; ``repeatable`` if it may be run again after a lost link.
 
         Raises:
             EngineFailed: it answered with an error or crashed.
@@ -47,14 +46,15 @@ class Agent:
         return answer
 
     def stream(
-        self, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
+        self, script: Path, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
     ) -> list[np.ndarray]:
-        """Run agent.py over inputs, which need not fit in memory together; float32 in and out.
+        """Run a script over inputs, which need not fit in memory together; float32 in and out.
 
         Inputs are sent while the device works at those before them; how they travel: remote/inputs.py.
 
         Args:
-            arguments: of agent.py.
+            script: which answers as remote/inputs.py says.
+            arguments: of the script.
             threads: of each process.
             inputs: asked for one at a time.
             processes: how many agents share the inputs; each input is one agent's own, so the outputs are the same.
@@ -65,7 +65,7 @@ class Agent:
             DeviceError: one was ended from outside.
         """
         shared, sender = _Shared(groups(self.link, inputs)), Sender(self.link)
-        command = self._command("agent.py", arguments)
+        command = self._command(script, arguments)
 
         def work() -> dict[int, np.ndarray]:
             numbers: list[int] = []
@@ -82,8 +82,8 @@ class Agent:
                 shared.stop()  # after a failure, the others need not go on
         return [outputs[number] for number in range(len(outputs))]
 
-    def _command(self, script: str, arguments: Sequence[str]) -> list[str]:
-        return [self.python, self.link.place(HERE / script), *arguments]
+    def _command(self, script: Path, arguments: Sequence[str]) -> list[str]:
+        return [self.python, self.link.place(script), *arguments]
 
 
 def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.ndarray]:

@@ -32,22 +32,6 @@ class Remembered:
         self._known = None
 
 
-# Instructions that multiply 8-bit values and add four products in 32 bits.
-DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8"}
-
-
-def exact_products(facts: Mapping[str, Any]) -> bool:
-    """Whether ONNX Runtime's integer kernels on a processor are exact where weights have 8 bits.
-
-    ARM's are. On x86 without dot products two products are added in 16 bits, which overflow unless weights have 7: "Data
-    type selection" in https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
-
-    Args:
-        facts: of the device: ``arch`` and ``isa``.
-    """
-    return str(facts.get("arch")) in ("aarch64", "arm64") or bool(DOT_PRODUCTS & {*facts.get("isa", ())})
-
-
 def write(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a facts file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

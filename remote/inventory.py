@@ -13,23 +13,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from remote import runtimes
 from remote.errors import DeviceError
 from remote.transport.ssh_config import Address
 
 # What a device's name may be: it becomes a folder, a DVC key (hence no dot) and part of a stage's name.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-OPTIONS: dict[str, dict[str, type]] = {
-    "onnxruntime": {"python": str},
-    "tensorrt": {
-        "power_mode": str,
-        "lock_clocks": bool,
-        "trtexec": str,
-        "workspace_mib": int,
-        "dla_core": int,
-        "python": str,
-    },
-}
-RUNTIMES = tuple(OPTIONS)
 KINDS = {str: "text", bool: "true or false", int: "a whole number, 0 or more"}
 
 
@@ -109,7 +98,7 @@ def option(runtime: str, key: str, text: str) -> Any:
     Raises:
         DeviceError: there is no such option or it does not take this value.
     """
-    kind = OPTIONS[runtime].get(key)
+    kind = runtimes.room(runtime).options.get(key)
     value: Any = text
     if kind is bool:
         value = {"true": True, "false": False}.get(text, text)
@@ -193,8 +182,8 @@ def _faults(name: Any, entry: Any) -> list[str]:
     if fault := _transport_fault(entry.get("transport", Device.transport)):
         faults.append(f"{name}.transport = {fault}")
     runtime = entry.get("runtime", Device.runtime)
-    if runtime not in RUNTIMES:
-        return [*faults, f"{name}.runtime = {runtime}: must be {' or '.join(RUNTIMES)}"]
+    if runtime not in (names := runtimes.names()):
+        return [*faults, f"{name}.runtime = {runtime}: must be {' or '.join(names)}"]
     options = entry.get("options", {})
     if not isinstance(options, dict):
         return [*faults, f"{name}.options = {options}: must be a section, such as {{}}"]
@@ -217,7 +206,7 @@ def _transport_fault(transport: Any) -> str | None:
 
 
 def _option_fault(runtime: str, key: Any, value: Any) -> str | None:
-    known = OPTIONS[runtime]
+    known = runtimes.room(runtime).options
     if key not in known:
         return f": unknown key; {runtime} takes {', '.join(known)}"
     fits = type(value) is known[key] and not (isinstance(value, int) and value < 0)

@@ -25,8 +25,8 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
 
     # Not where engines run: the board's program brings its own part of `remote`.
     from compress.precision import calibration_cache
-    from remote.trtexec import lacking
-    from remote.trtexec import network as networks
+    from remote.runtimes.tensorrt.trtexec import lacking
+    from remote.runtimes.tensorrt.trtexec import network as networks
     from simulator import refusals
     from simulator.mixed import mixed
 

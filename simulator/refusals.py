@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from remote.trtexec import preflight
+from remote.runtimes.tensorrt.trtexec import preflight
 
 # Those of ONNX that the parser of TensorRT for RTX 1.7 imports by itself, by OnnxParser.supports_operator; without NonZero,
 # which needs a plug-in.

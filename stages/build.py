@@ -11,8 +11,7 @@ from typing import Any
 
 from gaitpress import command_line, forms, outputs, params, variant
 from gaitpress.errors import StageError
-from remote import compatibility, facts, inventory
-from remote.runtimes import runtime_on
+from remote import compatibility, facts, inventory, runtimes
 
 
 def file_for(known: Mapping[str, Any], quantized: Path) -> str:
@@ -22,9 +21,8 @@ def file_for(known: Mapping[str, Any], quantized: Path) -> str:
         known: facts of the device.
         quantized: directory with the network's files.
     """
-    if known["runtime"] == "tensorrt":
-        return forms.TENSORRT
-    return forms.CPU_8BIT if facts.exact_products(known) and (quantized / forms.CPU_8BIT).exists() else forms.CPU
+    wanted = runtimes.room(known["runtime"]).files(known)
+    return next((file for file in wanted if (quantized / file).exists()), wanted[-1])
 
 
 def build(
@@ -46,7 +44,7 @@ def build(
     if not onnx.exists():
         raise StageError(f"{onnx}: no such file; run `dvc repro` to make it")
     doing = f"the build of {quantized.parent.name}/{quantized.name}"
-    with runtime_on(inventory.find(devices, device), doing) as runtime, outputs.new_directory(out) as partial:
+    with runtimes.runtime_on(inventory.find(devices, device), doing) as runtime, outputs.new_directory(out) as partial:
         facts.check(device, known, runtime.facts())
         compatibility.check_file(known, onnx)
         signature = forms.described(quantized, onnx.name)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaitpress import command_line, naming, outputs
+from gaitpress import command_line, naming, outputs, runtime_code
 from remote import inventory
 
 TEGRA = Path("/etc/nv_tegra_release")  # every Jetson has it
 
 
-def runtime_code(device: inventory.Device, is_jetson: bool) -> dict[str, str]:
+def code_on(device: inventory.Device, is_jetson: bool) -> dict[str, str]:
     """The sha256 of each file of ours that works on a device, by its path.
 
     Args:
         device: an entry of devices.yaml.
         is_jetson: whether this machine is one.
     """
-    names = naming.RUNTIME_CODE[device.runtime]
     # A board with ONNX Runtime has power sensors too; a computer's energy is counted by its processor.
-    sensors = naming.SENSORS if device.transport != "local" or is_jetson else ()
-    return naming.digests([*names, *sensors])
+    sensors = runtime_code.SENSORS if device.transport != "local" or is_jetson else ()
+    return naming.digests([*runtime_code.of(device.runtime), *sensors])
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/runtime/<device>.json)")
     given, _ = command_line.parse(parser)
     device = inventory.find(given.devices, given.device)
-    outputs.write_json(given.out, runtime_code(device, TEGRA.exists()))
+    outputs.write_json(given.out, code_on(device, TEGRA.exists()))
     print(f"{given.device}: {device.runtime}")
 
 

@@ -16,7 +16,7 @@ from compress.pruning import torch_surgery
 from compress.pruning.select import PruneSettings
 from gaitpress import forms
 from gaitpress.params.quantize import Quantize
-from remote.trtexec import preflight
+from remote.runtimes.tensorrt.trtexec import preflight
 from stages.quantize import ways
 from tests.support.published import SMALLER, small
 

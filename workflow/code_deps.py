@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from gait.data.readers import LAYOUTS
-from gaitpress import naming
+from gaitpress import naming, runtime_code
+from remote import runtimes
 from workflow.dvc.stages import read_yaml
 
 PACKAGES = ("compress", "gait", "gaitpress", "remote", "report", "stages", "tracking")
@@ -44,8 +45,8 @@ BY_NAME = {
     "compress/pruning/criteria/__init__.py": (CRITERION,),
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
-    "remote/trtexec/preflight.py": ("remote/trtexec/parser.py",),
-    "remote/connection.py": ("remote/agent.py", "remote/conditions.py"),
+    "remote/runtimes/__init__.py": (),  # each runtime is among what the stage runtime names
+    "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
     "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
 # The files that name code by its content: the stage that makes them, and by what they are of, the code that they name.
@@ -54,13 +55,12 @@ NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "data/protocol/${item.model}.json": ("partition", {"protocol": ("gait/protocols",)}),
     "data/runtime/${item.device}.json": (
         "runtime",
-        {name: (*code, *naming.SENSORS) for name, code in naming.RUNTIME_CODE.items()},
+        {name: (*runtime_code.of(name), *runtime_code.SENSORS) for name in runtimes.names()},
     ),
 }
 CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these folders it names what a model chooses
-# Of what stages that depend on such a file run: modules that are imported by name, and those that others alone run.
+# Of what stages that depend on such a file run: modules that are imported by name.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
-APART = {"onnxruntime": "remote/runtimes/tensorrt.py", "tensorrt": "remote/runtimes/onnxruntime.py"}
 # A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports for
 # the others it does not run. `dataset` asks only to say early what `partition` says too; no sequence that it lists is another.
 IDLE = {
@@ -88,7 +88,7 @@ PLUMBING = (
     "compress/errors.py",
     "gait/errors.py",
     "remote/errors.py",
-    "remote/interpreter.py",  # the facts have what it found
+    "remote/python/interpreter.py",  # the facts have what it found
     "remote/lock.py",
     "remote/transport",
 )
@@ -185,6 +185,11 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
         for dep in listed:
             if not any(_covers(dep, name) for name in needed):
                 yield f"{stage}: {dep} is under deps but never used"
+    for runtime in runtimes.names():
+        named = _named((*runtime_code.of(runtime), *runtime_code.SENSORS), root)
+        own = [name for name in named if name.startswith(f"remote/runtimes/{runtime}/")]
+        for name in sorted(closure(own, models, root) - named):
+            yield f"remote/runtimes/{runtime}: ROOM.uses lacks {name}"
 
 
 def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root: Path) -> set[str]:
@@ -201,8 +206,7 @@ def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root
         }
         for name, names in code.items():
             entries = [entry, ALSO[name]] if name in ALSO else [entry]
-            apart = [*idle, APART[name]] if name in APART else idle
-            needed |= closure(entries, models, root, apart) - _named(names, root) - in_others
+            needed |= closure(entries, models, root, idle) - _named(names, root) - in_others
     return needed if files else needed | closure([entry], models, root, idle)
 
 

@@ -1,4 +1,4 @@
-"""A Jetson, asked through a transport: what it is, how it is, and what trtexec does on it."""
+"""A Jetson, asked through a transport: what it is, and how it is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from remote.connection import killed_there, stream
-from remote.errors import DeviceError, EngineFailed
-from remote.inputs import Sender, groups
+from remote.connection import killed_there
+from remote.errors import DeviceError
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
-from remote.trtexec import command, log
 
 ANSWER_S = 120.0  # for short questions; a board under load is slow
 # Processor cores by implementer and part in /proc/cpuinfo.
@@ -76,17 +72,22 @@ class Held:
 class Board:
     """A board whose Python (3.6 or later) runs our program, which is sent to it once.
 
+    Args:
+        transport: the way to the board.
+        python: an interpreter there.
+        more: what a runtime adds to the program; see remote/jetson/program.py.
+
     Attributes:
         folder: a temporary folder of this computer for what is to be sent.
     """
 
-    def __init__(self, transport: Transport, python: str):
+    def __init__(self, transport: Transport, python: str, more: str | None = None):
         self.transport = transport
         self.python = python
         self._folder = tempfile.TemporaryDirectory(prefix="gaitpress-")
         self.folder = Path(self._folder.name)
         self._program = self.folder / "jetson.pyz"
-        program.write(self._program)
+        program.write(self._program, more)
 
     def ask(
         self, question: str, request: Mapping[str, Any], timeout_s: float = ANSWER_S, again: bool = True
@@ -94,7 +95,7 @@ class Board:
         """Run one command of the program on the board.
 
         Args:
-            question: "facts", "state", "power", "measure" or "cool".
+            question: "facts", "state", "power", "measure", "cool", or one that the runtime adds.
             request: what it takes.
             timeout_s: how long it may take.
             again: it may be asked again after a lost link.
@@ -106,61 +107,6 @@ class Board:
         words = json.dumps(request).encode() + b"\n"
         done = self.transport.run(self._argv(question), stdin=words, timeout_s=timeout_s, repeatable=again)
         return self._answer(done.stdout, done.code, done.stderr)
-
-    def facts(self, trtexec: str | None = None) -> dict[str, Any]:
-        """What engines on the board depend on; nothing that moves.
-
-        Args:
-            trtexec: where trtexec is; by default at its usual places.
-
-        Raises:
-            DeviceError: there is no trtexec, it does not run, or its version is not supported; says what to do.
-        """
-        told = self.ask("facts", {"trtexec": trtexec})
-        if not told["trtexec"]:
-            raise DeviceError(
-                f"{self.transport.name}: no trtexec at {', '.join(told['looked_for'])}; install TensorRT's samples "
-                "(`sudo apt install libnvinfer-bin`), or name its place: the device's option `trtexec`"
-            )
-        banner = log.parse(told["trtexec_says"])
-        l4t = release.l4t(told["release"])
-        number = banner.version
-        if banner.command and number is None:  # in TensorRT 7 and older: "&&&& RUNNING TensorRT.trtexec # ..."
-            number = _of_libraries(told["libraries"])
-            told_by = f"L4T {l4t}" + (f", JetPack {name}" if (name := release.jetpack(l4t)) else "")
-            if number is None:
-                raise DeviceError(
-                    f"{self.transport.name} ({told_by}): which TensorRT this is cannot be told: trtexec does not say, and "
-                    "no libnvinfer.so under /usr/lib has its version; install TensorRT's libraries (JetPack's libnvinfer7)"
-                )
-            if number < command.OLDEST:
-                raise DeviceError(f"{self.transport.name} ({told_by}): {command.TOO_OLD}")
-        if number is None:
-            said = told["trtexec_says"].strip().splitlines()
-            raise DeviceError(
-                f"{self.transport.name}: {told['trtexec']} does not run (status {told['trtexec_code']}): "
-                f"{said[-1] if said else 'it said nothing'}"
-            )
-        version = ".".join(map(str, number))
-        if not command.supported(number):
-            raise DeviceError(f"{self.transport.name}: TensorRT {version}; {command.SUPPORTED}")
-        gpu, capability = release.gpu(told["compatible"])
-        known = {
-            "arch": told["arch"],
-            "board": told["model"] or None,
-            "compute_capability": capability,
-            "cores": told["cores"],
-            "cpu": _cpu(told["cpuinfo"]) or told["arch"],
-            "gpu": gpu,
-            "jetpack": release.jetpack(l4t),
-            "l4t": l4t,
-            "os": " ".join(re.findall(r'^(?:ID|VERSION_ID)="?([^"\n]*)', told["os_release"], re.MULTILINE)),
-            "python": told["python"],
-            "runtime": "tensorrt",
-            "runtime_version": version if banner.build is None else f"{version}.{banner.build}",
-            "trtexec": told["trtexec"],
-        }
-        return {**known, "simulated": True} if told["simulated"] else known
 
     def state(self) -> State:
         """How the board is now."""
@@ -189,20 +135,13 @@ class Board:
         finally:
             holder.kill()
 
-    def infer(self, request: Mapping[str, Any], inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """An engine's first output for each input, float32; see remote/jetson/onboard/infer.py for the request.
-
-        Raises:
-            EngineFailed: the engine cannot be loaded, refuses an input or breaks.
-        """
-        process = self.transport.start(self._argv("infer"))
+    def start(self, question: str, request: Mapping[str, Any]) -> Process:
+        """Start a command of the program that goes on to read and to answer."""
+        process = self.transport.start(self._argv(question))
         # A program that ended already says why on its output.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
-        try:
-            return stream(self.transport, process, groups(self.transport, inputs), Sender(self.transport))
-        except EngineFailed as error:
-            raise EngineFailed(log.parse(str(error)).reason or str(error).strip().splitlines()[-1]) from None
+        return process
 
     def _argv(self, question: str) -> list[str]:
         return [self.python, self.transport.place(self._program), question]
@@ -265,11 +204,22 @@ def read_state(told: Mapping[str, Any]) -> State:
     )
 
 
-def _of_libraries(names: Iterable[str]) -> tuple[int, int, int] | None:
-    """The version of a TensorRT whose trtexec tells none, of the names of its libraries: libnvinfer.so.7.1.3 is of 7.1.3."""
-    found = [re.fullmatch(r"libnvinfer\.so\.(\d+)\.(\d+)\.(\d+)", name) for name in names]
-    versions = [(int(each[1]), int(each[2]), int(each[3])) for each in found if each]
-    return max((version for version in versions if version[0] < 8), default=None)
+def describe(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a board is, of the texts that the command "facts" gives; nothing that moves."""
+    l4t, (gpu, capability) = release.l4t(told["release"]), release.gpu(told["compatible"])
+    known = {
+        "arch": told["arch"],
+        "board": told["model"] or None,
+        "compute_capability": capability,
+        "cores": told["cores"],
+        "cpu": _cpu(told["cpuinfo"]) or told["arch"],
+        "gpu": gpu,
+        "jetpack": release.jetpack(l4t),
+        "l4t": l4t,
+        "os": " ".join(re.findall(r'^(?:ID|VERSION_ID)="?([^"\n]*)', told["os_release"], re.MULTILINE)),
+        "python": told["python"],
+    }
+    return {**known, "simulated": True} if told["simulated"] else known
 
 
 def _cpu(cpuinfo: str) -> str | None:

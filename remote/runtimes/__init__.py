@@ -1,87 +1,43 @@
-"""What builds and runs engines on devices, one module a runtime."""
+"""What builds and runs engines on devices: a folder for each runtime, found by its name.
+
+A folder holds ``__init__.py`` with ``ROOM``, which describes the runtime; ``runtime.py``, whose ``opened(link, options)``
+works on a device; ``check.py``, whose ``check(link, device, seen)`` looks a device over; and ``bundle.py`` with ``SHIPPED``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from remote.benchmark import BenchmarkSettings, Timing
-from remote.inventory import Device
 from remote.lock import held
-from remote.runtimes.onnxruntime import OnnxRuntime
-from remote.runtimes.tensorrt import TensorRT
+from remote.runtimes.room import Room, Runtime
 from remote.transport import connect
 
+if TYPE_CHECKING:
+    from remote.inventory import Device
 
-class Runtime(Protocol):
-    """What every runtime offers. An engine is a directory: the engine's file and build.json, which describes it."""
+HERE = Path(__file__).parent
+# What stands around the work of a runtime: an edit of these measures nothing again.
+AROUND = ("check.py", "bundle.py", "shipped.py")
 
-    def facts(self) -> dict[str, Any]:
-        """What engines on the device depend on: processor, system, runtime and its version; nothing that moves."""
-        ...
 
-    def build(
-        self,
-        onnx: Path,
-        out: Path,
-        precision: str,
-        threads: int,
-        shape: Sequence[int] | None = None,
-        max_batch: int = 1,
-    ) -> dict[str, Any]:
-        """Build an engine into the existing directory ``out``.
+def names() -> tuple[str, ...]:
+    """All runtimes."""
+    return tuple(sorted(path.parent.name for path in HERE.glob("*/__init__.py")))
 
-        Args:
-            onnx: the network.
-            out: where the engine goes.
-            precision: of the network: "fp32", "fp16", "int8", or "best", the fastest mix that the runtime finds itself.
-            threads: that the build may take.
-            shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
-                wants their range.
-            max_batch: the largest batch that the engine has to take, if the network's batch axis is free.
 
-        Returns:
-            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
-            ``seconds``, ``bytes``, ``onnx`` (the network's file name) and what the key is made of. A network that cannot be
-            built is such a result, not an exception.
-        """
-        ...
+def room(name: str) -> Room:
+    """What a runtime of :func:`names` says of itself."""
+    described: Room = import_module(f"{__name__}.{name}").ROOM
+    return described
 
-    def check(self, engine: Path, onnx: Path | None = None) -> dict[str, Any]:
-        """What build.json holds, once it is sure that the engine is the one that was built, here, of that network.
 
-        Raises:
-            StaleEngine: it is not.
-            EngineFailed: its build failed.
-        """
-        ...
-
-    def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
-        """The engine's first output for every input, in order, float32; inputs may differ in their frame axis.
-
-        Raises:
-            StaleEngine: as for check.
-            EngineFailed: the engine refuses an input or breaks.
-        """
-        ...
-
-    def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
-        """Measure the engine.
-
-        Args:
-            engine: its directory.
-            example: inputs along the first axis; a query's are the first of them, as many as its batch.
-            settings: how to measure.
-
-        Raises:
-            StaleEngine: as for check.
-            EngineFailed: the engine refuses the input or breaks.
-        """
-        ...
+def part(name: str, module: str) -> Any:
+    """A module of a runtime's folder: "runtime", "check" or "bundle"."""
+    return import_module(f"{__name__}.{name}.{module}")
 
 
 @contextmanager
@@ -95,6 +51,5 @@ def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
     Raises:
         DeviceError: the device cannot be reached, or not be locked.
     """
-    runtimes = {"onnxruntime": OnnxRuntime, "tensorrt": TensorRT}
     with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
-        yield runtimes[device.runtime](link, device.options)
+        yield part(device.runtime, "runtime").opened(link, device.options)

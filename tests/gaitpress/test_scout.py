@@ -24,8 +24,8 @@ from gaitpress.params import ParamsError
 from remote import facts, inventory
 from remote.benchmark import BenchmarkSettings, Timing, timing
 from remote.errors import DeviceError
+from remote.python.runtime import PythonRuntime
 from remote.runtimes import runtime_on
-from remote.runtimes.onnxruntime import OnnxRuntime
 from tests.support.toy import ROOT, make_small
 
 MEDIANS = st.lists(st.floats(0.01, 1000), min_size=1, max_size=20)
@@ -156,12 +156,12 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the engines that were measured, in order; the engines are real, their times are by their size."""
     found: list[str] = []
 
-    def benchmark(self: OnnxRuntime, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
+    def benchmark(self: PythonRuntime, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         found.append(engine.name)
         assert settings.repeats == 1
         return made_timing(self.check(engine)["bytes"] / 1e4)
 
-    monkeypatch.setattr(OnnxRuntime, "benchmark", benchmark)
+    monkeypatch.setattr(PythonRuntime, "benchmark", benchmark)
     return found
 
 
@@ -208,16 +208,16 @@ def test_all_shapes_are_measured_before_any_is_measured_again(
 def test_what_was_measured_before_an_interruption_is_kept_unless_its_settings_changed(
     here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original: Callable[..., Any] = OnnxRuntime.benchmark
+    original: Callable[..., Any] = PythonRuntime.benchmark
 
-    def interrupted(self: OnnxRuntime, *rest: Any) -> Any:
+    def interrupted(self: PythonRuntime, *rest: Any) -> Any:
         if len(measured) == 3:
             raise KeyboardInterrupt
         return original(self, *rest)
 
     words = "--model", "gaitset", "--step", "50"
     with monkeypatch.context() as patched:
-        patched.setattr(OnnxRuntime, "benchmark", interrupted)
+        patched.setattr(PythonRuntime, "benchmark", interrupted)
         # Two shapes, two turns: were anything of session 1 kept, session 2 would be through before its third measurement.
         for session in (1, 2):
             measured.clear()
@@ -237,16 +237,16 @@ def test_a_percentile_that_cannot_be_built_is_a_row_with_its_reason(
     here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_small(here / "params.yaml", **QUICK, **{"prune.scope": "global", "benchmark.repeats": 1})
-    original = OnnxRuntime.build
+    original = PythonRuntime.build
     built: list[Path] = []
 
-    def build(self: OnnxRuntime, onnx: Path, *rest: Any) -> dict[str, Any]:
+    def build(self: PythonRuntime, onnx: Path, *rest: Any) -> dict[str, Any]:
         built.append(onnx)
         if len(built) == 2:
             onnx.write_bytes(b"no network")
         return original(self, onnx, *rest)
 
-    monkeypatch.setattr(OnnxRuntime, "build", build)
+    monkeypatch.setattr(PythonRuntime, "build", build)
     typed(monkeypatch, "--model", "gaitset", "--step", "50")
     rows = json.loads((OUT / "gaitset.json").read_text())["rows"]
     assert [row["status"] for row in rows] == ["ok", "failed"]
@@ -286,8 +286,8 @@ def test_a_keras_model_is_scouted_too(here: Path) -> None:
     code = (
         "import sys\n"
         "from gaitpress.commands import scout\n"
-        "from tests.gaitpress.test_scout import OnnxRuntime, made_timing\n"
-        "OnnxRuntime.benchmark = lambda self, engine, *rest: made_timing(self.check(engine)['bytes'])\n"
+        "from tests.gaitpress.test_scout import PythonRuntime, made_timing\n"
+        "PythonRuntime.benchmark = lambda self, engine, *rest: made_timing(self.check(engine)['bytes'])\n"
         "sys.argv = ['scout', '--device', 'local', '--model', 'cnn2d', '--step', '60']\n"
         "scout.main()"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remote.runtimes.tensorrt import TensorRT
+from remote.runtimes.tensorrt.runtime import TensorRT
 from remote.transport.local import LocalTransport
 from simulator.jetson import Jetson
 from tests.support.played import Start, play

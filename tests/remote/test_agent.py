@@ -8,18 +8,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote import agent
+from remote.python import agent
+from remote.runtimes.onnxruntime.runtime import PACKAGE
 from tests.support.onnx_files import linear
 
 AGENT, CONDITIONS = Path(agent.__file__), Path(agent.__file__).with_name("conditions.py")
-ALLOWED = {AGENT: {"numpy", "onnxruntime"}, CONDITIONS: set()}
+PART = PACKAGE.part
+ALLOWED = {AGENT: {"numpy"}, CONDITIONS: set(), PART: {"onnxruntime"}}
+ONNX_RUNTIME = agent.opened(PART)
 
 
-@pytest.mark.parametrize("script", [AGENT, CONDITIONS], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", ALLOWED, ids=lambda path: path.name)
 def test_it_is_written_in_python_3_8_and_stands_alone(script: Path) -> None:
     tree = ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 8))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
@@ -29,9 +33,9 @@ def test_it_is_written_in_python_3_8_and_stands_alone(script: Path) -> None:
 
 
 def test_facts_are_the_same_every_time_and_hold_nothing_that_moves() -> None:
-    known = agent.facts()
-    assert known == agent.facts()
-    assert known["runtime"] == "onnxruntime"
+    known = agent.facts(ONNX_RUNTIME)
+    assert known == agent.facts(ONNX_RUNTIME)
+    assert known["runtime_version"] == onnxruntime.__version__
     assert known["cores"] >= 1
     json.dumps(known)
 
@@ -54,18 +58,18 @@ def test_processors_of_both_families_are_known_by_their_cpuinfo(cpuinfo: str, na
 def test_the_board_is_told_by_the_device_tree(tmp_path: Path) -> None:
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
-    assert agent.facts(tmp_path)["board"] == "NVIDIA Jetson Nano Developer Kit"
+    assert agent.facts(ONNX_RUNTIME, tmp_path)["board"] == "NVIDIA Jetson Nano Developer Kit"
 
 
 @pytest.mark.parametrize(("present", "count"), [("0-3\n", 4), ("0\n", 1), ("0-1,4,6-7\n", 5)])
 def test_cores_that_a_power_mode_switches_off_count_too(tmp_path: Path, present: str, count: int) -> None:
     (tmp_path / "sys/devices/system/cpu").mkdir(parents=True)
     (tmp_path / "sys/devices/system/cpu/present").write_text(present)
-    assert agent.facts(tmp_path)["cores"] == count
+    assert agent.facts(ONNX_RUNTIME, tmp_path)["cores"] == count
 
 
 def test_where_the_kernel_lists_no_cores_those_that_are_on_count(tmp_path: Path) -> None:
-    assert agent.facts(tmp_path)["cores"] == os.cpu_count()
+    assert agent.facts(ONNX_RUNTIME, tmp_path)["cores"] == os.cpu_count()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_where_the_kernel_lists_no_cores_those_that_are_on_count(tmp_path: Path)
     [["build", "--onnx", "no.onnx", "--engine", "e"], ["benchmark", "--engine", "no.onnx", "--example", "no.npy"]],
 )
 def test_a_failure_is_an_answer_with_exit_status_1(arguments: list[str], tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, AGENT, *arguments], cwd=tmp_path, capture_output=True)
+    done = subprocess.run([sys.executable, AGENT, "--part", PART, *arguments], cwd=tmp_path, capture_output=True)
     assert done.returncode == 1
     assert "no.onnx" in json.loads(done.stdout)["error"]
 
@@ -87,10 +91,10 @@ def test_an_unknown_command_is_refused() -> None:
 def test_a_benchmark_times_at_least_the_queries_and_the_seconds_asked_for(tmp_path: Path) -> None:
     engine = linear(tmp_path / "engine.onnx")
     np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
-    few = agent.benchmark(engine, tmp_path / "example.npy", 1, 0.0, 0.2, 1)
+    few = agent.benchmark(ONNX_RUNTIME, engine, tmp_path / "example.npy", 1, 0.0, 0.2, 1)
     assert sum(few["samples_ms"]) / 1000 <= 0.2 + max(few["samples_ms"])
     assert len(few["samples_ms"]) > 1
-    many = agent.benchmark(engine, tmp_path / "example.npy", 1, 0.0, 0.0, 500)
+    many = agent.benchmark(ONNX_RUNTIME, engine, tmp_path / "example.npy", 1, 0.0, 0.0, 500)
     assert len(many["samples_ms"]) == 500
     assert min(many["samples_ms"]) > 0
     assert many["reference_ms_before"] > 0
@@ -107,7 +111,7 @@ def test_energy_counters_that_start_again_lose_nothing(counters: list[tuple[int,
 
 
 def test_no_energy_counter_is_a_reason_and_not_a_zero(tmp_path: Path) -> None:
-    assert agent.energy("engine", "example", 1, 1, tmp_path) == {
+    assert agent.energy(ONNX_RUNTIME, "engine", "example", 1, 1, tmp_path) == {
         "reason": "no RAPL energy counters under /sys/class/powercap"
     }
 
@@ -119,7 +123,7 @@ def test_energy_is_read_from_the_package_counters(tmp_path: Path) -> None:
         (zone / name).write_text(text)
     engine = linear(tmp_path / "engine.onnx")
     np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
-    found = agent.energy(engine, tmp_path / "example.npy", 1, 0.05, tmp_path)
+    found = agent.energy(ONNX_RUNTIME, engine, tmp_path / "example.npy", 1, 0.05, tmp_path)
     assert found["gross_mj"] == 0  # a counter that stands still
     assert found["queries"] >= 1
     assert "RAPL" in found["scope"]

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compress import export
 from remote import compatibility
 from remote.errors import DeviceError
-from remote.trtexec import lacking, network
+from remote.runtimes.tensorrt.trtexec import lacking, network
 from tests.support.onnx_files import linear
 from tests.support.published import SMALLER, small
 

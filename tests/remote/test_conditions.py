@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from remote import conditions
+from remote.python import conditions
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:

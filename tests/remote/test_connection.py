@@ -11,6 +11,8 @@ import pytest
 from remote import connection
 from remote.connection import Agent
 from remote.errors import DeviceError, EngineFailed
+from remote.python.runtime import AGENT, CONDITIONS
+from remote.runtimes.onnxruntime.runtime import PACKAGE
 from remote.transport.local import LocalTransport
 from tests.support.onnx_files import linear, weights
 
@@ -22,20 +24,23 @@ def here() -> Iterator[Agent]:
         yield Agent(link, sys.executable)
 
 
+def run(engine: Path) -> list[str]:
+    return ["--part", str(PACKAGE.part), "run", "--engine", str(engine)]
+
+
 @pytest.fixture
-def script(here: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def script(here: Agent, tmp_path: Path):
     """Runs a script of the test's own where the agent's would run."""
-    monkeypatch.setattr(connection, "HERE", tmp_path)
 
     def call(text: str, *arguments: str) -> dict:
         (tmp_path / "script.py").write_text(text)
-        return here.call("script.py", arguments)
+        return here.call(tmp_path / "script.py", arguments)
 
     return call
 
 
 def test_the_conditions_of_this_machine_are_answered(here: Agent) -> None:
-    found = here.call("conditions.py")
+    found = here.call(CONDITIONS)
     assert {"load", "free_memory_mb", "cpu_mhz", "governor", "temperature_c", "unreadable"} == set(found)
 
 
@@ -44,10 +49,9 @@ def test_arguments_arrive_as_they_are(script) -> None:
     assert script("import json, sys; print(json.dumps({'got': sys.argv[1:]}))", *hostile) == {"got": hostile}
 
 
-def test_threads_bound_every_pool(here: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HERE", tmp_path)
+def test_threads_bound_every_pool(here: Agent, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import json, os; print(json.dumps(dict(os.environ)))")
-    assert here.call("script.py", threads=3)["OMP_NUM_THREADS"] == "3"
+    assert here.call(tmp_path / "script.py", threads=3)["OMP_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_inputs_of_different_lengths_stream_through_an_engine(here: Agent, tmp_p
     engine = linear(tmp_path / "engine.onnx")
     rng = np.random.default_rng(1)
     inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 5, 2, 3, 1, 4)]
-    outputs = here.stream(["run", "--engine", str(engine)], 1, iter(inputs), processes)
+    outputs = here.stream(AGENT, run(engine), 1, iter(inputs), processes)
     for given, found in zip(inputs, outputs, strict=True):
         np.testing.assert_allclose(found, given @ weights(), rtol=1e-5, atol=1e-6)
 
@@ -85,7 +89,7 @@ def test_inputs_of_different_lengths_stream_through_an_engine(here: Agent, tmp_p
 def test_the_number_of_processes_changes_no_bit(here: Agent, tmp_path: Path) -> None:
     engine = linear(tmp_path / "engine.onnx")
     inputs = list(np.random.default_rng(2).standard_normal((40, 3, 4)).astype(np.float32))
-    alone, shared = (here.stream(["run", "--engine", str(engine)], 1, inputs, processes) for processes in (1, 2))
+    alone, shared = (here.stream(AGENT, run(engine), 1, inputs, processes) for processes in (1, 2))
     assert [output.tobytes() for output in alone] == [output.tobytes() for output in shared]
 
 
@@ -101,7 +105,7 @@ def test_an_input_that_the_engine_refuses_ends_the_processes(here: Agent, tmp_pa
             yield np.ones((1, 5 if number == 3 else 4))
 
     with pytest.raises(EngineFailed, match="x"):
-        here.stream(["run", "--engine", str(engine)], 1, inputs(), processes)
+        here.stream(AGENT, run(engine), 1, inputs(), processes)
     assert children() <= before
     assert len(asked) < 10**7
 
@@ -109,7 +113,7 @@ def test_an_input_that_the_engine_refuses_ends_the_processes(here: Agent, tmp_pa
 def test_an_engine_that_cannot_be_loaded_is_told_whatever_is_still_to_be_sent(here: Agent, tmp_path: Path) -> None:
     (tmp_path / "engine.onnx").write_bytes(b"junk")
     with pytest.raises(EngineFailed):
-        here.stream(["run", "--engine", str(tmp_path / "engine.onnx")], 1, (np.ones((999, 4)) for _ in range(99)))
+        here.stream(AGENT, run(tmp_path / "engine.onnx"), 1, (np.ones((999, 4)) for _ in range(99)))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -120,7 +124,7 @@ def test_a_fault_in_the_inputs_ends_the_processes(here: Agent, tmp_path: Path, p
 
     before = children()
     with pytest.raises(OSError, match="disk gone"):
-        here.stream(["run", "--engine", str(linear(tmp_path / "engine.onnx"))], 1, inputs(), processes)
+        here.stream(AGENT, run(linear(tmp_path / "engine.onnx")), 1, inputs(), processes)
     assert children() <= before
 
 

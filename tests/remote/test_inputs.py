@@ -11,6 +11,8 @@ import pytest
 
 from remote import inputs
 from remote.connection import Agent
+from remote.python.runtime import AGENT
+from remote.runtimes.onnxruntime.runtime import PACKAGE
 from remote.transport import connect
 from simulator.ssh_server import Server, through
 from tests.support.onnx_files import linear, weights
@@ -27,7 +29,8 @@ def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
 def outputs(address: str, engine: Path, processes: int = 2) -> list[np.ndarray]:
     with connect("nano", address) as link:
         agent = Agent(link, sys.executable)
-        return agent.stream(["run", "--engine", link.place(engine)], 1, iter(GIVEN), processes)
+        words = ["--part", link.place(PACKAGE.part), "run", "--engine", link.place(engine)]
+        return agent.stream(AGENT, words, 1, iter(GIVEN), processes)
 
 
 def right(found: list[np.ndarray]) -> bool:

@@ -11,11 +11,12 @@ import pytest
 from packaging.tags import cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from remote import interpreter
 from remote.errors import DeviceError
+from remote.python import interpreter
 from remote.transport import connect
 from simulator.ssh_server import Server
 
+NEEDS = (("numpy", "onnxruntime"), "python")
 NANO = {"version": [3, 8], "arch": "aarch64", "libc": ["glibc", "2.31"], "implementation": "cpython", "venvs": True}
 
 
@@ -74,21 +75,21 @@ def test_the_first_python_that_is_new_enough_is_taken(servers: Callable[..., Ser
     python(tools, "python3.9", "3, 9", venvs="False")
     python(tools, "python3.8", "3, 8")
     with connect("nano", servers(PATH=str(tools)).address) as link:
-        assert interpreter.suitable(link)["name"] == "python3.8"
+        assert interpreter.suitable(link, NEEDS[0])["name"] == "python3.8"
 
 
 def test_what_there_is_instead_is_told(servers: Callable[..., Server], tools: Path) -> None:
     python(tools, "python3", "3, 6")
     python(tools, "python3.9", "3, 9", venvs="False")
     with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError) as told:
-        interpreter.suitable(link)
+        interpreter.suitable(link, NEEDS[0])
     assert "python3 is 3.6" in str(told.value)
     assert "sudo apt install python3.9-venv" in str(told.value)
 
 
 def test_a_device_without_any_python_is_told(servers: Callable[..., Server], tools: Path) -> None:
     with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError, match="there is none"):
-        interpreter.suitable(link)
+        interpreter.suitable(link, NEEDS[0])
 
 
 @pytest.mark.slow
@@ -101,8 +102,8 @@ def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
     server = servers(PIP_INDEX_URL=nowhere, PIP_EXTRA_INDEX_URL=nowhere, PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin")
     with connect("nano", server.address) as link:
         with pytest.raises(DeviceError, match=r"cannot be installed: there: .*from here: .*option python"):
-            interpreter.interpreter(link, {})
-        assert not interpreter.is_there(link)
+            interpreter.interpreter(link, {}, *NEEDS)
+        assert not interpreter.is_there(link, *NEEDS)
 
 
 @pytest.mark.slow
@@ -116,10 +117,10 @@ def test_packages_are_installed_once_by_the_device_or_from_here(
     more = {} if network else {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": "/dev/null"}
     server = servers(PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin", **more)
     with connect("nano", server.address) as link:
-        found = interpreter.interpreter(link, {})
+        found = interpreter.interpreter(link, {}, *NEEDS)
         assert found == f"{server.home}/python/bin/python"
         said = capfd.readouterr().err
         assert ("sending the packages from here" in said) != network
         assert link.run([found, "-c", "import numpy, onnxruntime; print(onnxruntime.__version__)"]).code == 0
-        assert interpreter.interpreter(link, {}) == found
+        assert interpreter.interpreter(link, {}, *NEEDS) == found
         assert "installing" not in capfd.readouterr().err

@@ -11,7 +11,8 @@ import pytest
 
 from remote.errors import DeviceError, LinkLost, StaleEngine
 from remote.inventory import Device
-from remote.runtimes import runtime_on, tensorrt
+from remote.runtimes import runtime_on
+from remote.runtimes.tensorrt import runtime as tensorrt
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server
 from tests.support.played import EXAMPLE, SETTINGS, build, matrices

@@ -10,7 +10,8 @@ import pytest
 
 from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed, StaleEngine
-from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.python.runtime import PythonRuntime
+from remote.runtimes.onnxruntime.runtime import opened
 from remote.transport.local import LocalTransport
 from simulator.jetson import Jetson
 from tests.support.onnx_files import linear, pairs
@@ -21,13 +22,13 @@ SETTINGS = BenchmarkSettings(
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[OnnxRuntime]:
+def runtime() -> Iterator[PythonRuntime]:
     with LocalTransport() as link:
-        yield OnnxRuntime(link, {})
+        yield opened(link, {})
 
 
 @pytest.fixture
-def built(tmp_path: Path, runtime: OnnxRuntime) -> tuple[Path, Path]:
+def built(tmp_path: Path, runtime: PythonRuntime) -> tuple[Path, Path]:
     """A network and the directory with its engine."""
     onnx, engine = linear(tmp_path / "model.onnx"), tmp_path / "engine"
     engine.mkdir()
@@ -35,7 +36,7 @@ def built(tmp_path: Path, runtime: OnnxRuntime) -> tuple[Path, Path]:
     return onnx, engine
 
 
-def test_an_engine_gives_what_the_network_gives(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+def test_an_engine_gives_what_the_network_gives(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     onnx, engine = built
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
     inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
@@ -43,7 +44,7 @@ def test_an_engine_gives_what_the_network_gives(runtime: OnnxRuntime, built: tup
         np.testing.assert_allclose(found, session.run(None, {"x": given})[0], rtol=1e-5, atol=1e-6)
 
 
-def test_building_again_gives_the_same_key(runtime: OnnxRuntime, built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_building_again_gives_the_same_key(runtime: PythonRuntime, built: tuple[Path, Path], tmp_path: Path) -> None:
     onnx, engine = built
     again = tmp_path / "again"
     again.mkdir()
@@ -55,7 +56,7 @@ def test_building_again_gives_the_same_key(runtime: OnnxRuntime, built: tuple[Pa
 
 
 @pytest.mark.parametrize("fault", ["unknown operator", "truncated"])
-def test_a_network_that_is_refused_is_a_result_with_a_reason(tmp_path: Path, runtime: OnnxRuntime, fault: str) -> None:
+def test_a_network_that_is_refused_is_a_result_with_a_reason(tmp_path: Path, runtime: PythonRuntime, fault: str) -> None:
     onnx = linear(tmp_path / "model.onnx", op="Teleport" if fault == "unknown operator" else "MatMul")
     if fault == "truncated":
         onnx.write_bytes(onnx.read_bytes()[:40])
@@ -90,7 +91,7 @@ def spoil(what: str, onnx: Path, engine: Path) -> None:
 @pytest.mark.parametrize(
     "what", ["engine", "engine gone", "network", "build.json gone", "build.json damaged", "build.json edited"]
 )
-def test_only_the_engine_that_was_built_is_let_through(runtime: OnnxRuntime, built: tuple[Path, Path], what: str) -> None:
+def test_only_the_engine_that_was_built_is_let_through(runtime: PythonRuntime, built: tuple[Path, Path], what: str) -> None:
     onnx, engine = built
     runtime.check(engine, onnx)
     spoil(what, onnx, engine)
@@ -98,7 +99,7 @@ def test_only_the_engine_that_was_built_is_let_through(runtime: OnnxRuntime, bui
         runtime.check(engine, onnx)
 
 
-def test_a_measurement_holds_what_was_asked_for(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+def test_a_measurement_holds_what_was_asked_for(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
     assert len(timing.repeats) == 2
     assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30
@@ -114,7 +115,7 @@ def test_a_boards_energy_is_in_its_measurement(
     board = Jetson(tmp_path / "board", "agx-thor")
     monkeypatch.setenv("GAITPRESS_SIMULATED_ROOT", str(board.root))
     with LocalTransport() as link:
-        runtime = OnnxRuntime(link, {})
+        runtime = opened(link, {})
         assert runtime.build(built[0], built[1], "fp32", 1)["status"] == "ok"
         timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
     assert timing.energy is not None, timing.energy_reason
@@ -125,7 +126,7 @@ def test_a_boards_energy_is_in_its_measurement(
 
 
 def test_each_batch_of_a_sweep_is_told_and_one_that_fails_takes_no_other_with_it(
-    runtime: OnnxRuntime, built: tuple[Path, Path]
+    runtime: PythonRuntime, built: tuple[Path, Path]
 ) -> None:
     settings = replace(SETTINGS, sweep=(1, 4, 8))
     timing = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings)
@@ -151,7 +152,7 @@ exec {sys.executable} "$@"
 """)
     killing.chmod(0o755)
     with LocalTransport() as link:
-        timing = OnnxRuntime(link, {"python": str(killing)}).benchmark(
+        timing = opened(link, {"python": str(killing)}).benchmark(
             built[1], np.ones((4, 4), np.float32), replace(SETTINGS, sweep=(1, 2, 4))
         )
     assert [each["reason"] for each in timing.sweep] == [
@@ -159,6 +160,6 @@ exec {sys.executable} "$@"
     ]  # fmt: skip
 
 
-def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: OnnxRuntime, built: tuple[Path, Path]) -> None:
+def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     with pytest.raises(EngineFailed):
         runtime.benchmark(built[1], np.ones((2, 9), np.float32), SETTINGS)

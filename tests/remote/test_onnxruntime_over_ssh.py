@@ -17,7 +17,7 @@ from remote.benchmark import BenchmarkSettings
 from remote.errors import DeviceError, EngineFailed, LinkLost, StaleEngine
 from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
-from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.runtimes.onnxruntime.runtime import opened
 from remote.transport.local import LocalTransport
 from simulator.ssh_server import Server
 from tests.support.onnx_files import linear, weights
@@ -49,7 +49,7 @@ def test_a_device_is_what_it_is_however_it_is_reached(runtime: Runtime, built: t
     again = tmp_path / "again"
     again.mkdir()
     with LocalTransport() as link:
-        here = OnnxRuntime(link, {})
+        here = opened(link, {})
         assert runtime.facts() == here.facts()
         described = here.check(built[1], built[0])
         assert here.build(built[0], again, "fp32", 1)["key"] == described["key"]

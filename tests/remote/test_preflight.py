@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto
 
-from remote import check
-from remote.trtexec import preflight
+from remote.runtimes.tensorrt import check
+from remote.runtimes.tensorrt.trtexec import preflight
 from simulator import engine, refusals
 from simulator.boards import KINDS
 from tests.remote.test_trtexec_command import quantized

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote import agent
 from remote.jetson import power, program, tegrastats
 from remote.jetson.onboard import observe, sensors, tools
+from remote.python import agent
+from remote.runtimes.onnxruntime.runtime import PACKAGE
 from simulator.jetson import Jetson
 from tests.support.onnx_files import linear
 
@@ -232,7 +233,9 @@ def sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None) -
     program.write(tmp_path / "jetson.pyz")
     np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
     engine = linear(tmp_path / "engine.onnx")
-    return agent.energy(engine, tmp_path / "example.npy", 1, 0.1, sensors=tmp_path / "jetson.pyz")
+    return agent.energy(
+        agent.opened(PACKAGE.part), engine, tmp_path / "example.npy", 1, 0.1, sensors=tmp_path / "jetson.pyz"
+    )
 
 
 @pytest.mark.parametrize(

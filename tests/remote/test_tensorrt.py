@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from onnx import TensorProto
 from remote.errors import DeviceError, EngineFailed, StaleEngine
 from remote.jetson import program
 from remote.jetson.nvpmodel import PowerMode
-from remote.jetson.onboard import engines, state
-from remote.trtexec import preflight
+from remote.jetson.onboard import state
+from remote.runtimes.tensorrt.board import ONBOARD
+from remote.runtimes.tensorrt.onboard import engines
+from remote.runtimes.tensorrt.trtexec import preflight
 from simulator import bindings
 from simulator.jetson import Jetson
 from tests.remote.test_trtexec_command import quantized
@@ -28,17 +31,31 @@ from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, netw
 
 def test_the_program_for_the_board_is_one_file_that_never_changes_by_itself(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        program.write(tmp_path / name)
+        program.write(tmp_path / name, ONBOARD)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize("source", sorted((program.ROOT / program.PACKAGES[-1]).glob("*.py")), ids=lambda path: path.name)
+def test_the_program_for_the_boards_sensors_alone_holds_nothing_of_a_runtime(tmp_path: Path) -> None:
+    program.write(tmp_path / "alone")
+    program.write(tmp_path / "more", ONBOARD)
+    alone, more = (set(zipfile.ZipFile(tmp_path / name).namelist()) for name in ("alone", "more"))
+    assert alone < more
+    assert not [name for name in alone if name.startswith("remote/runtimes")]
+    assert {f"{ONBOARD}/infer.py", "remote/jetson/onboard/hold.py"} <= more
+
+
+@pytest.mark.parametrize(
+    "source",
+    [path for folder in (program.BOARD, ONBOARD) for path in sorted((program.ROOT / folder).glob("*.py"))],
+    ids=lambda path: str(path.relative_to(program.ROOT)),
+)
 def test_what_runs_on_the_board_is_written_in_python_3_6_and_stands_alone(source: Path) -> None:
     tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 6))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     ours = {name for name in names if name.startswith("remote.")}
-    assert all(name.startswith("remote.jetson.onboard") for name in ours)
+    own = ("remote.jetson.onboard", *(["remote.runtimes.tensorrt.onboard"] if "tensorrt" in source.parts else []))
+    assert all(name.startswith(own) for name in ours)
     assert {name.partition(".")[0] for name in names - ours} <= set(sys.stdlib_module_names) | {"tensorrt"}
 
 

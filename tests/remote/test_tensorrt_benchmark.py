@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from remote.errors import DeviceError, EngineFailed
-from remote.runtimes import tensorrt
+from remote.runtimes.tensorrt import runtime as tensorrt
 from simulator.jetson import Jetson
 from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, play
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from remote.jetson.plan import Impossible, plan
-from remote.trtexec import command, network
-from remote.trtexec.command import BuildOptions, Range, RunOptions
+from remote.runtimes.tensorrt.plan import Impossible, plan
+from remote.runtimes.tensorrt.trtexec import command, network
+from remote.runtimes.tensorrt.trtexec.command import BuildOptions, Range, RunOptions
 from tests.support.onnx_files import in_half, linear
 from tests.support.refused import biased
 

@@ -14,8 +14,8 @@ from onnx import TensorProto
 
 from remote import compatibility
 from remote.errors import DeviceError, LinkLost
-from remote.runtimes import tensorrt
-from remote.runtimes.tensorrt import TensorRT
+from remote.runtimes.tensorrt import runtime as tensorrt
+from remote.runtimes.tensorrt.runtime import TensorRT
 from remote.transport import connect
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, through
@@ -128,7 +128,7 @@ def test_a_network_that_tensorrt_7_refuses_is_a_record_with_its_words(
     board = Jetson(tmp_path / "root", "nano-7")
     server = servers("nano-7", GAITPRESS_SIMULATED_ROOT=str(board.root))
     with connect("nano-7", server.address) as link, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("remote.trtexec.preflight.available", lambda: None)  # which would tell both
+        patch.setattr("remote.runtimes.tensorrt.trtexec.preflight.available", lambda: None)  # which would tell both
         runtime = TensorRT(link, {"python": sys.executable})
         known, _, _ = build(runtime, tmp_path, opset=11, op="Einsum")
         assert known["status"] == "failed"
@@ -165,7 +165,7 @@ def test_a_link_that_is_cut_while_trtexec_builds_ends_it_there_and_is_no_result(
     with connect("orin", address) as link:
         runtime = TensorRT(link, {"python": sys.executable})
         with pytest.MonkeyPatch.context() as patch, pytest.raises(LinkLost):
-            patch.setattr("remote.runtimes.tensorrt._show", building)
+            patch.setattr("remote.runtimes.tensorrt.runtime._show", building)
             build(runtime, tmp_path)
         assert not (tmp_path / "engine/build.json").exists()
         end = time.monotonic() + 20

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.jetson.measurement import failure, read_run
-from remote.trtexec import exports, log
+from remote.runtimes.tensorrt.measurement import failure, read_run
+from remote.runtimes.tensorrt.trtexec import exports, log
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/trtexec"
 LOGS = {path.name.partition("_")[0]: path.read_text() for path in sorted(FIXTURES.glob("*.log"))}

@@ -16,7 +16,7 @@ from gaitpress.errors import StageError
 from gaitpress.results.records import load
 from remote import facts
 from remote.errors import DeviceError
-from remote.runtimes.onnxruntime import OnnxRuntime
+from remote.python.runtime import PythonRuntime
 from report import table
 from tests.support.device_world import SHAPE, World
 from tests.support.toy import ROOT
@@ -208,8 +208,8 @@ def test_a_file_that_is_no_network_is_a_failed_build(world: World) -> None:
 def test_a_network_beyond_the_runtimes_operator_sets_is_not_even_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     old = {**facts.read(world.facts, "local"), "runtime_version": "1.8.1"}
     facts.write(world.facts, old)
-    monkeypatch.setattr(OnnxRuntime, "facts", lambda self: old)
-    monkeypatch.setattr(OnnxRuntime, "build", lambda *_: pytest.fail("it was sent"))
+    monkeypatch.setattr(PythonRuntime, "facts", lambda self: old)
+    monkeypatch.setattr(PythonRuntime, "build", lambda *_: pytest.fail("it was sent"))
     with pytest.raises(DeviceError) as told:
         world.build()
     assert str(told.value) == "export.opset = 17: ONNX Runtime 1.8.1 reads up to opset 14; set export.opset: 14"

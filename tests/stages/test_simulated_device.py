@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from remote import facts
-from remote.runtimes import tensorrt
+from remote.runtimes.tensorrt import runtime as tensorrt
 from simulator import bindings
 from simulator.jetson import Jetson
 from stages.probe import probe

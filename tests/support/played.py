@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from remote.benchmark import BenchmarkSettings
-from remote.jetson import measurement
-from remote.runtimes import tensorrt
-from remote.runtimes.tensorrt import TensorRT
+from remote.runtimes.tensorrt import measurement
+from remote.runtimes.tensorrt import runtime as tensorrt
+from remote.runtimes.tensorrt.runtime import TensorRT
 from simulator.jetson import Jetson
 
 SETTINGS = BenchmarkSettings(

@@ -88,9 +88,9 @@ def named(out: Path) -> dict[str, str]:
         settings = params.load("params.yaml")
         return protocol_code(settings.datasets[settings.dataset].partition)
     from remote import inventory
-    from stages.runtime import runtime_code
+    from stages.runtime import code_on
 
-    return runtime_code(inventory.find(Path("remote/devices.yaml"), out.stem), is_jetson=False)
+    return code_on(inventory.find(Path("remote/devices.yaml"), out.stem), is_jetson=False)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from remote import runtimes
 from tests.support.toy import ROOT, run
 from tests.support.toy_pipeline import Toy
 from workflow.dvc.private import Repo
@@ -51,7 +52,8 @@ def in_words(everyones: Iterable[str], some_items: Iterable[str]) -> str:
 def test_the_page_has_a_row_of_every_room() -> None:
     rooms = {name.rpartition("/")[0] for name in ROWS}
     assert {"gait/evaluation", "gait/training/keras", "gait/training/torch", "gait/losses", "gait/models"} <= rooms
-    assert {"compress", "compress/pruning", "remote", "remote/jetson", "remote/trtexec", "remote/runtimes"} <= rooms
+    assert {"compress", "compress/pruning", "remote", "remote/jetson", "remote/python", "remote/runtimes"} <= rooms
+    assert {f"remote/runtimes/{name}" for name in runtimes.names()} <= rooms
     assert {"stages", "report", "gaitpress/results", "tracking"} <= rooms
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gaitpress.results import words
 from gaitpress.results.records import Row, ends
+from remote import runtimes
 
 DISTANCES = {
     "euclidean": "The distance of two walks is the mean over parts of the Euclidean distance of these, not scaled. "
@@ -135,7 +136,7 @@ def _limits(row: Row) -> str:
         "anywhere, at other speeds.",
         "Gait is biometric data: recognising people needs a legal basis.",
     ]
-    if row.get("engine", "runtime") != "onnxruntime":
+    if runtimes.part(row.get("engine", "runtime"), "bundle").SHIPPED.engine_first:
         limits.append(
             "The accuracy is that of the engine, which `identify.py --engine` runs. Without that option "
             "it runs `model.onnx` on a processor, which may differ a little."

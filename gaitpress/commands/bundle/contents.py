@@ -17,14 +17,14 @@ from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
 from gaitpress.errors import StageError
 from gaitpress.results.records import Row
+from remote import runtimes
 from remote.digest import sha256
-from remote.jetson.onboard import bindings
+from remote.runtimes.room import Shipped
 
 RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
 # Preprocessing must be the same there as here, so it is the same code.
 SHARED = (silhouettes, flow, network_inputs)
-TENSORRT = "tensorrt"
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
 
@@ -39,12 +39,6 @@ for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA25
 
 {how}
 """
-ENGINES = {
-    "onnxruntime": "With `--engine` it runs, on {device}, the engine in place of `model.onnx`, as it was measured.",
-    TENSORRT: "`--engine` runs the engine on {device}, as it was measured, in the Python bindings of TensorRT that JetPack "
-    "brings for the system's own Python, 3.8 or newer. Without it, `model.onnx` runs on any processor: "
-    "`pip install onnxruntime`.",
-}
 
 
 @dataclass(frozen=True)
@@ -104,9 +98,10 @@ def _write_runtime(row: Row, out: Path) -> None:
     package = out / PACKAGE
     package.mkdir()
     (package / "__init__.py").write_text('"""Preprocessing and recognition."""\n', encoding="utf-8")
-    for module in (*SHARED, bindings) if _runtime(row) == TENSORRT else SHARED:
-        source = Path(str(module.__file__))
+    shipped = _shipped(row)
+    for source in (*(Path(str(module.__file__)) for module in SHARED), *shipped.modules):
         shutil.copyfile(source, package / source.name)
+    shutil.copyfile(shipped.loader, package / "engine.py")
     shutil.copyfile(RUNTIME / "recogniser.py", package / "recogniser.py")
     shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
 
@@ -117,8 +112,8 @@ def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
         "README.md": README.format(
             name=row.name,
             device=row.device,
-            option=" --engine" if _runtime(row) == TENSORRT else "",
-            how=ENGINES[_runtime(row)].format(device=row.device),
+            option=" --engine" if _shipped(row).engine_first else "",
+            how=_shipped(row).how.format(device=row.device),
         ),
         "requirements.txt": "".join(f"{name}\n" for name in _requirements(row)),
     }
@@ -137,9 +132,15 @@ def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
 
 
 def _requirements(row: Row) -> list[str]:
-    """The packages that it was measured with; numpy may be any that these take, and TensorRT no package index has."""
+    """The packages that it was measured with; numpy may be any that these take."""
     common = ["numpy", f"opencv-python-headless=={version('opencv-python-headless')}"]
-    return common if _runtime(row) == TENSORRT else [*common, f"onnxruntime=={_version(row)}"]
+    return [*common, *(text.format(version=_version(row)) for text in _shipped(row).requirements)]
+
+
+def _shipped(row: Row) -> Shipped:
+    """What the bundle holds of the runtime."""
+    shipped: Shipped = runtimes.part(_runtime(row), "bundle").SHIPPED
+    return shipped
 
 
 def _runtime(row: Row) -> str:

@@ -3,23 +3,28 @@
 import json
 import sys
 
-from remote.jetson.onboard.engines import cached, keep
 from remote.jetson.onboard.hold import guard, hold
-from remote.jetson.onboard.infer import infer
 from remote.jetson.onboard.observe import measure, power, sample
 from remote.jetson.onboard.state import cool, facts, state
 
+QUESTIONS = {"facts": facts, "state": state, "cool": cool, "measure": measure, "power": power, "sample": sample}
 
-def main(arguments):
+
+def main(arguments, questions=QUESTIONS, streams=None):
+    """Run one command.
+
+    Args:
+        arguments: the command line.
+        questions: functions from a request to an answer.
+        streams: functions of a request, standard input and standard output that answer there by themselves.
+    """
     if arguments[0] == "guard":
         return guard(arguments[1])
     request = json.loads(sys.stdin.buffer.readline() or b"{}")
-    if arguments[0] == "infer":
-        return infer(request, sys.stdin.buffer, sys.stdout.buffer)
     if arguments[0] == "hold":
         return hold(request)
-    questions = {"facts": facts, "state": state, "cool": cool, "cached": cached, "keep": keep, "measure": measure}
-    questions.update(power=power, sample=sample)
+    if arguments[0] in (streams or {}):
+        return streams[arguments[0]](request, sys.stdin.buffer, sys.stdout.buffer)
     answer = questions[arguments[0]](request)
     sys.stdout.write(json.dumps(answer) + "\n")
     return None

@@ -1,4 +1,4 @@
-"""trtexec under observation: its lines and their times, power, temperature and throttling meanwhile."""
+"""A command under observation: its lines and their times, power, temperature and throttling meanwhile."""
 
 import json
 import os
@@ -158,9 +158,9 @@ def observed(argv, timeout_s):
 
 
 def measure(request):
-    """Run trtexec under observation.
+    """Run a command under observation.
 
-    The request: ``argv``, ``timeout_s``, ``times`` (the file that it writes, read and removed here), and ``power_hz`` with
+    The request: ``argv``, ``timeout_s``, ``times`` (a file that it writes, read and removed here), and ``power_hz`` with
     ``idle_s`` to sample power during the run and for so long before and after it.
     """
     try:

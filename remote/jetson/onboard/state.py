@@ -9,16 +9,11 @@ import time
 from remote.jetson.onboard.sensors import gpu_clocks, temperatures, throttling
 from remote.jetson.onboard.tools import SIMULATED, at, may_be_root, number, output, privileged, text, tool
 
-TRTEXEC = ["usr/src/tensorrt/bin/trtexec", "usr/local/tensorrt/bin/trtexec", "opt/tensorrt/bin/trtexec", "usr/bin/trtexec"]
-LIBNVINFER = "usr/lib/*/libnvinfer.so.*.*.*"
 CPUFREQ = "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 
 
-def facts(request):
+def facts(_=None):
     """The texts that tell what the board is."""
-    paths = [request["trtexec"]] if request.get("trtexec") else [at(path) for path in TRTEXEC]
-    trtexec = next((path for path in paths if os.access(path, os.X_OK)), None)
-    code, banner = output([trtexec, "--help"]) if trtexec else (0, "")
     return {
         "simulated": bool(SIMULATED),
         "release": text(at("etc/nv_tegra_release")),
@@ -30,11 +25,6 @@ def facts(request):
         "arch": platform.machine(),
         "cores": cores(text(at("sys/devices/system/cpu/present"))) or os.cpu_count(),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
-        "looked_for": paths,
-        "trtexec": trtexec,
-        "trtexec_code": code,
-        "trtexec_says": banner[:2000],
-        "libraries": [os.path.basename(path) for path in sorted(glob.glob(at(LIBNVINFER)))],
     }
 
 

@@ -49,16 +49,16 @@ class Recogniser:
         Raises:
             OSError: a file is missing.
             ValueError: settings.json is no such file, or here is not what built the engine.
-            RuntimeError: TensorRT refuses the engine.
+            RuntimeError: the runtime refuses the engine.
         """
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
         built = settings["engine"]
         if not engine:
             network = _onnx(folder / "model.onnx", threads)
-        elif built["runtime"] == "tensorrt":
-            network = _tensorrt(folder / built["file"], built["version"])
         else:
-            network = _onnx(folder / built["file"], threads, built["version"])
+            from gaitpress_runtime import engine as measured
+
+            network = measured.opened(folder / built["file"], built["version"], threads)
         return cls(network, settings["preprocessing"], settings["signature"]["input"]["shape"], settings["distance"])
 
     def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
@@ -101,40 +101,20 @@ class Recogniser:
             yield prepared[None, np.arange(start, start + frames) % len(prepared)]
 
 
-def _onnx(file: Path, threads: int, built_by: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """A network in ONNX Runtime, or an engine that a version of it built, which is optimised already."""
+def _onnx(file: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A network in ONNX Runtime."""
     try:
         import onnxruntime
     except ImportError:
         raise ValueError("onnxruntime is not installed here; pip install onnxruntime, or run the engine") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
-    if built_by is not None:
-        if onnxruntime.__version__ != built_by:
-            raise ValueError(f"here is ONNX Runtime {onnxruntime.__version__}, and the engine was built by {built_by}")
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def run(inputs: np.ndarray) -> np.ndarray:
         outputs: np.ndarray = session.run(None, {name: inputs})[0]
         return outputs
-
-    return run
-
-
-def _tensorrt(file: Path, version: str) -> Callable[[np.ndarray], np.ndarray]:
-    """An engine in TensorRT's Python bindings."""
-    from gaitpress_runtime import bindings
-
-    try:
-        engine = bindings.opened(str(file), version)
-    except bindings.Absent as error:
-        raise ValueError(str(error)) from None
-
-    def run(inputs: np.ndarray) -> np.ndarray:
-        shape, values = engine(list(inputs.shape), np.ascontiguousarray(inputs, np.float32).tobytes())
-        return np.frombuffer(values, np.float32).reshape(shape)
 
     return run
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import zlib
 
-from remote.jetson.onboard import bindings
 from remote.jetson.onboard.tools import ROOT
+from remote.runtimes.tensorrt.onboard import bindings
 
 
 def infer(request, source, sink):

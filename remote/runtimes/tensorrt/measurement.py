@@ -13,9 +13,9 @@ from remote import benchmark
 from remote.benchmark import MAX_DRIFT, BenchmarkSettings, Timing
 from remote.errors import EngineFailed, killed
 from remote.jetson.board import Held, State
-from remote.trtexec.command import always_copies, strongly_typed
-from remote.trtexec.exports import ExportError, QueryTimes, parse_times
-from remote.trtexec.log import Log, parse
+from remote.runtimes.tensorrt.trtexec.command import always_copies, strongly_typed
+from remote.runtimes.tensorrt.trtexec.exports import ExportError, QueryTimes, parse_times
+from remote.runtimes.tensorrt.trtexec.log import Log, parse
 
 HOT_C = 65.0  # a board hotter than this at the start has not cooled down from what it did before
 SETTLED = 0.01

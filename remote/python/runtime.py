@@ -1,10 +1,11 @@
-"""ONNX Runtime on a processor: an engine is the network with its graph optimised for this very machine."""
+"""A runtime that is a package of the device's Python and runs on its processor, whichever package it is."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,29 +18,51 @@ from remote.connection import Agent
 from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed
 from remote.facts import Remembered
-from remote.interpreter import interpreter
 from remote.jetson import power, program
+from remote.python.interpreter import interpreter
 from remote.transport import Transport
 
-# The report names the fastest of the precisions that were measured.
-NO_MIX = "ONNX Runtime has no mix of precisions of its own"
+AGENT, CONDITIONS = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py"))
 ENGINE = "engine.onnx"
 REASON_LENGTH = 300
 MAX_PROCESSES = 8  # one process can prepare no more inputs than these answer, and each holds the engine in memory
 
 
-class OnnxRuntime:
+@dataclass(frozen=True)
+class Package:
+    """A package of Python that runs networks.
+
+    Attributes:
+        runtime: the runtime's name.
+        title: its name in print.
+        part: the file with what is its own, which the agent runs on the device; remote/python/agent.py says what is in it.
+        needs: the packages that the device's Python must have, by the names that pip and ``import`` know; the first is
+            numpy.
+        environment: the folder of our own environment on a device, if its Python lacks them.
+        flags: what a build does with a network, in words; other words build again.
+    """
+
+    runtime: str
+    title: str
+    part: Path
+    needs: Sequence[str]
+    environment: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PythonRuntime:
     """Builds and runs engines through the agent, so that no work of ours disturbs or is taken for the network's."""
 
-    def __init__(self, link: Transport, options: Mapping[str, Any]):
+    def __init__(self, link: Transport, options: Mapping[str, Any], package: Package):
         self.link = link
         self.options = options
+        self.package = package
         self._facts = Remembered(link, self._look)
 
     @cached_property
     def agent(self) -> Agent:
         """Our scripts there, with the device's Python; installed when it is first needed."""
-        return Agent(self.link, interpreter(self.link, self.options))
+        return Agent(self.link, interpreter(self.link, self.options, self.package.needs, self.package.environment))
 
     def facts(self) -> dict[str, Any]:
         """See Runtime."""
@@ -54,17 +77,13 @@ class OnnxRuntime:
         shape: Sequence[int] | None = None,
         max_batch: int = 1,
     ) -> dict[str, Any]:
-        """See Runtime. Free axes stay free, whatever the ``shape`` and the largest batch.
-
-        The memory layout is part of the optimisation, and quantised networks keep their integer kernels: Q/DQ pairs are
-        merged into QLinearConv and its like before the graph is saved.
-        """
+        """See Runtime. Free axes stay free, whatever the ``shape`` and the largest batch."""
         engine = out / ENGINE
         facts = self.facts()
         described = {
             "onnx": onnx.name,
             "onnx_sha256": sha256(onnx),
-            "flags": {"graph_optimization": "all", "precision": precision, "threads": threads},
+            "flags": {**self.package.flags, "precision": precision, "threads": threads},
             "facts": facts,
             "engine": ENGINE,
             "onnx_bytes": onnx.stat().st_size,
@@ -73,13 +92,14 @@ class OnnxRuntime:
         }
         described |= {"key": engines.key(described), "seconds": None, "sha256": None, "bytes": None}
         if precision == "best":
-            described |= {"status": "skipped", "reason": NO_MIX}
+            # The report names the fastest of the precisions that were measured.
+            described |= {"status": "skipped", "reason": f"{self.package.title} has no mix of precisions of its own"}
             engines.write(out, described)
             return described
         there = f"{self.link.scratch}/{ENGINE}"
         arguments = ["build", "--onnx", self.link.place(onnx), "--engine", there, "--threads", str(threads)]
         try:
-            answer = self.agent.call("agent.py", arguments)
+            answer = self._call(arguments)
             self.link.fetch(there, engine, keep=True)
             described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
             described |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
@@ -98,7 +118,8 @@ class OnnxRuntime:
         there = self.link.place(engine / ENGINE)
         processes = min(MAX_PROCESSES, max(1, cores // threads))
         try:
-            return self.agent.stream(["run", "--engine", there, "--threads", str(threads)], threads, inputs, processes)
+            words = [*self._part(), "run", "--engine", there, "--threads", str(threads)]
+            return self.agent.stream(AGENT, words, threads, inputs, processes)
         except EngineFailed as error:
             raise EngineFailed(_brief(error, there, ENGINE)) from None
 
@@ -115,9 +136,9 @@ class OnnxRuntime:
             common += ["--duration-s", str(settings.duration_s)]
             timed = ["benchmark", *common, "--warmup-s", str(settings.warmup_s), "--queries", str(queries)]
             try:
-                before = self.agent.call("conditions.py", repeatable=True)
-                repeats = [self.agent.call("agent.py", timed, settings.threads) for _ in range(settings.repeats)]
-                after = self.agent.call("conditions.py")
+                before = self.agent.call(CONDITIONS, repeatable=True)
+                repeats = [self._call(timed, settings.threads) for _ in range(settings.repeats)]
+                after = self.agent.call(CONDITIONS)
                 energy = self._energy(common, settings, Path(scratch))
             except EngineFailed as error:
                 raise EngineFailed(_brief(error, there, ENGINE)) from None
@@ -133,7 +154,7 @@ class OnnxRuntime:
         file = scratch / "jetson.pyz"
         program.write(file)
         words = ["energy", *common, "--sensors", self.link.place(file)]
-        told = self.agent.call("agent.py", words, settings.threads)
+        told = self._call(words, settings.threads)
         if sampled := told.get("power"):
             begin, end = sampled["began"], sampled["ended"]
             return power.energy(sampled, begin, end, told["queries"], told["seconds"], settings.batch)
@@ -151,7 +172,7 @@ class OnnxRuntime:
         def answers(batches: Sequence[int]) -> list[dict[str, Any]]:
             try:
                 arguments = [*words, "--batches", *map(str, batches)]
-                return list(self.agent.call("agent.py", arguments, settings.threads)["batches"])
+                return list(self._call(arguments, settings.threads)["batches"])
             except EngineFailed as error:
                 if len(batches) == 1:
                     return [{"error": error}]
@@ -167,10 +188,17 @@ class OnnxRuntime:
 
     def _look(self) -> dict[str, Any]:
         try:
-            return self.agent.call("agent.py", ["facts"], repeatable=True)
+            return {**self._call(["facts"], repeatable=True), "runtime": self.package.runtime}
         except EngineFailed as error:
-            what = f"{self.agent.python} (option python)" if "python" in self.options else "onnxruntime"
+            what = f"{self.agent.python} (option python)" if "python" in self.options else self.package.needs[-1]
             raise DeviceError(f"{self.link.name}: {what} cannot be used: {error}") from None
+
+    def _call(self, arguments: Sequence[str], threads: int = 1, *, repeatable: bool = False) -> dict[str, Any]:
+        """What the agent answers."""
+        return self.agent.call(AGENT, [*self._part(), *arguments], threads, repeatable=repeatable)
+
+    def _part(self) -> list[str]:
+        return ["--part", self.link.place(self.package.part)]
 
 
 def _brief(error: object, path: str, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from remote.trtexec.command import always_copies
+from remote.runtimes.tensorrt.trtexec.command import always_copies
 
 WARMUP_EXCLUDED_FROM = (8, 5)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from remote.trtexec.network import Network
+from remote.runtimes.tensorrt.trtexec.network import Network
 
 # Operators that TensorRT got late, and with which version: https://github.com/onnx/onnx-tensorrt/blob/main/docs/Changelog.md
 # and https://github.com/NVIDIA/TensorRT/blob/main/CHANGELOG.md (8.0.1, 8.2.0)

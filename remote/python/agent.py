@@ -1,8 +1,12 @@
-"""The one file that runs on a device: facts, build, run, benchmark, energy and batches of an ONNX Runtime
-engine.
+"""What runs on a device whose runtime is a package of its Python: facts, build, run, benchmark, energy and batches.
 
-It needs Python 3.8, numpy and onnxruntime, runs in a process of its own, takes its arguments by argv and answers with
-JSON on its standard output: the result, or ``{"error": "..."}`` with exit status 1.
+It needs Python 3.8 and numpy, runs in a process of its own, takes its arguments by argv and answers with JSON on its
+standard output: the result, or ``{"error": "..."}`` with exit status 1. What is the runtime's own is in a second file,
+``--part``, whose names are:
+
+* ``version()``: the runtime's, as text;
+* ``build(onnx, engine, threads)``: makes the engine's file of a network's;
+* ``load(engine, threads)``: a function from an input (float32) to the first output.
 """
 
 import argparse
@@ -18,6 +22,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -31,13 +36,18 @@ REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest befo
 SWEPT_QUERIES = 5  # of each batch, at least
 
 
-def facts(root=None):
+def opened(part):
+    """The names of a runtime's own file, whatever it is called here."""
+    names = {"__name__": "part"}
+    exec(compile(Path(part).read_bytes(), str(part), "exec"), names)
+    return SimpleNamespace(**names)
+
+
+def facts(part, root=None):
     """What engines on this machine depend on; the same on every call, so nothing that moves (clocks, free memory).
 
     A machine that plays a board has that board's files below GAITPRESS_SIMULATED_ROOT, and says so: ``simulated``.
     """
-    import onnxruntime
-
     played = os.environ.get("GAITPRESS_SIMULATED_ROOT")
     root = root or Path(played or "/")
     cpu = _cpu(_text(root / "proc/cpuinfo"))
@@ -52,8 +62,7 @@ def facts(root=None):
         "isa": cpu["isa"],
         "os": " ".join([platform.system(), *(release[key] for key in ("ID", "VERSION_ID") if key in release)]),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
-        "runtime": "onnxruntime",
-        "runtime_version": onnxruntime.__version__,
+        "runtime_version": part.version(),
     }
 
 
@@ -86,43 +95,18 @@ def _text(path):
         return ""
 
 
-def _options(threads):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = threads
-    options.log_severity_level = 3
-    return options
-
-
-def _session(engine, threads):
-    """An engine as it was built: the graph is already optimised for this processor and is not touched again."""
-    import onnxruntime
-
-    options = _options(threads)
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(str(engine), options, providers=["CPUExecutionProvider"])
-
-
-def build(onnx, engine, threads):
-    """Optimise a network for this processor, memory layout included, and save it; returns the seconds it took."""
-    import onnxruntime
-
+def build(part, onnx, engine, threads):
+    """Make an engine of a network; returns the seconds it took."""
     start = time.perf_counter()
-    options = _options(threads)
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.optimized_model_filepath = str(engine)
-    onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+    part.build(onnx, engine, threads)
     return {"seconds": round(time.perf_counter() - start, 3)}
 
 
-def run(engine, threads, source, sink):
+def run(part, engine, threads, source, sink):
     """Answer inputs one by one until there are no more; how they come, remote/inputs.py says."""
-    session = _session(engine, threads)
-    name = session.get_inputs()[0].name
+    answer = part.load(engine, threads)
     for values in _inputs(source):
-        output = np.ascontiguousarray(session.run(None, {name: values})[0], np.float32)
+        output = np.ascontiguousarray(answer(values), np.float32)
         sink.write(json.dumps({"shape": output.shape}).encode() + b"\n" + output.tobytes())
         sink.flush()
 
@@ -137,13 +121,13 @@ def _inputs(source):
             yield from _inputs(io.BytesIO(zlib.decompress(packed)))
 
 
-def benchmark(engine, example, threads, warmup_s, duration_s, queries):
+def benchmark(part, engine, example, threads, warmup_s, duration_s, queries):
     """Time single queries, after a warm-up; all times in ms, inputs and outputs in this process's memory.
 
     Returns:
         ``samples_ms`` (one a query), ``warmup`` and the reference times before and after.
     """
-    query = _query(engine, example, threads)
+    query = _query(part, engine, example, threads)
     before = reference_ms()
     warmup = warm_up(query, warmup_s)
     samples: list = []
@@ -160,15 +144,14 @@ def benchmark(engine, example, threads, warmup_s, duration_s, queries):
     }
 
 
-def _query(engine, example, threads):
-    session = _session(engine, threads)
-    return _timed(session, {session.get_inputs()[0].name: np.load(str(example), allow_pickle=False)})
+def _query(part, engine, example, threads):
+    return _timed(part.load(engine, threads), np.load(str(example), allow_pickle=False))
 
 
-def _timed(session, feed):
+def _timed(answer, values):
     def query():
         start = time.perf_counter()
-        session.run(None, feed)
+        answer(values)
         return 1000 * (time.perf_counter() - start)
 
     return query
@@ -218,12 +201,11 @@ def rapl(root=Path("/")):
 def spent_uj(before, after, packages):
     """Energy between two readings; a counter that started again from 0 has passed its range once."""
     return sum(
-        last - first if last >= first else last - first + limit
-        for first, last, (_, limit) in zip(before, after, packages)  # noqa: B905 - Python 3.8 has no strict
+        last - first if last >= first else last - first + limit for first, last, (_, limit) in zip(before, after, packages)
     )
 
 
-def energy(engine, example, threads, duration_s, root=None, sensors=None):
+def energy(part, engine, example, threads, duration_s, root=None, sensors=None):
     """Energy of an inference in a run of its own: idle, work, idle; mJ, or a reason why there is no figure.
 
     Where the processor counts none, a board's power rails are sampled by ``sensors``, the program that does so for TensorRT
@@ -231,8 +213,10 @@ def energy(engine, example, threads, duration_s, root=None, sensors=None):
     """
     packages, reason = rapl(root or Path(os.environ.get("GAITPRESS_SIMULATED_ROOT") or "/"))
     if reason:
-        return {"reason": reason} if sensors is None else _sampled(engine, example, threads, duration_s, sensors, reason)
-    query = _query(engine, example, threads)
+        if sensors is None:
+            return {"reason": reason}
+        return _sampled(part, engine, example, threads, duration_s, sensors, reason)
+    query = _query(part, engine, example, threads)
     query()
     idle_before = _watts(packages, lambda: time.sleep(IDLE_S))[0]
     done = []
@@ -247,8 +231,8 @@ def energy(engine, example, threads, duration_s, root=None, sensors=None):
     }
 
 
-def _sampled(engine, example, threads, duration_s, sensors, reason):
-    query = _query(engine, example, threads)
+def _sampled(part, engine, example, threads, duration_s, sensors, reason):
+    query = _query(part, engine, example, threads)
     query()
     # In a process of its own, so that neither keeps the other from its work; the monotonic clock is the same in both.
     words, pipe = [sys.executable, str(sensors), "sample"], subprocess.PIPE
@@ -278,16 +262,15 @@ def _watts(packages, work):
     return spent_uj(readings, [int(_text(counter)) for counter, _ in packages], packages) / 1e6 / seconds, seconds
 
 
-def sweep(engine, example, threads, duration_s, batches):
+def sweep(part, engine, example, threads, duration_s, batches):
     """Time queries of several batches, ``duration_s`` in all: of each its ``samples_ms`` or, if it fails, its ``error``.
 
     A query's inputs are the first of ``example``.
     """
-    session = _session(engine, threads)
-    name, values = session.get_inputs()[0].name, np.load(str(example), allow_pickle=False)
+    answer, values = part.load(engine, threads), np.load(str(example), allow_pickle=False)
     answers: list = []
     for batch in batches:
-        query = _timed(session, {name: np.ascontiguousarray(values[:batch])})
+        query = _timed(answer, np.ascontiguousarray(values[:batch]))
         try:
             query()  # takes the memory
             times = _for(duration_s / len(batches), query, SWEPT_QUERIES)
@@ -311,6 +294,7 @@ def main(arguments):
     os.dup2(2, 1)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "sweep"])
+    parser.add_argument("--part", type=Path, required=True, help="the runtime's own file")
     parser.add_argument("--onnx", type=Path)
     parser.add_argument("--engine", type=Path)
     parser.add_argument("--example", type=Path, help="an .npy file with the input")
@@ -322,18 +306,19 @@ def main(arguments):
     parser.add_argument("--batches", type=int, nargs="*", default=[])
     given = parser.parse_args(arguments)
     try:
+        part, engine, example, threads = opened(given.part), given.engine, given.example, given.threads
         if given.command == "facts":
-            answer = facts()
+            answer = facts(part)
         elif given.command == "build":
-            answer = build(given.onnx, given.engine, given.threads)
+            answer = build(part, given.onnx, engine, threads)
         elif given.command == "run":
-            return run(given.engine, given.threads, sys.stdin.buffer, answers)
+            return run(part, engine, threads, sys.stdin.buffer, answers)
         elif given.command == "benchmark":
-            answer = benchmark(given.engine, given.example, given.threads, given.warmup_s, given.duration_s, given.queries)
+            answer = benchmark(part, engine, example, threads, given.warmup_s, given.duration_s, given.queries)
         elif given.command == "sweep":
-            answer = sweep(given.engine, given.example, given.threads, given.duration_s, given.batches)
+            answer = sweep(part, engine, example, threads, given.duration_s, given.batches)
         else:
-            answer = energy(given.engine, given.example, given.threads, given.duration_s, sensors=given.sensors)
+            answer = energy(part, engine, example, threads, given.duration_s, sensors=given.sensors)
     except Exception as error:  # Whatever a runtime throws at a network is this network's result.
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         answers.flush()

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from remote.trtexec.command import BuildOptions, Range, strongly_typed
-from remote.trtexec.lacking import lacking
-from remote.trtexec.network import Network
+from remote.runtimes.tensorrt.trtexec.command import BuildOptions, Range, strongly_typed
+from remote.runtimes.tensorrt.trtexec.lacking import lacking
+from remote.runtimes.tensorrt.trtexec.network import Network
 
 WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2
 WITH_DLA = ("7.2", "8.7")  # of Xavier and Orin; the Orin Nano has none

@@ -22,13 +22,15 @@ from remote.benchmark import BenchmarkSettings, Timing, not_swept, swept
 from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
-from remote.jetson import measurement, power
+from remote.jetson import power
 from remote.jetson.board import Board
 from remote.jetson.onboard.observe import ENERGY_S, IDLE_S, POWER_HZ
-from remote.jetson.plan import Impossible, plan
+from remote.runtimes.tensorrt import measurement
+from remote.runtimes.tensorrt.board import ONBOARD, infer, look
+from remote.runtimes.tensorrt.plan import Impossible, plan
+from remote.runtimes.tensorrt.trtexec import command, log, network, preflight
+from remote.runtimes.tensorrt.trtexec.command import RunOptions
 from remote.transport import Transport
-from remote.trtexec import command, log, network, preflight
-from remote.trtexec.command import RunOptions
 
 ENGINE = "engine.plan"
 LONGEST_S = 7200.0  # a build takes minutes, on a Nano up to half an hour
@@ -50,8 +52,8 @@ class TensorRT:
         self.transport = transport
         self.options = options
         self.longest_s = longest_s
-        self.board = Board(transport, options.get("python") or transport.python)
-        self._facts = Remembered(transport, lambda: self.board.facts(options.get("trtexec")))
+        self.board = Board(transport, options.get("python") or transport.python, ONBOARD)
+        self._facts = Remembered(transport, lambda: look(self.board, options.get("trtexec")))
 
     def facts(self) -> dict[str, Any]:
         """See Runtime."""
@@ -121,7 +123,7 @@ class TensorRT:
             "scratch": self.transport.scratch,
             "timeout_s": self.longest_s,
         }
-        return self.board.infer(request, inputs)
+        return infer(self.board, request, inputs)
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime.
@@ -294,3 +296,8 @@ def _version(facts: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _show(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def opened(link: Transport, options: Mapping[str, Any]) -> TensorRT:
+    """The runtime of a device."""
+    return TensorRT(link, options)

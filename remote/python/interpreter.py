@@ -1,4 +1,4 @@
-"""A Python with numpy and onnxruntime on a device: the one that its entry names, or an environment of our own there."""
+"""A Python with a runtime's packages on a device: the one that its entry names, or an environment of our own there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from remote.errors import DeviceError
 from remote.transport import Transport
 
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8")
-PACKAGES = ("numpy", "onnxruntime")
 OLDEST = (3, 8)
 # What a Python there says of itself; it need not be one that we can use.
 ABOUT = """
@@ -32,17 +31,19 @@ print(json.dumps(about))
 # Whether an environment is there and is of the Python that it would run with: systems are upgraded.
 THERE = """
 version=$("$1/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
-[ -d "$1/lib/python$version/site-packages/onnxruntime" ]
+[ -d "$1/lib/python$version/site-packages/$2" ]
 """
 
 
-def interpreter(link: Transport, options: Mapping[str, Any]) -> str:
-    """The path of a Python on the device that has numpy and onnxruntime, installed there if need be.
+def interpreter(link: Transport, options: Mapping[str, Any], packages: Sequence[str], folder: str) -> str:
+    """The path of a Python on the device that has some packages, installed there if need be.
 
     Args:
         link: the way to the device.
         options: its entry's options; ``python`` names an interpreter that has them, which is believed: the first script
             that it runs will show.
+        packages: by the names that both pip and ``import`` know; the last is the runtime's.
+        folder: of our own environment with them.
 
     Raises:
         DeviceError: there is no fitting Python, or the packages cannot be installed; says what to do.
@@ -51,37 +52,37 @@ def interpreter(link: Transport, options: Mapping[str, Any]) -> str:
         return str(options["python"])
     if link.python == sys.executable:
         return link.python
-    if not is_there(link):
-        place = environment(link)
-        about = suitable(link)
-        print(f"{link.name}: installing {' and '.join(PACKAGES)} into {place} there; once", file=sys.stderr, flush=True)
-        _install(link, about, place)
-    return f"{environment(link)}/bin/python"
+    place = environment(link, folder)
+    if not is_there(link, packages, folder):
+        about = suitable(link, packages)
+        print(f"{link.name}: installing {' and '.join(packages)} into {place} there; once", file=sys.stderr, flush=True)
+        _install(link, about, place, packages)
+    return f"{place}/bin/python"
 
 
-def try_out(link: Transport, python: str) -> None:
+def try_out(link: Transport, python: str, packages: Sequence[str]) -> None:
     """Import the packages with a Python of the device.
 
     Raises:
         DeviceError: it is not there, or lacks them.
     """
-    done = link.run([python, "-c", f"import {', '.join(PACKAGES)}"], repeatable=True)
+    done = link.run([python, "-c", f"import {', '.join(packages)}"], repeatable=True)
     if done.code:
         raise DeviceError(f"{link.name}: {python} cannot be used: {_last(done.stderr)}")
 
 
-def environment(link: Transport) -> str:
-    """The folder of our own environment on a device."""
-    return f"{link.home}/python"
+def environment(link: Transport, folder: str) -> str:
+    """The path of an environment of our own on a device."""
+    return f"{link.home}/{folder}"
 
 
-def is_there(link: Transport) -> bool:
+def is_there(link: Transport, packages: Sequence[str], folder: str) -> bool:
     """Whether our own environment is on a device and fits its Python."""
-    return link.run(["sh", "-c", THERE, "sh", environment(link)], repeatable=True).code == 0
+    return link.run(["sh", "-c", THERE, "sh", environment(link, folder), packages[-1]], repeatable=True).code == 0
 
 
-def suitable(link: Transport) -> dict[str, Any]:
-    """The first Python of the device that onnxruntime can be installed for, as it describes itself.
+def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:
+    """The first Python of the device that the packages can be installed for, as it describes itself.
 
     Raises:
         DeviceError: there is none; says what there is.
@@ -103,8 +104,8 @@ def suitable(link: Transport) -> dict[str, Any]:
         else:
             return about
     raise DeviceError(
-        f"{link.name}: onnxruntime needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install "
-        "one, or name one that has numpy and onnxruntime with the option python"
+        f"{link.name}: {packages[-1]} needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install "
+        f"one, or name one that has {' and '.join(packages)} with the option python"
     )
 
 
@@ -135,7 +136,7 @@ def wheel_tags(about: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _install(link: Transport, about: Mapping[str, Any], place: str) -> None:
+def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Sequence[str]) -> None:
     partial = f"{link.scratch}/python"
     python = f"{partial}/bin/python"
     # It is made under another name and gets its own when it is whole; what can be moved is its Python, not its scripts.
@@ -143,28 +144,28 @@ def _install(link: Transport, about: Mapping[str, Any], place: str) -> None:
     if done.code:
         raise DeviceError(f"{link.name}: no environment can be made there: {_last(done.stderr or done.stdout)}")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
-    own = link.run([*pip, "--retries", "1", "--timeout", "10", *PACKAGES])
+    own = link.run([*pip, "--retries", "1", "--timeout", "10", *packages])
     if own.code:
         why = _last(own.stderr)
         print(f"{link.name}: its own pip could not: {why}; sending the packages from here", file=sys.stderr, flush=True)
         wheels = f"{link.scratch}/wheels"
         with tempfile.TemporaryDirectory() as folder:
-            for wheel in _download(link.name, about, Path(folder), why):
+            for wheel in _download(link.name, about, packages, Path(folder), why):
                 link.send(wheel, f"{wheels}/{wheel.name}")
-        sent = link.run([*pip, "--no-index", "--find-links", wheels, *PACKAGES])
+        sent = link.run([*pip, "--no-index", "--find-links", wheels, *packages])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
     link.run(["rm", "-rf", "--", place])  # of another Python, that is no more
     link.run(["mv", "-T", "-n", "--", partial, place])
-    try_out(link, f"{place}/bin/python")
+    try_out(link, f"{place}/bin/python", packages)
 
 
-def _download(name: str, about: Mapping[str, Any], folder: Path, why: str) -> Iterator[Path]:
+def _download(name: str, about: Mapping[str, Any], packages: Sequence[str], folder: Path, why: str) -> Iterator[Path]:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--dest", str(folder)]
-    done = subprocess.run([*command, *wheel_tags(about), *PACKAGES], capture_output=True, check=False)
+    done = subprocess.run([*command, *wheel_tags(about), *packages], capture_output=True, check=False)
     if done.returncode:
         raise DeviceError(
-            f"{name}: {' and '.join(PACKAGES)} cannot be installed: there: {why}; from here: {_last(done.stderr)}; "
+            f"{name}: {' and '.join(packages)} cannot be installed: there: {why}; from here: {_last(done.stderr)}; "
             "or name a Python that has them with the option python"
         )
     yield from sorted(folder.iterdir())

@@ -1,0 +1,33 @@
+"""An engine of ONNX Runtime in a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def opened(file: Path, version: str, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The engine that a version of ONNX Runtime built; it is optimised already.
+
+    Raises:
+        ValueError: here is another version, or none.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError("onnxruntime is not installed here; pip install onnxruntime") from None
+    if onnxruntime.__version__ != version:
+        raise ValueError(f"here is ONNX Runtime {onnxruntime.__version__}, and the engine was built by {version}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = session.run(None, {name: inputs})[0]
+        return outputs
+
+    return run
