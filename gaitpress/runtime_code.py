@@ -24,4 +24,4 @@ def of(runtime: str) -> tuple[str, ...]:
     """Files and folders, relative to the repository; what stands around the runtime's work is not among them."""
     folder = runtimes.HERE / runtime
     own = (path for path in folder.rglob("*.py") if path.name not in runtimes.AROUND)
-    return (*SHARED, *runtimes.room(runtime).uses, *sorted(path.relative_to(ROOT).as_posix() for path in own))
+    return (*SHARED, *runtimes.room_of(runtime).uses, *sorted(path.relative_to(ROOT).as_posix() for path in own))

@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "target", metavar="TARGET", help="ssh://user@host:port, an alias of ~/.ssh/config, or local for this computer"
     )
     add.add_argument("--runtime", default=Device.runtime, choices=runtimes.names(), help="default: %(default)s")
-    takes = "; ".join(f"{name}: {', '.join(runtimes.room(name).options)}" for name in runtimes.names())
+    takes = "; ".join(f"{name}: {', '.join(runtimes.room_of(name).options)}" for name in runtimes.names())
     add.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help=f"a setting of the runtime ({takes})"
     )

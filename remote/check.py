@@ -116,7 +116,7 @@ def _disk(found: dict[str, str], home: str) -> Finding:
 def _power(link: Transport, found: dict[str, str], device: Device) -> Finding:
     """What a record's energy will be measured by, asked of the very program that will read it."""
     nothing = "no energy in records"
-    rapl = found.get("rapl") if runtimes.room(device.runtime).counts_energy else None
+    rapl = found.get("rapl") if runtimes.room_of(device.runtime).counts_energy else None
     if rapl == "unreadable":
         return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}")
     if rapl:

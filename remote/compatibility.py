@@ -56,11 +56,11 @@ def check_file(facts: Mapping[str, Any], path: Path) -> None:
 
 def _reads(facts: Mapping[str, Any]) -> Reads | None:
     runtime = facts.get("runtime")
-    return runtimes.room(runtime).reads if runtime in runtimes.names() else None
+    return runtimes.room_of(runtime).reads if runtime in runtimes.names() else None
 
 
 def _in_print(facts: Mapping[str, Any]) -> str:
-    return f"{runtimes.room(facts['runtime']).title} {facts['runtime_version']}"
+    return f"{runtimes.room_of(facts['runtime']).title} {facts['runtime_version']}"
 
 
 def _number(facts: Mapping[str, Any]) -> Version | None:

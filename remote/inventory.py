@@ -98,7 +98,7 @@ def option(runtime: str, key: str, text: str) -> Any:
     Raises:
         DeviceError: there is no such option or it does not take this value.
     """
-    kind = runtimes.room(runtime).options.get(key)
+    kind = runtimes.room_of(runtime).options.get(key)
     value: Any = text
     if kind is bool:
         value = {"true": True, "false": False}.get(text, text)
@@ -206,7 +206,7 @@ def _transport_fault(transport: Any) -> str | None:
 
 
 def _option_fault(runtime: str, key: Any, value: Any) -> str | None:
-    known = runtimes.room(runtime).options
+    known = runtimes.room_of(runtime).options
     if key not in known:
         return f": unknown key; {runtime} takes {', '.join(known)}"
     fits = type(value) is known[key] and not (isinstance(value, int) and value < 0)

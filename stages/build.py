@@ -21,7 +21,7 @@ def file_for(known: Mapping[str, Any], quantized: Path) -> str:
         known: facts of the device.
         quantized: directory with the network's files.
     """
-    wanted = runtimes.room(known["runtime"]).files(known)
+    wanted = runtimes.room_of(known["runtime"]).files(known)
     return next((file for file in wanted if (quantized / file).exists()), wanted[-1])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gaitpress.__main__ import COMMANDS
+from remote import runtimes
 from tests.support.toy import ROOT
 from workflow import code_deps
 from workflow.dvc.stages import read_yaml
@@ -84,6 +85,33 @@ def test_modules_imported_by_name_are_declared() -> None:
         for path in modules(package):
             if "import_module(" in path.read_text(encoding="utf-8"):
                 assert str(path.relative_to(ROOT)) in code_deps.BY_NAME, path
+
+
+def runtime_names(path: Path) -> Iterator[str]:
+    """The texts of a file that are the name of a runtime."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and node.value in runtimes.names():
+            yield str(node.value)
+
+
+def test_no_code_outside_a_runtimes_room_asks_which_runtime_it_is() -> None:
+    """No comparison, table or choice can name one, for no text there is its name."""
+    named = {
+        str(path.relative_to(ROOT)): names
+        for package in (*LIBRARIES, *ABOVE)
+        for path in modules(package)
+        if runtimes.HERE not in path.parents and (names := list(runtime_names(path)))
+    }
+    assert named == {"remote/inventory.py": ["onnxruntime"]}  # what a device has whose entry says nothing
+
+
+@pytest.mark.parametrize("name", runtimes.names())
+def test_no_runtimes_room_knows_another(name: str) -> None:
+    others = [f"remote.runtimes.{other}" for other in runtimes.names() if other != name]
+    for path in modules(f"remote/runtimes/{name}"):
+        text = path.read_text(encoding="utf-8")
+        assert not [other for other in others if other in text], path
+        assert set(runtime_names(path)) <= {name}
 
 
 def test_stages_holds_the_stages_of_the_dag_and_nothing_else() -> None:

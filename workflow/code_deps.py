@@ -61,8 +61,8 @@ NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
 CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these folders it names what a model chooses
 # Of what stages that depend on such a file run: modules that are imported by name.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
-# A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports for
-# the others it does not run. `dataset` asks only to say early what `partition` says too; no sequence that it lists is another.
+# A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports
+# for the others it does not run. `dataset` asks only to say early what `partition` says too; it lists the same sequences.
 IDLE = {
     "dataset": ("gait/protocols", "gait/evaluation"),
     "partition": ("gait/evaluation",),

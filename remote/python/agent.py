@@ -5,8 +5,10 @@ standard output: the result, or ``{"error": "..."}`` with exit status 1. What is
 ``--part``, whose names are:
 
 * ``version()``: the runtime's, as text;
-* ``build(onnx, engine, threads)``: makes the engine's file of a network's;
-* ``load(engine, threads)``: a function from an input (float32) to the first output.
+* ``build(onnx, engine, threads, options)``: makes the engine's file of a network's;
+* ``load(engine, threads, options)``: a function from an input (float32) to the first output.
+
+The options are those of the device.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,11 +39,12 @@ REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest befo
 SWEPT_QUERIES = 5  # of each batch, at least
 
 
-def opened(part):
-    """The names of a runtime's own file, whatever it is called here."""
-    names = {"__name__": "part"}
+def opened(part, options):
+    """What is in a runtime's own file, whatever it is called here, for a device with these options."""
+    names: dict = {"__name__": "part"}
     exec(compile(Path(part).read_bytes(), str(part), "exec"), names)
-    return SimpleNamespace(**names)
+    build, load = (partial(names[name], options=options) for name in ("build", "load"))
+    return SimpleNamespace(version=names["version"], build=build, load=load)
 
 
 def facts(part, root=None):
@@ -295,6 +299,7 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "sweep"])
     parser.add_argument("--part", type=Path, required=True, help="the runtime's own file")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON: the device's options")
     parser.add_argument("--onnx", type=Path)
     parser.add_argument("--engine", type=Path)
     parser.add_argument("--example", type=Path, help="an .npy file with the input")
@@ -306,7 +311,8 @@ def main(arguments):
     parser.add_argument("--batches", type=int, nargs="*", default=[])
     given = parser.parse_args(arguments)
     try:
-        part, engine, example, threads = opened(given.part), given.engine, given.example, given.threads
+        part = opened(given.part, given.options)
+        engine, example, threads = given.engine, given.example, given.threads
         if given.command == "facts":
             answer = facts(part)
         elif given.command == "build":

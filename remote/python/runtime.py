@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -198,7 +199,7 @@ class PythonRuntime:
         return self.agent.call(AGENT, [*self._part(), *arguments], threads, repeatable=repeatable)
 
     def _part(self) -> list[str]:
-        return ["--part", self.link.place(self.package.part)]
+        return ["--part", self.link.place(self.package.part), "--options", json.dumps(dict(self.options))]
 
 
 def _brief(error: object, path: str, name: str) -> str:

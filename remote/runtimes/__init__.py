@@ -29,7 +29,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in HERE.glob("*/__init__.py")))
 
 
-def room(name: str) -> Room:
+def room_of(name: str) -> Room:
     """What a runtime of :func:`names` says of itself."""
     described: Room = import_module(f"{__name__}.{name}").ROOM
     return described

@@ -17,6 +17,7 @@ from gaitpress import forms, outputs
 from gaitpress.errors import StageError
 from gaitpress.params.quantize import Quantize
 from remote import facts
+from remote.runtimes.onnxruntime import exact_products
 from stages.build import file_for
 from stages.quantize import ways
 from tests.support.device_world import SHAPE, World
@@ -128,7 +129,7 @@ def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
 
 
 def test_the_record_says_which_file_the_device_took(world: World) -> None:
-    exact = facts.exact_products(facts.read(world.facts, "local"))
+    exact = exact_products(facts.read(world.facts, "local"))
     assert world.build()["onnx"] == (forms.CPU_8BIT if exact else forms.CPU)
     signature = world.benchmark()["signature"]
     assert (signature["file"], signature["activations"], signature["weight_bits"], signature["pairs_at"]) == (

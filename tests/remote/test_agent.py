@@ -20,7 +20,7 @@ from tests.support.onnx_files import linear
 AGENT, CONDITIONS = Path(agent.__file__), Path(agent.__file__).with_name("conditions.py")
 PART = PACKAGE.part
 ALLOWED = {AGENT: {"numpy"}, CONDITIONS: set(), PART: {"onnxruntime"}}
-ONNX_RUNTIME = agent.opened(PART)
+ONNX_RUNTIME = agent.opened(PART, {})
 
 
 @pytest.mark.parametrize("script", ALLOWED, ids=lambda path: path.name)

@@ -234,7 +234,7 @@ def sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None) -
     np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
     engine = linear(tmp_path / "engine.onnx")
     return agent.energy(
-        agent.opened(PACKAGE.part), engine, tmp_path / "example.npy", 1, 0.1, sensors=tmp_path / "jetson.pyz"
+        agent.opened(PACKAGE.part, {}), engine, tmp_path / "example.npy", 1, 0.1, sensors=tmp_path / "jetson.pyz"
     )
 
 

@@ -140,7 +140,7 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
         with outputs.new_directory(folder) as out:
             onnx = out / "model.onnx"
             of_device = settings.export
-            if of_device.dynamic_frames == "auto" and runtimes.room(bench.device.runtime).fixed_axes:
+            if of_device.dynamic_frames == "auto" and runtimes.room_of(bench.device.runtime).fixed_axes:
                 of_device = of_device.model_copy(update={"dynamic_frames": False})
             write_onnx(library, pruned, entry, onnx, of_device)
             described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
