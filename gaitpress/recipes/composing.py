@@ -61,12 +61,18 @@ def whole(recipe: str) -> str:
         recipe: its name or its path.
 
     Raises:
-        ParamsError: the recipe is not there, is not valid YAML, starts from what is no recipe, or removes a key that is not
-            there. Whether its values are right, the result is to be checked for.
+        ParamsError: the recipe is not there, is not valid YAML, starts from no recipe though it lacks sections, or removes a
+            key that is not there. Whether its values are right, the result is to be checked for.
     """
     path = path_of(recipe)
     text = _read(path)
-    if "from" not in parse(text, path):
+    data = parse(text, path)
+    if "from" not in data:
+        lacking = [name for name, field in Params.model_fields.items() if field.is_required() and name not in data]
+        if lacking:
+            raise ParamsError(
+                f"{path}: must start from another recipe, such as `from: {DEMO}`, or have {', '.join(lacking)}"
+            )
         return text
     document = _document(path, ())
     made = f"# Taken by `python -m gaitpress recipe {recipe}`."

@@ -252,6 +252,10 @@ def test_a_whole_params_file_is_a_recipe_too(where: Path) -> None:
         ),
         ("from: demo\nwithout: [prune.round_to]\n", "prune.round_to: is missing"),
         ("from: demo\nwithout: prune\n", "without: must be a list of keys, such as [datasets.walkers, model.gaitgl]"),
+        (
+            "prune: {round_to: 8}\n",
+            "must start from another recipe, such as `from: demo`, or have dataset, modalities, models, ",
+        ),
         ("from: casia\n", "from = casia: must be one of demo, casia-b, embedded-gait, oumvlp, tum-gaid"),
         ("- demo\n", "must be a mapping of sections"),
         ("from: demo\nfrom: demo\n", "not valid YAML: "),
