@@ -1,11 +1,12 @@
 """The files in which the stage quantize writes one network.
 
-What processors and TensorRT want of a file differs: free or fixed axes, and in int8 the kind of quantisation. All are
-written at once, so that a device that is added later runs its own branch of the DAG and nothing else.
+What runtimes want of a file differs: free or fixed axes, and in int8 the kind of quantisation. All are written at once, so
+that a device that is added later runs its own branch of the DAG and nothing else; which it takes, its runtime says by name.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,31 @@ from gaitpress.errors import StageError
 CPU = "model.onnx"  # runs everywhere
 CPU_8BIT = "model-8bit.onnx"  # int8 with 8 weight bits, for processors that add 8-bit products exactly
 TENSORRT = "tensorrt.onnx"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written.
+
+    Attributes:
+        fixed_axes: the number of frames is fixed, unless params.yaml says otherwise.
+        activations, weight_bits, pairs_at: in int8; see compress/precision/quantization.py.
+        int8_only: it differs from the first one in the bits of its weights alone, so there is none where params.yaml says
+            these, nor in other precisions.
+    """
+
+    fixed_axes: bool
+    activations: str
+    weight_bits: int
+    pairs_at: str
+    int8_only: bool = False
+
+
+FORMS = {
+    CPU: Form(False, "uint8", 7, "kernels"),
+    TENSORRT: Form(True, "int8", 8, "weights"),
+    CPU_8BIT: Form(False, "uint8", 8, "kernels", int8_only=True),
+}
 
 
 def described(quantized: Path, file: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def main() -> None:
     signature = outputs.read_json(options.exported / "signature.json")
     shape = signature["input"]["shape"]
     fixed = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
-    axes = {forms.CPU: shape, forms.TENSORRT: fixed}
+    axes = {file: fixed if form.fixed_axes else shape for file, form in forms.FORMS.items() if not form.int8_only}
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     before = inputs.of_same_training(options.exported, training_set, store)
     chosen = list(_calibration(training_set, settings.quantize.calibration_sequences, entry.seed))
@@ -56,8 +56,11 @@ def main() -> None:
         for file, of_file in axes.items()
     }
     with outputs.new_directory(options.out) as out, tempfile.TemporaryDirectory() as scratch:
-        sources = {forms.CPU: options.exported / "model.onnx", forms.TENSORRT: Path(scratch) / forms.TENSORRT}
-        onnx_export.fix_axes(sources[forms.CPU], sources[forms.TENSORRT], fixed)
+        exported = options.exported / "model.onnx"
+        sources = {file: Path(scratch) / file if forms.FORMS[file].fixed_axes else exported for file in axes}
+        for file, source in sources.items():
+            if source != exported:
+                onnx_export.fix_axes(exported, source, axes[file])
         work = _Work(options.model, sources, data, out)
         if options.precision == "int8":
             described, metrics = _int8(work, settings.quantize)
@@ -115,7 +118,7 @@ class _Work:
 
 def _source(file: str) -> str:
     """The name under which the source of a file, and its inputs, are kept."""
-    return forms.TENSORRT if file == forms.TENSORRT else forms.CPU
+    return forms.CPU if forms.FORMS[file].int8_only else file
 
 
 def _key(name: str, file: str) -> str:
@@ -126,15 +129,15 @@ def _key(name: str, file: str) -> str:
 def ways(how: Quantize) -> dict[str, Int8]:
     """Which int8 files there are, and how each is written; what params.yaml says holds for all of them."""
 
-    def way(activations: str, weight_bits: int, placement: str) -> Int8:
-        return Int8(
-            activations if how.activations == "auto" else how.activations,
-            weight_bits if how.weight_bits == "auto" else how.weight_bits,
-            placement,
+    return {
+        file: Int8(
+            form.activations if how.activations == "auto" else how.activations,
+            form.weight_bits if how.weight_bits == "auto" else how.weight_bits,
+            form.pairs_at,
         )
-
-    found = {forms.CPU: way("uint8", 7, "kernels"), forms.TENSORRT: way("int8", 8, "weights")}
-    return {**found, forms.CPU_8BIT: way("uint8", 8, "kernels")} if how.weight_bits == "auto" else found
+        for file, form in forms.FORMS.items()
+        if how.weight_bits == "auto" or not form.int8_only
+    }
 
 
 def _fp32(work: _Work) -> Made:
@@ -151,7 +154,9 @@ def _int8(work: _Work, how: Quantize) -> Made:
     metrics: dict[str, float] = {}
     source, data = work.sources[forms.CPU], work.data[forms.CPU]
     with quantization.calibrated(source, data, how.method, how.per_channel) as network:
-        networks = {forms.CPU: network, forms.TENSORRT: network.with_axes(work.sources[forms.TENSORRT])}
+        networks = {
+            file: network.with_axes(path) if forms.FORMS[file].fixed_axes else network for file, path in work.sources.items()
+        }
         for file, way in ways(how).items():
             network, floating = networks[_source(file)], list[str]()
             if how.max_error is not None:
