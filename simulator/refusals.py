@@ -1,7 +1,7 @@
 """What TensorRT's parser refuses: the parser itself where it is installed, else rules taken from it.
 
-tests/remote/test_preflight.py shows each rule against the real parser. The rules refuse more than it does (TensorRT 8 has
-neither unsigned values nor some newer operators), never less among what is known.
+tests/remote/runtimes/tensorrt/test_preflight.py shows each rule against the real parser. The rules refuse more than it does
+(TensorRT 8 has neither unsigned values nor some newer operators), never less among what is known.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from remote.runtimes.tensorrt import check
 from remote.runtimes.tensorrt.trtexec import preflight
 from simulator import engine, refusals
 from simulator.boards import KINDS
-from tests.remote.test_trtexec_command import quantized
+from tests.remote.runtimes.tensorrt.test_trtexec_command import quantized
 from tests.support.onnx_files import linear
 from tests.support.played import Start, build, play
 from tests.support.refused import REFUSED, write

@@ -25,7 +25,7 @@ from remote.runtimes.tensorrt.onboard import engines
 from remote.runtimes.tensorrt.trtexec import preflight
 from simulator import bindings
 from simulator.jetson import Jetson
-from tests.remote.test_trtexec_command import quantized
+from tests.remote.runtimes.tensorrt.test_trtexec_command import quantized
 from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, network, play
 
 

@@ -19,7 +19,7 @@ from remote.runtimes.tensorrt.runtime import TensorRT
 from remote.transport import connect
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, through
-from tests.remote.test_trtexec_command import quantized
+from tests.remote.runtimes.tensorrt.test_trtexec_command import quantized
 from tests.support.onnx_files import in_half
 from tests.support.played import EXAMPLE, SETTINGS, build, matrices, network
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from remote.runtimes.tensorrt.measurement import failure, read_run
 from remote.runtimes.tensorrt.trtexec import exports, log
 
-FIXTURES = Path(__file__).parents[1] / "fixtures/trtexec"
+FIXTURES = Path(__file__).parents[3] / "fixtures/trtexec"
 LOGS = {path.name.partition("_")[0]: path.read_text() for path in sorted(FIXTURES.glob("*.log"))}
 NUMBERS = st.floats(1e-3, 1e5).map(lambda value: float(f"{value:g}"))
 
