@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gaitpress.results import words
-from gaitpress.results.records import COSTS, Row
+from gaitpress.results import digits, words
+from gaitpress.results.figures import (
+    COSTS,
+    ENERGY,
+    LATENCY,
+    PEOPLE,
+    PROBES,
+    RANK1,
+    SIZE,
+    SPEEDUP,
+    TIME,
+)
+from gaitpress.results.records import Row
 from gaitpress.results.style import COLOURS, INK, colours
 from gaitpress.results.work import Curve
 from report import vega
+from report.points import FEW, Point, point, span
+from report.points import staircase as staircase_of
 from report.vega import Spec, scaled
 
-FEW = 40  # with more variants, only Pareto-optimal ones are labelled
-TITLES = {
-    "time": "computing time a second of video (ms)",
-    "energy": "energy a second of video (mJ)",
-    "size": "size of the engine (MB)",
-}
 DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "int8": [5, 3], "best": [1, 3]}
 
 
@@ -36,13 +43,15 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "rank1": row.rank1,
             "low": row.rank1_interval[0],
             "high": row.rank1_interval[1],
-            "latency": row.get("latency_ms", "p50"),
-            **{cost: _cost(row, cost) for cost in COSTS},
-            **_time_interval(row),
+            "latency": LATENCY.of(row),
+            **{cost: at.x if at else None for cost, at in places.items()},
+            "time_low": places["time"].left if places["time"] else None,
+            "time_high": places["time"].right if places["time"] else None,
             "fronts": sorted(row.fronts),
             "text": description(row),
         }
         for row in rows
+        for places in [{cost: point(row, cost) for cost in COSTS}]
     ]
 
 
@@ -50,53 +59,34 @@ def description(row: Row) -> list[str]:
     """A variant in a few lines, for whoever points at it."""
     lines = [f"{row.name} on {row.device}: {row.verdict}"]
     if row.rank1 is not None:
-        behind = f"{row.get('accuracy', 'rank1', 'people')} people, {row.get('accuracy', 'rank1', 'probes')} probes"
-        lines.append(
-            f"mean rank-1 {words.percent(row.rank1)} % [{words.interval(*row.rank1_interval, 'percent')}], {behind}"
-        )
+        behind = f"{PEOPLE.of(row)} people, {PROBES.of(row)} probes"
+        lines.append(f"{RANK1.title} {RANK1.text(row)} % [{digits.interval(*row.rank1_interval, 'percent')}], {behind}")
     if row.get("latency_ms"):
-        p50 = f"p50 {words.significant(row.get('latency_ms', 'p50'))} ms"
-        lines.append(f"{p50}, {words.significant(row.get('ms_per_video_second'))} ms a second of video")
-        energy = row.get("energy_mj_per_inference")
-        if energy is not None:
-            lines.append(f"{words.significant(energy)} mJ an inference")
-        lines.append(f"engine {words.mega(row.get('size', 'engine_bytes'))} MB; speed-up {words.times(row.speedup)}")
+        lines.append(f"p50 {LATENCY.text(row)} ms, {TIME.text(row)} ms a second of video")
+        if ENERGY.of(row) is not None:
+            lines.append(f"{ENERGY.text(row)} mJ an inference")
+        lines.append(f"engine {SIZE.text(row)} MB; {SPEEDUP.title} {SPEEDUP.text(row)}")
     if row.get("evidence"):
         lines.append(f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')} data")
     return [*lines, *row.reasons]
 
 
-def _cost(row: Row, cost: str) -> float | None:
-    value = COSTS[cost](row) if row.has(cost) else None
-    return value / 1e6 if value is not None and cost == "size" else value
-
-
-def _time_interval(row: Row) -> dict[str, float | None]:
-    p50, low, high = (row.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
-    time = _cost(row, "time")
-    if time is None or None in (low, high) or not p50:
-        return {"time_low": None, "time_high": None}
-    return {"time_low": time * low / p50, "time_high": time * high / p50}
-
-
 def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
     """Rank-1 against a cost, one of COSTS, of one device's rows; None if none of them has that cost."""
-    costs = {row.key: value for row in rows if (value := _cost(row, cost)) is not None}
-    there = [row for row in rows if row.key in costs]
+    places = {row.key: at for row in rows if (at := point(row, cost))}
+    there = [row for row in rows if row.key in places]
     if not there:
         return None
     of = colours(rows)
-    domain, log = vega.room_around(list(costs.values()))
+    domain, log = vega.room_around([at.x for at in places.values()])
 
-    def staircase(on_front: Iterable[Row], **more: str) -> list[dict[str, Any]]:
-        steps = sorted((costs[row.key], row.rank1) for row in on_front)
-        ends = [*steps, (domain[1], steps[-1][1])] if steps else []
-        return [{"x": x, "y": y, **more} for x, y in ends]
+    def corners(on_front: Iterable[Row], **more: str) -> list[dict[str, Any]]:
+        return [{"x": x, "y": y, **more} for x, y in staircase_of((places[row.key] for row in on_front), domain[1])]
 
     own = [
-        step
+        corner
         for model in of
-        for step in staircase((row for row in there if cost in row.own_fronts and row.model == model), model=model)
+        for corner in corners((row for row in there if cost in row.own_fronts and row.model == model), model=model)
     ]
     optimal = f"indexof(datum.fronts, '{cost}') >= 0"
     thin = {"stroke": scaled("colour", "model"), "strokeWidth": {"value": 1.1}, "strokeDash": {"value": [2, 3]}}
@@ -105,16 +95,16 @@ def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
     return vega.chart(
         data=[
             *vega.shown(cost),
-            {"name": "front", "values": staircase(row for row in there if cost in row.fronts)},
+            {"name": "front", "values": corners(row for row in there if cost in row.fronts)},
             {"name": "own", "values": own},
         ],
         scales=[
             vega.position("x", domain, log),
-            vega.position("y", _rank1_domain(there)),
+            vega.position("y", _rank1_domain(list(places.values()))),
             vega.colour(of),
             vega.shape(rows),
         ],
-        axes=[_scaled_axis("x", TITLES[cost], domain, log), vega.axis("y", "mean rank-1 (%)")],
+        axes=[_scaled_axis("x", COSTS[cost].labelled, domain, log), vega.axis("y", RANK1.labelled)],
         marks=[
             vega.per("own", "model", vega.staircase("own", thin)),
             vega.staircase("front", {"stroke": {"value": INK}, "strokeWidth": {"value": 1.8}}),
@@ -133,15 +123,15 @@ def _scaled_axis(scale: str, title: str, domain: Sequence[float], log: bool) -> 
     return vega.axis(scale, f"{title}, log scale", values=vega.ticks(domain)) if log else vega.axis(scale, title)
 
 
-def _rank1_domain(rows: Sequence[Row]) -> list[float]:
-    known = [end for row in rows for end in (row.rank1, *row.rank1_interval) if end is not None]
-    room = max(1.0, 0.05 * (max(known) - min(known)))
-    return [min(known) - room, max(known) + room]
+def _rank1_domain(points: Sequence[Point]) -> list[float]:
+    low, high = span(points)
+    room = max(1.0, 0.05 * (high - low))
+    return [low - room, high + room]
 
 
 def staircase(rows: Sequence[Row]) -> Spec | None:
     """Latency against percentile of one device's rows; None if none of them has a latency."""
-    latencies = [row.get("latency_ms", "p50") for row in rows if row.get("latency_ms", "p50")]
+    latencies = [latency for row in rows if (latency := LATENCY.of(row))]
     if not latencies:
         return None
     (low, high), log = vega.room_around(latencies)

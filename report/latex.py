@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gaitpress.results import words
+from gaitpress.results import digits, figures, words
 from gaitpress.results.records import Condition, Row, by_device
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
-HEAD = r"p50 (ms) & ms/video s & speed-up & MB & mJ"
+SHOWN = {
+    figures.LATENCY: "p50 (ms)",
+    figures.TIME: "ms/video s",
+    figures.SPEEDUP: "speed-up",
+    figures.SIZE: "MB",
+    figures.ENERGY: "mJ",
+}
 
 
 def escaped(text: str) -> str:
@@ -42,9 +48,9 @@ def _table(rows: Sequence[Row]) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}}}",
-        rf"\begin{{tabular}}{{lrr{'r' * len(kinds)}rrrrr}}",
+        rf"\begin{{tabular}}{{lrr{'r' * (len(kinds) + len(SHOWN))}}}",
         r"\toprule",
-        " & ".join(["variant", "mean", "[95 \\%]", *(escaped(kind.title) for kind in kinds), HEAD]) + r" \\",
+        " & ".join(["variant", "mean", "[95 \\%]", *(escaped(kind.title) for kind in kinds), *SHOWN.values()]) + r" \\",
         r"\midrule",
         *(_line(row, kinds) for row in rows),
         r"\bottomrule",
@@ -57,14 +63,10 @@ def _table(rows: Sequence[Row]) -> str:
 def _line(row: Row, kinds: Sequence[Condition]) -> str:
     shown = row.shown
     cells = [
-        words.percent(shown.rank1),
-        f"[{words.interval(*shown.rank1_interval, 'percent')}]",
-        *(words.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
-        words.significant(shown.get("latency_ms", "p50")),
-        words.significant(shown.get("ms_per_video_second")),
-        words.times(shown.speedup).removesuffix("×"),
-        words.mega(shown.get("size", "engine_bytes")),
-        words.significant(shown.get("energy_mj_per_inference")),
+        figures.RANK1.text(shown),
+        f"[{digits.interval(*shown.rank1_interval, 'percent')}]",
+        *(digits.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
+        *(figure.text(shown).removesuffix("×") for figure in SHOWN),
     ]
     name = escaped(f"{row.name} {row.verdict}" if row.same_as else row.name)
     name = rf"\textbf{{{name}}}" if row.optimal else name

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gaitpress.errors import StageError
 from gaitpress.params import Params
-from gaitpress.results import words
-from gaitpress.results.records import COSTS, Condition, Row, by_device
-from gaitpress.results.work import POINTS, Curve, Folders, curves, pruning
+from gaitpress.results import digits, words
+from gaitpress.results.figures import (
+    COSTS,
+    ENERGY,
+    LATENCY,
+    LATENCY_HIGH,
+    LATENCY_LOW,
+    MACS,
+    PARAMS,
+    RANK1,
+    SIZE,
+    SPEEDUP,
+    TIME,
+    Figure,
+)
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import Condition, Row, by_device
+from gaitpress.results.work import POINTS, Curve, curves, pruning
 from report import charts
 
 HERE = Path(__file__).parent
-COST_NAMES = {"time": "time", "energy": "energy", "size": "size of the engine"}
 BEST_SHOWN = 12
 
 
@@ -32,13 +46,12 @@ class Cell:
     flags: list[str] = field(default_factory=list)
 
 
-def render(rows: Sequence[Row], results: Path, folders: Folders, out: Path, settings: Params) -> str:
+def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -> str:
     """The page as HTML.
 
     Args:
         rows: the variants.
-        results: the parent of what the stages wrote.
-        folders: where pruning and training left their figures.
+        folders: where the stages wrote.
         out: the directory that the page will be in, which links are relative to.
         settings: params.yaml.
 
@@ -61,7 +74,7 @@ def render(rows: Sequence[Row], results: Path, folders: Folders, out: Path, sett
         devices=[_device(device, own) for device, own in by_device(rows).items()],
         rows=rows,
         filters=_filters(rows),
-        costs=COST_NAMES,
+        costs={cost: cost for cost in COSTS} | {"size": SIZE.title},
         best_shown=BEST_SHOWN,
         columns=_columns(rows, conditions),
         cells=lambda row: _cells(row, conditions),
@@ -85,7 +98,8 @@ def render(rows: Sequence[Row], results: Path, folders: Folders, out: Path, sett
         },
         curves={model: list(_metrics(own)) for model, own in _by_model(trainings).items()},
         averaged=POINTS if any(each.rows > POINTS for each in trainings) else None,
-        links=lambda row: _links(row, results, out),
+        links=lambda row: _links(row, folders, out),
+        digits=digits,
         words=words,
     )
 
@@ -147,7 +161,7 @@ def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
     return {
         "name": device,
         "rows": own,
-        "optimal": sorted((row for row in own if row.optimal), key=lambda row: row.get("ms_per_video_second")),
+        "optimal": sorted((row for row in own if row.optimal), key=TIME.of),
         "place": words.place(own),
         "runtime": words.runtime(own),
         "doubtful": any(row.get("evidence") in ("host", "simulated") for row in own),
@@ -159,7 +173,7 @@ def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
 
 def _missing_energy(own: Sequence[Row]) -> str:
     """Of how many measured variants the energy is unknown, and why; "" if of none."""
-    reasons = [row.get("energy_reason") for row in own if row.status == "ok" and row.get("energy_mj_per_inference") is None]
+    reasons = [row.get("energy_reason") for row in own if row.status == "ok" and ENERGY.of(row) is None]
     known = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
     return f"{len(reasons)} of {len(own)} variants: {known or 'no reason given'}" if reasons else ""
 
@@ -186,26 +200,24 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
     def number(text: str, value: Any, small: str = "") -> Cell:
         return Cell(text, "" if value is None else value, small=small if value is not None else "")
 
-    def rate(value: float | None, small: str = "") -> Cell:
-        return number(words.percent(value), value, small)
+    def cell(figure: Figure, small: str = "") -> Cell:
+        return number(figure.text(shown), figure.of(shown), small)
+
+    def rate(value: float | None) -> Cell:
+        return number(digits.percent(value), value)
 
     shown = row.shown
-    p50, fast, slow = (shown.get("latency_ms", key) for key in ("p50", "p50_low", "p50_high"))
     # A number before the letters, so that p5 is sorted before p30.
     name = f"{row.model} {row.percentile:08.3f} {row.precision}"
     flags = [row.verdict] + (["simulated"] if row.get("evidence") == "simulated" else [])
-    size: Mapping[str, Any] = shown.get("size") or {}
     return [
         Cell(row.name, name, "text"),
         Cell(row.device, row.device, "text"),
         Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
-        rate(shown.rank1, words.interval(*shown.rank1_interval, "percent")),
+        cell(RANK1, digits.interval(*shown.rank1_interval, "percent")),
         *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
-        number(words.significant(p50), p50, words.interval(fast, slow)),
-        number(words.significant(shown.get("ms_per_video_second")), shown.get("ms_per_video_second")),
-        number(words.significant(shown.get("energy_mj_per_inference")), shown.get("energy_mj_per_inference")),
-        number(words.times(shown.speedup), shown.speedup),
-        *(number(words.mega(size.get(key)), size.get(key)) for key in ("engine_bytes", "params", "macs")),
+        cell(LATENCY, digits.interval(LATENCY_LOW.of(shown), LATENCY_HIGH.of(shown))),
+        *(cell(figure) for figure in (TIME, ENERGY, SPEEDUP, SIZE, PARAMS, MACS)),
     ]
 
 
@@ -219,16 +231,16 @@ def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
     return dict(max(measured, key=lambda row: row.get("measured_at") or "").get("protocol")) if measured else {}
 
 
-def _links(row: Row, results: Path, out: Path) -> list[tuple[str, str]]:
+def _links(row: Row, folders: Folders, out: Path) -> list[tuple[str, str]]:
     """What the stages wrote for a variant: (stage, address relative to the page)."""
     files = {
-        "train": results / "train" / row.model / "metrics.json",
-        "prune": results / "prune" / row.pruned / "metrics.json",
-        "finetune": results / "finetune" / row.pruned / "metrics.json",
-        "export": results / "export" / row.pruned / "metrics.json",
-        "quantize": results / "quantize" / row.folder / "metrics.json",
-        "build": results / "build" / row.key / "build.json",
+        "train": folders.train / row.model / "metrics.json",
+        "prune": folders.prune / row.pruned / "metrics.json",
+        "finetune": folders.finetune / row.pruned / "metrics.json",
+        "export": folders.export / row.pruned / "metrics.json",
+        "quantize": folders.quantize / row.folder / "metrics.json",
+        "build": folders.build / row.key / "build.json",
         "benchmark": row.path,
-        "recognise": results / "recognise" / f"{row.key}.json",
+        "recognise": folders.recognise / f"{row.key}.json",
     }
     return [(stage, Path(os.path.relpath(file, out)).as_posix()) for stage, file in files.items()]

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gaitpress.results import words
+from gaitpress.results.figures import RANK1, TIME
 from gaitpress.results.records import Row, by_device
 from gaitpress.results.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 from report.labels import Label, place_labels
+from report.points import FEW, Point, point, span, staircase
 
-FEW = 40  # with more variants, only Pareto-optimal ones are labelled
 IN_A_ROW = 8  # entries of the legend
 
 
@@ -42,34 +43,28 @@ def _finish(drawn: Any, panels: Sequence[Any], labels: Sequence[Sequence[Label]]
 
 
 def _draw(axes: Any, rows: Sequence[Row]) -> list[Label]:
-    shown = [row for row in rows if row.plotted]
+    places = {row.key: at for row in rows if (at := point(row, "time"))}
+    shown = [row for row in rows if row.key in places]
     if not shown:
         axes.text(0.5, 0.5, "no variant was measured", ha="center", transform=axes.transAxes, color=GREY)
         axes.set_axis_off()
         return []
     of = colours(rows)
-    _axes(axes, shown)
+    _axes(axes, list(places.values()))
     for model, colour in of.items():
-        _staircase(axes, [row for row in shown if "time" in row.own_fronts and row.model == model], colour, 1.0, ":")
-    _staircase(axes, [row for row in shown if row.optimal], INK, 1.6, "-")
+        own = [places[row.key] for row in shown if "time" in row.own_fronts and row.model == model]
+        _staircase(axes, own, colour, 1.0, ":")
+    _staircase(axes, [places[row.key] for row in shown if row.optimal], INK, 1.6, "-")
     for row in shown:
-        _point(axes, row, of[row.model])
+        _point(axes, row, places[row.key], of[row.model])
     _legend(axes, shown, of)
     named = [row for row in shown if row.optimal or len(shown) <= FEW]
-    return [Label(*_xy(row), row.name, of[row.model], row.optimal) for row in named]
+    return [Label(places[row.key].x, places[row.key].y, row.name, of[row.model], row.optimal) for row in named]
 
 
-def _xy(row: Row) -> tuple[float, float]:
-    return row.get("ms_per_video_second"), row.rank1
-
-
-def _axes(axes: Any, shown: Sequence[Row]) -> None:
-    times, ranks = zip(*(_xy(row) for row in shown), strict=True)
-    lows, highs = zip(*(row.rank1_interval for row in shown), strict=True)
-    bottom, top = (
-        min([*ranks, *(low for low in lows if low is not None)]),
-        max([*ranks, *(h for h in highs if h is not None)]),
-    )
+def _axes(axes: Any, points: Sequence[Point]) -> None:
+    times = [at.x for at in points]
+    bottom, top = span(points)
     room = max(1.0, 0.08 * (top - bottom))
     axes.set_ylim(bottom - room, top + room)
     first, last = min(times), max(times)
@@ -82,34 +77,27 @@ def _axes(axes: Any, shown: Sequence[Row]) -> None:
         margin = max(0.14 * (last - first), 0.05 * last)
         axes.set_xlim(max(0, first - margin), last + margin)
     scale = ", log scale" if axes.get_xscale() == "log" else ""
-    axes.set_xlabel(f"computing time a second of video (ms{scale}); further left is faster")
-    axes.set_ylabel("mean rank-1 (%)")
+    axes.set_xlabel(f"{TIME.title} ({TIME.unit}{scale}); further left is faster")
+    axes.set_ylabel(RANK1.labelled)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _staircase(axes: Any, rows: Sequence[Row], colour: str, width: float, dashes: str) -> None:
-    """Between two optimal points the slower has to be paid for in full, so the front is a staircase."""
-    points = sorted(_xy(row) for row in rows)
-    if points:
-        ends = [*points, (axes.get_xlim()[1], points[-1][1])]
-        xs, ys = zip(*ends, strict=True)
+def _staircase(axes: Any, points: Sequence[Point], colour: str, width: float, dashes: str) -> None:
+    if corners := staircase(points, axes.get_xlim()[1]):
+        xs, ys = zip(*corners, strict=True)
         axes.step(xs, ys, where="post", color=colour, linewidth=width, linestyle=dashes, zorder=2)
 
 
-def _point(axes: Any, row: Row, colour: str) -> None:
-    x, y = _xy(row)
-    low, high = row.rank1_interval
-    fast, slow = row.get("latency_ms", "p50_low"), row.get("latency_ms", "p50_high")
-    p50 = row.get("latency_ms", "p50")
+def _point(axes: Any, row: Row, at: Point, colour: str) -> None:
     look = {"color": colour, "alpha": 0.45, "linewidth": 1.1, "zorder": 3, "solid_capstyle": "butt"}
-    if low is not None and high is not None:
-        axes.plot([x, x], [low, high], **look)
-    if None not in (fast, slow, p50):
-        axes.plot([x * fast / p50, x * slow / p50], [y, y], **look)
+    if at.low is not None and at.high is not None:
+        axes.plot([at.x, at.x], [at.low, at.high], **look)
+    if at.left is not None and at.right is not None:
+        axes.plot([at.left, at.right], [at.y, at.y], **look)
     axes.plot(
-        [x],
-        [y],
+        [at.x],
+        [at.y],
         marker=MARKERS[row.precision],
         markersize=8.5 if row.optimal else 7,
         markerfacecolor=colour if row.valid else "white",

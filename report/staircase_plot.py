@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitpress.results import words
+from gaitpress.results.figures import LATENCY
 from gaitpress.results.records import Row, by_device
 from gaitpress.results.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
@@ -29,7 +30,7 @@ def write(directory: Path, rows: Sequence[Row]) -> None:
 
 
 def _draw(axes: Any, rows: Sequence[Row]) -> None:
-    timed = [row for row in rows if row.get("latency_ms", "p50")]
+    timed = [row for row in rows if LATENCY.of(row)]
     if not timed:
         axes.text(0.5, 0.5, "no variant was measured", ha="center", transform=axes.transAxes, color=GREY)
         axes.set_axis_off()
@@ -38,7 +39,7 @@ def _draw(axes: Any, rows: Sequence[Row]) -> None:
     timed.sort(key=lambda row: (list(of).index(row.model), row.precision, row.percentile))
     for (model, precision), group in groupby(timed, key=lambda row: (row.model, row.precision)):
         line = list(group)
-        xs, ys = [row.percentile for row in line], [row.get("latency_ms", "p50") for row in line]
+        xs, ys = [row.percentile for row in line], [LATENCY.of(row) for row in line]
         dashes, marker = DASHES[precision], MARKERS[precision]
         look: dict[str, Any] = {"color": of[model], "marker": marker, "markersize": 6}
         axes.plot(xs, ys, color=of[model], linestyle=dashes, linewidth=1.3)
@@ -47,7 +48,7 @@ def _draw(axes: Any, rows: Sequence[Row]) -> None:
         axes.plot([], [], linestyle=dashes, label=f"{model} {precision}", **look)
     if any(not row.valid for row in timed):
         axes.plot([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="invalid times")
-    if logarithmic([row.get("latency_ms", "p50") for row in timed]):
+    if logarithmic([LATENCY.of(row) for row in timed]):
         axes.set_yscale("log")
         log_axis(axes.yaxis)
     else:

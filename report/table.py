@@ -8,45 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gaitpress.results import words
+from gaitpress.results import digits, figures, words
 from gaitpress.results.records import Condition, Row, by_device, of_condition
 
 WIDTH = 110
-COLUMNS = {
-    "model": ("model",),
-    "percentile": ("percentile",),
-    "precision": ("precision",),
-    "device": ("device",),
-    "status": ("status",),
-    "valid": ("valid",),
-    "reasons": (),
-    "pareto_optimal": (),
-    "same_as": (),
-    "dataset": ("variant", "dataset"),
-    "data": ("data",),
-    "evidence": ("evidence",),
-    "rank1_mean": ("accuracy", "rank1", "mean"),
-    "rank1_mean_low": (),
-    "rank1_mean_high": (),
-    "people": ("accuracy", "rank1", "people"),
-    "probes": ("accuracy", "rank1", "probes"),
-    "distance": ("accuracy", "distance"),
-    **{f"latency_{key}_ms": ("latency_ms", key) for key in ("p50", "p50_low", "p50_high", "p90", "p99", "mean")},
-    "latency_cov": ("latency_ms", "cov"),
-    "throughput_per_s": ("throughput_per_s",),
-    "most_per_s": (),
-    "most_per_s_batch": (),
-    "ms_per_video_second": ("ms_per_video_second",),
-    "energy_mj_per_inference": ("energy_mj_per_inference",),
-    "speedup": (),
-    "engine_bytes": ("size", "engine_bytes"),
-    "onnx_bytes": ("size", "onnx_bytes"),
-    "params": ("size", "params"),
-    "macs": ("size", "macs"),
-    "measured_at": ("measured_at",),
-}
-
-FIGURES = ("rank1_mean", "latency_p50_ms", "energy_mj_per_inference", "engine_bytes")
+# The figures of the table on the terminal, by their short titles.
+SHOWN = {figures.LATENCY: "p50 ms", figures.TIME: "ms/video s", figures.SPEEDUP: "speed-up", figures.SIZE: "MB"}
+# What names and judges a variant, before its figures; and what stands between and after these.
+NAMES = ("model", "percentile", "precision", "device", "status", "valid", "reasons", "pareto_optimal", "same_as")
+EVIDENCE = ("dataset", "data", "evidence")
+COLUMNS = (
+    *(*NAMES, *EVIDENCE),
+    *(figure.name for figure in figures.RATES),
+    "distance",
+    *(figure.name for figure in figures.MEASURED),
+    "measured_at",
+)
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -57,7 +34,7 @@ def text(rows: Sequence[Row]) -> str:
         head = f"{device}: {dataset} ({words.data(own)}), {words.place(own)}, {words.runtime(own)}"
         lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(own), ""]
     lines += [
-        f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {words.DASH} unknown.",
+        f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),
         "p50: median ms of a query. ms/video s: computing time a second of video. Speed-up: of p50 against p0 fp32.",
     ]
@@ -66,8 +43,7 @@ def text(rows: Sequence[Row]) -> str:
 
 def _grid(rows: Sequence[Row]) -> list[str]:
     kinds = words.conditions(rows)
-    figures = ("p50 ms", "ms/video s", "speed-up", "MB", "status")
-    head = ("", "variant", "mean", "[95 %]", *(kind.title for kind in kinds), *figures)
+    head = ("", "variant", "mean", "[95 %]", *(kind.title for kind in kinds), *SHOWN.values(), "status")
     cells = [head, *(_cells(row, kinds) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     left = {0, 1, len(head) - 1}
@@ -87,13 +63,10 @@ def _cells(row: Row, kinds: Sequence[Condition]) -> tuple[str, ...]:
     return (
         "*" if row.optimal else " ",
         textwrap.shorten(row.name, 28, placeholder="..."),
-        words.percent(shown.rank1),
-        f"[{words.interval(*shown.rank1_interval, 'percent')}]",
-        *(words.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
-        words.significant(shown.get("latency_ms", "p50")),
-        words.significant(shown.get("ms_per_video_second")),
-        words.times(shown.speedup),
-        words.mega(shown.get("size", "engine_bytes")),
+        figures.RANK1.text(shown),
+        f"[{digits.interval(*shown.rank1_interval, 'percent')}]",
+        *(digits.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
+        *(figure.text(shown) for figure in SHOWN),
         "" if row.verdict in ("Pareto-optimal", "valid") else row.verdict,
     )
 
@@ -105,42 +78,40 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     itself: it is no other engine.
     A condition's columns, such as "rank1/nm" and "rank1_low/nm", have a slash in their names, as no others have.
     """
-    columns = dict(COLUMNS)
     conditions = words.conditions(rows)
-    columns |= {name: () for condition in conditions for name in of_condition(condition, {})}
+    columns = [*COLUMNS, *(name for condition in conditions for name in of_condition(condition, {}))]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
-            shown = row.shown
-            most, batch = shown.most_at_once or (None, None)
-            own = {
-                "model": row.model,
-                "percentile": row.percentile,
-                "precision": row.precision,
-                "device": row.device,
-                "status": row.status,
-                "valid": row.valid,
-                "reasons": "; ".join(row.reasons),
-                "pareto_optimal": row.optimal,
-                "same_as": row.same_as.precision if row.same_as else None,
-                "rank1_mean_low": shown.rank1_interval[0],
-                "rank1_mean_high": shown.rank1_interval[1],
-                "speedup": shown.speedup,
-                "most_per_s": most,
-                "most_per_s_batch": batch,
-            }
-            for condition in conditions:
-                own |= of_condition(condition, shown.rank1_of(condition))
-            writer.writerow([own[column] if column in own else shown.get(*keys) for column, keys in columns.items()])
+            values = _values(row, conditions)
+            writer.writerow([values[column] for column in columns])
 
 
-def figures(rows: Sequence[Row]) -> dict[str, Any]:
+def _values(row: Row, conditions: Sequence[Condition]) -> dict[str, Any]:
+    """A variant's line of the CSV file, by column."""
+    shown = row.shown
+    values = {
+        **{name: getattr(row, name) for name in ("model", "percentile", "precision", "device", "status", "valid")},
+        "reasons": "; ".join(row.reasons),
+        "pareto_optimal": row.optimal,
+        "same_as": row.same_as.precision if row.same_as else None,
+        "dataset": shown.get("variant", "dataset"),
+        **{name: shown.get(name) for name in ("data", "evidence", "measured_at")},
+        "distance": shown.get("accuracy", "distance"),
+        **{figure.name: figure.of(shown) for figure in (*figures.RATES, *figures.MEASURED)},
+    }
+    for condition in conditions:
+        values |= of_condition(condition, shown.rank1_of(condition))
+    return values
+
+
+def main_figures(rows: Sequence[Row]) -> dict[str, Any]:
     """The main figures of the variants that were measured, by device, model and variant, as DVC's metrics are nested."""
     found: dict[str, Any] = {}
     for row in rows:
         if row.status == "ok":
-            own = {name: row.get(*COLUMNS[name]) for name in FIGURES}
+            own = {figure.name: figure.of(row) for figure in figures.MAIN}
             known = {name: value for name, value in own.items() if value is not None}
             variant = f"p{row.percentile}-{row.precision}"
             found.setdefault(row.device, {}).setdefault(row.model, {})[variant] = known
@@ -158,7 +129,7 @@ def metrics(rows: Sequence[Row]) -> dict[str, float]:
     }
     if valid:
         result["best_rank1_mean"] = max(row.rank1 for row in valid if row.rank1 is not None)
-        result["least_ms_per_video_second"] = min(row.get("ms_per_video_second") for row in valid)
+        result["least_ms_per_video_second"] = min(figures.TIME.of(row) for row in valid)
         if speedups := [row.speedup for row in valid if row.speedup]:
             result["best_speedup"] = max(speedups)
     return result

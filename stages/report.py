@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gaitpress import command_line, outputs, params
-from gaitpress.results.records import Records, load
-from gaitpress.results.work import Folders
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import load
 from report import latex, page, pareto_plot, staircase_plot, table
 
 
@@ -25,17 +25,18 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
     Returns:
         The table for a terminal.
     """
-    rows, folders = load(Records.of(results), settings), Folders.of(results)
+    folders = Folders(results)
+    rows = load(folders, settings)
     text = table.text(rows)
     with outputs.new_directory(out) as partial:
-        (partial / "index.html").write_text(page.render(rows, results, folders, out, settings), encoding="utf-8")
+        (partial / "index.html").write_text(page.render(rows, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
         table.write_csv(partial / "variants.csv", rows)
         (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
         outputs.write_json(partial / "metrics.json", table.metrics(rows))
-        outputs.write_json(partial / "variants.json", table.figures(rows))
+        outputs.write_json(partial / "variants.json", table.main_figures(rows))
     return text
 
 

@@ -13,15 +13,17 @@ from typing import Any
 
 from gaitpress import command_line, outputs, params
 from gaitpress.progress import progress
-from gaitpress.results.records import Records, load
-from tracking.runs import RANK1, SPEEDUP, TIME, Run, Sources, described
+from gaitpress.results.figures import RANK1, SPEEDUP, TIME
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import load
+from tracking.runs import Run, described
 from tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
 
 NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
 
 - `make mlflow` opens the comparison of what params.yaml describes now; that is
   `{CURRENT}`.
-- Tick runs and press *Compare*: `{RANK1}` against `{TIME}` is the trade-off, `{SPEEDUP}` is against the
+- Tick runs and press *Compare*: `{RANK1.name}` against `{TIME.name}` is the trade-off, `{SPEEDUP.name}` is against the
   unpruned fp32 of the same model and device. Runs with `tags.valid = "false"` have times that should not be used.
 - `tags.data` and `tags.evidence` say whose data and what hardware the figures are of.
 """
@@ -36,9 +38,9 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
     Raises:
         StageError: there are no records, or the tracking server cannot be reached.
     """
-    uri, sources = address(settings.mlflow), Sources.of(results)
-    rows = load(Records.of(results), settings)
-    runs = [described(row, sources) for row in rows if row.status != "missing"]
+    uri, folders = address(settings.mlflow), Folders(results)
+    rows = load(folders, settings)
+    runs = [described(row, folders) for row in rows if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
     with server.errors_in_one_line():
         server.open()

@@ -8,49 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from gaitpress import outputs
 from gaitpress import settings as made_with
-from gaitpress.results import words
+from gaitpress.results import digits, figures, words
+from gaitpress.results.folders import Folders
 from gaitpress.results.records import Condition, Row, of_condition
 from gaitpress.results.work import Curve, curve
 from remote.digest import sha256
-
-# The names that views and notes speak of.
-RANK1, TIME, LATENCY, SPEEDUP = "rank1_mean", "ms_per_video_second", "latency_p50_ms", "speedup"
-ENERGY, SIZE = "energy_mj_per_inference", "engine_bytes"
-METRICS = {
-    RANK1: ("accuracy", "rank1", "mean"),  # the first is what MLflow's comparison begins with
-    TIME: ("ms_per_video_second",),
-    LATENCY: ("latency_ms", "p50"),
-    "latency_p50_low_ms": ("latency_ms", "p50_low"),
-    "latency_p50_high_ms": ("latency_ms", "p50_high"),
-    "latency_p90_ms": ("latency_ms", "p90"),
-    "latency_p99_ms": ("latency_ms", "p99"),
-    "latency_cov": ("latency_ms", "cov"),
-    "throughput_per_s": ("throughput_per_s",),
-    ENERGY: ("energy_mj_per_inference",),
-    SIZE: ("size", "engine_bytes"),
-    "onnx_bytes": ("size", "onnx_bytes"),
-    "params": ("size", "params"),
-    "macs": ("size", "macs"),
-}
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the other stages write what a run shows: the parents of their models' folders."""
-
-    trained: Path
-    finetuned: Path
-    quantized: Path
-
-    @classmethod
-    def of(cls, results: Path) -> Self:
-        """Where dvc.yaml has them."""
-        return cls(results / "train", results / "finetune", results / "quantize")
 
 
 @dataclass(frozen=True)
@@ -92,8 +59,8 @@ class Run:
     end_ms: int
 
 
-def described(row: Row, sources: Sources) -> Run:
-    """The run of a row that has a record; what is not in the sources, or is there of another result, is left out."""
+def described(row: Row, folders: Folders) -> Run:
+    """The run of a row that has a record; what is not in the folders, or is there of another result, is left out."""
     record = dict(row.record)
     dataset = record["variant"]["dataset"]
     chosen = _params(row)
@@ -113,9 +80,9 @@ def described(row: Row, sources: Sources) -> Run:
         speedup=row.speedup,
         optimal=row.optimal,
         artifacts=artifacts,
-        files=_files(row, sources),
+        files=_files(row, folders),
         views=record.get("rank1_by_view"),
-        curves=_curves(row, sources),
+        curves=_curves(row, folders),
         dataset=_dataset(row),
         note=_note(row),
         failed=row.shown.status != "ok",
@@ -144,15 +111,14 @@ def _params(row: Row) -> dict[str, str]:
 
 
 def _metrics(row: Row) -> dict[str, float]:
-    found = {name: row.get(*keys) for name, keys in METRICS.items()}
-    found[f"{RANK1}_low"], found[f"{RANK1}_high"] = row.rank1_interval
+    found = {figure.name: figure.of(row) for figure in figures.TRACKED}
     found |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
     for part, later in (((), False), (("temporal",), True)):
         for measure in ("rank1", "rank5", "knn7"):
             rates = row.get("accuracy", *part, measure) or {}
             found["_".join([*part, measure, "mean"])] = rates.get("mean")
-            for name, figures in rates.get("conditions", {}).items():
-                found |= of_condition(Condition(_quoted(name), later), figures, measure)
+            for name, of in rates.get("conditions", {}).items():
+                found |= of_condition(Condition(_quoted(name), later), of, measure)
     for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
         found[f"all_probes_{measure}_mean"] = rates["mean"]
     return {key: float(value) for key, value in found.items() if value is not None}
@@ -185,15 +151,15 @@ def _tags(row: Row) -> dict[str, str]:
     return tags
 
 
-def _files(row: Row, sources: Sources) -> tuple[Path, ...]:
-    onnx = sources.quantized / row.folder / str(row.get("signature", "file"))
+def _files(row: Row, folders: Folders) -> tuple[Path, ...]:
+    onnx = folders.quantize / row.folder / str(row.get("signature", "file"))
     return (onnx,) if onnx.is_file() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
 
 
-def _curves(row: Row, sources: Sources) -> dict[str, Curve]:
+def _curves(row: Row, folders: Folders) -> dict[str, Curve]:
     places = {
-        "training": sources.trained / row.model,
-        "finetuning": sources.finetuned / row.pruned,
+        "training": folders.train / row.model,
+        "finetuning": folders.finetune / row.pruned,
     }
     return {
         name: curve(row.model, name, outputs.read_json(place / "history.json"))
@@ -213,15 +179,14 @@ def _note(row: Row) -> str:
     """What a reader of the run should know first."""
     lines = [f"**{row.name}** on {row.device}: {row.verdict}", ""]
     if row.get("latency_ms"):
-        energy = row.get("energy_mj_per_inference")
         lines += [
             "| mean rank-1 | latency p50 | a second of video | energy | engine |",
             "|---|---|---|---|---|",
-            f"| {words.percent(row.rank1)} % [{words.interval(*row.rank1_interval, 'percent')}] "
-            f"| {words.significant(row.get('latency_ms', 'p50'))} ms "
-            f"| {words.significant(row.get('ms_per_video_second'))} ms "
-            f"| {f'{words.significant(energy)} mJ' if energy is not None else 'unknown'} "
-            f"| {words.mega(row.get('size', 'engine_bytes'))} MB |",
+            f"| {figures.RANK1.text(row)} % [{digits.interval(*row.rank1_interval, 'percent')}] "
+            f"| {figures.LATENCY.text(row)} ms "
+            f"| {figures.TIME.text(row)} ms "
+            f"| {f'{figures.ENERGY.text(row)} mJ' if figures.ENERGY.of(row) is not None else 'unknown'} "
+            f"| {figures.SIZE.text(row)} MB |",
             "",
         ]
     lines += [f"- {reason}" for reason in row.reasons]

@@ -18,7 +18,8 @@ from urllib.request import url2pathname
 
 from gaitpress.errors import StageError
 from gaitpress.params.mlflow import MLflow
-from tracking.runs import SPEEDUP, Run
+from gaitpress.results.figures import SPEEDUP
+from tracking.runs import Run
 
 PAGE = 1000
 METRICS_A_CALL = 1000  # more are refused
@@ -150,7 +151,7 @@ class TrackingServer:
                         run.info.status in ("FINISHED", "FAILED"),
                         tags.get("superseded") == "true",
                         tags.get("listed") != "false",
-                        run.data.metrics.get(SPEEDUP),
+                        run.data.metrics.get(SPEEDUP.name),
                         tags.get("pareto_optimal") == "true",
                     )
                     found.setdefault(tags["variant"], []).append(known)
@@ -162,7 +163,7 @@ class TrackingServer:
         """Log a run whole; it counts as running until everything is there. Returns its id."""
         from mlflow.entities import Metric, Param
 
-        metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP: run.speedup}
+        metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP.name: run.speedup}
         tags = {
             **run.tags,
             "variant": run.variant,
@@ -253,7 +254,7 @@ class TrackingServer:
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
         """Bring what follows from other variants' records up to date in a run that is there."""
         if run.speedup is not None and run.speedup != logged.speedup:
-            self._client.log_metric(logged.run_id, SPEEDUP, run.speedup)
+            self._client.log_metric(logged.run_id, SPEEDUP.name, run.speedup)
         if run.optimal != logged.optimal:
             self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
 

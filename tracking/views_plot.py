@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gaitpress.results import words
+from gaitpress.results import digits, words
 from gaitpress.results.records import Condition
 from gaitpress.results.style import INK, STYLE, blank
 
@@ -27,7 +27,7 @@ def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:
             axes.imshow(rates, vmin=0, vmax=160, cmap="Blues")  # up to a blue on which dark figures can be read
             for y, row in enumerate(rates):
                 for x, rate in enumerate(row):
-                    axes.text(x, y, words.DASH if math.isnan(rate) else f"{rate:.0f}", ha="center", va="center", fontsize=8)
+                    axes.text(x, y, digits.DASH if math.isnan(rate) else f"{rate:.0f}", ha="center", va="center", fontsize=8)
             axes.set_xticks(range(len(views["gallery"])), views["gallery"], fontsize=8, rotation=90)
             axes.set_yticks(range(len(views["probe"])), views["probe"], fontsize=8)
             axes.set_title(kind.upper(), fontsize=9)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gaitpress import outputs
 from gaitpress.errors import StageError
 from gaitpress.params import Params
+from gaitpress.results.figures import COSTS, LATENCY, RANK1
+from gaitpress.results.folders import Folders
 from gaitpress.results.pareto import front
 from gaitpress.variant import Variant
 
@@ -131,13 +133,13 @@ class Row(Variant):
 
     def has(self, cost: str) -> bool:
         """Whether there are an accuracy and this cost, one of COSTS, to show."""
-        values = COSTS[cost](self), self.rank1
+        values = COSTS[cost].of(self), self.rank1
         return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
 
     @property
     def rank1(self) -> Any:
         """Mean rank-1 of the engine, in %; None if it is not known."""
-        return self.get("accuracy", "rank1", "mean")
+        return RANK1.of(self)
 
     @property
     def rank1_interval(self) -> tuple[float | None, float | None]:
@@ -183,62 +185,32 @@ def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = 
     return {f"{'temporal_' * condition.later}{figure}/{condition.name}": value for figure, value in figures.items()}
 
 
-def _energy(row: Row) -> float | None:
-    one, rate = row.get("energy_mj_per_inference"), row.get("signature", "inferences_per_video_second")
-    return None if one is None or rate is None else round(one * rate, 5)
-
-
-COSTS: Mapping[str, Callable[[Row], Any]] = {  # None where unknown
-    "time": lambda row: row.get("ms_per_video_second"),  # ms a second of video
-    "energy": _energy,  # mJ a second of video
-    "size": lambda row: row.get("size", "engine_bytes"),
-}
-
-
-@dataclass(frozen=True)
-class Records:
-    """Where the stages write what is known of each variant: a file each, ``<key>.json``.
-
-    Attributes:
-        benchmarks: times, energy and conditions.
-        recognised: rates of the same engines.
-    """
-
-    benchmarks: Path
-    recognised: Path
-
-    @classmethod
-    def of(cls, results: Path) -> Self:
-        """Where dvc.yaml has them."""
-        return cls(results / "benchmark", results / "recognise")
-
-
-def load(records: Records, settings: Params) -> list[Row]:
+def load(folders: Folders, settings: Params) -> list[Row]:
     """The rows of all variants that params.yaml lists, in its order; leftovers of other variants are not looked at.
 
     Raises:
         StageError: not a single record is there, or one is damaged.
     """
     rows = [
-        _row(records, Variant(device, model, percentile, precision), settings.dataset)
+        _row(folders, Variant(device, model, percentile, precision), settings.dataset)
         for device in settings.devices
         for model in settings.models
         for percentile in settings.prune.percentiles
         for precision in settings.precisions
     ]
     if all(row.status == "missing" for row in rows):
-        raise StageError(f"{records.benchmarks}: holds no record of the variants in params.yaml; run `dvc repro`")
+        raise StageError(f"{folders.benchmark}: holds no record of the variants in params.yaml; run `dvc repro`")
     compared = list(_compared(_with_drawbacks(rows, settings.report.max_loss)))
     return list(_with_choices(compared, settings.report.max_loss))
 
 
-def _row(records: Records, variant: Variant, dataset: str) -> Row:
-    path = records.benchmarks / f"{variant.key}.json"
+def _row(folders: Folders, variant: Variant, dataset: str) -> Row:
+    path = folders.benchmark / f"{variant.key}.json"
     row = Row(**asdict(variant), path=path, record={})
     if not path.exists():
         return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
     record = _read(path, variant, "benchmark", dataset)
-    return replace(row, record=_with_rates(record, records.recognised / f"{variant.key}.json", variant, dataset))
+    return replace(row, record=_with_rates(record, folders.recognise / f"{variant.key}.json", variant, dataset))
 
 
 def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: str) -> dict[str, Any]:
@@ -295,7 +267,7 @@ def _network(row: Row) -> tuple[str, str, int | float]:
 
 def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
     found = []
-    ours, theirs = (each.get("latency_ms", "p50") for each in (row, fp32))
+    ours, theirs = (LATENCY.of(each) for each in (row, fp32))
     if row.valid and fp32.valid and ours and theirs and ours > theirs:
         found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
     if row.rank1 is not None and fp32.rank1 is not None and fp32.rank1 - row.rank1 > max_loss:
@@ -328,7 +300,7 @@ def _fastest(rows: Sequence[Row], max_loss: float) -> tuple[Row | None, str]:
     left_out = "".join(f"; {precision} is left out: {fault}" for precision, fault in unfit.items())
     if not (fit := [row for row in rows if row.precision not in unfit]):
         return None, f"none of the other precisions can be named as the best{left_out}"
-    found = min(fit, key=COSTS["time"])
+    found = min(fit, key=COSTS["time"].of)
     only = sum(row.status == "ok" for row in rows) == 1
     return found, f"best = {found.precision} (the {'only one' if only else 'fastest'} measured){left_out}"
 
@@ -349,18 +321,16 @@ def _unfit(row: Row, fp32: Row | None, max_loss: float) -> str | None:
 
 def _compared(rows: Sequence[Row]) -> Iterator[Row]:
     baselines = {
-        (row.device, row.model): row
-        for row in rows
-        if row.percentile == 0 and row.precision == "fp32" and row.get("latency_ms", "p50")
+        (row.device, row.model): row for row in rows if row.percentile == 0 and row.precision == "fp32" and LATENCY.of(row)
     }
     fronts = _members(by_device(rows).values())
     own_fronts = _members(_grouped(rows, lambda row: (row.device, row.model)).values())
     for row in rows:
         baseline = baselines.get((row.device, row.model))
-        ours = row.get("latency_ms", "p50")
+        ours = LATENCY.of(row)
         yield replace(
             row,
-            speedup=round(baseline.get("latency_ms", "p50") / ours, 4) if baseline and ours else None,
+            speedup=round(LATENCY.of(baseline) / ours, 4) if baseline and ours else None,
             baseline_valid=baseline is None or baseline.valid,
             fronts=frozenset(cost for cost in COSTS if id(row) in fronts[cost]),
             own_fronts=frozenset(cost for cost in COSTS if id(row) in own_fronts[cost]),
@@ -376,7 +346,7 @@ def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
 def _front(rows: Sequence[Row], cost: str) -> list[Row]:
     """The Pareto-optimal ones of some rows; only eligible ones can be."""
     candidates = [row for row in rows if row.eligible and row.has(cost)]
-    points = [(COSTS[cost](row), row.rank1) for row in candidates]
+    points = [(COSTS[cost].of(row), row.rank1) for row in candidates]
     return [candidates[position] for position in front(points)]
 
 

@@ -1,13 +1,13 @@
-"""Numbers and evidence in words, the same in the page, the terminal table and the plots."""
+"""What figures mean and are evidence of, in words: the same in the page, the terminal table and the plots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from gait import protocols
+from gaitpress.results import digits
 from gaitpress.results.records import Condition, Row
 
-DASH = "–"
 # In the order of the field's tables; a user's own come after them.
 CONDITIONS = {
     "nm": "normal walking",
@@ -62,7 +62,7 @@ def batches(row: Row) -> str:
     """How fast a variant is with other batches, such as "batch 8: 21 ms, 380 inferences/s"; "" if that was not measured."""
     told = []
     for each in row.get("sweep") or ():
-        speed = f"{significant(each['latency_ms'])} ms, {significant(each['inferences_per_s'])} inferences/s"
+        speed = f"{digits.significant(each['latency_ms'])} ms, {digits.significant(each['inferences_per_s'])} inferences/s"
         told.append(f"batch {each['batch']}: {each['reason'] or speed}")
     return "; ".join(told)
 
@@ -123,30 +123,3 @@ def measured_at(rows: Sequence[Row]) -> str:
     """When the newest record was made, such as "2025-03-01 12:00 UTC"."""
     newest = max((row.get("measured_at") or "" for row in rows), default="")
     return f"{newest[:10]} {newest[11:16]} UTC" if newest else "never"
-
-
-def percent(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f}"
-
-
-def significant(value: float | None) -> str:
-    """Three significant digits, no exponent."""
-    if value is None:
-        return DASH
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
-
-
-def interval(low: float | None, high: float | None, form: str = "significant") -> str:
-    if low is None or high is None:
-        return DASH
-    show = percent if form == "percent" else significant
-    return f"{show(low)}{DASH}{show(high)}"
-
-
-def times(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}×"
-
-
-def mega(value: float | None) -> str:
-    """Millions (of bytes, weights, multiply-adds)."""
-    return DASH if value is None else significant(value / 1e6)

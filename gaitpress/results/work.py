@@ -5,28 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from gaitpress import outputs
 from gaitpress.params import Params
+from gaitpress.results.folders import Folders
 
 COUNTERS = ("iteration", "epoch")
 POINTS = 200  # of a curve; a longer one is averaged over as many equal stretches
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where the other stages write: the parents of their models' folders."""
-
-    trained: Path
-    pruned: Path
-    finetuned: Path
-
-    @classmethod
-    def of(cls, results: Path) -> Self:
-        """Where dvc.yaml has them."""
-        return cls(results / "train", results / "prune", results / "finetune")
 
 
 @dataclass(frozen=True)
@@ -51,8 +37,8 @@ def curves(folders: Folders, settings: Params) -> list[Curve]:
     """Of each model its training, then its fine-tunings by percentile; those that are not there are left out."""
     found = []
     for model in settings.models:
-        places = {"training": folders.trained / model}
-        places |= {f"fine-tuning, p{p}": folders.finetuned / model / f"p{p}" for p in settings.prune.percentiles}
+        places = {"training": folders.train / model}
+        places |= {f"fine-tuning, p{p}": folders.finetune / model / f"p{p}" for p in settings.prune.percentiles}
         for name, place in places.items():
             if (place / "history.json").exists():
                 found.append(curve(model, name, outputs.read_json(place / "history.json")))
@@ -77,5 +63,5 @@ def curve(model: str, name: str, history: Sequence[Mapping[str, float]]) -> Curv
 def pruning(folders: Folders, settings: Params) -> dict[str, dict[str, Any]]:
     """What pruning.json says of each model at each percentile, by "gaitset/p30"; those that are not there are left out."""
     names = [f"{model}/p{percentile}" for model in settings.models for percentile in settings.prune.percentiles]
-    files = {name: folders.pruned / name / "pruning.json" for name in names}
+    files = {name: folders.prune / name / "pruning.json" for name in names}
     return {name: outputs.read_json(file) for name, file in files.items() if file.exists()}

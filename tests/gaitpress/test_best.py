@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 
 from gaitpress import outputs, params
 from gaitpress.commands.select import choice as selecting
-from gaitpress.results.records import Records, Row, load
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import Row, load
 from stages.report import report
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT
@@ -30,7 +31,7 @@ class Study:
 
     def __init__(self, where: Path) -> None:
         self.where = where
-        self.records = Records.of(where / "results")
+        self.records = Folders(where / "results")
 
     def write(self, figures: dict[str, tuple[float, float] | None], precisions: list[str] | None = None) -> params.Params:
         """params.yaml and the records, where None is a network that the runtime refused."""
@@ -46,7 +47,7 @@ class Study:
     def edit(self, precision: str, **values: Any) -> None:
         """Change a record, or write one."""
         name = f"board-a/gaitset/p0-{precision}.json"
-        paths = self.records.benchmarks / name, self.records.recognised / name
+        paths = self.records.benchmark / name, self.records.recognise / name
         before = self.ok(precision)
         if paths[0].exists():
             before = {key: value for path in reversed(paths) for key, value in json.loads(path.read_text()).items()}
@@ -159,7 +160,7 @@ def test_nothing_was_measured_but_best_itself(study: Study) -> None:
 
 def test_a_mix_that_was_measured_is_an_engine_like_any_other(study: Study) -> None:
     settings = study.write(FASTEST)
-    (study.records.benchmarks / "board-a/gaitset/p0-best.json").unlink()
+    (study.records.benchmark / "board-a/gaitset/p0-best.json").unlink()
     study.edit("best", **study.measured(3.0, 89.5))
     row = best(study, settings)
     assert (row.same_as, row.choice, row.verdict) == (None, "", "Pareto-optimal")
@@ -198,7 +199,7 @@ def test_every_output_says_so_and_counts_one_engine(study: Study) -> None:
 
 def test_mlflow_gets_a_run_without_figures_that_names_the_variant(study: Study, tmp_path: Path) -> None:
     settings = study.write(FASTEST)
-    sources = runs.Sources(tmp_path / "t", tmp_path / "f", tmp_path / "q")
+    sources = Folders(tmp_path / "nothing")
     run = runs.described(best(study, settings), sources)
     assert (run.tags["same_as"], run.tags["reason"]) == ("int8", "best = int8 (the fastest measured)")
     assert (run.tags["precision"], run.params["precision"], run.failed, run.optimal) == ("best", "best", False, False)

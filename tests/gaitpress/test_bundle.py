@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from gaitpress import outputs
 from gaitpress.errors import StageError
 from gaitpress.inputs import open_test, open_training
-from gaitpress.results.records import Records
+from gaitpress.results.folders import Folders
 from tests.support.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.support.toy import ROOT, make_small
 from tests.support.walks import dump
@@ -51,7 +51,7 @@ def study(measured: Study, tmp_path: Path) -> Study:
     for name in ("results", "training", "test"):
         shutil.copytree(measured.where / name, tmp_path / name)
     copy = object.__new__(Study)
-    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), measured.params
+    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), measured.params
     copy.devices, copy.facts = measured.devices, measured.facts
     (tmp_path / "preprocessed").symlink_to(measured.where / "preprocessed")
     return copy

@@ -24,12 +24,12 @@ from gaitpress import outputs, params
 from gaitpress.commands import compare
 from gaitpress.commands.compare.interface import HOST, running, started
 from gaitpress.errors import StageError
+from gaitpress.results.figures import RANK1, TIME
 from simulator.ssh_server import free_port
 from stages.track import track
 from tests.support.browser import PROGRAM, Browser
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT, environment
-from tracking.runs import RANK1, TIME
 from tracking.server import TrackingServer
 
 PERCENTILES = (0, 30, 60)
@@ -175,8 +175,10 @@ def test_the_comparison_opens_on_the_current_runs_with_charts(command: Command, 
     browser.open(command.pages["compare"])
     browser.wait_for(shown("gaitset p0 fp32 @ local|gaitset p30 fp32 @ local|Trade-off (4)|2 matching runs"), START_S)
     cards = f"[...document.querySelectorAll('{CARD}')].map((card) => card.textContent)"
-    browser.wait_for(f"{cards}.some((card) => /Parallel Coordinates.*percentile.*{TIME}.*{RANK1}/.test(card))", START_S)
-    browser.wait_for(f"{cards}.some((card) => card.startsWith('{TIME} vs. {RANK1}'))", START_S)
+    browser.wait_for(
+        f"{cards}.some((card) => /Parallel Coordinates.*percentile.*{TIME.name}.*{RANK1.name}/.test(card))", START_S
+    )
+    browser.wait_for(f"{cards}.some((card) => card.startsWith('{TIME.name} vs. {RANK1.name}'))", START_S)
     browser.wait_for(f"document.querySelectorAll('{CARD} .scatterlayer .point').length >= 2", START_S)
     assert not browser.evaluate(shown(f"gaitset p{LEFTOVER} fp32"))
 
@@ -184,7 +186,7 @@ def test_the_comparison_opens_on_the_current_runs_with_charts(command: Command, 
 @chromium
 def test_the_table_has_the_current_runs_and_their_figures(command: Command, browser: Browser) -> None:
     browser.open(command.pages["table"], 2400)
-    browser.wait_for(shown(f"gaitset p0 fp32 @ local|gaitset p30 fp32 @ local|2 matching runs|{RANK1}"), START_S)
+    browser.wait_for(shown(f"gaitset p0 fp32 @ local|gaitset p30 fp32 @ local|2 matching runs|{RANK1.name}"), START_S)
     assert not browser.evaluate(shown(f"gaitset p{LEFTOVER} fp32"))
 
 

@@ -21,9 +21,9 @@ from gaitpress.commands.bundle.card import card as model_card
 from gaitpress.commands.select import choice as selecting
 from gaitpress.errors import StageError
 from gaitpress.results import records
+from gaitpress.results.folders import Folders
 from gaitpress.results.pareto import front
-from gaitpress.results.records import Records
-from gaitpress.results.work import POINTS, Folders, curve, curves
+from gaitpress.results.work import POINTS, curve, curves
 from report import latex
 from stages.report import report
 from tests.support.device_world import World
@@ -48,7 +48,7 @@ def world(measured: World, tmp_path: Path) -> World:
     """A copy whose records may be changed."""
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
     copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), tmp_path / "params.yaml"
+    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
     return copy
 
 
@@ -236,8 +236,8 @@ def test_hostile_text_in_a_record_stays_text(world: World) -> None:
 
 
 def test_a_variant_without_a_record_is_told_and_leftovers_are_not(world: World) -> None:
-    shutil.copy(world.record(0), world.records.benchmarks / "local/gaitset/p99-fp32.json")
-    (world.records.benchmarks / "local/gaitset/p98-fp32.json").write_text("junk")
+    shutil.copy(world.record(0), world.records.benchmark / "local/gaitset/p99-fp32.json")
+    (world.records.benchmark / "local/gaitset/p98-fp32.json").write_text("junk")
     world.record(50).unlink()
     text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
     assert "`dvc repro benchmark@local-gaitset-50-fp32`" in text
@@ -262,7 +262,7 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
 
 
 def test_no_record_at_all_is_told(world: World) -> None:
-    shutil.rmtree(world.records.benchmarks)
+    shutil.rmtree(world.records.benchmark)
     with pytest.raises(StageError, match="holds no record"):
         write(world)
 
@@ -317,7 +317,7 @@ def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> Non
         figures = [line[f"{figure}/{name}"] for figure in ("rank1", "rank1_low", "rank1_high", "people", "probes")]
         assert figures == [str(value) for value in (float(number), number - 0.5, number + 0.5, number, 2 * number)]
     (row,) = (row for row in records.load(world.records, world.settings) if row.percentile == 50)
-    metrics = runs.described(row, runs.Sources(*[world.where] * 3)).metrics
+    metrics = runs.described(row, Folders(world.where)).metrics
     assert (metrics["rank1_mean"], metrics["rank1_mean_low"], metrics["rank1_people"]) == (77.0, 70.0, 30.0)
     rates = [value for name, value in metrics.items() if name.startswith("rank1/")]
     assert sorted(rates) == [float(number) for number in range(1, len(NAMES) + 1)]
@@ -352,8 +352,8 @@ def test_energy_that_was_not_measured_is_on_no_front(world: World) -> None:
 
 
 def test_curves_are_those_of_the_listed_percentiles(world: World) -> None:
-    where = Folders.of(world.where / "results")
-    for place in (where.trained / "gaitset", *(where.finetuned / f"gaitset/p{p}" for p in (0, 50, 99))):
+    where = Folders(world.where / "results")
+    for place in (where.train / "gaitset", *(where.finetune / f"gaitset/p{p}" for p in (0, 50, 99))):
         outputs.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
     found = curves(where, world.settings)
     assert [each.name for each in found] == ["training", "fine-tuning, p0", "fine-tuning, p50"]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gaitpress import outputs
-from gaitpress.results.records import Records, load
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import load
 from stages.report import report
 from tests.support.browser import PROGRAM, Browser
 from tests.support.many_records import study
@@ -173,7 +174,7 @@ def test_validity_and_evidence_are_told_of_every_variant(page: Browser) -> None:
 
 
 def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
-    rows = load(Records.of(out.parent), study(out.parent.parent))
+    rows = load(Folders(out.parent), study(out.parent.parent))
     chosen = [row for row in rows if row.get("rank1_by_view")][7]
     page.evaluate(
         f"(() => {{ const field = document.getElementById('view-variant'); field.value = '{chosen.key}';"

@@ -13,14 +13,13 @@ import pytest
 from compress.precision import calibration_cache
 from gaitpress import outputs
 from gaitpress.errors import StageError
+from gaitpress.results import figures
 from gaitpress.results.records import load
 from remote import facts
 from remote.errors import DeviceError
 from remote.python.runtime import PythonRuntime
-from report import table
 from tests.support.device_world import SHAPE, World
 from tests.support.toy import ROOT
-from tracking import runs
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +63,11 @@ def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished:
         "model": "gaitset", "percentile": 0, "precision": "fp32", "device": "local", "dataset": "walkers"
     }  # fmt: skip
     absent = {"latency_p99_ms": "too few queries", "energy_mj_per_inference": record["energy_reason"]}
-    nested = {name: keys for name, keys in table.COLUMNS.items() if len(keys) > 1}
-    for name, keys in {**runs.METRICS, **nested}.items():
+    for figure in {*figures.TRACKED, *figures.RATES, *figures.MEASURED}:
         value = record
-        for key in keys:
+        for key in figure.path:
             value = value[key]
-        assert value is not None or absent[name]
+        assert value is not None or absent[figure.name]
     assert record["latency_ms"]["queries"] >= 20
     assert record["ms_per_video_second"] == pytest.approx(record["latency_ms"]["p50"] * 25 / 4, rel=1e-3)
     assert len(record["repeats"]) == 2

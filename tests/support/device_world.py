@@ -19,7 +19,7 @@ from gait.data.partitions import partition_for
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gaitpress import engine, forms, inputs, outputs, params
 from gaitpress import settings as made_with
-from gaitpress.results.records import Records
+from gaitpress.results.folders import Folders
 from stages.benchmark import benchmark
 from stages.build import build
 from stages.probe import probe
@@ -39,7 +39,7 @@ class World:
         self.devices = where / "devices.yaml"
         self.devices.write_text("local: {transport: local}\n")
         self.facts = where / "facts/local.json"
-        self.records = Records.of(where / "results")
+        self.records = Folders(where / "results")
         self.params = where / "params.yaml"
         self.write_params({"models": ["gaitset"], "percentiles": list(percentiles), "precisions": ["fp32"]})
         self._write_store()
@@ -110,10 +110,10 @@ class World:
         return self.where / f"results/build/local/gaitset/p{percentile}-fp32"
 
     def record(self, percentile: float = 0) -> Path:
-        return self.records.benchmarks / f"local/gaitset/p{percentile}-fp32.json"
+        return self.records.benchmark / f"local/gaitset/p{percentile}-fp32.json"
 
     def rates(self, percentile: float = 0) -> Path:
-        return self.records.recognised / f"local/gaitset/p{percentile}-fp32.json"
+        return self.records.recognise / f"local/gaitset/p{percentile}-fp32.json"
 
     def write_network(self, percentile: float = 0, weights: np.ndarray | None = None, op: str = "Mul") -> None:
         """A network in place of a trained one."""
@@ -190,6 +190,6 @@ class World:
         """Write a record with rates in place of both files of a variant, whose precision the record says."""
         name = f"local/gaitset/p{percentile}-{record['variant']['precision']}.json"
         rates = {**json.loads(self.rates(percentile).read_text()), "variant": record["variant"]}
-        outputs.write_json(self.records.recognised / name, {**rates, **{key: record[key] for key in RATES}})
+        outputs.write_json(self.records.recognise / name, {**rates, **{key: record[key] for key in RATES}})
         rest = {key: value for key, value in record.items() if key not in RATES}
-        outputs.write_json(self.records.benchmarks / name, rest)
+        outputs.write_json(self.records.benchmark / name, rest)

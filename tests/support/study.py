@@ -12,6 +12,7 @@ import pytest
 
 from gaitpress.commands.bundle import bundle
 from gaitpress.commands.bundle.contents import Places
+from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 from tests.support.device_world import World
 from tests.support.toy import ROOT, make_small
@@ -42,7 +43,7 @@ def row(study: Study) -> Row:
 
 
 def ship(study: Study, out: Path) -> Path:
-    bundle(row(study), Places.of(row(study), study.where / "results"), out)
+    bundle(row(study), Places.of(row(study), Folders(study.where / "results")), out)
     return out
 
 

@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from gaitpress import outputs
-from gaitpress.results.records import Records
+from gaitpress.results.folders import Folders
 from simulator.ssh_server import free_port
 from stages.track import track
 from tests.support.device_world import World
 from tests.support.toy import ROOT, environment, make_small
-from tracking.runs import Sources
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, Records.of(tmp_path / "results"), tmp_path / "params.yaml"
+    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
     copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
     return copy
 
@@ -56,10 +55,10 @@ def tracked(world: World) -> dict[str, Any]:
 def keep_settings(world: World, percentile: float) -> None:
     """What train and finetune keep beside a model that was measured since."""
     made_with = json.loads((world.quantized(percentile) / "settings.json").read_text())
-    sections = {"trained": ("data", "model"), "finetuned": ("data", "model", "prune", "finetune")}
-    places = {"trained": "gaitset", "finetuned": f"gaitset/p{percentile}"}
+    sections = {"train": ("data", "model"), "finetune": ("data", "model", "prune", "finetune")}
+    places = {"train": "gaitset", "finetune": f"gaitset/p{percentile}"}
     for name, kept in sections.items():
-        folder = getattr(Sources.of(world.where / "results"), name) / places[name]
+        folder = getattr(Folders(world.where / "results"), name) / places[name]
         folder.mkdir(parents=True, exist_ok=True)
         outputs.write_json(folder / "settings.json", {key: made_with[key] for key in kept})
 
@@ -145,12 +144,10 @@ def test_runs_of_variants_that_are_no_longer_listed_stay(world: World) -> None:
 
 
 def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
-    where = Sources.of(world.where / "results")
+    where = Folders(world.where / "results")
+    outputs.write_json(where.train / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)])
     outputs.write_json(
-        where.trained / "gaitset/history.json", [{"iteration": n + 1, "loss": 1 / (n + 1)} for n in range(500)]
-    )
-    outputs.write_json(
-        where.finetuned / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
+        where.finetune / "gaitset/p50/history.json", [{"iteration": 1, "loss": 0.5}, {"iteration": 2, "loss": 0.25}]
     )
     keep_settings(world, 50)
     run_id = tracked(world)["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
@@ -187,11 +184,11 @@ def test_a_run_tells_of_the_settings_that_were_measured_whatever_params_yaml_say
     )
     assert params["benchmark.warmup_s"] == str(measured.benchmark.warmup_s)
     # Nor has a run measured anew what was trained since and has not been measured.
-    where = Sources.of(world.where / "results")
-    outputs.write_json(where.trained / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
+    where = Folders(world.where / "results")
+    outputs.write_json(where.train / "gaitset/history.json", [{"iteration": 1, "loss": 1.0}])
     keep_settings(world, 50)
-    settings = json.loads((where.trained / "gaitset/settings.json").read_text())
-    outputs.write_json(where.trained / "gaitset/settings.json", {**settings, "model": {**settings["model"], "seed": 77}})
+    settings = json.loads((where.train / "gaitset/settings.json").read_text())
+    outputs.write_json(where.train / "gaitset/settings.json", {**settings, "model": {**settings["model"], "seed": 77}})
     (world.quantized(50) / "model.onnx").write_bytes(b"another")
     edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
     run_id = tracked(world)["variants"][changed]["run_id"]

@@ -18,7 +18,8 @@ from gaitpress.commands import select
 from gaitpress.commands.bundle import contents
 from gaitpress.commands.bundle.contents import Places
 from gaitpress.errors import StageError
-from gaitpress.results.records import Records, Row, load
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import Row, load
 
 
 def bundle(row: Row, places: Places, out: Path) -> None:
@@ -45,7 +46,7 @@ def named(key: str, results: Path, settings: params.Params) -> Row:
     Raises:
         StageError: params.yaml lists no such variant.
     """
-    rows = {row.key: row for row in load(Records.of(results), settings)}
+    rows = {row.key: row for row in load(Folders(results), settings)}
     if key not in rows:
         raise StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
     return rows[key]
@@ -67,7 +68,7 @@ def main() -> None:
     if row.same_as:
         print(f"{row.key}: {row.choice}")
         row = row.same_as
-    bundle(row, Places.of(row, given.results), given.out)
+    bundle(row, Places.of(row, Folders(given.results)), given.out)
     for reason in row.reasons:
         print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)
     print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gaitpress.results import words
+from gaitpress.results import digits, words
+from gaitpress.results.figures import ENERGY, LATENCY, LATENCY_HIGH, LATENCY_LOW, MACS, PARAMS, TIME
 from gaitpress.results.records import Row, ends
 from remote import runtimes
 
@@ -77,7 +78,7 @@ def _origin(row: Row) -> str:
 
 def _training(row: Row) -> str:
     described = {key: _given(row.settings[key]) for key in ("model", "prune", "finetune", "export", "quantize")}
-    params, macs = row.get("size", "params"), row.get("size", "macs")
+    params, macs = PARAMS.of(row), MACS.of(row)
     return (
         "## Training and compression\n\n"
         f"{params:,} parameters, {macs / 1e6:,.1f} million multiply-adds for {row.get('signature', 'benchmark_shape')}. "
@@ -102,23 +103,22 @@ def _accuracy(row: Row) -> str:
     rates = [("mean", whole.get("mean"), whole)]
     rates += [(each.title, of.get("rate"), of) for each in words.conditions([row]) for of in [row.rank1_of(each)]]
     for title, rate, of in rates:
-        interval = words.interval(*ends(of), "percent")
-        lines.append(f"| {title} | {words.percent(rate)} | {interval} | {of.get('people')} | {of.get('probes')} |")
+        interval = digits.interval(*ends(of), "percent")
+        lines.append(f"| {title} | {digits.percent(rate)} | {interval} | {of.get('people')} | {of.get('probes')} |")
     return "\n".join(lines)
 
 
 def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
-    energy = row.get("energy_mj_per_inference")
     figures = {
         "device": words.place([row]),
         "runtime": words.runtime([row]),
-        "latency, median of a query": f"{words.significant(row.get('latency_ms', 'p50'))} ms "
-        f"[{words.interval(row.get('latency_ms', 'p50_low'), row.get('latency_ms', 'p50_high'))}]",
-        "computing time a second of video": f"{words.significant(row.get('ms_per_video_second'))} ms",
+        "latency, median of a query": f"{LATENCY.text(row)} ms "
+        f"[{digits.interval(LATENCY_LOW.of(row), LATENCY_HIGH.of(row))}]",
+        TIME.title: f"{TIME.text(row)} ms",
         "energy of an inference": f"unknown: {row.get('energy_reason')}"
-        if energy is None
-        else f"{words.significant(energy)} mJ",
-        "size of the engine": f"{words.mega(build['bytes'])} MB",
+        if ENERGY.of(row) is None
+        else f"{ENERGY.text(row)} mJ",
+        "size of the engine": f"{digits.mega(build['bytes'])} MB",
         "times": "valid" if row.valid else f"NOT VALID: {'; '.join(row.get('invalid_reasons'))}",
         "measured": row.get("measured_at"),
     }

@@ -16,6 +16,7 @@ from gait.data.prepared import inputs as network_inputs
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
 from gaitpress.errors import StageError
+from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row
 from remote import runtimes
 from remote.digest import sha256
@@ -49,9 +50,9 @@ class Places:
     quantized: Path
 
     @classmethod
-    def of(cls, row: Row, results: Path) -> Places:
+    def of(cls, row: Row, folders: Folders) -> Places:
         """The places that dvc.yaml names."""
-        return cls(results / "build" / row.key, results / "quantize" / row.folder)
+        return cls(folders.build / row.key, folders.quantize / row.folder)
 
 
 def write(row: Row, places: Places, out: Path) -> None:

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gaitpress.params import Params
-from tracking.runs import ENERGY, LATENCY, RANK1, SIZE, SPEEDUP, TIME
+from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, SPEEDUP, TIME
 from tracking.server import CURRENT, RUNS_PAGE
 
 SECTION = "Trade-off"
 # The sections that MLflow makes of all metrics by the part of their names before a slash; the last has those without one.
 OTHER_SECTIONS = ("finetuning", "training", "Model metrics")
 COLUMNS = {
-    "metrics": (RANK1, TIME, LATENCY, SPEEDUP, ENERGY, SIZE),
+    "metrics": tuple(figure.name for figure in (RANK1, TIME, LATENCY, SPEEDUP, ENERGY, SIZE)),
     "params": ("model", "percentile", "precision", "device"),
     "tags": ("pareto_optimal", "valid", "evidence", "data"),
 }
@@ -36,7 +36,7 @@ def state(settings: Params) -> dict[str, Any]:
     varied = [name for name, values in lists.items() if len(values) > 1]
     return {
         "searchFilter": CURRENT,
-        "orderByKey": _column("metrics", RANK1),
+        "orderByKey": _column("metrics", RANK1.name),
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -81,8 +81,9 @@ def _column(kind: str, name: str) -> str:
 
 def _charts(varied: Sequence[str]) -> list[dict[str, Any]]:
     """One line a run through all that varies, time and rank-1; then rank-1 against time, the percentile and the size."""
-    parallel = {"type": "PARALLEL", "selectedParams": list(varied), "selectedMetrics": [TIME, RANK1], "showAllRuns": False}
-    against = [_scatter("METRIC", TIME), _scatter("PARAM", "percentile"), _scatter("METRIC", SIZE)]
+    metrics = [TIME.name, RANK1.name]
+    parallel = {"type": "PARALLEL", "selectedParams": list(varied), "selectedMetrics": metrics, "showAllRuns": False}
+    against = [_scatter("METRIC", TIME.name), _scatter("PARAM", "percentile"), _scatter("METRIC", SIZE.name)]
     common = {"metricSectionId": SECTION, "deleted": False, "isGenerated": False}
     return [{"uuid": f"chart-{number}", **common, **chart} for number, chart in enumerate([parallel, *against])]
 
@@ -91,7 +92,7 @@ def _scatter(kind: str, name: str) -> dict[str, Any]:
     return {
         "type": "SCATTER",
         "xaxis": {"key": name, "type": kind, **({"dataAccessKey": name} if kind == "METRIC" else {})},
-        "yaxis": {"key": RANK1, "type": "METRIC", "dataAccessKey": RANK1},
+        "yaxis": {"key": RANK1.name, "type": "METRIC", "dataAccessKey": RANK1.name},
         "runsCountToCompare": 100,
     }
 

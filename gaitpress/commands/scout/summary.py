@@ -10,7 +10,7 @@ from gaitpress import params
 from gaitpress.commands.scout.measure import Bench, Scouted, Shape, protocol
 from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
 from gaitpress.params.benchmark import Benchmark
-from gaitpress.results import words
+from gaitpress.results import digits
 from remote.benchmark import drift, judge
 
 
@@ -137,11 +137,11 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     time = row["latency_ms"] or {}
     return (
         f"{row['percentile']:g}",
-        words.DASH if row["filters"] is None else f"{row['filters']:,}",
-        words.mega(row["macs"]),
-        words.significant(time.get("p50")),
-        words.interval(time.get("p50_low"), time.get("p50_high")),
-        words.times(row["speedup"]),
+        digits.DASH if row["filters"] is None else f"{row['filters']:,}",
+        digits.mega(row["macs"]),
+        digits.significant(time.get("p50")),
+        digits.interval(time.get("p50_low"), time.get("p50_high")),
+        digits.times(row["speedup"]),
         mark(row),
     )
 

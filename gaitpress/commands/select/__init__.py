@@ -23,7 +23,9 @@ from gaitpress.commands.select import choice as selecting
 from gaitpress.commands.select.choice import UNITS, Choice, Limits
 from gaitpress.errors import StageError
 from gaitpress.results import words
-from gaitpress.results.records import Records, Row, load
+from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, TIME
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import Row, load
 
 TOLD = 8  # runners-up that are told without --all
 
@@ -86,7 +88,7 @@ def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, 
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "people", "fps")
     limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
-    rows = [row for row in load(Records.of(given.results), settings) if row.device == device]
+    rows = [row for row in load(Folders(given.results), settings) if row.device == device]
     return selecting.choose(rows, limits), limits
 
 
@@ -107,11 +109,7 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
     return {
         **row.record["variant"],
         "key": row.key,
-        "rank1_mean": row.rank1,
-        "latency_p50_ms": row.get("latency_ms", "p50"),
-        "ms_per_video_second": row.get("ms_per_video_second"),
-        "energy_mj_per_inference": row.get("energy_mj_per_inference"),
-        "engine_bytes": row.get("size", "engine_bytes"),
+        **{figure.name: figure.of(row) for figure in (RANK1, LATENCY, TIME, ENERGY, SIZE)},
         "people": selecting.served(row, within.fps),
         "evidence": row.get("evidence"),
         "data": row.get("data"),
@@ -121,8 +119,8 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
 def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     """The choice for a terminal."""
     named = [
-        f"{key.replace('_', ' ')} {measure.text(value)}"
-        for key, measure in selecting.measures(limits).items()
+        f"{key.replace('_', ' ')} {figure.limit(value)}"
+        for key, figure in selecting.limited(limits).items()
         if (value := getattr(limits, key))
     ]
     if limits.people and limits.fps:
@@ -144,13 +142,12 @@ def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
 
 def _line(row: Row, within: Limits) -> str:
     people = f", serves {selecting.served(row, within.fps)} people" if within.people else ""
-    energy = row.get("energy_mj_per_inference")
     evidence = f"{words.data([row])}, {words.EVIDENCE[row.get('evidence')]}"
     return (
-        f"{row.name} on {row.device}: rank-1 {words.percent(row.rank1)} %, "
-        f"{words.significant(row.get('latency_ms', 'p50'))} ms, "
-        f"{'energy unknown' if energy is None else f'{words.significant(energy)} mJ'}, "
-        f"{words.mega(row.get('size', 'engine_bytes'))} MB{people} ({evidence})"
+        f"{row.name} on {row.device}: rank-1 {RANK1.text(row)} %, "
+        f"{LATENCY.text(row)} ms, "
+        f"{'energy unknown' if ENERGY.of(row) is None else f'{ENERGY.text(row)} mJ'}, "
+        f"{SIZE.text(row)} MB{people} ({evidence})"
     )
 
 

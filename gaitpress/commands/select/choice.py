@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gaitpress.errors import StageError
 from gaitpress.params.select import Select
+from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, TIME, Figure
 from gaitpress.results.records import Row
 
 UNITS = {
@@ -40,23 +40,6 @@ class Limits:
     fps: float | None = None
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What a limit is about: its name, how to read it in a record, and how to write it.
-
-    ``least``: the limit is the least value, not the greatest.
-    """
-
-    name: str
-    of: Callable[[Row], Any]
-    unit: str
-    scale: float = 1.0
-    least: bool = False
-
-    def text(self, value: float) -> str:
-        return f"{value / self.scale:.4g} {self.unit}".rstrip()
-
-
 def served(row: Row, fps: float | None) -> int | None:
     """How many people a device serves at once with a variant, by the fastest batch that was measured; None if unknown.
 
@@ -70,18 +53,13 @@ def served(row: Row, fps: float | None) -> int | None:
     return None if most is None or not each else math.floor(most / each)
 
 
-MEASURES = {
-    "max_latency": Measure("latency", lambda row: row.get("latency_ms", "p50"), "ms"),
-    "min_rank1": Measure("mean rank-1", lambda row: row.rank1, "%", least=True),
-    "max_energy": Measure("energy", lambda row: row.get("energy_mj_per_inference"), "mJ"),
-    "max_size": Measure("size", lambda row: row.get("size", "engine_bytes"), "MB", 1e6),
-}
+LIMITED = {"max_latency": LATENCY, "min_rank1": RANK1, "max_energy": ENERGY, "max_size": SIZE}
 
 
-def measures(within: Limits) -> dict[str, Measure]:
+def limited(within: Limits) -> dict[str, Figure]:
     """What each limit is about; how many people are served depends on what each of them needs."""
-    people = Measure("people served", lambda row: served(row, within.fps), "", least=True)
-    return {**MEASURES, "people": people}
+    people = Figure("people", title="people served", better="more", computed=lambda row: served(row, within.fps))
+    return {**LIMITED, "people": people}
 
 
 @dataclass(frozen=True)
@@ -137,7 +115,7 @@ def limits(settings: Select) -> Limits:
 def choose(rows: Sequence[Row], within: Limits) -> Choice:
     """The most accurate variant that keeps all limits, or the fastest if a least rank-1 is the only limit.
 
-    Of equal ones the faster, then that of less energy, then the smaller, then the first is taken. What is unknown keeps no
+    Of equal ones the faster, then that of less energy, then the smaller, then the first is taken. A missing figure fails its
     limit, invalid times are not trusted, and a lower precision that is not worth it is left out. Limits are on an inference;
     speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
@@ -168,29 +146,27 @@ def _faults(row: Row, within: Limits) -> list[str]:
         return row.reasons  # the variant that it is may be chosen
     if not _measured(row):
         return [f"{row.verdict}: {reason}" for reason in row.reasons] or [f"{row.verdict}, but without time or rank-1"]
-    return [text for limit, measure in measures(within).items() if (text := _broken(row, limit, measure, within))]
+    return [text for limit, figure in limited(within).items() if (text := _broken(row, limit, figure, within))]
 
 
-def _broken(row: Row, limit: str, measure: Measure, within: Limits) -> str | None:
+def _broken(row: Row, limit: str, figure: Figure, within: Limits) -> str | None:
     """How a measured variant breaks a limit; None if it keeps it."""
-    bound = getattr(within, limit)
+    bound, least = getattr(within, limit), figure.better == "more"
     if bound is None:
         return None
-    value = measure.of(row)
+    value = figure.of(row)
     if value is None or not math.isfinite(value):
         why = f" ({row.get('energy_reason')})" if limit == "max_energy" and row.get("energy_reason") else ""
-        return (
-            f"{measure.name} unknown{why}, and at {'least' if measure.least else 'most'} {measure.text(bound)} is asked for"
-        )
-    if measure.least:
-        return f"{measure.name} {measure.text(value)} is below {measure.text(bound)}" if value < bound else None
-    return f"{measure.name} {measure.text(value)} is above {measure.text(bound)}" if value > bound else None
+        return f"{figure.title} unknown{why}, and at {'least' if least else 'most'} {figure.limit(bound)} is asked for"
+    if least:
+        return f"{figure.title} {figure.limit(value)} is below {figure.limit(bound)}" if value < bound else None
+    return f"{figure.title} {figure.limit(value)} is above {figure.limit(bound)}" if value > bound else None
 
 
 def _order(row: Row, by_time: bool) -> tuple[float, ...]:
     """What variants are ordered by, the best first."""
-    time, accuracy = _known(row.get("ms_per_video_second")), -row.rank1
-    energy, size = (_known(MEASURES[limit].of(row)) for limit in ("max_energy", "max_size"))
+    time, accuracy = _known(TIME.of(row)), -row.rank1
+    energy, size = (_known(figure.of(row)) for figure in (ENERGY, SIZE))
     return (time, accuracy, energy, size) if by_time else (accuracy, time, energy, size)
 
 
@@ -200,17 +176,18 @@ def _known(value: float | None) -> float:
 
 def _worse(row: Row, best: Row, by_time: bool) -> str:
     """In which respect a variant that keeps all limits is behind the best."""
-    figures: dict[str, tuple[Callable[[Row], Any], str]] = {
-        "less accurate": (MEASURES["min_rank1"].of, "%"),
-        "slower": (lambda each: each.get("ms_per_video_second"), "ms a second of video"),
-        "more energy": (MEASURES["max_energy"].of, "mJ"),
-        "larger": (MEASURES["max_size"].of, "bytes"),
+    compared = {
+        "less accurate": (RANK1, "%"),
+        "slower": (TIME, "ms a second of video"),
+        "more energy": (ENERGY, "mJ"),
+        "larger": (SIZE, "bytes"),
     }
     words = ("slower", "less accurate") if by_time else ("less accurate", "slower")
     for word in (*words, "more energy", "larger"):
-        of, unit = figures[word]
-        ours, theirs = ("unknown" if of(each) is None else f"{of(each):.6g}" for each in (row, best))
-        if of(row) != of(best):
+        figure, unit = compared[word]
+        values = figure.of(row), figure.of(best)
+        ours, theirs = ("unknown" if value is None else f"{value:.6g}" for value in values)
+        if values[0] != values[1]:
             return f"{word} than {best.name}: {ours}, not {theirs} {unit}"
     return f"equal to {best.name}, which params.yaml lists first"
 
@@ -218,11 +195,11 @@ def _worse(row: Row, best: Row, by_time: bool) -> str:
 def _excess(row: Row, within: Limits) -> float:
     """The greatest share by which a limit is broken; infinite where the figure is unknown."""
     worst = 0.0
-    for limit, measure in measures(within).items():
+    for limit, figure in limited(within).items():
         bound = getattr(within, limit)
         if bound is not None:
-            value = measure.of(row)
+            value = figure.of(row)
             if value is None or not math.isfinite(value):
                 return math.inf
-            worst = max(worst, ((bound - value) if measure.least else (value - bound)) / bound)
+            worst = max(worst, ((bound - value) if figure.better == "more" else (value - bound)) / bound)
     return worst

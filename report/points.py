@@ -1,0 +1,52 @@
+"""What the page's charts and the pictures draw of the variants, computed once for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gaitpress.results.figures import COSTS, LATENCY, LATENCY_HIGH, LATENCY_LOW
+from gaitpress.results.records import Row
+
+FEW = 40  # with more variants, only Pareto-optimal ones are labelled
+
+
+@dataclass(frozen=True)
+class Point:
+    """A variant in the plane of mean rank-1 against a cost.
+
+    Attributes:
+        x: the cost, in the unit that people are shown.
+        y: mean rank-1, %.
+        low, high: the 95 % interval of ``y``; None where it is not known.
+        left, right: that of ``x``, which only times have; None where it is not known.
+    """
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    left: float | None
+    right: float | None
+
+
+def point(row: Row, cost: str) -> Point | None:
+    """A variant's point for a cost, one of COSTS; None if that or its accuracy is not known."""
+    x = COSTS[cost].scaled(row) if row.has(cost) else None
+    if x is None:
+        return None
+    p50, fast, slow = (figure.of(row) for figure in (LATENCY, LATENCY_LOW, LATENCY_HIGH))
+    timed = cost == "time" and bool(p50) and None not in (fast, slow)
+    return Point(x, row.rank1, *row.rank1_interval, x * fast / p50 if timed else None, x * slow / p50 if timed else None)
+
+
+def staircase(points: Iterable[Point], end: float) -> list[tuple[float, float]]:
+    """The corners of a front, up to ``end`` of the x axis: between two points the slower has to be paid for in full."""
+    steps = sorted((each.x, each.y) for each in points)
+    return [*steps, (end, steps[-1][1])] if steps else []
+
+
+def span(points: Sequence[Point]) -> tuple[float, float]:
+    """The least and the greatest rank-1 that is drawn, ends of intervals included."""
+    drawn = [value for each in points for value in (each.y, each.low, each.high) if value is not None]
+    return min(drawn), max(drawn)
