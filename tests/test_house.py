@@ -177,6 +177,13 @@ def test_relative_links_lead_to_files_and_headings_that_are_there(page: Path) ->
         assert not heading or heading in anchors(found), f"{target}#{heading}"
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "README.md", "CONTRIBUTING.md"])
+def test_pages_name_files_and_folders_that_are_there(page: str) -> None:
+    tops = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"data", "results", "logs"}
+    named = set(re.findall(r"`([\w./-]+/[\w./-]*)`", (ROOT / page).read_text(encoding="utf-8"))) - {"remote/facts/"}
+    assert [name for name in sorted(named) if name.partition("/")[0] in tops and not (ROOT / name).exists()] == []
+
+
 def test_the_license_is_the_one_that_the_package_names() -> None:
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert " ".join(text.split()).startswith("Apache License Version 2.0, January 2004 http://www.apache.org/licenses/ ")
