@@ -1,7 +1,7 @@
-"""Entries of dvc.lock, replaced without reading and writing all the others.
+"""Replace entries of dvc.lock without parsing and dumping all the others.
 
-DVC parses the whole file and dumps it anew after every stage: 1.5 s of processor time at 6,000 lines. Here the entry is
-DVC's own, and the file is byte for byte what DVC would have written.
+DVC parses the whole file and dumps it anew after every stage: 1.5 s of processor time at 6,000 lines. Here DVC dumps the
+entry alone, and the file is byte for byte what DVC would have written.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ HEAD = "schema: '2.0'\nstages:\n"
 # What DVC never writes by itself: other top-level keys, empty lines, comments; and anchors, which are numbered per file.
 UNUSUAL = re.compile(r"^(?!  )|^\s*#|[&*]id\d", re.MULTILINE)
 NEXT_ENTRY = re.compile(r"^  \S", re.MULTILINE)
-# What is known of a file that a stage reads or makes.
+# The lines about a file that a stage reads or makes.
 FILE = re.compile(r"^    - (path: .*\n(?:      .*\n)+)", re.MULTILINE)
 
 
 def record(path: Path, fresh: Sequence[str]) -> bool | None:
-    """Write entries into a dvc.lock, which is replaced as a whole or stays as it was.
+    """Write entries into a dvc.lock, which this replaces as a whole or leaves as it was.
 
     Args:
         path: the file, which need not be there.
         fresh: as for :func:`with_entries`.
 
     Returns:
-        Whether that changed it; None if only DVC should write it.
+        Whether the file changed; None if only DVC should write it.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     text = with_entries(before, fresh)
@@ -44,11 +44,11 @@ def record(path: Path, fresh: Sequence[str]) -> bool | None:
 
 
 def with_entries(text: str, fresh: Sequence[str]) -> str | None:
-    """A dvc.lock with entries added, or replaced where they stand.
+    """The content of dvc.lock with entries added, or replaced where they stand.
 
     Args:
         text: the content of dvc.lock.
-        fresh: ``stages:`` and one entry below it, each as DVC dumps it.
+        fresh: texts of ``stages:`` and one entry below it, as DVC dumps them.
 
     Returns:
         The new content; None if something is not as plain as DVC writes it, so that only DVC should touch it.
@@ -66,7 +66,7 @@ def with_entries(text: str, fresh: Sequence[str]) -> str | None:
 
 
 def entry_of(text: str, key: str) -> str | None:
-    """A dvc.lock that holds but one stage's entry, or none if there is none.
+    """The content of a dvc.lock that holds one stage's entry only, or no entry if the stage has none.
 
     Args:
         text: the content of dvc.lock.
@@ -82,19 +82,19 @@ def entry_of(text: str, key: str) -> str | None:
 
 
 def with_aliases(text: str) -> str:
-    """The same content for a parser, in half the lines: what is repeated, as a module that many stages read, is named."""
+    """The same content for a parser, in half the lines: an alias stands for each repeated file, such as a shared module."""
     if not _plain(text):
         return text
     numbers: dict[str, int] = {}
 
-    def named(match: re.Match[str]) -> str:
+    def with_anchor_or_alias(match: re.Match[str]) -> str:
         number = numbers.get(match[1])
         if number is not None:
             return f"    - *f{number}\n"
         numbers[match[1]] = len(numbers)
         return f"    - &f{numbers[match[1]]}\n      {match[1]}"
 
-    return FILE.sub(named, text)
+    return FILE.sub(with_anchor_or_alias, text)
 
 
 def _plain(text: str) -> bool:
@@ -102,9 +102,9 @@ def _plain(text: str) -> bool:
 
 
 def _place(text: str, key: str) -> tuple[int, int]:
-    """Where the entry with a key starts and ends; twice the end of the text if there is none."""
+    """The start and the end of the entry with a key; twice the end of the text if there is none."""
     start = text.find(f"\n{key}\n") + 1
     if not start:
         return len(text), len(text)
-    after = NEXT_ENTRY.search(text, start + len(key))
-    return start, after.start() if after else len(text)
+    next_entry = NEXT_ENTRY.search(text, start + len(key))
+    return start, next_entry.start() if next_entry else len(text)

@@ -1,4 +1,4 @@
-"""DVC asked by its command line, which it keeps from version to version."""
+"""Ask DVC by its command line, which it keeps from version to version."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Failure(Exception):
-    """The command failed; the message is what it said, unless that has been printed."""
+    """The command failed; the message is its output, unless that is already printed."""
 
 
 class Busy(Failure):
-    """Another process is making the stage, or what it reads."""
+    """Another process is making the stage or its inputs."""
 
 
 def changed() -> Collection[str]:
@@ -30,13 +30,13 @@ def changed() -> Collection[str]:
     try:
         return _status()
     except Busy:
-        # Then DVC tells of no stage at all, so it is asked for each.
-        return [address for address in _asked("stage", "list", "--name-only").split() if _out_of_date(address)]
+        # Then DVC's status names no stage at all, so this asks for each stage by itself.
+        return [address for address in _output("stage", "list", "--name-only").split() if _out_of_date(address)]
 
 
 def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
-    """As :func:`changed`: no command restores without running, so each stage's own job restores what is known of it."""
-    list(wanted)  # read to their end, for whoever asks waits until all are written
+    """As :func:`changed`: no command restores without running, so each stage's own job restores its outputs."""
+    list(wanted)  # read them to the end, for the asking process waits until it has written all
     return changed()
 
 
@@ -48,13 +48,13 @@ def run(address: str) -> None:
         assert process.stderr is not None
         try:
             for line in process.stderr:
-                # With these words DVC ends; whoever waits need not read them again each time that it looks.
+                # DVC ends with these words; a process that waits need not print them each time that it asks.
                 if complaint or BLOCKED in line:
                     complaint += line
                 else:
                     print(line, end="", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
-            sys.stderr.writelines(process.stderr)  # DVC has been interrupted too, and ends when its books are in order
+            sys.stderr.writelines(process.stderr)  # DVC got the same interrupt, and ends when its books are in order
             raise
     if process.returncode:
         raise Busy(complaint.strip()) if complaint else Failure
@@ -62,7 +62,7 @@ def run(address: str) -> None:
 
 
 def foreseen() -> Iterator[Foreseen]:
-    """As :class:`workflow.dvc.way.Way` has it; no command tells what would come back, so that counts as run."""
+    """As :class:`workflow.dvc.way.Way` has it; no command says what DVC would restore, so that counts as run."""
     pipeline = Pipeline.read("dvc.yaml", read_yaml("params.yaml"))
     outdated = pipeline.outdated(changed())
     for address, after in pipeline.in_running_order():
@@ -83,14 +83,14 @@ def _out_of_date(address: str) -> bool:
 
 
 def _status(*addresses: str) -> Collection[str]:
-    return json.loads(_asked("status", "--json", *addresses)).keys()
+    return json.loads(_output("status", "--json", *addresses)).keys()
 
 
-def _asked(*arguments: str) -> str:
-    """What a dvc command prints.
+def _output(*arguments: str) -> str:
+    """The standard output of a dvc command.
 
     Raises:
-        Failure: it failed.
+        Failure: the command failed.
     """
     done = subprocess.run([*DVC, *arguments], capture_output=True, text=True)
     if done.returncode:
@@ -99,5 +99,5 @@ def _asked(*arguments: str) -> str:
 
 
 def _end_with_parent() -> None:
-    """Should the process that asked be killed, nobody would wait for this one, and the next run would start beside it."""
+    """End this process if its parent is killed: nobody would wait for it, and the next run would start beside it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

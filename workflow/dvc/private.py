@@ -1,7 +1,7 @@
-"""DVC asked in this process, by names of its own that it documents nowhere: all of these that are used stand in this file.
+"""Ask DVC in this process. This file alone uses names that DVC documents nowhere.
 
-Importing it tries them. With a DVC that lacks one, or whose functions take other parameters, that is an ImportError, and
-:mod:`workflow.dvc.way` asks the dvc command. They were tried with DVC 3.67.1.
+Importing it tries these names. With a DVC that lacks one, or whose functions take other parameters, the import raises an
+ImportError, and :mod:`workflow.dvc.way` asks the dvc command. They were tried with DVC 3.67.1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from gaitpress import started
 from workflow.dvc import lock_file, rwlock_file
 from workflow.dvc.way import Fate, Foreseen
 
-# What is called, be it by way of another, or replaced, and the parameters that it takes.
+# The functions that this file calls, itself or through another one, or replaces, and their parameters.
 FUNCTIONS = {
     "dvc.dependency.param:read_param_file": "fs path key_paths flatten load_kwargs",
     "dvc.dependency.param:ParamsDependency.get_hash": "self",
@@ -84,7 +84,7 @@ FUNCTIONS = {
     "dvc_data.hashfile.tree:Tree.add": "self key meta oid",
     "dvc_data.hashfile.tree:Tree.digest": "self with_meta name",
 }
-# What objects have.
+# The attributes of modules and objects.
 ATTRIBUTES = {
     "dvc.dvcfile:ProjectFile": "lockfile_contents path stages",
     "dvc.fs:localfs": "exists isin_or_eq join open protocol relparts",
@@ -99,19 +99,19 @@ ATTRIBUTES = {
 
 
 def try_names() -> None:
-    """Raise an ImportError unless all names are there and functions take what they are known to take."""
+    """Raise an ImportError unless DVC has all names and its functions take the parameters listed above."""
     for name, parameters in FUNCTIONS.items():
-        found = _found(name)
-        if list(inspect.signature(found).parameters) != parameters.split():
-            raise ImportError(f"{name} takes {inspect.signature(found)}", name="dvc")
+        member = _resolved(name)
+        if list(inspect.signature(member).parameters) != parameters.split():
+            raise ImportError(f"{name} takes {inspect.signature(member)}", name="dvc")
     for owner, names in ATTRIBUTES.items():
-        found = _found(owner)
+        member = _resolved(owner)
         for name in names.split():
-            if not _has(found, name):
+            if not _has(member, name):
                 raise ImportError(f"{owner} has no {name}", name="dvc")
 
 
-def _found(name: str) -> Any:
+def _resolved(name: str) -> Any:
     try:
         return pkgutil.resolve_name(name)
     except (ImportError, AttributeError) as error:
@@ -119,18 +119,18 @@ def _found(name: str) -> Any:
 
 
 def _has(owner: Any, name: str) -> bool:
-    """Whether a module or class has a name, or the objects of a class get it when they are made."""
-    makers = [vars(each)["__init__"] for each in getattr(owner, "__mro__", ()) if "__init__" in vars(each)]
+    """Whether a module or class has a name, or a class gives it to its objects in ``__init__``."""
+    makers = [vars(base)["__init__"] for base in getattr(owner, "__mro__", ()) if "__init__" in vars(base)]
     return hasattr(owner, name) or any(name in make.__code__.co_names for make in makers if hasattr(make, "__code__"))
 
 
 try_names()
 
 Failure, Busy = DvcException, LockError
-log = logging.getLogger("dvc")  # whose handlers print messages as dvc does: errors as a chain of causes, in one line
+log = logging.getLogger("dvc")  # its handlers print messages as dvc does: errors as a chain of causes, in one line
 
 
-# What is asked, as workflow.dvc.way has it.
+# The questions of workflow.dvc.way.
 
 
 def changed() -> Collection[str]:
@@ -143,36 +143,36 @@ def _out_of_date(stage: PipelineStage) -> bool:
     try:
         return bool(stage.status(check_updates=True))
     except LockError:
-        return True  # somebody is making it, or what it reads
+        return True  # another process is making its outputs or its inputs
 
 
 def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
-    """Restore what is known of the stages wanted; the addresses of the stages that are out of date then.
+    """Restore the wanted stages that DVC knows, and return the addresses of the stages that are still out of date.
 
-    Of a stage that follows from one of them nothing is known before that one ran, so it is among them.
+    DVC knows nothing of a stage that follows from an outdated one before that one ran, so it is among them.
     """
     with opened() as repo, lock_repo(repo), files_read_once() as hashes:
         _mend_run_cache(repo)
-        repo.index  # noqa: B018  which DVC reads when it is first asked for
-        found = Restoration(set(wanted), hashes)
+        repo.index  # noqa: B018  DVC reads the index when it is first used
+        restoration = Restoration(set(wanted), hashes)
         try:
-            repo.reproduce(repro_fn=found)  # of all of dvc.yaml, in running order
+            repo.reproduce(repro_fn=restoration)  # of all of dvc.yaml, in running order
         finally:
-            _record(found.restored)
-    return sorted(found.changed)
+            _record(restoration.restored)
+    return sorted(restoration.changed)
 
 
 def run(address: str) -> None:
-    """Run a stage, restore what it is known to make, or find that there is nothing to do."""
+    """Run a stage, or restore its outputs from the run-cache, or find that there is nothing to do."""
     with opened() as repo, lock_repo(repo), repo.scm_context():
         _mend_run_cache(repo)
         with params_read_once():
             stage = _loaded(repo, address)
-        seen = started.State(_listed(stage))  # before DVC looks: what the stage finds the same, DVC has found too
+        state = started.State(_listed(stage))  # before DVC looks: what the stage finds unchanged, DVC saw too
         _save_deps_once(stage)
         try:
             with params_read_once():
-                was_changed = stage.reproduce(run_env={started.EXPECTED: seen.digest()})
+                was_changed = stage.reproduce(run_env={started.EXPECTED: state.digest()})
         except LockError:
             raise
         except DvcException as error:
@@ -182,11 +182,11 @@ def run(address: str) -> None:
 
 
 def foreseen() -> Iterator[Foreseen]:
-    """What a run of everything would do with each stage, in running order."""
+    """Yield what a run of everything would do with each stage, in running order."""
     with opened() as repo, lock_repo(repo), files_read_once() as hashes:
-        walk = Foresight(hashes)
-        repo.reproduce(repro_fn=walk)  # of all of dvc.yaml, in running order
-    yield from walk.found
+        foresight = Foresight(hashes)
+        repo.reproduce(repro_fn=foresight)  # of all of dvc.yaml, in running order
+    yield from foresight.foreseen
 
 
 def tell(failure: Exception) -> None:
@@ -194,12 +194,12 @@ def tell(failure: Exception) -> None:
     log.error("", exc_info=failure)
 
 
-# The repository, and its list of who reads and writes what: workflow/dvc/rwlock_file.py.
+# The repository, and its list of the processes that read and write files: workflow/dvc/rwlock_file.py.
 
 
 @contextmanager
 def opened() -> Iterator[Repo]:
-    """This repository; whoever else uses it is waited for."""
+    """Open this repository; wait for other processes that use it."""
     with Repo(_wait_for_lock=True) as repo, _list_replaced_at_once():
         mend_list(repo)
         yield repo
@@ -207,7 +207,7 @@ def opened() -> Iterator[Repo]:
 
 @contextmanager
 def _list_replaced_at_once() -> Iterator[None]:
-    """Let DVC, in this process, replace the list by a complete one: however the process ends, the file can be read."""
+    """Let DVC, in this process, replace the list by a complete one: the file stays readable however the process ends."""
     edit = rwlock._edit_rwlock
 
     def edit_whole(folder: str, fs: FileSystem, hardlinks: bool) -> AbstractContextManager[Any]:
@@ -222,10 +222,10 @@ def _list_replaced_at_once() -> Iterator[None]:
 
 @contextmanager
 def only_looked_at(repo: Repo) -> Iterator[None]:
-    """Let DVC, in this process, see who writes what it reads, and not say that it reads it.
+    """Let DVC, in this process, see who writes the files that it reads, without listing itself as their reader.
 
-    That spares it to rewrite the list twice a stage. The repository must be locked until the end: whoever wants to write,
-    and whoever has written, waits for that.
+    So it need not rewrite the list twice a stage. The repository must be locked until the end: other processes wait for
+    that lock before they write and after they have written.
     """
     hardlinks = repo.config["core"].get("hardlink_lock", False)
     with rwlock._edit_rwlock(repo.tmp_dir, repo.fs, hardlinks) as listed:
@@ -236,8 +236,8 @@ def only_looked_at(repo: Repo) -> Iterator[None]:
     def look_at(
         folder: str, _fs: FileSystem, command: str, read: list[str], write: list[str], _hardlinks: bool
     ) -> Iterator[None]:
-        own = {"pid": os.getpid(), "cmd": command}
-        rwlock._check_blockers(folder, writers, own, mode="write", waiters=read + write)
+        reader = {"pid": os.getpid(), "cmd": command}
+        rwlock._check_blockers(folder, writers, reader, mode="write", waiters=read + write)
         yield
 
     rwlock.rwlock = look_at
@@ -248,29 +248,29 @@ def only_looked_at(repo: Repo) -> Iterator[None]:
 
 
 def mend_list(repo: Repo) -> None:
-    """Drop from the list what no running process can have written."""
+    """Drop the entries that no running process can have written from the list."""
     path = Path(repo.tmp_dir or "", RWLOCK_FILE)
     if rwlock_file.mended(path) is None:
         return
     hardlinks = repo.config["core"].get("hardlink_lock", False)
     with make_lock(str(path.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir, hardlink_lock=hardlinks):
-        mended = rwlock_file.mended(path)  # now that nobody is in the middle of writing it
+        mended = rwlock_file.mended(path)  # again, now that no other process is writing it
         if mended is not None:
             with rwlock_file.WholeFiles(repo.fs).open(str(path), "w", encoding="utf-8") as file:
                 json.dump(mended, file)
 
 
 def _mend_run_cache(repo: Repo) -> None:
-    """Remove empty folders, which a full disk leaves: DVC fails where it finds the folder of a run and no entry in it.
+    """Remove the empty folders that a full disk leaves: DVC fails on a run's folder without an entry.
 
     The repository must be locked: DVC makes a folder and its entry under that lock.
     """
     for folder in Path(repo.stage_cache.cache_dir).glob("*/*"):
-        with suppress(OSError):  # those that hold an entry stay
+        with suppress(OSError):  # folders that hold an entry stay
             folder.rmdir()
 
 
-# What DVC reads several times for every stage, read once in a process that asks for many.
+# DVC reads some files several times for every stage. A process that asks for many stages reads them once.
 
 
 @contextmanager
@@ -278,12 +278,12 @@ def params_read_once() -> Iterator[None]:
     """Let DVC parse params.yaml once."""
     load, parsed = serialize.LOADERS[".yaml"], {}
 
-    def remembered(path: Any, fs: Any = None, **options: Any) -> Any:
+    def load_once(path: Any, fs: Any = None, **options: Any) -> Any:
         if str(path) not in parsed:
             parsed[str(path)] = load(path, fs=fs, **options)
         return deepcopy(parsed[str(path)])
 
-    serialize.LOADERS[".yaml"] = remembered
+    serialize.LOADERS[".yaml"] = load_once
     try:
         yield
     finally:
@@ -297,28 +297,28 @@ class Hashes:
         self._known: dict[tuple[str, ...], tuple[Meta, HashInfo]] = {}
 
     def of(self, file: Output, compute: Callable[[Output], tuple[Meta, HashInfo]]) -> tuple[Meta, HashInfo]:
-        """What is known of a file, or of a folder."""
+        """The hash of a file or folder, computed if it is not known yet."""
         key = file.fs_path, file.fs.protocol, file.hash_name
         if key not in self._known:
             self._known[key] = compute(file)
         return self._known[key]
 
     def forget(self, changed: Iterable[Output]) -> None:
-        """Ask DVC anew for these, for what is in them and for what they are in."""
+        """Forget the hashes of these files and folders, of all in them and of the folders around them."""
         paths = [out.fs_path for out in changed]
         for key in [key for key in self._known if any(localfs.overlaps(key[0], path) for path in paths)]:
             del self._known[key]
 
     def expect(self, file: Output, hash_info: HashInfo) -> None:
-        """Take it that a file or folder has a hash, whatever is on the disk."""
+        """Take ``hash_info`` for the hash of a file or folder, whatever is on the disk."""
         self._known[file.fs_path, file.fs.protocol, file.hash_name] = Meta(), hash_info
 
 
 @contextmanager
 def files_read_once() -> Iterator[Hashes]:
-    """Let DVC parse params.yaml once, pick a parameter once, and look for a file, what dvc.lock has of it and its hash once.
+    """Let DVC parse params.yaml once, pick each parameter once, and look up each file, its place and its hash once.
 
-    A hundred stages have the same modules for dependencies, and those of one name the same parameters, for each of which DVC
+    A hundred stages depend on the same modules, and all items of a stage on the same parameters. For each parameter DVC
     walks through all of params.yaml.
     """
     pick, parse = param.read_param_file, strictyaml.parse_yaml
@@ -338,10 +338,10 @@ def files_read_once() -> Iterator[Hashes]:
     def parsed_once(text: str, path: str, typ: str = "safe") -> Any:
         return parse(lock_file.with_aliases(text) if typ == "safe" else text, path, typ)
 
-    def placed_once(config: Any, **asked: Any) -> Any:
-        key = tuple(asked.items())
+    def placed_once(config: Any, **remote_options: Any) -> Any:
+        key = tuple(remote_options.items())
         if key not in places:
-            places[key] = place_of(config, **asked)
+            places[key] = place_of(config, **remote_options)
         kind, options, path = places[key]
         return kind, dict(options), path
 
@@ -359,11 +359,11 @@ def files_read_once() -> Iterator[Hashes]:
 
 
 class Restoration:
-    """What DVC's ``reproduce`` does with each stage in place of running it.
+    """What DVC's ``reproduce`` calls for each stage in place of running it.
 
     Attributes:
         restored: the stages that were out of date and no longer are.
-        changed: addresses of those that still are.
+        changed: addresses of the stages that are still out of date.
     """
 
     def __init__(self, wanted: Collection[str], hashes: Hashes) -> None:
@@ -373,7 +373,7 @@ class Restoration:
         self._hashes = hashes
 
     def __call__(self, stage: PipelineStage, upstream: Sequence[PipelineStage] = (), **_: Any) -> None:
-        """Restore a stage, if that is wanted and can be."""
+        """Restore a stage if it is wanted and DVC knows its outputs."""
         if any(read.addressing in self.changed for read in upstream):
             self.changed.add(stage.addressing)
             return
@@ -389,29 +389,29 @@ class Restoration:
                 self.restored.append(stage)
                 return
         except DvcException:
-            pass  # whatever is wrong, the stage's own job will tell
+            pass  # the stage's own job reports the error
         self.changed.add(stage.addressing)
 
 
 def _restore(stage: PipelineStage, inputs_changed: bool) -> None:
-    """Restore a stage's outputs as DVC's ``stage.run`` does; nothing is touched unless they are known.
+    """Restore a stage's outputs as DVC's ``stage.run`` does; touch nothing unless DVC knows them.
 
     Raises:
-        DvcException: they are not.
+        DvcException: DVC does not know them.
     """
-    known = stage.repo.stage_cache
+    run_cache = stage.repo.stage_cache
     if inputs_changed:
         stage.save_deps()
-        # The outputs in dvc.lock are those of other inputs: DVC must look into its run-cache, as it does for a new command.
+        # The outputs in dvc.lock belong to other inputs: DVC must look into its run-cache, as it does for a new command.
         stage.cmd_changed = True
-    known.restore(stage, dry=True)
+    run_cache.restore(stage, dry=True)
     stage.remove_outs()
-    known.restore(stage)
+    run_cache.restore(stage)
     stage.save_outs()
 
 
 def _record(stages: Sequence[PipelineStage]) -> None:
-    """Write what stages of one dvc.yaml made into its dvc.lock, as DVC's ``stage.dump(update_pipeline=False)`` does."""
+    """Write the entries of stages of one dvc.yaml into its dvc.lock, as DVC's ``stage.dump(update_pipeline=False)`` does."""
     if not stages:
         return
     path = Path(stages[0].dvcfile.path).with_suffix(".lock")
@@ -429,26 +429,26 @@ def _record(stages: Sequence[PipelineStage]) -> None:
 
 
 def _loaded(repo: Repo, address: str) -> PipelineStage:
-    """A stage, with its own entry in dvc.lock as all that there is."""
+    """A stage, with its own entry as the whole of dvc.lock."""
     declared = load_file(repo, "dvc.yaml")
     path = Path(declared.path).with_suffix(".lock")
     key = serialize.dumps_yaml({"stages": {address: None}}).split("\n")[1]
     entry = lock_file.entry_of(path.read_text(encoding="utf-8"), key) if path.exists() else None
     if entry is not None:
-        # In place of what DVC would read; it keeps this for as long as the object lives, as its own.
+        # DVC would read the whole file here; it keeps this content for as long as the object lives.
         declared.lockfile_contents = serialize.loads_yaml(entry)
     return declared.stages[address]
 
 
 def _listed(stage: PipelineStage) -> started.Listed:
-    """What DVC hashes for a stage."""
+    """The files and parameters that DVC hashes for a stage."""
     keys = {dep.def_path: dep.params for dep in stage.params}
     files = [dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)]
     return started.Listed(stage.addressing, files, keys)
 
 
 def _save_deps_once(stage: PipelineStage) -> None:
-    """Let DVC note what the stage reads when it looks for the first time, which is before it runs the command."""
+    """Let DVC record the stage's inputs only the first time that it looks, which is before it runs the command."""
     save = stage.save_deps
     saved: list[bool] = []
 
@@ -464,10 +464,10 @@ def _save_deps_once(stage: PipelineStage) -> None:
 
 
 class Foresight:
-    """What DVC's ``reproduce`` does with each stage in place of running it: it notes what would become of it."""
+    """What DVC's ``reproduce`` calls for each stage in place of running it: it notes what a run would do with the stage."""
 
     def __init__(self, hashes: Hashes) -> None:
-        self.found: list[Foreseen] = []
+        self.foreseen: list[Foreseen] = []
         self._running: set[str] = set()
         self._hashes = hashes
         self._coming: list[Output] = []  # what would be restored
@@ -477,20 +477,20 @@ class Foresight:
         fate = Fate.RUNS if self._running.intersection(after) else self._fate(stage)
         if fate is Fate.RUNS:
             self._running.add(stage.addressing)
-        self.found.append(Foreseen(stage.addressing, after, fate))
+        self.foreseen.append(Foreseen(stage.addressing, after, fate))
 
     def _fate(self, stage: PipelineStage) -> Fate:
         try:
             outs = self._without_running(stage)
         except (DvcException, OSError):
-            outs = None  # what it reads is missing, or somebody is making it
+            outs = None  # an input is missing, or another process is making it
         if outs is None:
             return Fate.RUNS
         self._coming += outs
         return Fate.RETURNS if outs else Fate.STAYS
 
     def _without_running(self, stage: PipelineStage) -> list[Output] | None:
-        """The outputs that would be restored, none if all are as they should be; None if the stage would run.
+        """The outputs that DVC would restore, an empty list if all are up to date; None if the stage would run.
 
         Raises:
             DvcException, OSError: DVC could not tell.
@@ -506,7 +506,7 @@ class Foresight:
         return list(stage.outs) if stage.outs_cached() else None
 
     def _expect(self, dep: Output) -> None:
-        """Let a dependency have the content that it will have once what would be restored is there."""
+        """Let a dependency have the content that it will have once DVC has restored its part of it."""
         paths = {
             tuple(dep.fs.relparts(out.fs_path, dep.fs_path)): out
             for out in self._coming
@@ -525,24 +525,24 @@ def _differs(dep: Output) -> bool:
 
 
 def _with(folder: Output, outs: Mapping[tuple[str, ...], Output]) -> Tree:
-    """The content of a folder with outputs in it replaced.
+    """The content of a folder with some outputs in it replaced.
 
     Args:
         folder: a dependency.
-        outs: by their paths in it.
+        outs: the outputs by their paths in it.
     """
     tree = Tree()
     if folder.fs.exists(folder.fs_path):
-        _, _, there = folder._build(
+        _, _, content = folder._build(
             folder.local_cache, folder.fs_path, folder.fs, folder.hash_name, ignore=folder.dvcignore, dry_run=True
         )
-        for key, meta, hash_info in there:
+        for key, meta, hash_info in content:
             if not any(key[: len(replaced)] == replaced for replaced in outs):
                 tree.add(key, meta, hash_info)
     for key, out in outs.items():
-        made = out.get_obj()
-        if isinstance(made, Tree):
-            for inner, meta, hash_info in made:
+        output_content = out.get_obj()
+        if isinstance(output_content, Tree):
+            for inner, meta, hash_info in output_content:
                 tree.add((*key, *inner), meta, hash_info)
         else:
             tree.add(key, out.meta, out.hash_info)
@@ -556,10 +556,10 @@ def _results_of_another_run(stage: PipelineStage) -> list[Output] | None:
         if isinstance(dep, ParamsDependency):
             dep.hash_info = dep.get_hash()
         else:
-            dep.meta, dep.hash_info = dep._get_hash_meta()  # the former meta has the former hash as well
-    known = stage.repo.stage_cache
-    entry = known._load(stage) if stage_cache._can_hash(stage) else None
+            dep.meta, dep.hash_info = dep._get_hash_meta()  # the old meta holds the old hash as well
+    run_cache = stage.repo.stage_cache
+    entry = run_cache._load(stage) if stage_cache._can_hash(stage) else None
     if entry is None:
         return None
-    made = known._create_stage(entry, wdir=stage.wdir)
-    return list(made.outs) if made.outs_cached() else None
+    restored = run_cache._create_stage(entry, wdir=stage.wdir)
+    return list(restored.outs) if restored.outs_cached() else None

@@ -1,17 +1,17 @@
 """Let DVC bring one stage up to date: `dvc --wait-for-lock repro --single-item ADDRESS` in a fraction of the processor time.
 
-DVC decides what to do, does it and keeps its books, by the same code. What is spared is its command line, and reading and
-writing the entries of all other stages in dvc.lock, which are seconds in each of a hundred jobs. And DVC notes of what a
-stage reads what stood there before the stage began, where by itself it looks again afterwards: the stage sees to it that it
-began with the same (gaitpress/started.py). With a DVC that is not known here the command itself runs.
+DVC decides what to do, does it and keeps its books, by the same code. This spares its command line, and reading and writing
+the entries of all other stages in dvc.lock, which take seconds in each of a hundred jobs. And DVC records the inputs of a
+stage as they were before the stage began, where by itself it looks again afterwards: the stage checks that it began with the
+same inputs (gaitpress/started.py). With an unknown version of DVC the command itself runs.
 
     python -m workflow.dvc.run_stage train@gaitset
     python -m workflow.dvc.run_stage train@gaitset --on "$(uname -n)"
 
-A process that is making the stage already, such as a job of a Snakemake that was killed, is waited for.
+It waits for a process that is making the stage already, such as a job of a Snakemake that was killed.
 
-DVC's list of locks has the arguments of each process. With --on it tells the nodes of a cluster, which share the list, whose
-process that is.
+DVC's list of locks has the arguments of each process. With --on the list says to which node of a cluster a process belongs;
+all nodes share the list.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ POLL_S = 1.0
 
 
 def run(dvc: Way, address: str) -> None:
-    """Bring a stage up to date; a process that is making it already is waited for.
+    """Bring a stage up to date; wait for a process that is making it already.
 
     Raises:
-        dvc.Failure: it failed, or there is no such stage.
+        dvc.Failure: the stage failed, or there is no such stage.
     """
     waiting = False
     while True:
@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("address", help="as `dvc repro` takes it")
     parser.add_argument("--on", metavar="NODE", help="the name of this computer")
     address = parser.parse_args().address
-    # Should this process be killed, the stage ends too, for it is told of the end of its parent. That must not be a shell
-    # that goes on: bash puts the stage in its own place, others stay.
+    # If this process is killed, the stage ends too, because the kernel tells it of the end of its parent. So its parent must
+    # not be a shell that lives on: bash puts the stage in its own place, other shells stay.
     os.environ["SHELL"] = shutil.which("bash") or os.environ.get("SHELL", "")
     as_program(lambda dvc: run(dvc, address))
 

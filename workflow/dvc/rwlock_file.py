@@ -1,9 +1,9 @@
-"""DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``: kept whole, and mended after one was killed.
+"""Keep DVC's list of the files that processes read and write, ``.dvc/tmp/rwlock``, whole, and mend it after a kill.
 
-DVC writes it in place, and whoever is killed meanwhile leaves half of it, which DVC then refuses. DVC itself drops the
-entries of processes that are no more; but a process that has the number of one that was killed, as happens after a
-restart, it takes for that one. Of processes on other nodes of a cluster nobody here can tell; their entries stay, for a
-process that does not find its own at its end fails.
+DVC writes it in place, and a process that is killed meanwhile leaves half of it, which DVC then refuses. DVC itself drops
+the entries of processes that have ended; but it mistakes a process with the number of a killed one, as happens after a
+restart, for that one. This computer cannot see the processes on other nodes of a cluster; their entries stay, because a
+process that does not find its own entry at its end fails.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import psutil
 
 
 class WholeFiles:
-    """What DVC needs of a file system to edit its list, here one in which a file takes its place when it is complete."""
+    """The part of a file system that DVC needs to edit its list; here a file takes its place when it is complete."""
 
     def __init__(self, fs: Any) -> None:
-        """``fs`` is DVC's own."""
+        """Use ``fs``, DVC's own file system."""
         self._fs = fs
 
     def join(self, *parts: str) -> str:
@@ -31,30 +31,30 @@ class WholeFiles:
 
     @contextmanager
     def open(self, path: str, mode: str = "r", encoding: str | None = None) -> Iterator[IO[str]]:
-        # One name is enough, for DVC writes under a lock: what a killed process left of it, the next one overwrites.
-        opened = f"{path}.partial" if mode == "w" else path
-        with self._fs.open(opened, mode, encoding=encoding) as file:
+        # One name is enough, because DVC writes under a lock: the next process overwrites the rest of a killed one's file.
+        opened_path = f"{path}.partial" if mode == "w" else path
+        with self._fs.open(opened_path, mode, encoding=encoding) as file:
             yield file
         if mode == "w":
-            os.replace(opened, path)
+            os.replace(opened_path, path)
 
 
 def mended(path: Path) -> dict[str, Any] | None:
-    """The content without what no running process can have written; None if there is nothing of that."""
+    """The content without the entries that no running process can have written; None if there are no such entries."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:
-        return {}  # whoever wrote it was killed meanwhile, or the disk was full
-    writers = {file: entry for file, entry in content.get("write", {}).items() if _is_its(entry)}
-    readers = {file: [entry for entry in entries if _is_its(entry)] for file, entries in content.get("read", {}).items()}
+        return {}  # its writer was killed meanwhile, or the disk was full
+    writers = {file: entry for file, entry in content.get("write", {}).items() if _wrote(entry)}
+    readers = {file: [entry for entry in entries if _wrote(entry)] for file, entries in content.get("read", {}).items()}
     left = {"write": writers, "read": {file: entries for file, entries in readers.items() if entries}}
     return None if all(left[mode] == content.get(mode, {}) for mode in left) else left
 
 
-def _is_its(entry: dict[str, Any]) -> bool:
-    """Whether the process with an entry's number is the one that wrote it, as far as its arguments tell."""
+def _wrote(entry: dict[str, Any]) -> bool:
+    """Whether the process with an entry's number wrote the entry, as far as its arguments show."""
     arguments = entry["cmd"].split()[1:]
     if arguments[-2:-1] == ["--on"] and arguments[-1] != platform.node():
         return True

@@ -1,7 +1,7 @@
-"""The stages of dvc.yaml: one rule of Snakemake a stage, one job an item of its matrix.
+"""The stages of dvc.yaml: Snakemake has a rule for each stage, and a job for each item of its matrix.
 
-dvc.yaml is the only declaration of the DAG. DVC decides by content what is out of date and restores what it has computed
-before; Snakemake decides what runs when and where.
+dvc.yaml alone declares the DAG. DVC decides by content what is out of date and restores what it has computed before;
+Snakemake decides what runs when and where.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ def _lookup(params: Mapping[str, Any], dotted: str) -> Any:
 
 
 def _template(text: str, params: Mapping[str, Any]) -> str:
-    """DVC's ``${item.x}`` as Snakemake's ``{x}``, with the values of params.yaml put in for all else."""
+    """Write DVC's ``${item.x}`` as Snakemake's ``{x}``, and replace every other ``${key}`` by its value in params.yaml."""
 
-    def replaced(match: re.Match[str]) -> str:
-        inner = match[1].strip()
-        return f"{{{inner.removeprefix('item.')}}}" if inner.startswith("item.") else str(_lookup(params, inner))
+    def replacement(match: re.Match[str]) -> str:
+        key = match[1].strip()
+        return f"{{{key.removeprefix('item.')}}}" if key.startswith("item.") else str(_lookup(params, key))
 
-    return re.sub(r"\$\{(.*?)\}", replaced, text)
+    return re.sub(r"\$\{(.*?)\}", replacement, text)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml.
+    """A stage of dvc.yaml.
 
     Attributes:
-        name: as in dvc.yaml.
+        name: its name in dvc.yaml.
         axes: the values of each axis of its matrix; empty for a stage without one.
         deps, outs: paths with ``{axis}`` in them.
         cached: whether DVC keeps its outputs in the cache.
-        params: file and key of each parameter, with ``{axis}`` in them.
+        params: the file and the key of each parameter, with ``{axis}`` in them.
     """
 
     name: str
@@ -69,10 +69,10 @@ class Stage:
 
     @classmethod
     def read(cls, name: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
-        """A stage from its section of dvc.yaml.
+        """Read a stage from its section of dvc.yaml.
 
         Raises:
-            PipelineError: it uses ``foreach``, or names a parameter that is not there.
+            PipelineError: it uses ``foreach``, or names a parameter that params.yaml lacks.
         """
         if "foreach" in spec:
             raise PipelineError(f"dvc.yaml: {name} uses foreach; write it as a matrix")
@@ -115,10 +115,10 @@ class Stage:
 
 @dataclass
 class Pipeline:
-    """All stages, and the jobs that follow from one another.
+    """All stages, and the jobs that follow from each other.
 
     Attributes:
-        stages: by name, in dvc.yaml's order, which need not be the running order.
+        stages: the stages by name, in dvc.yaml's order, which need not be the running order.
     """
 
     stages: dict[str, Stage]
@@ -127,7 +127,7 @@ class Pipeline:
 
     @classmethod
     def read(cls, dvc_yaml: Path | str, params: Mapping[str, Any]) -> Pipeline:
-        """The pipeline that a dvc.yaml declares, for the parameters given."""
+        """The pipeline that a dvc.yaml declares for these parameters."""
         specs = read_yaml(dvc_yaml)["stages"]
         return cls({name: Stage.read(name, spec, params) for name, spec in specs.items()})
 
@@ -152,28 +152,28 @@ class Pipeline:
             yield from self._outs_in.get(dep.format(**item), [])
 
     def height(self, address: str) -> int:
-        """How many jobs must follow one another once a job is done."""
+        """The length of the longest chain of jobs that follow a job."""
         if address not in self._heights:
             readers = self._readers.get(address, [])
             self._heights[address] = max((1 + self.height(reader) for reader in readers), default=0)
         return self._heights[address]
 
     def in_running_order(self) -> list[tuple[str, list[str]]]:
-        """The address of every job, and those of the jobs that it follows from."""
-        before = _turned(self._readers)
+        """The address of every job, and the addresses of the jobs that it follows from."""
+        makers = _turned(self._readers)
         addresses = [stage.address(item) for stage in self.stages.values() for item in stage.items()]
-        return [(address, before.get(address, [])) for address in sorted(addresses, key=self.height, reverse=True)]
+        return [(address, makers.get(address, [])) for address in sorted(addresses, key=self.height, reverse=True)]
 
     def needed(self, words: Collection[str]) -> set[str]:
         """Addresses of the jobs that a command line asks for, and of all jobs before them.
 
         Args:
-            words: among which are targets: outputs, or names of stages without a matrix. None of them, or the word ``all``,
-                stands for all outputs.
+            words: the words of the command line. Its targets are outputs, or names of stages without a matrix. No target,
+                or the word ``all``, stands for all outputs.
         """
         makers = self._producers | {name: name for name, stage in self.stages.items() if not stage.axes}
-        named = {makers[word] for word in words if word in makers}
-        return _reached(named if named and "all" not in words else makers.values(), _turned(self._readers))
+        targets = {makers[word] for word in words if word in makers}
+        return _reached(targets if targets and "all" not in words else makers.values(), _turned(self._readers))
 
     def outdated(self, changed: Collection[str]) -> set[str]:
         """Addresses of the jobs whose content has changed, and of all jobs downstream of them."""
@@ -181,16 +181,16 @@ class Pipeline:
 
     @cached_property
     def _outs_in(self) -> dict[str, list[str]]:
-        """By the path of an output, or of a folder around it, all outputs there."""
-        found: dict[str, list[str]] = {}
+        """The outputs at each path: of an output, or of a folder around it."""
+        outs_in: dict[str, list[str]] = {}
         for out in self._producers:
             for path in (out, *map(str, PurePosixPath(out).parents)):
-                found.setdefault(path, []).append(out)
-        return found
+                outs_in.setdefault(path, []).append(out)
+        return outs_in
 
     @cached_property
     def _readers(self) -> dict[str, list[str]]:
-        """The addresses of the jobs that read what a job makes, by its address."""
+        """The addresses of the jobs that read a job's outputs, by the address of that job."""
         readers: dict[str, list[str]] = {}
         for stage in self.stages.values():
             for item in stage.items():
@@ -200,7 +200,7 @@ class Pipeline:
 
 
 def _turned(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """The edges of a graph the other way round."""
+    """The edges of a graph in the opposite direction."""
     turned: dict[str, list[str]] = {}
     for start, ends in edges.items():
         for end in ends:
@@ -209,7 +209,7 @@ def _turned(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 
 def _reached(starts: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
-    """The nodes of a graph that can be reached, starts included."""
+    """The nodes of a graph that edges lead to from the starts, and the starts themselves."""
     reached: set[str] = set()
     waiting = list(starts)
     while waiting:

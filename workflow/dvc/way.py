@@ -1,7 +1,7 @@
-"""The two ways in which DVC is asked here: by its own names in this process, or by its command line.
+"""The two ways to ask DVC: in this process by its own names, or by its command line.
 
-The first takes a fraction of the time, and needs names of DVC that it may change from one version to the next. Where they
-are not as they are known here, the command does the same, slower.
+The first takes a fraction of the time, and needs names that DVC may change from one version to the next. Where DVC has
+changed them, the command does the same, slower.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from enum import Enum
 from importlib.metadata import version
 from typing import Protocol
 
-FAILED, INTERRUPTED = 255, 252  # as dvc
-NOTE = "note: DVC "  # how the line begins that tells of the slower way
-TOLD = "GAITPRESS_TOLD_OF_DVC"  # in the environment of processes whose user has read that line
+FAILED, INTERRUPTED = 255, 252  # exit codes, as those of dvc
+NOTE = "note: DVC "  # the line about the slower way begins with it
+NOTE_PRINTED = "GAITPRESS_TOLD_OF_DVC"  # set in the environment of processes whose user has that line
 
 
 class Fate(Enum):
@@ -30,7 +30,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Foreseen:
-    """A stage, those that it follows from, all by their addresses, and its fate."""
+    """The address of a stage, the addresses of the stages that it follows from, and its fate."""
 
     address: str
     after: tuple[str, ...]
@@ -38,13 +38,13 @@ class Foreseen:
 
 
 class Way(Protocol):
-    """What is asked of DVC.
+    """The questions to DVC.
 
-    Whoever else uses the repository is waited for (``dvc --wait-for-lock``).
+    All functions wait for other processes that use the repository (``dvc --wait-for-lock``).
 
     Attributes:
-        Failure: what DVC raises; all functions may.
-        Busy: a failure because another process is making a stage, or what it reads.
+        Failure: the error that DVC raises; all functions may raise it.
+        Busy: a failure because another process is making a stage or its inputs.
     """
 
     @property
@@ -57,23 +57,24 @@ class Way(Protocol):
         """The addresses of all stages that are out of date by their own command, inputs, parameters or outputs."""
 
     def changed_after_restoring(self, wanted: Iterable[str]) -> Collection[str]:
-        """The same once what DVC knows of the stages wanted is restored, by those who can do that without running any.
+        """Restore the wanted stages that DVC knows, and return the addresses of the stages that are still out of date.
 
-        Of a stage that follows from one that is out of date nothing is known before that one ran, so it may be among them.
+        A way that can restore nothing without running a stage restores nothing. DVC knows nothing of a stage that follows
+        from an outdated one before that one ran, so it may be among them.
         """
 
     def run(self, address: str) -> None:
-        """Run a stage, restore what it is known to make, or find that there is nothing to do."""
+        """Run a stage, or restore its outputs from the run-cache, or find that there is nothing to do."""
 
     def foreseen(self) -> Iterator[Foreseen]:
-        """What a run of everything would do with each stage, in running order."""
+        """Yield what a run of everything would do with each stage, in running order."""
 
     def tell(self, failure: Exception) -> None:
         """Print a failure in DVC's words."""
 
 
 def best() -> Way:
-    """The faster way if the installed DVC allows it; otherwise the other one, and one line on the standard error says so."""
+    """The faster way if the installed DVC allows it; otherwise the slower one, and a line on standard error says so."""
     try:
         from workflow.dvc import private
     except ImportError as error:
@@ -81,16 +82,16 @@ def best() -> Way:
             raise
         from workflow.dvc import plain
 
-        if TOLD not in os.environ:
-            found = f"{version('dvc')} is not as this program knows it ({error.msg})"
-            print(f"{NOTE}{found}; its command is used instead: slower, with the same results", file=sys.stderr)
+        if NOTE_PRINTED not in os.environ:
+            mismatch = f"{version('dvc')} is not as this program knows it ({error.msg})"
+            print(f"{NOTE}{mismatch}; its command is used instead: slower, with the same results", file=sys.stderr)
         return plain
     return private
 
 
 def as_program(ask: Callable[[Way], None]) -> None:
-    """Ask DVC, and end as it would: with its messages and exit codes."""
-    gc.disable()  # a tenth of the time of reading dvc.lock, and such a process does not live long
+    """Ask DVC, and end with its messages and exit codes."""
+    gc.disable()  # it takes a tenth of the time of reading dvc.lock, and this process does not live long
     dvc = best()
     try:
         ask(dvc)

@@ -14,7 +14,7 @@ from typing import Any, Self
 from ruamel.yaml.error import YAMLError
 
 from workflow.dvc.stages import PipelineError, read_yaml
-from workflow.dvc.way import NOTE, TOLD
+from workflow.dvc.way import NOTE, NOTE_PRINTED
 
 DIGESTS, SHORTEST_DIGEST = ("md5", "etag", "checksum"), 3  # characters, to DVC
 
@@ -57,7 +57,7 @@ class StatusQuery:
         for line in said.splitlines():
             if line.startswith(NOTE):
                 print(line, file=sys.stderr)
-                os.environ[TOLD] = "1"  # to the jobs, which need not repeat it in their logs
+                os.environ[NOTE_PRINTED] = "1"  # to the jobs, which need not repeat it in their logs
         return changed.split()
 
     def __enter__(self) -> Self:
