@@ -1,11 +1,11 @@
 """Compare the code that each stage of dvc.yaml lists under ``deps`` with the code that it imports.
 
-Content is what makes DVC run a stage again, and code is content: a stage must list every module of ours that it runs, and
-none that it does not. A listed folder stands for all modules in it.
+DVC runs a stage again when content changes, and code is content: a stage must list every module of this repository that it
+runs, and no other. A listed folder stands for all modules in it.
 
     python -m workflow.code_deps
 
-prints what is missing or superfluous and ends with status 1 if anything is.
+prints what is missing or superfluous, and ends with status 1 if anything is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACKAGES = ("compress", "gait", "gaitpress", "remote", "report", "stages", "trac
 MODEL = "gait/models/${item.model}.py"
 CRITERION = "compress/pruning/criteria/${prune.criterion}.py"
 FRAMEWORKS = ("torch", "keras")
-# What no import statement shows: modules imported by name, files run as programs, templates read.
+# The files that no import statement shows: modules imported by name, files run as programs, templates.
 BY_NAME = {
     "gait/data/readers/__init__.py": tuple(f"gait/data/readers/{layout.replace('-', '_')}.py" for layout in LAYOUTS),
     "gaitpress/frameworks/__init__.py": ("gaitpress/frameworks/torch_models.py", "gaitpress/frameworks/keras_models.py"),
@@ -35,21 +35,21 @@ BY_NAME = {
     "gait/networks/keras_model.py": (MODEL,),
     "gait/networks/torch_model.py": (MODEL,),
     "gaitpress/embedders/__init__.py": tuple(f"gaitpress/embedders/{name}_embedder.py" for name in FRAMEWORKS),
-    "gaitpress/trainers/__init__.py": (),  # the trainer of each model is among what the stage partition names
+    "gaitpress/trainers/__init__.py": (),  # the stage partition names the trainer of each model
     "gaitpress/__main__.py": (),  # no stage runs a command
     "gait/protocols/__init__.py": tuple(
         path.relative_to(naming.ROOT).as_posix() for path in sorted((naming.ROOT / "gait/protocols").glob("[a-z]*.py"))
     ),
-    "gait/losses/__init__.py": (),  # the losses of each model are among what the stage partition names
-    "gait/training/torch/augmentations/__init__.py": (),  # as the losses
+    "gait/losses/__init__.py": (),  # the stage partition names the losses of each model
+    "gait/training/torch/augmentations/__init__.py": (),  # and its augmentations
     "compress/pruning/criteria/__init__.py": (CRITERION,),
     "stages/prune.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
-    "remote/runtimes/__init__.py": (),  # each runtime is among what the stage runtime names
+    "remote/runtimes/__init__.py": (),  # the stage runtime names the code of each runtime
     "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
     "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
-# The files that name code by its content: the stage that makes them, and by what they are of, the code that they name.
+# The files that name code by its content: for each the stage that makes it, and the code that it names, by whose code it is.
 NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
     "data/protocol/${item.model}.json": ("partition", {"protocol": ("gait/protocols",)}),
@@ -58,11 +58,11 @@ NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
         {name: (*runtime_code.of(name), *runtime_code.SENSORS) for name in runtimes.names()},
     ),
 }
-CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these folders it names what a model chooses
-# Of what stages that depend on such a file run: modules that are imported by name.
+CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # the file names only the modules that a model chooses
+# Modules that stages import by name if they depend on such a file.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
-# A protocol's file has who trains, the rates and words about them, and each stage asks for one of these: what it imports
-# for the others it does not run. `dataset` asks only to say early what `partition` says too; it lists the same sequences.
+# A protocol's file says who trains, computes the rates and has words about them. Each stage asks for one of these, and does
+# not run the imports of the others. `dataset` asks only to say early what `partition` says too; it lists the same sequences.
 IDLE = {
     "dataset": ("gait/protocols", "gait/evaluation"),
     "partition": ("gait/evaluation",),
@@ -71,8 +71,8 @@ IDLE = {
     "report": ("gait/data", "gait/evaluation"),
     "track": ("gait/data", "gait/evaluation"),
 }
-# Around the work: the command line, reading params.yaml (whose values DVC watches itself), messages, how a device is
-# reached. A change here must not cost anybody a week of training.
+# The code around the work: the command line, reading params.yaml (DVC watches its values itself), messages, the way to a
+# device. A change here must not cost anybody a week of training.
 PLUMBING = (
     "stages/__init__.py",
     "gaitpress/started.py",
@@ -88,14 +88,14 @@ PLUMBING = (
     "compress/errors.py",
     "gait/errors.py",
     "remote/errors.py",
-    "remote/python/interpreter.py",  # the facts have what it found
+    "remote/python/interpreter.py",  # the facts hold its result
     "remote/lock.py",
     "remote/transport",
 )
 
 
 def imported(path: Path, root: Path) -> set[str]:
-    """Our files that a module imports by itself, anywhere in it, as paths relative to ``root``."""
+    """The files of this repository that a module imports directly, anywhere in it, as paths relative to ``root``."""
     if path.suffix != ".py":
         return set()
     names, _ = _read(path.read_bytes())
@@ -103,7 +103,7 @@ def imported(path: Path, root: Path) -> set[str]:
 
 
 def _files(name: str, root: Path) -> Iterator[str]:
-    """The file of a module of ours and those of the packages around it, as far as they hold any code."""
+    """The file of a module and those of the packages around it, as far as they hold code and lie in this repository."""
     parts = name.split(".")
     if parts[0] not in PACKAGES:
         return
@@ -115,7 +115,7 @@ def _files(name: str, root: Path) -> Iterator[str]:
 
 
 def _has_code(file: Path) -> bool:
-    """Whether there is more than a docstring."""
+    """Whether a file holds more than a docstring."""
     return _read(file.read_bytes())[1]
 
 
@@ -133,25 +133,25 @@ def _read(content: bytes) -> tuple[frozenset[str], bool]:
 
 
 def closure(entries: Iterable[str], models: Iterable[str], root: Path, apart: Iterable[str] = ()) -> set[str]:
-    """All files that some modules run, plumbing left out.
+    """All files that the entry modules run, without plumbing.
 
     Args:
         entries: paths of the modules, relative to ``root``.
-        models: what may stand for ``${item.model}``.
+        models: the values of ``${item.model}``.
         root: the repository.
-        apart: modules and folders that are not run here, though they are imported.
+        apart: modules and folders that they import but do not run.
     """
     apart = [*PLUMBING, *apart]
-    found: set[str] = set()
+    files: set[str] = set()
     waiting = list(entries)
     while waiting:
         name = waiting.pop()
-        if name in found or any(_covers(place, name) for place in apart):
+        if name in files or any(_covers(place, name) for place in apart):
             continue
-        found.add(name)
+        files.add(name)
         for file in _concrete(name, models, root):
             waiting += imported(root / file, root)
-    return found
+    return files
 
 
 def _concrete(name: str, models: Iterable[str], root: Path) -> list[str]:
@@ -164,7 +164,7 @@ def _concrete(name: str, models: Iterable[str], root: Path) -> list[str]:
 
 
 def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> Iterator[str]:
-    """What is wrong with the lists, a line each.
+    """Yield the faults of the lists, a line each.
 
     Args:
         dvc_yaml: the content of dvc.yaml.
@@ -187,13 +187,13 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
                 yield f"{stage}: {dep} is under deps but never used"
     for runtime in runtimes.names():
         named = _named((*runtime_code.of(runtime), *runtime_code.SENSORS), root)
-        own = [name for name in named if name.startswith(f"remote/runtimes/{runtime}/")]
-        for name in sorted(closure(own, models, root) - named):
+        room = [name for name in named if name.startswith(f"remote/runtimes/{runtime}/")]
+        for name in sorted(closure(room, models, root) - named):
             yield f"remote/runtimes/{runtime}: ROOM.uses lacks {name}"
 
 
 def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root: Path) -> set[str]:
-    """What a stage has to list: what it runs for any model or device and no file names, or what it names itself."""
+    """The code that a stage has to list: the code that it runs and no file names, and the code that it names itself."""
     needed: set[str] = set()
     idle = IDLE.get(stage, ())
     files = {file: code for file, (_, code) in NAMED.items() if file in deps}
@@ -211,7 +211,7 @@ def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root
 
 
 def _named(names: Iterable[str], root: Path) -> set[str]:
-    """The code that a file names; of losses and augmentations, all that there are."""
+    """The code that a file names, with all losses and augmentations."""
     chosen_of = [folder for folder in CHOSEN_OF if f"{folder}/__init__.py" in names]
     places = [root / name for name in (*names, *chosen_of)]
     files = {file for place in places for file in (place.glob("*.py") if place.is_dir() else [place])}
@@ -227,9 +227,9 @@ def _covers(dep: str, name: str) -> bool:
 
 
 def main() -> None:
-    found = list(faults(read_yaml("dvc.yaml"), read_yaml("params.yaml")["model"], Path.cwd()))
-    print("\n".join(found) or "dvc.yaml: every stage lists the code that it runs")
-    sys.exit(bool(found))
+    messages = list(faults(read_yaml("dvc.yaml"), read_yaml("params.yaml")["model"], Path.cwd()))
+    print("\n".join(messages) or "dvc.yaml: every stage lists the code that it runs")
+    sys.exit(bool(messages))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a snakemake command line asks for, which a Snakefile is not told while it is read."""
+"""Say what a snakemake command line asks for, which Snakemake does not tell a Snakefile while it reads it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-# Options that tell something or tidy up, and run no job. Snakemake's own parser takes half a second for the same answer.
+# Options that print something or tidy up, and run no job. Snakemake's own parser takes half a second for the same answer.
 QUERY = re.compile(
     r"-[a-zA-Z]*[nt]|-[lSD]$|--(dry|touch|lint|list|print-comp|generate|containerize|container-cleanup|report|dag|rulegraph|"
     r"filegraph|d3dag|unlock|cleanup|conda-c|summary|detailed|archive|delete|export|version|help)"
@@ -14,6 +14,6 @@ QUERY = re.compile(
 
 
 def runs_jobs(argv: Sequence[str]) -> bool:
-    """Whether a command line, as in ``sys.argv``, is one of snakemake that runs jobs. In doubt it is not."""
+    """Whether a command line, as in ``sys.argv``, is one of snakemake that runs jobs; False in doubt."""
     program, *words = argv
     return Path(program).name in ("snakemake", "__main__.py") and not any(QUERY.match(word) for word in words)

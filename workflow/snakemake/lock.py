@@ -1,4 +1,4 @@
-"""Snakemake's lock on this folder, which one that was killed leaves behind, without saying whose it was."""
+"""Snakemake's lock on this folder: a killed Snakemake leaves it behind, and it does not name its process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO
 
 
 def hold(notes: Path) -> IO[str]:
-    """Say that a Snakemake runs here, and if no other does remove the locks that are left.
+    """Mark that a Snakemake runs here; if no other runs, remove the locks that killed ones left.
 
     Args:
         notes: Snakemake's folder, ``.snakemake``.
@@ -19,10 +19,10 @@ def hold(notes: Path) -> IO[str]:
         A file that must stay open for as long as this Snakemake runs; however it ends, the kernel notices.
     """
     notes.mkdir(exist_ok=True)
-    held = (notes / "running").open("a")
-    with suppress(OSError):  # another one runs, or this file system knows no such locks
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    running = (notes / "running").open("a")
+    with suppress(OSError):  # another Snakemake runs, or this file system has no such locks
+        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(notes / "locks", ignore_errors=True)
     with suppress(OSError):
-        fcntl.flock(held, fcntl.LOCK_SH)
-    return held
+        fcntl.flock(running, fcntl.LOCK_SH)
+    return running

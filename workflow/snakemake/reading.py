@@ -1,4 +1,4 @@
-"""What a Snakefile needs to know before it has rules: the pipeline, its parameters, and which jobs are out of date."""
+"""Read what a Snakefile needs before it has rules: the pipeline, its parameters, and which jobs are out of date."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from workflow.snakemake.status_query import StatusQuery
 if TYPE_CHECKING:
     from workflow.snakemake.rules import Rules
 
-NOTES = Path(".snakemake")  # where Snakemake keeps its own
+NOTES = Path(".snakemake")  # Snakemake's own folder
 
 
 def read(workflow: Any, command_line: Sequence[str]) -> Rules:
-    """The rules for what stands in dvc.yaml and params.yaml; what DVC knows has been brought back, if jobs are to run.
+    """The rules for dvc.yaml and params.yaml; if jobs are to run, restore the results that DVC knows.
 
-    What is wrong in one of the files ends the process with a message.
+    A fault in one of the files ends the process with a message.
 
     Args:
         workflow: the object of that name in a Snakefile.
@@ -29,7 +29,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     """
     session = Session(workflow)
     restores = runs_jobs(command_line)
-    # DVC needs a second to get ready, which is all that is read here and more. So it is asked before the rest is loaded.
+    # DVC needs a second to get ready, longer than all the reading below. So the query starts before the rest is loaded.
     query = StatusQuery(restores, Path("logs/status.log")) if session.main else None
 
     from gaitpress.params import ParamsError
@@ -50,7 +50,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
                 session.running = lock.hold(NOTES)
                 if not restores:
                     session.running.close()
-                # Results that DVC knows are brought back by one process: a job each would take a hundred times its start.
+                # One process restores all results that DVC knows: a job for each would pay a hundred times for its start.
                 wanted = pipeline.needed(command_line[1:]) if restores else ()
                 stale = pipeline.outdated(query.answer(wanted))
         devices = inventory.load("remote/devices.yaml")

@@ -1,4 +1,4 @@
-"""What the rule of each stage says: its inputs and outputs, what its jobs take, and which goes first."""
+"""The content of each stage's rule: inputs and outputs, the resources of its jobs, and their priority."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
 
-# Where jobs go to a cluster these stay: the devices are reached from here, one of them is this machine, and so is MLflow.
+# Jobs of these stages never go to a cluster: this machine reaches the devices, may be a device itself, and reaches MLflow.
 HERE = {"runtime", "probe", "build", "benchmark", "recognise", "report", "track"}
-# Names may hold dots and dashes, numbers may be fractions; none holds a slash.
+# Patterns of the axes: names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
     "device": r"[^/]+",
     "model": r"[a-z][a-z0-9_]*",
@@ -22,7 +22,7 @@ AXES = {
     "percentile": r"[0-9.]+",
     "precision": r"[a-z0-9]+",
 }
-Of = Callable[[Any], Any]  # of a job's wildcards
+OfJob = Callable[[Any], Any]  # a function of a job's wildcards
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rules:
         stale: the addresses of the jobs that are out of date.
         marker: a file that is newer than any output.
         on_this_machine: the devices that are this machine.
-        session: how Snakemake runs.
+        session: this run of Snakemake.
     """
 
     pipeline: Pipeline
@@ -46,19 +46,19 @@ class Rules:
     session: Session
 
     def limit_resources(self) -> None:
-        """Tell Snakemake what no two jobs share."""
+        """Tell Snakemake which resources no two jobs share."""
         # A device does one job at a time, whatever the number of cores here.
         for device in self.params["devices"]:
             self.session.limit(resource_of(device), 1)
         if self.session.on_cluster:
-            # --cores says nothing there, so the threads of those that stay are counted apart.
+            # --cores means nothing there, so the threads of the jobs that stay here have a limit of their own.
             self.session.limit("cores_here", os.cpu_count() or 1)
         elif self.session.main:
-            # Nor do two jobs share the GPUs of this machine, if it has any; those of a cluster are its scheduler's business.
+            # Nor do two jobs share the GPUs of this machine, if it has any; a cluster's scheduler takes care of its GPUs.
             self.session.limit("gpu", int(has_gpu()))
 
-    def inputs(self, stage: Stage) -> Of:
-        """What other jobs make for one, and the marker. Only of a job that is out of date do their dates count."""
+    def inputs(self, stage: Stage) -> OfJob:
+        """The outputs of other jobs that a job reads, and the marker; their dates count only if the job is out of date."""
 
         def of(wildcards: Any) -> list[Any]:
             files = [*self.pipeline.deps(stage.name, wildcards), str(self.marker)]
@@ -68,22 +68,22 @@ class Rules:
 
     def outputs(self, stage: Stage) -> list[Any]:
         """The outputs as dvc.yaml has them; a name without a suffix is a folder."""
-        made = [out if Path(out).suffix else directory(out) for out in stage.outs]
+        outs = [out if Path(out).suffix else directory(out) for out in stage.outs]
         if stage.name == "report":
-            # What `snakemake --report` shows beside the course of the run.
-            shown = ["{name}.html", "{name}.svg", "{name}.csv"]
-            return [report(out, patterns=shown, category="Results") for out in made]
-        return made
+            # `snakemake --report` shows these files beside the course of the run.
+            patterns = ["{name}.html", "{name}.svg", "{name}.csv"]
+            return [report(out, patterns=patterns, category="Results") for out in outs]
+        return outs
 
     def stays_here(self, stage: Stage) -> bool:
         """Whether jobs of a stage never go to a cluster."""
         return stage.name in HERE
 
-    def threads(self, stage: Stage) -> Of:
-        """How many threads a job takes."""
+    def threads(self, stage: Stage) -> OfJob:
+        """The number of threads that a job takes."""
 
         def of(wildcards: Any) -> int:
-            # Nothing else may run while this machine itself is being measured; a test runs an engine on all cores.
+            # Nothing else may run while a job measures this machine itself; the stage recognise runs an engine on all cores.
             if stage.name in ("benchmark", "recognise") and wildcards.device in self.on_this_machine:
                 return self.session.cores
             return self.params["threads"].get(stage.name, 1) * self._processes(stage)
@@ -91,7 +91,7 @@ class Rules:
         return of
 
     def resources(self, stage: Stage) -> dict[str, Any]:
-        """What a job takes beside its threads: memory, time and GPUs as params.yaml has them, and its device."""
+        """The resources of a job beside its threads: memory, time and GPUs as params.yaml has them, and its device."""
         declared = self.params.get("resources", {}).get(stage.name, {})
         taken = {name: value for name, value in declared.items() if value is not None}
         if "gpu" in taken:
@@ -103,23 +103,23 @@ class Rules:
                 taken[resource_of(device)] = lambda wildcards, device=device: int(wildcards.device == device)
         return taken
 
-    def priority(self, stage: Stage) -> Of:
-        """Which of the jobs that could start does."""
+    def priority(self, stage: Stage) -> OfJob:
+        """The priority of a job: of the jobs that could start, the one with the highest number does."""
 
         def of(wildcards: Any) -> int:
             if "device" in stage.axes and wildcards["device"] not in self.on_this_machine:
-                # No board is kept waiting: it does one job at a time, which needs hardly any of a core here.
+                # No board should wait: it does one job at a time, which needs hardly any of a core here.
                 return 1000
-            # The longest way to the end comes first, and last what is measured here, which takes all cores.
+            # The job with the longest way to the end comes first; measurements on this machine take all cores and come last.
             return self.pipeline.height(stage.address(wildcards))
 
         return of
 
     def _processes(self, stage: Stage) -> int:
-        """How many processes of a stage work together, each with its threads and GPUs."""
+        """The number of processes of a job that work together, each with its own threads and GPUs."""
         return self.params["train"]["processes"] if stage.name in ("train", "finetune") else 1
 
 
 def resource_of(device: str) -> str:
-    """The name of the resource of which a device has one."""
+    """The name of the resource of which a device has exactly one."""
     return "device_" + re.sub(r"\W", "_", device)

@@ -1,4 +1,4 @@
-"""One run of Snakemake, by names of Python that it documents nowhere: all of these that are used stand in this file.
+"""One run of Snakemake. This file alone uses Python names that Snakemake documents nowhere.
 
 They were tried with Snakemake 9.27.1.
 """
@@ -16,23 +16,23 @@ from snakemake.io import ancient, directory, report
 __all__ = ["Session", "ancient", "directory", "has_gpu", "report"]
 
 NAMES = ("is_main_process", "global_resources", "resource_settings")
-DEFAULT_LIMIT, DEFAULT_TIMESPAN_S = 100, 1  # jobs that Snakemake starts in so many seconds, unless it is told a limit
+DEFAULT_LIMIT, DEFAULT_TIMESPAN_S = 100, 1  # Snakemake's default: so many jobs in so many seconds
 
 
 class Session:
-    """What Snakemake tells a Snakefile of its run, and is told.
+    """Facts and settings of a run of Snakemake.
 
     Attributes:
         main: whether this is the process that plans; each job reads the Snakefile once more.
-        on_cluster: whether jobs go to a cluster, where they are limited in number, and not by cores.
-        cores: how many jobs here may use.
+        on_cluster: whether jobs go to a cluster, where their number is limited, and not their cores.
+        cores: the number of cores that jobs here may use.
         running: the lock that says that a Snakemake runs, open for as long as it does.
     """
 
     running: IO[str]
 
     def __init__(self, workflow: Any) -> None:
-        """Look at Snakemake; with one that has not what is needed, the process ends and says so.
+        """Look at Snakemake; if it lacks a name that this needs, end the process with a message.
 
         Args:
             workflow: the object of that name in a Snakefile.
@@ -48,15 +48,15 @@ class Session:
         self.cores: int = workflow.resource_settings.cores or os.cpu_count() or 1
 
     def limit(self, resource: str, most: int) -> None:
-        """Let all jobs at work at once take so much of a resource, unless the user has set another limit."""
+        """Let the running jobs together take at most ``most`` of a resource, unless the user has set another limit."""
         self._workflow.global_resources.setdefault(resource, most)
 
     def look_for_jobs_when_one_has_ended(self) -> None:
         """Let Snakemake look for jobs to start at no other time.
 
-        For the sake of its default limit it looks again a second after each time that it looked. So every job that ends adds
-        one look a second for as long as other jobs wait: after a hundred jobs these take a third of a core. A limit that a
-        user has set, such as for a cluster, stays; and so does all of it with a Snakemake that has another way.
+        With its default limit Snakemake looks again a second after each look. So every job that ends adds a look a second
+        for as long as other jobs wait: after a hundred jobs the looks take a third of a core. A limit that the user has set,
+        such as for a cluster, stays; and a Snakemake that limits jobs in another way stays as it is.
         """
         scheduler = self._workflow.scheduler
         limit = getattr(scheduler, "job_rate_limiter", None)

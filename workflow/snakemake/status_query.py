@@ -1,4 +1,4 @@
-"""DVC asked what is out of date, by a process that gets ready while Snakemake still reads the pipeline."""
+"""Ask DVC what is out of date, by a process that gets ready while Snakemake still reads the pipeline."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DIGESTS, SHORTEST_DIGEST = ("md5", "etag", "checksum"), 3  # characters, to DVC
 
 
 class StatusQuery:
-    """One question; whoever leaves its ``with`` block without the answer ends the process."""
+    """A question to DVC; leaving its ``with`` block without the answer ends the process."""
 
     def __init__(self, restoring: bool, log: Path) -> None:
         """Begin to ask.
 
         Args:
-            restoring: whether results should be brought back first, where DVC knows them.
-            log: where to write what DVC says while it does.
+            restoring: whether DVC should first restore the results that it knows.
+            log: the file to write DVC's messages to.
         """
         self._restoring = restoring
         self._log = log
@@ -48,16 +48,16 @@ class StatusQuery:
         Raises:
             PipelineError: DVC cannot say, for instance because dvc.yaml is wrong.
         """
-        changed, said = self._process.communicate("\n".join(wanted) if self._restoring else None)
-        with suppress(OSError):  # on a full disk what was said is what counts
+        changed, messages = self._process.communicate("\n".join(wanted) if self._restoring else None)
+        with suppress(OSError):  # on a full disk the error below matters more than the log
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            self._log.write_text(said, encoding="utf-8")
+            self._log.write_text(messages, encoding="utf-8")
         if self._process.returncode:
-            raise PipelineError(_explained(said.strip()))
-        for line in said.splitlines():
+            raise PipelineError(_explained(messages.strip()))
+        for line in messages.splitlines():
             if line.startswith(NOTE):
                 print(line, file=sys.stderr)
-                os.environ[NOTE_PRINTED] = "1"  # to the jobs, which need not repeat it in their logs
+                os.environ[NOTE_PRINTED] = "1"  # the jobs inherit it, and need not repeat the line in their logs
         return changed.split()
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class StatusQuery:
 
 
 def _explained(complaint: str) -> str:
-    """What DVC says, with the command to type if it is dvc.lock that it cannot read."""
+    """DVC's complaint, with the command to type if dvc.lock is what it cannot read."""
     if not Path("dvc.lock").exists() or is_lock_file(Path("dvc.lock")):
         return f"dvc status failed:\n{complaint}"
     tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "dvc.lock"], capture_output=True).returncode == 0
@@ -79,7 +79,7 @@ def _explained(complaint: str) -> str:
 
 
 def is_lock_file(path: Path) -> bool:
-    """False for one whose writing was cut short, by a full disk for instance."""
+    """Whether a file is a whole dvc.lock; False if its writing was cut short, by a full disk for instance."""
     try:
         content = read_yaml(path)
     except (YAMLError, ValueError):
@@ -91,7 +91,7 @@ def is_lock_file(path: Path) -> bool:
 
 
 def _is_entry(entry: Any) -> bool:
-    """Whether it is that of a stage: a command, parameters by file, and what is known of files."""
+    """Whether an entry is that of a stage: a command, parameters by file, and details of files."""
     if not isinstance(entry, dict) or not isinstance(entry.get("cmd"), str | list):
         return False
     params = entry.get("params", {})
@@ -101,7 +101,7 @@ def _is_entry(entry: Any) -> bool:
     return all(isinstance(file, dict) and "path" in file and all(map(_is_whole, file.items())) for file in files)
 
 
-def _is_whole(known: tuple[str, Any]) -> bool:
-    """Whether what is known of a file is there to its end, as far as that can be seen."""
-    name, value = known
+def _is_whole(detail: tuple[str, Any]) -> bool:
+    """Whether a detail of a file, its name and its value, is complete, as far as that shows."""
+    name, value = detail
     return value is not None and not (name in DIGESTS and len(str(value)) < SHORTEST_DIGEST)
