@@ -1,4 +1,4 @@
-"""Looking a device over before it is used: what is there, what is missing, and what to do about it."""
+"""Look a device over before its first use: what is there, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from remote.transport import Transport, connect
 FREE_MB, LITTLE_MB = 300, 2000
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 
-# One round trip: a line "name=value" for each thing found. What plays a board has that board's files below a root.
+# One round trip: it prints a line "name=value" for each fact. A simulated board has its files below a root.
 LOOK = r"""
 root=${GAITPRESS_SIMULATED_ROOT:-}
 say() { printf '%s=%s\n' "$1" "$2"; }
@@ -52,7 +52,7 @@ if [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; then say sudo yes; fi
 
 
 def check(device: Device) -> Iterator[Finding]:
-    """Look a device over; what comes after a fault that hides the rest is left out."""
+    """Look a device over; after a fault that hides the rest, yield no more findings."""
     begun = time.monotonic()
     try:
         with connect(device.name, device.transport) as link:
@@ -69,34 +69,34 @@ def check(device: Device) -> Iterator[Finding]:
 
 
 def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
-    words = ["sh", "-c", LOOK, "sh", *(TOOLS if device.transport != "local" else ())]
-    done = link.run(words, env={"folder": home}, repeatable=True)
+    argv = ["sh", "-c", LOOK, "sh", *(TOOLS if device.transport != "local" else ())]
+    done = link.run(argv, env={"folder": home}, repeatable=True)
     lines = done.stdout.decode(errors="replace").splitlines()
-    found = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    yield _board(found, device)
-    if found.get("missing"):
-        yield Finding("tools", "fault", f"missing: {found['missing']}; sudo apt install coreutils findutils grep util-linux")
+    facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    yield _board(facts, device)
+    if facts.get("missing"):
+        yield Finding("tools", "fault", f"missing: {facts['missing']}; sudo apt install coreutils findutils grep util-linux")
     else:
         yield Finding("tools", "ok", "all there")
-    yield _python(found)
-    # What is the runtime's own, its room looks at; it is given what was seen so far.
-    yield from runtimes.part(device.runtime, "check").check(link, device, found)
-    yield _disk(found, home)
-    yield _power(link, found, device)
-    yield _clocks(found, device)
-    yield _sudo(found, device)
+    yield _python(facts)
+    # The runtime's room looks at the rest, with the facts so far.
+    yield from runtimes.part(device.runtime, "check").check(link, device, facts)
+    yield _disk(facts, home)
+    yield _power(link, facts, device)
+    yield _clocks(facts, device)
+    yield _sudo(facts, device)
 
 
-def _board(found: dict[str, str], device: Device) -> Finding:
-    evidence = device.evidence({"board": found.get("board"), "simulated": found.get("simulated")})
-    text = ", ".join(filter(None, (found.get("board") or "no board", found.get("tegra"), found.get("system"))))
+def _board(facts: dict[str, str], device: Device) -> Finding:
+    evidence = device.evidence({"board": facts.get("board"), "simulated": facts.get("simulated")})
+    text = ", ".join(filter(None, (facts.get("board") or "no board", facts.get("tegra"), facts.get("system"))))
     if evidence == "simulated":
         return Finding("board", "warning", f"SIMULATED {text}: its records say so, and no figure of it is one of hardware")
     return Finding("board", "ok", f"{text}; records say evidence: {evidence}")
 
 
-def _python(found: dict[str, str]) -> Finding:
-    version = found.get("python", "")
+def _python(facts: dict[str, str]) -> Finding:
+    version = facts.get("python", "")
     if not version:
         return Finding("python", "fault", "no python3 on PATH; sudo apt install python3")
     if tuple(map(int, version.split("."))) < (3, 6):
@@ -104,53 +104,53 @@ def _python(found: dict[str, str]) -> Finding:
     return Finding("python", "ok", f"python3 is {version}")
 
 
-def _disk(found: dict[str, str], home: str) -> Finding:
-    if not found.get("free_mb", "").isdecimal():
+def _disk(facts: dict[str, str], home: str) -> Finding:
+    if not facts.get("free_mb", "").isdecimal():
         return Finding("disk", "warning", f"how much is free at {home} cannot be told")
-    free = int(found["free_mb"])
+    free = int(facts["free_mb"])
     advice = f"; what is in {home} may be removed at any time but while a job runs" if free < LITTLE_MB else ""
     verdict: Literal["ok", "warning", "fault"] = "fault" if free < FREE_MB else "warning" if free < LITTLE_MB else "ok"
     return Finding("disk", verdict, f"{free} MB free at {home}{advice}")
 
 
-def _power(link: Transport, found: dict[str, str], device: Device) -> Finding:
-    """What a record's energy will be measured by, asked of the very program that will read it."""
+def _power(link: Transport, facts: dict[str, str], device: Device) -> Finding:
+    """Say what will measure a record's energy; the program that will read it answers."""
     nothing = "no energy in records"
-    rapl = found.get("rapl") if runtimes.room_of(device.runtime).counts_energy else None
+    rapl = facts.get("rapl") if runtimes.room_of(device.runtime).counts_energy else None
     if rapl == "unreadable":
         return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}")
     if rapl:
         return Finding("power", "ok", f"read from {rapl}")
     try:
-        told = Board(link, str(device.options.get("python") or link.python)).ask("power", {})
+        answer = Board(link, str(device.options.get("python") or link.python)).ask("power", {})
     except DeviceError as error:
         return Finding("power", "warning", f"the sensors cannot be looked for ({error}): {nothing}")
-    rails = told["rails"] or list(tegrastats.parse(told["line"]).power_mw)
+    rails = answer["rails"] or list(tegrastats.parse(answer["line"]).power_mw)
     if choice := power.counted(rails):
-        return Finding("power", "ok", f"read from {told['source']}: {choice}")
+        return Finding("power", "ok", f"read from {answer['source']}: {choice}")
     if rails:
         return Finding("power", "warning", f"{power.unknown(rails)}: {nothing}")
-    why = told["fault"] or (tegrastats.NO_POWER if told["line"] else "no sensor")
+    why = answer["fault"] or (tegrastats.NO_POWER if answer["line"] else "no sensor")
     return Finding("power", "warning", f"{why}: {nothing}")
 
 
-def _clocks(found: dict[str, str], device: Device) -> Finding:
-    governors = found.get("governors", "").split()
+def _clocks(facts: dict[str, str], device: Device) -> Finding:
+    governors = facts.get("governors", "").split()
     if not governors:
         return Finding("clocks", "warning", "cannot be read (usual in a virtual machine): times may drift unnoticed")
     if device.options.get("lock_clocks"):
         return Finding("clocks", "ok", "a measurement locks them (option lock_clocks)")
-    if not found.get("loose") or governors == ["performance"]:
+    if not facts.get("loose") or governors == ["performance"]:
         return Finding("clocks", "ok", f"locked (governor {', '.join(governors)})")
-    how = "sudo jetson_clocks" if found.get("tegra") else "sudo cpupower frequency-set -g performance"
+    how = "sudo jetson_clocks" if facts.get("tegra") else "sudo cpupower frequency-set -g performance"
     return Finding(
-        "clocks", "warning", f"not locked ({found['loose'].strip()}, governor {', '.join(governors)}): times vary; {how}"
+        "clocks", "warning", f"not locked ({facts['loose'].strip()}, governor {', '.join(governors)}): times vary; {how}"
     )
 
 
-def _sudo(found: dict[str, str], device: Device) -> Finding:
+def _sudo(facts: dict[str, str], device: Device) -> Finding:
     wanted = [key for key in ("power_mode", "lock_clocks") if device.options.get(key)]
-    if found.get("sudo") == "yes":
+    if facts.get("sudo") == "yes":
         return Finding("sudo", "ok", "works without a password")
     if wanted:
         user = re.sub(r"\W.*", "", device.transport.removeprefix("ssh://")) or "USER"

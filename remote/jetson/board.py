@@ -1,4 +1,4 @@
-"""A Jetson, asked through a transport: what it is, and how it is."""
+"""Ask a Jetson, through a transport, what it is and in which state it is."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
 
 ANSWER_S = 120.0  # for short questions; a board under load is slow
-# Processor cores by implementer and part in /proc/cpuinfo.
+# Names of processor cores by implementer and part in /proc/cpuinfo.
 CORES = {"0x41 0xd07": "Cortex-A57", "0x41 0xd42": "Cortex-A78AE", "0x4e 0x004": "Carmel", "0x41 0xd83": "Neoverse-V3AE"}
 
 
 @dataclass(frozen=True)
 class State:
-    """The state of a board; None where it does not tell, then with the reason under ``unreadable``.
+    """The state of a board; a value that cannot be read is None, and its reason is under ``unreadable``.
 
     Attributes:
         mode: its power mode.
         modes: ids of all its power modes by name.
-        locked: the GPU runs at one clock only.
+        locked: whether the GPU runs at one clock only.
         gpu_mhz: the GPU's lowest, highest and present clock.
-        temperature_c: of the hottest sensor of processor and GPU.
-        throttling: what slows it down now, with how much.
-        load: of the last minute.
-        free_memory_mb: memory that can be had.
-        cpu_mhz: mean clock of the cores.
-        governor: of the cores.
-        unreadable: reasons.
+        temperature_c: the temperature of the hottest sensor of processor and GPU.
+        throttling: what slows the board down now, and how much.
+        load: the load of the last minute.
+        free_memory_mb: the memory that programs can still get.
+        cpu_mhz: the mean clock of the cores.
+        governor: the governor of the cores.
+        unreadable: the reasons, by the name of the value.
     """
 
     mode: nvpmodel.PowerMode | None
@@ -56,11 +56,11 @@ class State:
 
 @dataclass(frozen=True)
 class Held:
-    """What became of a power mode and locked clocks that were asked for.
+    """The outcome of a request for a power mode and locked clocks.
 
     Attributes:
-        locked: the clocks are locked; None if that was not asked for.
-        refused: what was asked for and not reached, and why.
+        locked: whether the clocks are locked; None if the request did not ask for it.
+        refused: what the board did not do of the request, and why.
         not_put_back: filled at the end: what could not be put back; empty if all could.
     """
 
@@ -70,51 +70,51 @@ class Held:
 
 
 class Board:
-    """A board whose Python (3.6 or later) runs our program, which is sent to it once.
+    """A board whose Python (3.6 or later) runs our program, which goes there once.
 
     Args:
         transport: the way to the board.
         python: an interpreter there.
-        more: what a runtime adds to the program; see remote/jetson/program.py.
+        extra: the package that a runtime adds to the program; see remote/jetson/program.py.
 
     Attributes:
-        folder: a temporary folder of this computer for what is to be sent.
+        folder: a temporary folder of this computer for files to send.
     """
 
-    def __init__(self, transport: Transport, python: str, more: str | None = None):
+    def __init__(self, transport: Transport, python: str, extra: str | None = None):
         self.transport = transport
         self.python = python
         self._folder = tempfile.TemporaryDirectory(prefix="gaitpress-")
         self.folder = Path(self._folder.name)
         self._program = self.folder / "jetson.pyz"
-        program.write(self._program, more)
+        program.write(self._program, extra)
 
     def ask(
-        self, question: str, request: Mapping[str, Any], timeout_s: float = ANSWER_S, again: bool = True
+        self, question: str, request: Mapping[str, Any], timeout_s: float = ANSWER_S, repeatable: bool = True
     ) -> dict[str, Any]:
         """Run one command of the program on the board.
 
         Args:
-            question: "facts", "state", "power", "measure", "cool", or one that the runtime adds.
-            request: what it takes.
-            timeout_s: how long it may take.
-            again: it may be asked again after a lost link.
+            question: "facts", "state", "power", "measure", "cool", or a command that the runtime adds.
+            request: the command's input.
+            timeout_s: how long the command may take.
+            repeatable: whether it may run again after a lost link.
 
         Raises:
             DeviceError: the board's Python cannot run it.
             TimedOut, LinkLost: see Transport.
         """
-        words = json.dumps(request).encode() + b"\n"
-        done = self.transport.run(self._argv(question), stdin=words, timeout_s=timeout_s, repeatable=again)
+        line = json.dumps(request).encode() + b"\n"
+        done = self.transport.run(self._argv(question), stdin=line, timeout_s=timeout_s, repeatable=repeatable)
         return self._answer(done.stdout, done.code, done.stderr)
 
     def state(self) -> State:
-        """How the board is now."""
+        """The present state of the board."""
         return read_state(self.ask("state", {}))
 
     @contextlib.contextmanager
     def held(self, mode: int | None, lock: bool) -> Iterator[Held]:
-        """Set a power mode by its id, lock the clocks, and put back what was at the end, however it comes about."""
+        """Set a power mode by its id, lock the clocks, and restore the former state at the end, however it comes about."""
         if mode is None and not lock:
             yield Held(None, (), [])
             return
@@ -124,21 +124,21 @@ class Board:
             holder.stdin.write(json.dumps(request).encode() + b"\n")
             holder.stdin.flush()
             answer = self._heard(holder)
-            held = Held(answer["locked"], tuple(answer["refused"]), list(answer.get("former", {}).get("faults", ())))
+            outcome = Held(answer["locked"], tuple(answer["refused"]), list(answer.get("former", {}).get("faults", ())))
             try:
-                yield held
+                yield outcome
             finally:
                 holder.stdin.close()
-                held.not_put_back.extend(self._heard(holder)["faults"] if answer.get("former") else ())
-                for fault in held.not_put_back:
+                outcome.not_put_back.extend(self._heard(holder)["faults"] if answer.get("former") else ())
+                for fault in outcome.not_put_back:
                     print(f"{self.transport.name}: could not be put back: {fault}", file=sys.stderr)
         finally:
             holder.kill()
 
     def start(self, question: str, request: Mapping[str, Any]) -> Process:
-        """Start a command of the program that goes on to read and to answer."""
+        """Start a command of the program that goes on reading and answering."""
         process = self.transport.start(self._argv(question))
-        # A program that ended already says why on its output.
+        # A program that has ended says why on its output.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
         return process
@@ -153,39 +153,40 @@ class Board:
         done = process.wait()
         return self._answer(b"", done.code, done.stderr)
 
-    def _answer(self, said: bytes, code: int, errors: bytes) -> dict[str, Any]:
+    def _answer(self, output: bytes, code: int, stderr: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(said)
+            answer = json.loads(output)
         except ValueError:
-            words = errors.decode(errors="replace").strip().splitlines()
-            last = words[-1] if words else "it said nothing"
+            lines = stderr.decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "it said nothing"
             if code == -signal.SIGKILL:
                 raise killed_there(self.transport, "our program on the board") from None
             raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}") from None
         return answer
 
 
-def read_state(told: Mapping[str, Any]) -> State:
-    """The texts that the board's program gives, understood."""
+def read_state(texts: Mapping[str, Any]) -> State:
+    """The state of a board from the texts of its command "state"."""
     unreadable = {}
-    modes = nvpmodel.parse_config(told["mode_config"])
-    mode = nvpmodel.parse_query(told["mode_query"]) or nvpmodel.parse_status(told["mode_status"], modes)
+    modes = nvpmodel.parse_config(texts["mode_config"])
+    mode = nvpmodel.parse_query(texts["mode_query"]) or nvpmodel.parse_status(texts["mode_status"], modes)
     if mode is None:
-        unreadable["power_mode"] = (nvpmodel.errors(told["mode_query"]) or ["neither nvpmodel nor its status file tells"])[0]
-    hz = clocks.parse(told["clocks"]).hz("GPU") or told["gpu_hz"]
+        faults = nvpmodel.errors(texts["mode_query"])
+        unreadable["power_mode"] = faults[0] if faults else "neither nvpmodel nor its status file tells"
+    hz = clocks.parse(texts["clocks"]).hz("GPU") or texts["gpu_hz"]
     if hz is None:
         unreadable["gpu_mhz"] = "neither jetson_clocks (which needs sudo without a password) nor sysfs tells"
-    degrees = told["temperatures_c"]
+    degrees = texts["temperatures_c"]
     if not degrees:
         unreadable["temperature_c"] = "no sensor of processor or GPU under /sys/class/thermal"
-    load = re.match(r"\d+(?:\.\d+)?", told["loadavg"])
-    memory = re.search(r"^MemAvailable:\s+(\d+) kB", told["meminfo"], re.MULTILINE)
-    frequencies = [khz for khz in told["cpu_khz"] if khz]
+    load = re.match(r"\d+(?:\.\d+)?", texts["loadavg"])
+    memory = re.search(r"^MemAvailable:\s+(\d+) kB", texts["meminfo"], re.MULTILINE)
+    frequencies = [khz for khz in texts["cpu_khz"] if khz]
     for key, value in (
         ("load", load),
         ("free_memory_mb", memory),
         ("cpu_mhz", frequencies),
-        ("governor", told["governors"]),
+        ("governor", texts["governors"]),
     ):
         if not value:
             unreadable[key] = "absent from /proc or /sys"
@@ -195,31 +196,31 @@ def read_state(told: Mapping[str, Any]) -> State:
         locked=None if hz is None else hz[0] == hz[1] == hz[2],
         gpu_mhz=None if hz is None else (hz[0] / 1e6, hz[1] / 1e6, hz[2] / 1e6),
         temperature_c=max(degrees.values()) if degrees else None,
-        throttling=told["throttling"],
+        throttling=texts["throttling"],
         load=float(load[0]) if load else None,
         free_memory_mb=int(memory[1]) // 1024 if memory else None,
         cpu_mhz=round(sum(frequencies) / len(frequencies) / 1000, 1) if frequencies else None,
-        governor=", ".join(told["governors"]) or None,
+        governor=", ".join(texts["governors"]) or None,
         unreadable=unreadable,
     )
 
 
-def describe(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a board is, of the texts that the command "facts" gives; nothing that moves."""
-    l4t, (gpu, capability) = release.l4t(told["release"]), release.gpu(told["compatible"])
-    known = {
-        "arch": told["arch"],
-        "board": told["model"] or None,
+def describe(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a board from the texts of its command "facts"; no values that change, such as clocks."""
+    l4t, (gpu, capability) = release.l4t(texts["release"]), release.gpu(texts["compatible"])
+    facts = {
+        "arch": texts["arch"],
+        "board": texts["model"] or None,
         "compute_capability": capability,
-        "cores": told["cores"],
-        "cpu": _cpu(told["cpuinfo"]) or told["arch"],
+        "cores": texts["cores"],
+        "cpu": _cpu(texts["cpuinfo"]) or texts["arch"],
         "gpu": gpu,
         "jetpack": release.jetpack(l4t),
         "l4t": l4t,
-        "os": " ".join(re.findall(r'^(?:ID|VERSION_ID)="?([^"\n]*)', told["os_release"], re.MULTILINE)),
-        "python": told["python"],
+        "os": " ".join(re.findall(r'^(?:ID|VERSION_ID)="?([^"\n]*)', texts["os_release"], re.MULTILINE)),
+        "python": texts["python"],
     }
-    return {**known, "simulated": True} if told["simulated"] else known
+    return {**facts, "simulated": True} if texts["simulated"] else facts
 
 
 def _cpu(cpuinfo: str) -> str | None:

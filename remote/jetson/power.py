@@ -1,6 +1,6 @@
-"""Energy of an inference from samples of a board's power rails.
+"""Compute the energy of an inference from samples of a board's power rails.
 
-Which rails are counted, and why nothing counts twice (where NVIDIA's documents are silent, its engineers' answers):
+These rails count, and nothing counts twice (where NVIDIA's documents are silent, the sources are its engineers' answers):
 
 - ``VDD_IN`` and ``POM_5V_IN`` are the module's input and hold all its other rails: Jetson Linux Developer Guide, "Power
   monitor"; https://forums.developer.nvidia.com/t/power-consumption-monitoring/73608 (Nano),
@@ -10,7 +10,7 @@ Which rails are counted, and why nothing counts twice (where NVIDIA's documents 
   https://forums.developer.nvidia.com/t/question-about-power-monitor-with-additional-load-on-jetson-thor/366461
 - AGX Xavier has no input rail. Its six come from two inputs of the module, of which neither feeds the other: Jetson AGX
   Xavier Product Design Guide (DG-09840-001), 5.6.2 and table 5-2.
-- AGX Orin has none either. ``VIN_SYS_5V0`` feeds ``VDDQ_VDD2_1V8AO``, which only JetPack 5 tells; it is therefore never
+- AGX Orin has none either. ``VIN_SYS_5V0`` feeds ``VDDQ_VDD2_1V8AO``, which only JetPack 5 shows, so the latter is never
   added: https://forums.developer.nvidia.com/t/jetson-agx-orin-ina3221-power-monitor-layout/223111
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 
 from remote.jetson import tegrastats
 
-# What is counted: the first of these whose rails a board has, all of them. Each with what it is the power of.
+# A scope and its rails: the first row whose rails a board has in full gives its power.
 COUNTED = (
     ("board", ("VIN",)),  # Thor
     ("module", ("VDD_IN",)),  # TX1, TX2, TX2 NX, Xavier NX, Orin Nano, Orin NX
@@ -42,7 +42,7 @@ class Counted:
     """The rails whose sum is a board's power.
 
     Attributes:
-        scope: what they are the power of: "board", "module" or "module rails".
+        scope: the thing whose power they give: "board", "module" or "module rails".
         rails: their names.
     """
 
@@ -55,36 +55,35 @@ class Counted:
         return f"{self.scope}, at its input {self.rails[0]}"
 
     def total(self, rails: Mapping[str, float]) -> float:
-        """Their power, in the unit of ``rails``."""
+        """The sum of their power, in the unit of ``rails``."""
         return sum(rails[name] for name in self.rails)
 
 
 def counted(rails: Collection[str]) -> Counted | None:
-    """Which of a board's rails are counted, or None where it is not known which of them lie inside others."""
+    """The rails of a board that count, or None where it is not known which of them lie inside others."""
     return next((Counted(scope, names) for scope, names in COUNTED if set(names) <= set(rails)), None)
 
 
 def unknown(rails: Collection[str]) -> str:
-    """Why there is no figure from rails of which it is not known what they are."""
+    """The reason why unknown rails give no figure."""
     return f"it is not known which of the rails {', '.join(sorted(rails))} lie inside others"
 
 
 def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, seconds: float, batch: int) -> dict[str, Any]:
-    """Energy of an inference.
+    """The energy of an inference.
 
     Args:
         power: the board's answer: ``source``, ``samples`` ([monotonic seconds, rails in mW or a line of tegrastats]),
             ``fault``, and when the run ``began`` and ``ended``.
         begin: when the timed part began, on the same clock.
         end: when it ended.
-        queries: of the timed part.
-        seconds: how long they took, by the count of what ran them.
+        queries: the number of queries of the timed part.
+        seconds: how long they took, as measured by the program that ran them.
         batch: inferences a query.
 
     Returns:
-        ``gross_mj``, ``idle_subtracted_mj``, ``idle_w``, ``mean_w``, ``scope``, ``rails`` (those that were counted),
-        ``rate_hz``, ``source`` and ``queries``; or ``reason`` alone if there is no figure. Power that is not told is never
-        taken for 0.
+        ``gross_mj``, ``idle_subtracted_mj``, ``idle_w``, ``mean_w``, ``scope``, ``rails`` (the counted ones), ``rate_hz``,
+        ``source`` and ``queries``; or ``reason`` alone if there is no figure. Missing power never counts as 0.
     """
     readings = _readings(power)
     if not readings:
@@ -101,10 +100,10 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
     if inside < LEAST_SAMPLES or not len(idle):
         return {"reason": f"only {inside} samples of power in {end - begin:.1f} s of work, {len(idle)} while idle"}
     mean, resting = mean_power(times, watts, begin, end), float(idle.mean())
-    each_s = seconds / queries / batch
+    inference_s = seconds / queries / batch
     return {
-        "gross_mj": round(1000 * mean * each_s, 6),
-        "idle_subtracted_mj": round(1000 * (mean - resting) * each_s, 6),
+        "gross_mj": round(1000 * mean * inference_s, 6),
+        "idle_subtracted_mj": round(1000 * (mean - resting) * inference_s, 6),
         "mean_w": round(mean, 3),
         "idle_w": round(resting, 3),
         "queries": queries,
@@ -116,7 +115,7 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
 
 
 def mean_power(times: np.ndarray, watts: np.ndarray, begin: float, end: float) -> float:
-    """Mean power in W between two times, by the trapezoid rule; between samples power is taken to change evenly."""
+    """The mean power in W between two times, by the trapezoid rule, which lets power change evenly between samples."""
     inside = (times > begin) & (times < end)
     at = np.concatenate([[begin], times[inside], [end]])
     values = np.concatenate([[np.interp(begin, times, watts)], watts[inside], [np.interp(end, times, watts)]])
@@ -124,8 +123,8 @@ def mean_power(times: np.ndarray, watts: np.ndarray, begin: float, end: float) -
 
 
 def _readings(power: Mapping[str, Any]) -> Sequence[tuple[float, Mapping[str, float]]]:
-    """The samples that tell power: their times, and the rails in mW."""
-    told = (
+    """The samples that hold power: their times, and the rails in mW."""
+    samples = (
         (time, tegrastats.parse(sample).power_mw if isinstance(sample, str) else sample) for time, sample in power["samples"]
     )
-    return [(float(time), rails) for time, rails in told if rails]
+    return [(float(time), rails) for time, rails in samples if rails]

@@ -10,17 +10,17 @@ BOARD = "remote/jetson/onboard"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
-def write(path: Path, more: str | None = None) -> None:
-    """Write the program; the same sources give the same bytes, so that a board that has them is not sent them again.
+def write(path: Path, extra: str | None = None) -> None:
+    """Write the program; the same sources give the same bytes, so no board gets the same program twice.
 
     Args:
-        path: of the program.
-        more: a package with what a runtime adds, relative to the repository; its module ``main`` is the one that runs.
+        path: the file of the program.
+        extra: a package that a runtime adds, relative to the repository; then its module ``main`` runs.
     """
-    packages = [BOARD, *([more] if more else [])]
-    around = {str(folder) for package in packages for folder in Path(package).parents if folder.name}
+    packages = [BOARD, *([extra] if extra else [])]
+    parents = {str(folder) for package in packages for folder in Path(package).parents if folder.name}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for package in sorted(around):  # what our packages lie in does nothing there
+        for package in sorted(parents):  # the packages around ours do nothing there
             _add(archive, f"{package}/__init__.py", b"")
         for package in packages:
             for source in sorted((ROOT / package).glob("*.py")):

@@ -1,4 +1,4 @@
-"""Lines of ``tegrastats``, whose form differs from JetPack to JetPack (4.x to 7.x)."""
+"""Read lines of ``tegrastats``, whose form differs from JetPack to JetPack (4.x to 7.x)."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ TIME = re.compile(r"^\d\d-\d\d-\d{4} \d\d:\d\d:\d\d(?=\s|$)")
 MEMORY = re.compile(r"(?<!\S)(RAM|SWAP|IRAM) (\d+)/(\d+)([kM])B ?\((?:lfb|cached) [^)]*\)")
 CPU = re.compile(r"(?<!\S)CPU \[([^\]]*)\](?:@(\d+))?(?!\S)")
 CORE = re.compile(r"(\d+)%(?:@(\d+))?")
-# A clock without a load, an array with a clock for each GPU cluster, and words in place of clocks: Thor and newer.
+# Thor and newer print a clock without a load, an array with a clock for each GPU cluster, and words in place of clocks.
 GPU = re.compile(r"(?<!\S)(GR3D\d*_FREQ) (?=[\d@])(?:(\d+)%)?(?:@(\d+|\[[^\]]*\]))?(?!\S)")
 MEMORY_BUS = re.compile(r"(?<!\S)EMC_FREQ (?=[\d@])(?:(\d+)%)?(?:@(\d+))?(?!\S)")
 TEMPERATURE = re.compile(r"(?<!\S)([A-Za-z][\w-]*)@(-?\d+(?:\.\d+)?)C(?:/-?\d+(?:\.\d+)?C)?(?!\S)")
-# Current/average in JetPack 4 to 6, current/average/maximum in 7; the average runs since tegrastats began. A line that is
+# JetPack 4 to 6 print current/average, 7 current/average/maximum; the average runs since tegrastats began. A line that is
 # cut off may end like a rail: "RAM 721/3".
 RAIL = r"(?<!\S)(?!(?:RAM|SWAP|IRAM) )([A-Z]\w*)"
-# A sensor that takes no current may tell a little less than none.
+# A sensor without current may read a little below 0.
 POWER = re.compile(rf"{RAIL} (-?\d+)(?:/-?\d+){{1,2}}(?!\S)|{RAIL} (-?\d+)mW(?:/-?\d+mW){{1,2}}(?!\S)")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one line says; what it does not say is None or absent.
+    """The content of a line; values that it lacks are None or absent.
 
     Attributes:
         time: its date and time as printed (from JetPack 5).
-        memory_mb: used and total, for RAM, SWAP and IRAM.
+        memory_mb: used and total memory, for RAM, SWAP and IRAM.
         cpu: load in % and clock in MHz (or None) of each core, None for a core that is off.
-        gpu_load: load of each GPU in %, by the name of its field, where it is told.
+        gpu_load: load of each GPU in %, by the name of its field, where the line has it.
         gpu_mhz: clocks of all GPU clusters that are on.
-        memory_bus: load in % and MHz, each None where it is not told; None if neither is.
-        temperatures_c: by sensor, in °C, without those that are switched off.
-        power_mw: by rail, the current reading in mW, without unconnected ones.
+        memory_bus: load in % and MHz, each None where the line lacks it; None if it lacks both.
+        temperatures_c: the temperature in °C by sensor, without sensors that are off.
+        power_mw: the current reading in mW by rail, without unconnected rails.
         power_reason: why there is no power, or None if there is.
         other: the words of the line that are none of these, in order.
     """
@@ -54,17 +54,17 @@ class Reading:
 
 
 def parse(line: str) -> Reading:
-    """Read a line, whole or not: fields that are cut off are absent, unknown ones are kept as words."""
+    """Read a line, whole or not: a field that is cut off is absent, the words of an unknown field go to ``other``."""
     text = " ".join(line.split())
     rest = text
 
     def take(pattern: re.Pattern[str]) -> list[re.Match[str]]:
         nonlocal rest
-        found = list(pattern.finditer(text))
-        for match in found:
-            # Same length, so that no two neighbours become one word.
+        matches = list(pattern.finditer(text))
+        for match in matches:
+            # Blanks of the same length, so that no two neighbours become one word.
             rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
-        return found
+        return matches
 
     time = take(TIME)
     memory = {m[1]: (_megabytes(m[2], m[4]), _megabytes(m[3], m[4])) for m in take(MEMORY)}
@@ -93,9 +93,9 @@ def _megabytes(number: str, unit: str) -> float:
 
 
 def _core(text: str, clock: str | None) -> tuple[int, int | None] | None:
-    """A core's load and clock; Thor prints one ``clock`` for all, behind the list."""
-    found = CORE.fullmatch(text.strip())
-    return (int(found[1]), _number(found[2] or clock)) if found else None
+    """A core's load and clock; Thor prints one ``clock`` for all cores, behind the list."""
+    match = CORE.fullmatch(text.strip())
+    return (int(match[1]), _number(match[2] or clock)) if match else None
 
 
 def _number(digits: str | None) -> int | None:

@@ -1,12 +1,12 @@
-"""What runs on a device whose runtime is a package of its Python: facts, build, run, benchmark, energy and batches.
+"""The program for a device whose runtime is a package of its Python: facts, build, run, benchmark, energy and batches.
 
 It needs Python 3.8 and numpy, runs in a process of its own, takes its arguments by argv and answers with JSON on its
-standard output: the result, or ``{"error": "..."}`` with exit status 1. What is the runtime's own is in a second file,
-``--part``, whose names are:
+standard output: the result, or ``{"error": "..."}`` with exit status 1. The runtime's own code is in a second file,
+``--part``, which defines:
 
-* ``version()``: the runtime's, as text;
-* ``build(onnx, engine, threads, options)``: makes the engine's file of a network's;
-* ``load(engine, threads, options)``: a function from an input (float32) to the first output.
+* ``version()``: the version of the runtime, as text;
+* ``build(onnx, engine, threads, options)``: makes the engine's file from a network's;
+* ``load(engine, threads, options)``: returns a function from an input (float32) to the first output.
 
 The options are those of the device.
 """
@@ -29,18 +29,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-# Instruction sets that ONNX Runtime's kernels and graph layouts are chosen by.
+# ONNX Runtime chooses kernels and graph layouts by these instruction sets.
 ISA_X86 = ["sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_bf16", "avx512_vnni"]
 ISA_X86 += ["avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
 ISA_ARM = ["asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2"]
 WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling median, and how far two may differ
 IDLE_S = 1.0
-REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest before and after, and the least that is measured
+REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest before and after, and the shortest measurement
 SWEPT_QUERIES = 5  # of each batch, at least
 
 
 def opened(part, options):
-    """What is in a runtime's own file, whatever it is called here, for a device with these options."""
+    """The functions of a runtime's own file, whatever its name here, for a device with these options."""
     names: dict = {"__name__": "part"}
     exec(compile(Path(part).read_bytes(), str(part), "exec"), names)
     build, load = (partial(names[name], options=options) for name in ("build", "load"))
@@ -48,16 +48,16 @@ def opened(part, options):
 
 
 def facts(part, root=None):
-    """What engines on this machine depend on; the same on every call, so nothing that moves (clocks, free memory).
+    """The facts that engines on this machine depend on; the same on every call, so without clocks or free memory.
 
-    A machine that plays a board has that board's files below GAITPRESS_SIMULATED_ROOT, and says so: ``simulated``.
+    A simulated board has its files below GAITPRESS_SIMULATED_ROOT, and says so: ``simulated``.
     """
-    played = os.environ.get("GAITPRESS_SIMULATED_ROOT")
-    root = root or Path(played or "/")
+    simulated_root = os.environ.get("GAITPRESS_SIMULATED_ROOT")
+    root = root or Path(simulated_root or "/")
     cpu = _cpu(_text(root / "proc/cpuinfo"))
     release = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)', _text(root / "etc/os-release"), re.MULTILINE))
     return {
-        **({"simulated": True} if played else {}),
+        **({"simulated": True} if simulated_root else {}),
         "arch": platform.machine(),
         "board": _text(root / "proc/device-tree/model").strip("\0\n ") or None,
         "cores": _cores(_text(root / "sys/devices/system/cpu/present")) or os.cpu_count(),
@@ -71,7 +71,7 @@ def facts(part, root=None):
 
 
 def _cpu(cpuinfo):
-    """Name, identification and instruction sets of the first core in the text of /proc/cpuinfo (x86 or ARM)."""
+    """The name, identification and instruction sets of the first core in the text of /proc/cpuinfo (x86 or ARM)."""
     first: dict = {}
     for line in cpuinfo.splitlines():
         key, colon, value = line.partition(":")
@@ -87,7 +87,7 @@ def _cpu(cpuinfo):
 
 
 def _cores(present):
-    """The number of cores in a list such as "0-3,5": those that a power mode switches off count too."""
+    """The number of cores in a list such as "0-3,5"; cores that a power mode switches off count too."""
     ranges = [part.split("-") for part in present.strip().split(",") if part]
     return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
@@ -100,14 +100,14 @@ def _text(path):
 
 
 def build(part, onnx, engine, threads):
-    """Make an engine of a network; returns the seconds it took."""
+    """Make an engine from a network; return the seconds that it took."""
     start = time.perf_counter()
     part.build(onnx, engine, threads)
     return {"seconds": round(time.perf_counter() - start, 3)}
 
 
 def run(part, engine, threads, source, sink):
-    """Answer inputs one by one until there are no more; how they come, remote/inputs.py says."""
+    """Answer inputs one by one until there are no more; remote/inputs.py says how they come."""
     answer = part.load(engine, threads)
     for values in _inputs(source):
         output = np.ascontiguousarray(answer(values), np.float32)
@@ -192,7 +192,7 @@ def reference_ms():
 
 
 def rapl(root=Path("/")):
-    """The processor packages' energy counters: ([(counter file, its range in uJ)], why there are none or None)."""
+    """The energy counters of the processor packages: ([(counter file, its range in uJ)], why there are none, or None)."""
     packages = []
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
         if zone.name.count(":") == 1 and _text(zone / "name").startswith("package"):
@@ -203,17 +203,17 @@ def rapl(root=Path("/")):
 
 
 def spent_uj(before, after, packages):
-    """Energy between two readings; a counter that started again from 0 has passed its range once."""
+    """The energy in uJ between two readings; a counter that started again from 0 has passed its range once."""
     return sum(
         last - first if last >= first else last - first + limit for first, last, (_, limit) in zip(before, after, packages)
     )
 
 
 def energy(part, engine, example, threads, duration_s, root=None, sensors=None):
-    """Energy of an inference in a run of its own: idle, work, idle; mJ, or a reason why there is no figure.
+    """The energy of an inference in mJ, from a run of its own (idle, work, idle), or a reason why there is no figure.
 
-    Where the processor counts none, a board's power rails are sampled by ``sensors``, the program that does so for TensorRT
-    too; then the answer is what remote/jetson/power.py makes a figure of: ``power``, ``queries`` and ``seconds``.
+    If the processor counts no energy, the program ``sensors`` samples a board's power rails, as for TensorRT. Then the
+    answer holds ``power``, ``queries`` and ``seconds``, from which remote/jetson/power.py computes the figure.
     """
     packages, reason = rapl(root or Path(os.environ.get("GAITPRESS_SIMULATED_ROOT") or "/"))
     if reason:
@@ -238,24 +238,24 @@ def energy(part, engine, example, threads, duration_s, root=None, sensors=None):
 def _sampled(part, engine, example, threads, duration_s, sensors, reason):
     query = _query(part, engine, example, threads)
     query()
-    # In a process of its own, so that neither keeps the other from its work; the monotonic clock is the same in both.
-    words, pipe = [sys.executable, str(sensors), "sample"], subprocess.PIPE
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as sampler:
-        asked, answered = sampler.stdin, sampler.stdout
-        assert asked is not None
-        assert answered is not None
-        asked.write(b"{}\n")
-        asked.flush()
-        told = json.loads(answered.readline() or b'{"sensors": false, "fault": "the sensors cannot be read"}')
-        if told["sensors"]:
+    # The sampler is a process of its own, so that neither delays the other; both have the same monotonic clock.
+    argv, pipe = [sys.executable, str(sensors), "sample"], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as sampler:
+        requests, answers = sampler.stdin, sampler.stdout
+        assert requests is not None
+        assert answers is not None
+        requests.write(b"{}\n")
+        requests.flush()
+        greeting = json.loads(answers.readline() or b'{"sensors": false, "fault": "the sensors cannot be read"}')
+        if greeting["sensors"]:
             time.sleep(REST_S)
             began = time.monotonic()
             done = _for(max(duration_s, LEAST_S), query)
             ended = time.monotonic()
             time.sleep(REST_S)
         samples = sampler.communicate()[0]
-    if not told["sensors"]:
-        return {"reason": told["fault"] or reason}
+    if not greeting["sensors"]:
+        return {"reason": greeting["fault"] or reason}
     return {"power": dict(json.loads(samples), began=began, ended=ended), "queries": len(done), "seconds": ended - began}
 
 
@@ -267,16 +267,16 @@ def _watts(packages, work):
 
 
 def sweep(part, engine, example, threads, duration_s, batches):
-    """Time queries of several batches, ``duration_s`` in all: of each its ``samples_ms`` or, if it fails, its ``error``.
+    """Time queries of several batches for ``duration_s`` in all; each answer has ``samples_ms`` or, if it fails, ``error``.
 
-    A query's inputs are the first of ``example``.
+    A query's inputs are the first ones of ``example``.
     """
     answer, values = part.load(engine, threads), np.load(str(example), allow_pickle=False)
     answers: list = []
     for batch in batches:
         query = _timed(answer, np.ascontiguousarray(values[:batch]))
         try:
-            query()  # takes the memory
+            query()  # allocates the memory
             times = _for(duration_s / len(batches), query, SWEPT_QUERIES)
             answers.append({"samples_ms": [round(sample, 5) for sample in times]})
         except Exception as error:  # the other batches may be small enough
@@ -309,23 +309,23 @@ def main(arguments):
     parser.add_argument("--queries", type=int, default=1)
     parser.add_argument("--sensors", type=Path, help="the program that reads a board's power sensors")
     parser.add_argument("--batches", type=int, nargs="*", default=[])
-    given = parser.parse_args(arguments)
+    settings = parser.parse_args(arguments)
     try:
-        part = opened(given.part, given.options)
-        engine, example, threads = given.engine, given.example, given.threads
-        if given.command == "facts":
+        part = opened(settings.part, settings.options)
+        engine, example, threads = settings.engine, settings.example, settings.threads
+        if settings.command == "facts":
             answer = facts(part)
-        elif given.command == "build":
-            answer = build(part, given.onnx, engine, threads)
-        elif given.command == "run":
+        elif settings.command == "build":
+            answer = build(part, settings.onnx, engine, threads)
+        elif settings.command == "run":
             return run(part, engine, threads, sys.stdin.buffer, answers)
-        elif given.command == "benchmark":
-            answer = benchmark(part, engine, example, threads, given.warmup_s, given.duration_s, given.queries)
-        elif given.command == "sweep":
-            answer = sweep(part, engine, example, threads, given.duration_s, given.batches)
+        elif settings.command == "benchmark":
+            answer = benchmark(part, engine, example, threads, settings.warmup_s, settings.duration_s, settings.queries)
+        elif settings.command == "sweep":
+            answer = sweep(part, engine, example, threads, settings.duration_s, settings.batches)
         else:
-            answer = energy(part, engine, example, threads, given.duration_s, sensors=given.sensors)
-    except Exception as error:  # Whatever a runtime throws at a network is this network's result.
+            answer = energy(part, engine, example, threads, settings.duration_s, sensors=settings.sensors)
+    except Exception as error:  # Whatever error a runtime raises for a network is this network's result.
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         answers.flush()
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The state of a machine around a measurement: load, memory, clocks and temperature.
+"""Print the state of a machine around a measurement: load, memory, clocks and temperature.
 
 Like the agent it runs on the device, as a script of its own: Python 3.8, the standard library, JSON as its answer.
 """
@@ -15,9 +15,9 @@ def read(root=Path("/")):
 
     Returns:
         ``load`` (1 min), ``free_memory_mb``, ``cpu_mhz`` (mean of the cores), ``governor`` and ``temperature_c`` (the
-        hottest processor sensor), each None where unreadable, then with its reason under ``unreadable``.
+        hottest processor sensor). An unreadable value is None, and its reason is under ``unreadable``.
     """
-    found, unreadable = {}, {}
+    conditions, unreadable = {}, {}
     for key, reader in (
         ("load", _load),
         ("free_memory_mb", _free_memory),
@@ -26,12 +26,12 @@ def read(root=Path("/")):
         ("temperature_c", _temperature),
     ):
         try:
-            found[key] = reader(root)
+            conditions[key] = reader(root)
         except (OSError, ValueError, IndexError, AttributeError) as error:
-            found[key] = None
+            conditions[key] = None
             unreadable[key] = str(error).replace(str(root), "/") if isinstance(error, (OSError, ValueError)) else "absent"
-    found["unreadable"] = unreadable
-    return found
+    conditions["unreadable"] = unreadable
+    return conditions
 
 
 def _load(root):
@@ -74,7 +74,7 @@ def _temperature(root):
         try:
             degrees.append(int(sensor.read_text()) / 1000)
         except (OSError, ValueError):
-            continue  # A sensor that is switched off cannot be read; the others can.
+            continue  # A sensor that is off cannot be read; the others can.
     degrees = [value for value in degrees if -40 < value < 150]  # -256 stands for a sensor that is off.
     if not degrees:
         raise ValueError("no processor sensor under /sys/class/thermal or /sys/class/hwmon")

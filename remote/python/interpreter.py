@@ -1,4 +1,4 @@
-"""A Python with a runtime's packages on a device: the one that its entry names, or an environment of our own there."""
+"""Find or make a Python with a runtime's packages on a device: its entry names one, or we install an environment there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from remote.transport import Transport
 
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8")
 OLDEST = (3, 8)
-# What a Python there says of itself; it need not be one that we can use.
+# The script by which a Python describes itself; we may not be able to use that Python.
 ABOUT = """
 import json, platform, sys
 try:
@@ -28,7 +28,7 @@ about = {"version": list(sys.version_info[:2]), "implementation": sys.implementa
 about.update(arch=platform.machine(), libc=list(platform.libc_ver()))
 print(json.dumps(about))
 """
-# Whether an environment is there and is of the Python that it would run with: systems are upgraded.
+# Succeeds if the environment is there and fits the Python that it would run with: systems get upgraded.
 THERE = """
 version=$("$1/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
 [ -d "$1/lib/python$version/site-packages/$2" ]
@@ -36,17 +36,17 @@ version=$("$1/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 
 def interpreter(link: Transport, options: Mapping[str, Any], packages: Sequence[str], folder: str) -> str:
-    """The path of a Python on the device that has some packages, installed there if need be.
+    """The path of a Python on the device that has the packages; install them there if need be.
 
     Args:
         link: the way to the device.
-        options: its entry's options; ``python`` names an interpreter that has them, which is believed: the first script
-            that it runs will show.
-        packages: by the names that both pip and ``import`` know; the last is the runtime's.
-        folder: of our own environment with them.
+        options: the device's options. If ``python`` names an interpreter, this does not check it: its first script will
+            fail if it lacks the packages.
+        packages: the packages by the names that both pip and ``import`` know; the last is the runtime's.
+        folder: the folder of our own environment with them.
 
     Raises:
-        DeviceError: there is no fitting Python, or the packages cannot be installed; says what to do.
+        DeviceError: there is no fitting Python, or the packages cannot be installed; the message says what to do.
     """
     if "python" in options:
         return str(options["python"])
@@ -64,7 +64,7 @@ def try_out(link: Transport, python: str, packages: Sequence[str]) -> None:
     """Import the packages with a Python of the device.
 
     Raises:
-        DeviceError: it is not there, or lacks them.
+        DeviceError: the Python is not there, or lacks the packages.
     """
     done = link.run([python, "-c", f"import {', '.join(packages)}"], repeatable=True)
     if done.code:
@@ -72,7 +72,7 @@ def try_out(link: Transport, python: str, packages: Sequence[str]) -> None:
 
 
 def environment(link: Transport, folder: str) -> str:
-    """The path of an environment of our own on a device."""
+    """The path of our own environment on a device."""
     return f"{link.home}/{folder}"
 
 
@@ -82,12 +82,12 @@ def is_there(link: Transport, packages: Sequence[str], folder: str) -> bool:
 
 
 def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:
-    """The first Python of the device that the packages can be installed for, as it describes itself.
+    """The description of the first Python of the device for which the packages can be installed.
 
     Raises:
-        DeviceError: there is none; says what there is.
+        DeviceError: there is none; the message lists the others.
     """
-    seen = []
+    rejected = []
     script = 'for python in "$@"; do printf "%s\\t" "$python"; "$python" -c "$about" 2>/dev/null || echo; done'
     done = link.run(["sh", "-c", script, "sh", *CANDIDATES], env={"about": ABOUT}, repeatable=True)
     for line in done.stdout.decode(errors="replace").splitlines():
@@ -98,14 +98,14 @@ def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:
             continue
         version = ".".join(map(str, about["version"]))
         if tuple(about["version"]) < OLDEST:
-            seen.append(f"{name} is {version}")
+            rejected.append(f"{name} is {version}")
         elif not about["venvs"]:
-            seen.append(f"{name} ({version}) has no venv module: sudo apt install python{version}-venv")
+            rejected.append(f"{name} ({version}) has no venv module: sudo apt install python{version}-venv")
         else:
             return about
     raise DeviceError(
-        f"{link.name}: {packages[-1]} needs a Python of 3.8 or later there ({'; '.join(seen) or 'there is none'}); install "
-        f"one, or name one that has {' and '.join(packages)} with the option python"
+        f"{link.name}: {packages[-1]} needs a Python of 3.8 or later there ({'; '.join(rejected) or 'there is none'}); "
+        f"install one, or name one that has {' and '.join(packages)} with the option python"
     )
 
 
@@ -113,14 +113,14 @@ def wheel_tags(about: Mapping[str, Any]) -> list[str]:
     """The options of ``pip download`` that choose wheels for a Python on another machine.
 
     Raises:
-        DeviceError: no wheels are made for such a machine.
+        DeviceError: there are no wheels for such a machine.
     """
     kind, version = about["libc"]
-    found = re.match(r"2\.(\d+)", version)
-    if kind != "glibc" or not found or about["implementation"] != "cpython":
+    match = re.match(r"2\.(\d+)", version)
+    if kind != "glibc" or not match or about["implementation"] != "cpython":
         raise DeviceError(f"there are no ready packages for {about['implementation']} on {kind or 'this libc'} {version}")
     arch, number = about["arch"], "".join(map(str, about["version"]))
-    platforms = [f"manylinux_2_{minor}_{arch}" for minor in range(int(found[1]), 16, -1)]
+    platforms = [f"manylinux_2_{minor}_{arch}" for minor in range(int(match[1]), 16, -1)]
     platforms += [f"manylinux2014_{arch}", f"manylinux2010_{arch}", f"manylinux1_{arch}", f"linux_{arch}"]
     tags = [word for platform in platforms for word in ("--platform", platform)]
     abis = [word for abi in (f"cp{number}", "abi3", "none") for word in ("--abi", abi)]
@@ -139,14 +139,14 @@ def wheel_tags(about: Mapping[str, Any]) -> list[str]:
 def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Sequence[str]) -> None:
     partial = f"{link.scratch}/python"
     python = f"{partial}/bin/python"
-    # It is made under another name and gets its own when it is whole; what can be moved is its Python, not its scripts.
+    # The environment gets its name when it is whole. After the move its Python still works, but not its scripts.
     done = link.run([about["name"], "-m", "venv", "--clear", partial])
     if done.code:
         raise DeviceError(f"{link.name}: no environment can be made there: {_last(done.stderr or done.stdout)}")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
-    own = link.run([*pip, "--retries", "1", "--timeout", "10", *packages])
-    if own.code:
-        why = _last(own.stderr)
+    direct = link.run([*pip, "--retries", "1", "--timeout", "10", *packages])
+    if direct.code:
+        why = _last(direct.stderr)
         print(f"{link.name}: its own pip could not: {why}; sending the packages from here", file=sys.stderr, flush=True)
         wheels = f"{link.scratch}/wheels"
         with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +155,7 @@ def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Se
         sent = link.run([*pip, "--no-index", "--find-links", wheels, *packages])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
-    link.run(["rm", "-rf", "--", place])  # of another Python, that is no more
+    link.run(["rm", "-rf", "--", place])  # an environment of a Python that is gone
     link.run(["mv", "-T", "-n", "--", partial, place])
     try_out(link, f"{place}/bin/python", packages)
 
@@ -171,7 +171,7 @@ def _download(name: str, about: Mapping[str, Any], packages: Sequence[str], fold
     yield from sorted(folder.iterdir())
 
 
-def _last(said: bytes) -> str:
-    lines = [line for line in said.decode(errors="replace").strip().splitlines() if line.strip()]
+def _last(output: bytes) -> str:
+    lines = [line for line in output.decode(errors="replace").strip().splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line or "Error" in line]
     return (errors or lines or ["it said nothing"])[-1].strip()

@@ -1,4 +1,4 @@
-"""A runtime that is a package of the device's Python and runs on its processor, whichever package it is."""
+"""A runtime that is a package of the device's Python and runs on its processor, for any such package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from remote.transport import Transport
 AGENT, CONDITIONS = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py"))
 ENGINE = "engine.onnx"
 REASON_LENGTH = 300
-MAX_PROCESSES = 8  # one process can prepare no more inputs than these answer, and each holds the engine in memory
+MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer, and each holds the engine in memory
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Package:
     Attributes:
         runtime: the runtime's name.
         title: its name in print.
-        part: the file with what is its own, which the agent runs on the device; remote/python/agent.py says what is in it.
+        part: the file with its own code, which the agent runs on the device; remote/python/agent.py says what is in it.
         needs: the packages that the device's Python must have, by the names that pip and ``import`` know; the first is
             numpy.
         environment: the folder of our own environment on a device, if its Python lacks them.
-        flags: what a build does with a network, in words; other words build again.
+        flags: what a build does with a network; after a change of them engines are built again.
     """
 
     runtime: str
@@ -52,7 +52,7 @@ class Package:
 
 
 class PythonRuntime:
-    """Builds and runs engines through the agent, so that no work of ours disturbs or is taken for the network's."""
+    """Builds and runs engines through the agent, so that our own work neither disturbs nor counts as the network's."""
 
     def __init__(self, link: Transport, options: Mapping[str, Any], package: Package):
         self.link = link
@@ -62,7 +62,7 @@ class PythonRuntime:
 
     @cached_property
     def agent(self) -> Agent:
-        """Our scripts there, with the device's Python; installed when it is first needed."""
+        """Our scripts there, with the device's Python; the first use installs its packages."""
         return Agent(self.link, interpreter(self.link, self.options, self.package.needs, self.package.environment))
 
     def facts(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class PythonRuntime:
         return engines.check(engine, self.facts, onnx)
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
-        """See Runtime. As many inputs at once as there are cores for, each with the number of threads asked for."""
+        """See Runtime. As many processes share the inputs as there are cores for, with ``threads`` each."""
         cores = self.check(engine)["facts"]["cores"]
         there = self.link.place(engine / ENGINE)
         processes = min(MAX_PROCESSES, max(1, cores // threads))
@@ -151,33 +151,33 @@ class PythonRuntime:
         return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol)
 
     def _energy(self, common: Sequence[str], settings: BenchmarkSettings, scratch: Path) -> dict[str, Any]:
-        """Energy of an inference by the processor's counters or, on a board, by its power rails; or a reason."""
+        """The energy of an inference by the processor's counters or, on a board, its power rails; or a reason."""
         file = scratch / "jetson.pyz"
         program.write(file)
-        words = ["energy", *common, "--sensors", self.link.place(file)]
-        told = self._call(words, settings.threads)
-        if sampled := told.get("power"):
+        arguments = ["energy", *common, "--sensors", self.link.place(file)]
+        answer = self._call(arguments, settings.threads)
+        if sampled := answer.get("power"):
             begin, end = sampled["began"], sampled["ended"]
-            return power.energy(sampled, begin, end, told["queries"], told["seconds"], settings.batch)
-        if "reason" not in told:
-            told |= {key: told[key] / settings.batch for key in ("gross_mj", "idle_subtracted_mj")}
-        return told
+            return power.energy(sampled, begin, end, answer["queries"], answer["seconds"], settings.batch)
+        if "reason" not in answer:
+            answer |= {key: answer[key] / settings.batch for key in ("gross_mj", "idle_subtracted_mj")}
+        return answer
 
     def _sweep(self, engine: str, values: np.ndarray, settings: BenchmarkSettings, scratch: Path) -> list[dict[str, Any]]:
-        """What is told of the batches of ``settings.sweep``, which share one process as long as all goes well."""
+        """The results of the batches of ``settings.sweep``, which share a process as long as all goes well."""
         file = scratch / "sweep.npy"
         np.save(file, values[: max(settings.sweep)])
-        words = ["sweep", "--engine", engine, "--example", self.link.place(file), "--threads", str(settings.threads)]
-        words += ["--duration-s", str(settings.duration_s)]
+        common = ["sweep", "--engine", engine, "--example", self.link.place(file), "--threads", str(settings.threads)]
+        common += ["--duration-s", str(settings.duration_s)]
 
         def answers(batches: Sequence[int]) -> list[dict[str, Any]]:
             try:
-                arguments = [*words, "--batches", *map(str, batches)]
+                arguments = [*common, "--batches", *map(str, batches)]
                 return list(self._call(arguments, settings.threads)["batches"])
             except EngineFailed as error:
                 if len(batches) == 1:
                     return [{"error": error}]
-                # One of them ended the process: each by itself, so that the others are told.
+                # One batch ended the process: run each by itself, so that the others have results.
                 return [answer for batch in batches for answer in answers([batch])]
 
         return [
@@ -191,11 +191,11 @@ class PythonRuntime:
         try:
             return {**self._call(["facts"], repeatable=True), "runtime": self.package.runtime}
         except EngineFailed as error:
-            what = f"{self.agent.python} (option python)" if "python" in self.options else self.package.needs[-1]
-            raise DeviceError(f"{self.link.name}: {what} cannot be used: {error}") from None
+            python = f"{self.agent.python} (option python)" if "python" in self.options else self.package.needs[-1]
+            raise DeviceError(f"{self.link.name}: {python} cannot be used: {error}") from None
 
     def _call(self, arguments: Sequence[str], threads: int = 1, *, repeatable: bool = False) -> dict[str, Any]:
-        """What the agent answers."""
+        """The agent's answer."""
         return self.agent.call(AGENT, [*self._part(), *arguments], threads, repeatable=repeatable)
 
     def _part(self) -> list[str]:
@@ -203,6 +203,6 @@ class PythonRuntime:
 
 
 def _brief(error: object, path: str, name: str) -> str:
-    """A runtime's message in one line of bearable length, with a file's name in place of its path on the device."""
+    """A runtime's message in one short line, with a file's name in place of its path on the device."""
     text = " ".join(str(error).replace(path, name).split())
     return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]} ..."

@@ -1,5 +1,5 @@
-"""What runs on a Jetson: what the board is, its state, its power mode and clocks, and a command under observation.
+"""The program for a Jetson: facts and state of the board, its power mode and clocks, and a command under observation.
 
 It needs Python 3.6 and nothing else, and comes to the board as one file (remote/jetson/program.py makes it). It reads texts
-and takes samples; what they mean is told by the computer that asked.
+and takes samples; the computer that asks interprets them.
 """

@@ -1,4 +1,4 @@
-"""A power mode and locked clocks for the time of a measurement, put back afterwards whatever happens."""
+"""Hold a power mode and locked clocks for the time of a measurement, and put both back afterwards whatever happens."""
 
 import contextlib
 import fcntl
@@ -14,20 +14,20 @@ from remote.jetson.onboard.tools import output, privileged, tool
 
 
 def hold(request):
-    """Set a power mode, lock the clocks, and keep both until standard input ends; then put back what was.
+    """Set a power mode, lock the clocks, and keep both until standard input ends; then put the former ones back.
 
-    The request: ``mode`` (an id or None), ``lock`` and ``journal``, a file in which stands what has to be put back. A
-    process of its own does that whatever becomes of this one; what a power cut left is put back at the next time.
-    Answers twice: what was reached, and what was put back.
+    The request has ``mode`` (an id or None), ``lock`` and ``journal``, the file that says what to put back. A process of
+    its own, the guard, does that whatever happens to this one; after a power cut the next guard does it. This answers
+    twice: with the mode and clocks that it reached, and with those that the guard put back.
     """
     guard = _start_guard(request["journal"])
-    said = guard.stdout.readline()
-    if not said:
+    line = guard.stdout.readline()
+    if not line:
         return _say({"mode": None, "locked": None, "refused": ["another measurement holds the power mode and the clocks"]})
-    former = json.loads(said.decode())
+    former = json.loads(line.decode())
     answer = {"mode": None, "locked": None, "refused": [], "former": former}
     if former["faults"]:
-        # What stands in the journal must not be forgotten for the sake of this measurement.
+        # The journal must keep what an earlier guard could not put back, so this measurement changes nothing.
         answer["refused"] = ["not put back since an earlier measurement: " + fault for fault in former["faults"]]
     else:
         _change(request, answer)
@@ -38,15 +38,15 @@ def hold(request):
 
 
 def _change(request, answer):
-    """Write down what is, then set the mode and lock the clocks; ``answer`` gets what was reached."""
+    """Write down the present mode and clocks, then set the mode and lock the clocks; fill ``answer`` with the outcome."""
     journal: dict = {"mode": None, "clocks": None}
     if request["lock"]:
         stored = f"{request['journal']}.clocks-{os.getpid()}-{int(time.time())}"
-        code, says = output(privileged([tool("jetson_clocks"), "--store", stored]))
+        code, message = output(privileged([tool("jetson_clocks"), "--store", stored]))
         if code == 0 and os.path.exists(stored):
             journal["clocks"] = stored
         else:
-            answer["refused"].append("clocks not locked: " + _reason(says))
+            answer["refused"].append("clocks not locked: " + _reason(message))
     if request["mode"] is not None:
         now = present_mode()
         if now == request["mode"]:
@@ -57,30 +57,30 @@ def _change(request, answer):
             journal["mode"] = now
     _write(request["journal"], journal)
     if journal["mode"] is not None:
-        # Some modes ask whether to reboot: no.
-        code, says = output(privileged([tool("nvpmodel"), "-m", str(request["mode"])]), "no\n")
+        # For some modes nvpmodel asks whether to reboot; the answer is no.
+        code, message = output(privileged([tool("nvpmodel"), "-m", str(request["mode"])]), "no\n")
         if code == 0 and present_mode() == request["mode"]:
             answer["mode"] = request["mode"]
         else:
-            reason = _reason(says)
+            reason = _reason(message)
             if "reboot" in reason.lower():
                 reason += f"; set it once by hand and let it reboot: sudo nvpmodel -m {request['mode']}"
             answer["refused"].append("power mode not set: " + reason)
     if journal["clocks"]:
-        code, says = output(privileged([tool("jetson_clocks")]))
+        code, message = output(privileged([tool("jetson_clocks")]))
         answer["locked"] = code == 0
         if code:
-            answer["refused"].append("clocks not locked: " + _reason(says))
+            answer["refused"].append("clocks not locked: " + _reason(message))
 
 
 def present_mode():
     """The id of the power mode, or None if nvpmodel does not tell."""
-    found = re.search(r"NV Power Mode:[^\n]*\n\s*(\d+)", output([tool("nvpmodel"), "-q"])[1])
-    return int(found.group(1)) if found else None
+    match = re.search(r"NV Power Mode:[^\n]*\n\s*(\d+)", output([tool("nvpmodel"), "-q"])[1])
+    return int(match.group(1)) if match else None
 
 
 def _start_guard(journal):
-    """Start the process that puts back, out of reach of what ends this one."""
+    """Start the process that puts mode and clocks back, in a session of its own: signals to this one do not reach it."""
     environment = {key: value for key, value in os.environ.items() if key != "GAITPRESS_RUN"}
     return subprocess.Popen(
         [sys.executable, sys.argv[0], "guard", journal],
@@ -93,9 +93,9 @@ def _start_guard(journal):
 
 
 def guard(journal):
-    """Put back what an earlier guard could not, then wait until standard input ends, and put back what this one must.
+    """Put back what an earlier guard could not; when standard input ends, put back what this measurement changed.
 
-    Only one lives at a time on a board; another one ends without a word.
+    Only one guard lives at a time on a board; a second one ends without a word.
     """
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
@@ -106,40 +106,40 @@ def guard(journal):
             return
         _say(put_back(journal))
         sys.stdin.read()
-        # The asking process may be gone: its pipe too.
+        # The asking process may be gone, and its pipe too.
         answer = put_back(journal)
         with contextlib.suppress(OSError):
             _say(answer)
 
 
 def put_back(journal):
-    """Restore mode and clocks as the journal says, and remove it if that worked; what did not, in words."""
+    """Restore mode and clocks as the journal says, and remove it if that worked; return faults and restored parts."""
     try:
         with open(journal) as file:
-            known = json.load(file)
+            former = json.load(file)
     except (OSError, ValueError):
         return {"faults": [], "put_back": []}
     faults, done = [], []
-    restore = [tool("jetson_clocks"), "--restore", known["clocks"]]
-    # A locked clock can keep a mode from being set, and a mode sets clocks: so the clocks come first and last.
-    if known["mode"] is not None:
-        if known["clocks"]:
+    restore = [tool("jetson_clocks"), "--restore", former["clocks"]]
+    # A locked clock can prevent a change of mode, and a mode sets clocks: so restore the clocks first and last.
+    if former["mode"] is not None:
+        if former["clocks"]:
             output(privileged(restore))
-        code, says = output(privileged([tool("nvpmodel"), "-m", str(known["mode"])]), "no\n")
-        if code == 0 and present_mode() == known["mode"]:
+        code, message = output(privileged([tool("nvpmodel"), "-m", str(former["mode"])]), "no\n")
+        if code == 0 and present_mode() == former["mode"]:
             done.append("power mode")
         else:
-            faults.append(f"power mode {known['mode']}: {_reason(says)}")
-    if known["clocks"]:
-        code, says = output(privileged(restore))
+            faults.append(f"power mode {former['mode']}: {_reason(message)}")
+    if former["clocks"]:
+        code, message = output(privileged(restore))
         if code == 0:
             done.append("clocks")
         else:
-            faults.append("clocks: " + _reason(says))
+            faults.append("clocks: " + _reason(message))
     if not faults:
         os.remove(journal)
-        if known["clocks"]:
-            output(privileged([tool("rm") or "rm", "-f", known["clocks"]]))
+        if former["clocks"]:
+            output(privileged([tool("rm") or "rm", "-f", former["clocks"]]))
     return {"faults": faults, "put_back": done}
 
 
@@ -151,9 +151,9 @@ def _write(path, content):
     os.rename(path + ".partial", path)
 
 
-def _reason(says):
-    """The line of a tool's words that says why: one about a reboot, else its first error, else its last line."""
-    lines = [line.strip() for line in says.splitlines() if line.strip()]
+def _reason(message):
+    """The line of a tool's output that gives the reason: one about a reboot, else its first error, else its last line."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     for pattern in ("reboot", "^NVPM ERROR"):
         for line in lines:
             if re.search(pattern, line, re.IGNORECASE):

@@ -15,8 +15,8 @@ def main(arguments, questions=QUESTIONS, streams=None):
 
     Args:
         arguments: the command line.
-        questions: functions from a request to an answer.
-        streams: functions of a request, standard input and standard output that answer there by themselves.
+        questions: the commands; functions from a request to an answer.
+        streams: further commands; functions of a request, standard input and standard output, which write their own answers.
     """
     if arguments[0] == "guard":
         return guard(arguments[1])

@@ -1,4 +1,4 @@
-"""A command under observation: its lines and their times, power, temperature and throttling meanwhile."""
+"""Observe a command: its lines and their times, and power, temperature and throttling meanwhile."""
 
 import json
 import os
@@ -10,16 +10,16 @@ import time
 from remote.jetson.onboard.sensors import rails, temperatures, throttling
 from remote.jetson.onboard.tools import text, tool
 
-# Energy: samples a second, seconds of rest before and after, and the least that is measured.
+# Energy: samples a second, seconds of rest before and after, and seconds of the shortest measurement.
 POWER_HZ, IDLE_S, ENERGY_S = 20, 2.0, 3.0
 FIRST_S = 5.0  # how long the first sample may take
-WATCH_S = 1.0  # between looks at temperatures and throttling while something is measured
+WATCH_S = 1.0  # between looks at temperatures and throttling during a measurement
 
 
 class Power:
-    """Samples of the rails in a thread, or tegrastats' lines where sysfs has none; times are monotonic seconds.
+    """Samples the rails in a thread, or tegrastats' lines where sysfs has no rails; times are monotonic seconds.
 
-    Entering waits for the first sample, so that what is at rest before a run is seen however long a tool takes to start.
+    Entering waits for the first sample, so that samples cover the rest before a run however long a tool takes to start.
     """
 
     def __init__(self, hz):
@@ -67,35 +67,35 @@ class Power:
 
 
 def readable_rails():
-    """(The rails, why they cannot be sampled or None); without one of them, or with one twice, a sum would be wrong."""
-    found, told = rails(), set()
-    for name, sensor, read in found:
-        if name in told:
+    """(The rails, why they cannot be sampled or None); a sum that lacks a rail or holds one twice would be wrong."""
+    sensors, names = rails(), set()
+    for name, sensor, read in sensors:
+        if name in names:
             return [], f"two power sensors are called {name}"
-        told.add(name)
+        names.add(name)
         try:
             read()
         except (OSError, ValueError) as error:
             return [], f"the power sensor of {name} ({sensor}) cannot be read: {error}"
-    return found, None
+    return sensors, None
 
 
-def _sensors(found):
-    return " + ".join(sorted({sensor for _, sensor, _ in found})) or "tegrastats"
+def _sensors(rails):
+    return " + ".join(sorted({sensor for _, sensor, _ in rails})) or "tegrastats"
 
 
 def power(_=None):
-    """What tells the board's power: ``source``, names of ``rails`` or else a ``line`` of tegrastats, and the ``fault``."""
-    found, fault = readable_rails()
-    if found:
-        return {"source": _sensors(found), "rails": [name for name, _, _ in found], "line": "", "fault": None}
+    """The source of power readings: ``source``, names of ``rails`` or else a ``line`` of tegrastats, and the ``fault``."""
+    readable, fault = readable_rails()
+    if readable:
+        return {"source": _sensors(readable), "rails": [name for name, _, _ in readable], "line": "", "fault": None}
     with Power(10) as seen:
         pass
     return {"source": seen.source, "rails": [], "line": seen.samples[0][1] if seen.samples else "", "fault": fault}
 
 
 def sample(_=None):
-    """Sample power until standard input ends. First says whether there are ``sensors``, at the end the samples."""
+    """Sample power until standard input ends. First print whether there are ``sensors``, at the end return the samples."""
     with Power(POWER_HZ) as seen:
         sys.stdout.write(json.dumps({"sensors": bool(seen.samples), "fault": seen.fault}) + "\n")
         sys.stdout.flush()
@@ -105,7 +105,7 @@ def sample(_=None):
 
 
 class Watch:
-    """The highest temperature and every throttling seen while something runs."""
+    """Watches for the highest temperature and all throttling while a command runs."""
 
     def __init__(self):
         self.hottest_c, self.throttling = None, {}
@@ -131,7 +131,7 @@ class Watch:
 
 
 def observed(argv, timeout_s):
-    """Run a command; its lines with their times, its exit status (-n for signal n), and whether it took too long."""
+    """Run a command; return its lines with their times, its exit status (-n for signal n), and whether it took too long."""
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines: list = []
 
@@ -160,8 +160,8 @@ def observed(argv, timeout_s):
 def measure(request):
     """Run a command under observation.
 
-    The request: ``argv``, ``timeout_s``, ``times`` (a file that it writes, read and removed here), and ``power_hz`` with
-    ``idle_s`` to sample power during the run and for so long before and after it.
+    The request has ``argv``, ``timeout_s``, ``times`` (a file that the command writes; this reads and removes it), and
+    ``power_hz`` with ``idle_s``, to sample power during the run and for so many seconds before and after it.
     """
     try:
         with Watch() as watch:

@@ -29,13 +29,13 @@ def facts(_=None):
 
 
 def cores(present):
-    """The number of cores in a list such as "0-3,5": those that a power mode switches off count too."""
+    """The number of cores in a list such as "0-3,5"; cores that a power mode switches off count too."""
     ranges = [part.split("-") for part in present.strip().split(",") if part]
     return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
 
 def state(_=None):
-    """What moves: power mode, clocks, temperatures, throttling, load and memory."""
+    """The values that change: power mode, clocks, temperatures, throttling, load and memory."""
     root = may_be_root()
     clocks = output(privileged([tool("jetson_clocks"), "--show"])) if root and tool("jetson_clocks") else (1, "")
     return {
@@ -55,7 +55,7 @@ def state(_=None):
 
 
 def cool(request):
-    """Wait until no sensor is above ``below_c``, for ``wait_s`` at most; the hottest then, and how long it took."""
+    """Wait until no sensor is above ``below_c``, for ``wait_s`` at most; return the highest temperature and the wait."""
     start = time.monotonic()
     while True:
         hottest = max(temperatures().values(), default=None)

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-# A board that is only played says so here: the folder with its /etc, /proc, /sys and /usr.
+# A simulated board says so here: the folder with its /etc, /proc, /sys and /usr.
 SIMULATED = os.environ.get("GAITPRESS_SIMULATED_ROOT")
 ROOT = SIMULATED or "/"
 TOOL_S = 60  # how long a tool of the board may take
@@ -16,7 +16,7 @@ def at(*parts):
 
 
 def text(path):
-    """What a file holds, or "" if it cannot be read."""
+    """The text of a file, or "" if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -26,8 +26,8 @@ def text(path):
 
 def number(path):
     """The whole number in a file, or None."""
-    found = re.match(r"\s*(-?\d+)\s*$", text(path))
-    return int(found.group(1)) if found else None
+    match = re.match(r"\s*(-?\d+)\s*$", text(path))
+    return int(match.group(1)) if match else None
 
 
 def tool(name):
@@ -40,7 +40,7 @@ def tool(name):
 
 
 def output(argv, answer=""):
-    """(exit status, what a tool prints); a tool that is missing or hangs has status 127 or 124."""
+    """(exit status, output of a tool); a tool that is missing has status 127, one that hangs 124."""
     if argv[0] is None:
         return 127, "there is no such tool"
     try:
@@ -55,7 +55,7 @@ def output(argv, answer=""):
 
 
 def privileged(argv):
-    """A command with root's rights, without asking for a password."""
+    """The words of a command with root's rights that asks for no password."""
     sudo = tool("sudo")
     return [sudo, "-n", *argv] if sudo else argv
 

@@ -1,6 +1,6 @@
-"""TensorRT on a Jetson: engines are built and measured there by its own trtexec.
+"""TensorRT on a Jetson, whose own trtexec builds and measures engines.
 
-An engine belongs to one GPU model, one TensorRT and one L4T, so it is always built on the device that runs it.
+An engine belongs to one GPU model, one TensorRT and one L4T, so the device that runs it always builds it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class TensorRT:
 
     Args:
         transport: the way to the board.
-        options: of the device: ``power_mode`` (a name), ``lock_clocks``, ``workspace_mib``, ``dla_core``, ``trtexec`` (its
-            path) and ``python`` (an interpreter of the board).
-        longest_s: how long one process of trtexec may take, in seconds.
+        options: the device's options: ``power_mode`` (a name), ``lock_clocks``, ``workspace_mib``, ``dla_core``, ``trtexec``
+            (its path) and ``python`` (an interpreter of the board).
+        longest_s: how long a process of trtexec may take, in seconds.
     """
 
     def __init__(self, transport: Transport, options: Mapping[str, Any], longest_s: float = LONGEST_S):
@@ -80,26 +80,26 @@ class TensorRT:
             "runtime": facts["runtime"],
             "version": facts["runtime_version"],
         }
-        nothing = {"seconds": None, "sha256": None, "bytes": None}
+        empty = {"seconds": None, "sha256": None, "bytes": None}
         try:
-            found = network.read(onnx)
+            parsed = network.read(onnx)
             try:
-                options = plan(onnx, found, facts, precision, self.options, shape, max_batch)
+                options = plan(onnx, parsed, facts, precision, self.options, shape, max_batch)
             except Impossible as impossible:
                 if impossible.status == "failed":
                     described["preflight"] = self._try(onnx)
                 raise
             described["preflight"] = self._try(onnx)
             described["flags"] |= self._flags(facts, options)
-            described["inputs"] = {name: list(axes) for name, axes in found.inputs.items()}
+            described["inputs"] = {name: list(axes) for name, axes in parsed.inputs.items()}
             described["key"] = engines.key(described)
             described |= {"status": "ok", "reason": None, **self._built(onnx, out, described["key"], facts, options)}
         except Impossible as impossible:
-            described |= {"status": impossible.status, "reason": str(impossible), **nothing}
+            described |= {"status": impossible.status, "reason": str(impossible), **empty}
         except ValueError as error:
-            described |= {"status": "failed", "reason": str(error), **nothing}
+            described |= {"status": "failed", "reason": str(error), **empty}
         except EngineFailed as error:
-            described |= {"status": "failed", "reason": str(error), **nothing}
+            described |= {"status": "failed", "reason": str(error), **empty}
         described.setdefault("key", engines.key(described))
         engines.write(out, described)
         return described
@@ -109,7 +109,7 @@ class TensorRT:
         return engines.check(engine, self.facts, onnx)
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
-        """See Runtime. By TensorRT's Python bindings where the board has them, else a process of trtexec an input."""
+        """See Runtime. TensorRT's Python bindings run it where the board has them, else a process of trtexec an input."""
         described = self.check(engine)
         version = _version(described["facts"])
         name, axes = next(iter(described["inputs"].items()))
@@ -128,9 +128,9 @@ class TensorRT:
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime.
 
-        First a power mode and clocks as the device's options say, then the board cools down, then processes of trtexec one
-        after the other, then one that copies inputs and outputs, then one whose energy is measured, then one for each other
-        batch.
+        First it sets power mode and clocks as the device's options say, and the board cools down. Then it runs processes of
+        trtexec one after the other: the repeats, one that copies inputs and outputs, one for the energy, and one for each
+        other batch.
         """
         described = self.check(engine)
         facts, [(name, axes)] = described["facts"], described["inputs"].items()
@@ -141,34 +141,34 @@ class TensorRT:
             dla_core=self._dla_core,
         )
 
-        def fed(batch: int, options: RunOptions) -> RunOptions:
-            """The same with the first inputs of the example."""
+        def with_example(batch: int, options: RunOptions) -> RunOptions:
+            """The options with the first inputs of the example."""
             values = example[:batch]
             if None not in axes and list(axes) != list(values.shape):
                 raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(values.shape)}")
             shapes = {name: tuple(values.shape)} if None in axes else {}
             return dataclasses.replace(options, shapes=shapes, inputs={name: self._placed_values(values)})
 
-        headline = fed(settings.batch, options)
+        headline = with_example(settings.batch, options)
         mode = self._mode()
-        measured = _Measured(self, facts, self.transport.place(engine / ENGINE))
-        with self.board.held(mode, bool(self.options.get("lock_clocks"))) as held:
+        engine_runs = _Measured(self, facts, self.transport.place(engine / ENGINE))
+        with self.board.held(mode, bool(self.options.get("lock_clocks"))) as outcome:
             cooled = self.board.ask("cool", {"below_c": measurement.HOT_C, "wait_s": COOL_S}, timeout_s=COOL_S + 60)
             before = self.board.state()
-            runs = [measured.run(headline)[0] for _ in range(settings.repeats)]
+            runs = [engine_runs.run(headline)[0] for _ in range(settings.repeats)]
             after = self.board.state()
-            transferred = measured.run(dataclasses.replace(headline, transfers=True))[0]
-            energy = measured.energy(headline, settings.batch)
+            transferred = engine_runs.run(dataclasses.replace(headline, transfers=True))[0]
+            energy = engine_runs.energy(headline, settings.batch)
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
-            sweep = [measured.swept(batch, partial(fed, batch, brief)) for batch in settings.sweep]
+            sweep = [engine_runs.swept(batch, partial(with_example, batch, brief)) for batch in settings.sweep]
         version = _version(facts)
-        return measurement.timing(runs, transferred, (before, after), cooled, held, energy, sweep, settings, version)
+        return measurement.timing(runs, transferred, (before, after), cooled, outcome, energy, sweep, settings, version)
 
     def _try(self, onnx: Path) -> str:
-        """Ask TensorRT's parser on this computer, if it is here; what came of it, in words.
+        """Ask TensorRT's parser on this computer, if it is here; return its answer in words.
 
         Raises:
-            EngineFailed: it refuses the network.
+            EngineFailed: the parser refuses the network.
         """
         if (version := preflight.available()) is None:
             return "not asked: TensorRT's parser is not installed here"
@@ -190,23 +190,23 @@ class TensorRT:
     def _built(
         self, onnx: Path, out: Path, key: str, facts: Mapping[str, Any], options: command.BuildOptions
     ) -> dict[str, Any]:
-        """Build the engine or take the one that was built before, and bring it here."""
+        """Build the engine, or take an earlier one from the board, and fetch it."""
         kept = f"{self.transport.home}/engines/{key}.plan"
-        known = self.board.ask("cached", {"path": kept})
-        if not known:
-            known = self._build(onnx, kept, facts, options)
+        details = self.board.ask("cached", {"path": kept})
+        if not details:
+            details = self._build(onnx, kept, facts, options)
         self.transport.fetch(kept, out / ENGINE, keep=True)
-        if sha256(out / ENGINE) != known["sha256"]:
+        if sha256(out / ENGINE) != details["sha256"]:
             raise DeviceError(f"{self.transport.name}: {kept} changed while it was fetched")
-        return known
+        return details
 
     def _build(self, onnx: Path, kept: str, facts: Mapping[str, Any], options: command.BuildOptions) -> dict[str, Any]:
         version, partial = _version(facts), f"{kept}.partial"
-        same = hashlib.sha256("|".join(str(facts[key]) for key in ("board", "gpu", "l4t", "runtime_version")).encode())
+        platform = hashlib.sha256("|".join(str(facts[key]) for key in ("board", "gpu", "l4t", "runtime_version")).encode())
         options = dataclasses.replace(
             options,
             calibration=self._placed_calibration(Path(options.calibration), version) if options.calibration else None,
-            timing_cache=f"{self.transport.home}/engines/timing-{same.hexdigest()[:16]}.cache",
+            timing_cache=f"{self.transport.home}/engines/timing-{platform.hexdigest()[:16]}.cache",
         )
         words = command.build(facts["trtexec"], version, self.transport.place(onnx), partial, options)
         self.transport.run(["mkdir", "-p", f"{self.transport.home}/engines"], repeatable=True)
@@ -214,11 +214,11 @@ class TensorRT:
             start = time.monotonic()
             done = self.transport.run(words, timeout_s=self.longest_s, on_line=_show)
             took = time.monotonic() - start
-            said = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
-            if reason := measurement.failure(said, done.code):
+            output = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
+            if reason := measurement.failure(output, done.code):
                 raise EngineFailed(reason)
-            details = {"seconds": said.build_seconds or round(took, 3), "built_on": dict(said.device)}
-            known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, again=False)
+            details = {"seconds": output.build_seconds or round(took, 3), "built_on": dict(output.device)}
+            known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, repeatable=False)
         except TimedOut:
             raise EngineFailed(f"trtexec hung: it was ended after {self.longest_s:g} s") from None
         finally:
@@ -228,11 +228,11 @@ class TensorRT:
         return known
 
     def _placed_calibration(self, cache: Path, version: tuple[int, int, int]) -> str:
-        """A calibration cache there; TensorRT compares its first line with its own version."""
+        """The path of a calibration cache on the board; TensorRT compares its first line with its own version."""
         _, _, scales = cache.read_text(encoding="utf-8").partition("\n")
-        own = self.board.folder / cache.name
-        own.write_text(f"TRT-{log.digits(version)}-EntropyCalibration2\n{scales}", encoding="utf-8")
-        return self.transport.place(own)
+        file = self.board.folder / cache.name
+        file.write_text(f"TRT-{log.digits(version)}-EntropyCalibration2\n{scales}", encoding="utf-8")
+        return self.transport.place(file)
 
     def _placed_values(self, example: np.ndarray) -> str:
         values = self.board.folder / "example.bin"
@@ -240,7 +240,7 @@ class TensorRT:
         return self.transport.place(values)
 
     def _mode(self) -> int | None:
-        """The id of the power mode that is asked for.
+        """The id of the power mode in the device's options, or None.
 
         Raises:
             DeviceError: the board has no such mode.
@@ -249,8 +249,8 @@ class TensorRT:
             return None
         modes = self.board.state().modes
         if name not in modes:
-            there = ", ".join(modes) or "none that /etc/nvpmodel.conf tells"
-            raise DeviceError(f"{self.transport.name}: no power mode {name}; there is {there}")
+            listed = ", ".join(modes) or "none that /etc/nvpmodel.conf tells"
+            raise DeviceError(f"{self.transport.name}: no power mode {name}; there is {listed}")
         return modes[name]
 
     @property
@@ -259,28 +259,28 @@ class TensorRT:
 
 
 class _Measured:
-    """Runs of one engine on the board under observation."""
+    """Runs an engine on the board under observation."""
 
     def __init__(self, runtime: TensorRT, facts: Mapping[str, Any], placed: str):
         self.runtime, self.facts, self.placed = runtime, facts, placed
 
-    def run(self, options: RunOptions, **more: Any) -> tuple[measurement.Run, dict[str, Any]]:
+    def run(self, options: RunOptions, **power_request: Any) -> tuple[measurement.Run, dict[str, Any]]:
         version, longest = _version(self.facts), self.runtime.longest_s
         times = f"{self.runtime.transport.scratch}/times.json"
         argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, times=times))
-        request = {"argv": argv, "timeout_s": longest, "times": times, **more}
-        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, again=False)
+        request = {"argv": argv, "timeout_s": longest, "times": times, **power_request}
+        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, repeatable=False)
         return measurement.read_run(answer, version, options.warmup_ms, options.transfers), answer
 
     def swept(self, batch: int, options: Callable[[], RunOptions]) -> dict[str, Any]:
-        """What is told of a batch, or why it did not run; the others may be small enough."""
+        """The result of a batch, or why it did not run; other batches may be small enough."""
         try:
             return swept(batch, self.run(options())[0].times.latency)
         except EngineFailed as error:
             return not_swept(batch, str(error))
 
     def energy(self, options: RunOptions, batch: int) -> dict[str, Any]:
-        """Energy of an inference in a run of its own."""
+        """The energy of an inference, from a run of its own."""
         longer = dataclasses.replace(options, duration_s=max(options.duration_s, math.ceil(ENERGY_S)))
         run, answer = self.run(longer, power_hz=POWER_HZ, idle_s=IDLE_S)
         if run.began is None or run.ended is None or run.timed is None:
