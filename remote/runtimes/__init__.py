@@ -1,4 +1,4 @@
-"""What builds and runs engines on devices: a folder for each runtime, found by its name.
+"""The runtimes, which build and run engines on devices: each has a folder of its name.
 
 A folder holds ``__init__.py`` with ``ROOM``, which describes the runtime; ``runtime.py``, whose ``opened(link, options)``
 works on a device; ``check.py``, whose ``check(link, device, seen)`` looks a device over; and ``bundle.py`` with ``SHIPPED``.
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from remote.inventory import Device
 
 HERE = Path(__file__).parent
-# What stands around the work of a runtime: an edit of these measures nothing again.
+# The files around the work of a runtime: an edit of these measures nothing again.
 AROUND = ("check.py", "bundle.py", "shipped.py")
 
 
 def names() -> tuple[str, ...]:
-    """All runtimes."""
+    """The names of all runtimes."""
     return tuple(sorted(path.parent.name for path in HERE.glob("*/__init__.py")))
 
 
 def room_of(name: str) -> Room:
-    """What a runtime of :func:`names` says of itself."""
-    described: Room = import_module(f"{__name__}.{name}").ROOM
-    return described
+    """The description of a runtime of :func:`names`."""
+    room: Room = import_module(f"{__name__}.{name}").ROOM
+    return room
 
 
 def part(name: str, module: str) -> Any:
@@ -42,14 +42,15 @@ def part(name: str, module: str) -> Any:
 
 @contextmanager
 def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
-    """The runtime of a device that the inventory accepted, over one connection that lasts as long as the context.
+    """Yield the runtime of a device that the inventory accepted, over a connection that lasts as long as the context.
 
     Args:
         device: an entry of devices.yaml.
-        doing: what for, in words: once all others are done, the device is ours alone. Without it, it may be shared.
+        doing: the purpose, in words; with it, this waits for other users and locks the device. Without it, the device may
+            be shared.
 
     Raises:
-        DeviceError: the device cannot be reached, or not be locked.
+        DeviceError: the device cannot be reached or locked.
     """
     with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
         yield part(device.runtime, "runtime").opened(link, device.options)

@@ -1,4 +1,4 @@
-"""What a runtime says of itself, and what it does: every folder beside this file is one."""
+"""The description and the functions of a runtime; each folder beside this file is a runtime."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Reads:
-    """Which ONNX files a runtime reads.
+    """The ONNX files that a runtime reads.
 
     Attributes:
-        rows: from a version on, the highest operator set and the highest IR version, None where the operator set decides.
-        unknown: the first version that nothing is known of, which reads everything.
-        build_skips_pairs: where it is too old for int8, its build says so in the record; nothing needs to be refused.
+        rows: a version, and the highest operator set and IR version from it on; None where the operator set decides.
+        unknown: the first version without a known limit; it counts as reading everything.
+        build_skips_pairs: if a version is too old for int8, its build says so in the record, so no check need refuse it.
     """
 
     rows: Sequence[tuple[Version, int, int | None]]
@@ -32,18 +32,18 @@ class Reads:
 
 @dataclass(frozen=True)
 class Room:
-    """A runtime in plain words: what others have to know of it before they work with it.
+    """The description of a runtime, for the code that works with it.
 
     Attributes:
         title: its name in print.
-        files: of a device with these facts, which of a network's files it takes, the best first; the stage quantize says
-            what each is.
+        files: which of a network's files it takes on a device with these facts, the best first; the stage quantize says
+            what they are.
         options: the settings of a device with this runtime, and their types: str, bool or int.
-        fixed_axes: it takes networks whose number of frames is fixed, unless params.yaml says otherwise.
-        counts_energy: it runs on a computer's processor, whose own counters tell the energy where there are any.
-        reads: which ONNX files it reads, if that is known.
-        uses: code outside its folder that works on its devices, as files and folders (the modules in them) relative to the
-            repository; what all runtimes share need not be named.
+        fixed_axes: whether it takes networks with a fixed number of frames, unless params.yaml says otherwise.
+        counts_energy: whether it runs on a computer's processor, whose own counters measure energy where it has any.
+        reads: the ONNX files that it reads, if they are known.
+        uses: the code outside its folder that works on its devices, as files and folders (the modules in them) relative to
+            the repository; code that all runtimes share need not be here.
     """
 
     title: str
@@ -57,15 +57,15 @@ class Room:
 
 @dataclass(frozen=True)
 class Shipped:
-    """What a bundle holds of a runtime.
+    """The part of a bundle that belongs to a runtime.
 
     Attributes:
         loader: the file that runs an engine there: its ``opened(file, version, threads)`` returns a function from inputs to
             signatures.
-        modules: files that the loader imports, from the package ``gaitpress_runtime``.
-        requirements: the packages that it needs; ``{version}`` is that of the runtime which built the engine.
-        how: what README.md says of it; ``{device}`` is the device's name.
-        engine_first: what was measured is the engine alone, so README.md runs it; else model.onnx gives the same.
+        modules: the files that the loader imports, from the package ``gaitpress_runtime``.
+        requirements: the packages that it needs; ``{version}`` is the version of the runtime that built the engine.
+        how: its text in README.md; ``{device}`` is the device's name.
+        engine_first: only the engine was measured, so README.md runs the engine; else model.onnx gives the same.
     """
 
     loader: Path
@@ -76,10 +76,10 @@ class Shipped:
 
 
 class Runtime(Protocol):
-    """What every runtime offers. An engine is a directory: the engine's file and build.json, which describes it."""
+    """The functions of every runtime. An engine is a directory: the engine's file and build.json, which describes it."""
 
     def facts(self) -> dict[str, Any]:
-        """What engines on the device depend on: processor, system, runtime and its version; nothing that moves."""
+        """The facts that engines on the device depend on: processor, system, runtime and its version; no changing values."""
         ...
 
     def build(
@@ -95,25 +95,25 @@ class Runtime(Protocol):
 
         Args:
             onnx: the network.
-            out: where the engine goes.
+            out: the directory for the engine.
             precision: of the network: "fp32", "fp16", "int8", or "best", the fastest mix that the runtime finds itself.
-            threads: that the build may take.
-            shape: of the input that the engine is to be fastest at; needed where the network has free axes and the runtime
-                wants their range.
-            max_batch: the largest batch that the engine has to take, if the network's batch axis is free.
+            threads: the number of threads that the build may take.
+            shape: the shape of the input that the engine should be fastest at; needed if the network has free axes and the
+                runtime wants their range.
+            max_batch: the largest batch that the engine must take, if the network's batch axis is free.
 
         Returns:
-            What build.json holds: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
-            ``seconds``, ``bytes``, ``onnx`` (the network's file name) and what the key is made of. A network that cannot be
-            built is such a result, not an exception.
+            The content of build.json: ``status`` ("ok", "skipped" or "failed") with ``reason``, ``key``, ``sha256``,
+            ``seconds``, ``bytes``, ``onnx`` (the network's file name) and the parts of the key. A network that cannot be
+            built gives such a result, and raises nothing.
         """
         ...
 
     def check(self, engine: Path, onnx: Path | None = None) -> dict[str, Any]:
-        """What build.json holds, once it is sure that the engine is the one that was built, here, of that network.
+        """The content of build.json, after a check that the engine was built on this device from that network.
 
         Raises:
-            StaleEngine: it is not.
+            StaleEngine: the engine is another one.
             EngineFailed: its build failed.
         """
         ...
@@ -132,7 +132,7 @@ class Runtime(Protocol):
 
         Args:
             engine: its directory.
-            example: inputs along the first axis; a query's are the first of them, as many as its batch.
+            example: inputs along the first axis; a query takes the first ones, as many as its batch.
             settings: how to measure.
 
         Raises:

@@ -1,4 +1,4 @@
-"""From runs of trtexec to a measurement that says how far it can be trusted."""
+"""Turn runs of trtexec into a measurement that says whether to trust it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remote.runtimes.tensorrt.trtexec.command import always_copies, strongly_typ
 from remote.runtimes.tensorrt.trtexec.exports import ExportError, QueryTimes, parse_times
 from remote.runtimes.tensorrt.trtexec.log import Log, parse
 
-HOT_C = 65.0  # a board hotter than this at the start has not cooled down from what it did before
+HOT_C = 65.0  # a board hotter than this at the start has not cooled down from its work before
 SETTLED = 0.01
 NO_COPIES = "none: latency is computing time on the GPU; with_transfers is a run that copies input and output"
 TYPES_CHOSEN = "TensorRT's choice among those that the build's options allow"
@@ -33,12 +33,12 @@ COPIES = (
 
 @dataclass(frozen=True)
 class Run:
-    """One process of trtexec.
+    """A process of trtexec.
 
     Attributes:
-        times: of its timed queries.
-        log: what it printed.
-        began, ended: of the timed part, by the board's clock in seconds; None if the log does not tell.
+        times: the times of its timed queries.
+        log: its output.
+        began, ended: start and end of the timed part, by the board's clock in seconds; None if the log lacks them.
         hottest_c: the highest temperature meanwhile, or None.
         throttling: what slowed the board down meanwhile.
     """
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def timed(self) -> tuple[int, float] | None:
-        """How many queries were timed, and in how many seconds; None if the log does not tell."""
+        """The number of timed queries, and their seconds; None if the log lacks them."""
         return (len(self.times.latency), self.log.queries[1]) if self.log.queries else None
 
     @property
@@ -64,13 +64,13 @@ class Run:
 
 
 def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float, transfers: bool) -> Run:
-    """Understand what the board observed.
+    """Read the board's answer about a run.
 
     Args:
-        answer: of the board.
-        version: of its TensorRT.
-        warmup_ms: how long the warm-up was to take.
-        transfers: whether copying inputs and outputs was to be part of a query.
+        answer: the answer of the board.
+        version: the version of its TensorRT.
+        warmup_ms: the length of the warm-up that was asked for.
+        transfers: whether a query should include copying inputs and outputs.
 
     Raises:
         EngineFailed: trtexec failed, crashed, hung, or its times are damaged.
@@ -97,7 +97,7 @@ def read_run(answer: Mapping[str, Any], version: Sequence[int], warmup_ms: float
 
 
 def failure(log: Log, code: int, timed_out: bool = False) -> str | None:
-    """Why trtexec did not do its work, or None if it did."""
+    """The reason why trtexec failed, or None if it passed."""
     if timed_out:
         return "trtexec hung: it was ended at its time limit"
     if code == 0 and log.result == "PASSED":
@@ -126,14 +126,14 @@ def timing(
 
     Args:
         runs: the repeats, without transfers.
-        transferred: one run with transfers.
-        states: of the board before the first and after the last.
-        cooled: the board's answer to waiting until it is cool.
-        held: what became of power mode and clocks.
-        energy: of an inference, or its reason.
-        sweep: what is told of other batches.
-        settings: how it was measured.
-        version: of TensorRT.
+        transferred: a run with transfers.
+        states: the states of the board before the first run and after the last.
+        cooled: the board's answer after it waited to cool down.
+        held: the outcome for power mode and clocks.
+        energy: the energy of an inference, or the reason why there is none.
+        sweep: the results of other batches.
+        settings: the settings of the measurement.
+        version: the version of TensorRT.
     """
     repeats = [run.times.latency.tolist() for run in runs]
     statistics = benchmark.latency(repeats)

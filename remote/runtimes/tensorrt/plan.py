@@ -1,4 +1,4 @@
-"""What TensorRT is to do with a network on a board, decided before anything is sent there."""
+"""Plan what TensorRT should do with a network on a board, before anything is sent there."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from remote.runtimes.tensorrt.trtexec.lacking import lacking
 from remote.runtimes.tensorrt.trtexec.network import Network
 
 WITHOUT_INT8 = ("5.3", "6.2")  # compute capabilities of the Nano (and TX1) and the TX2
-WITH_DLA = ("7.2", "8.7")  # of Xavier and Orin; the Orin Nano has none
-# TensorRT 11 has none up to 11.4.0; 11.4.1 has it again on the AGX Orin:
+WITH_DLA = ("7.2", "8.7")  # Xavier and Orin; the Orin Nano has no DLA
+# TensorRT 11 has no DLA up to 11.4.0; 11.4.1 has it again on the AGX Orin:
 # https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-jetson.html
 WITHOUT_DLA = ((11, 0, 0), (11, 4, 1))
-# Until then QuantizeLinear was a scaling of floating-point values, and calibration was the way to int8:
+# Before this version QuantizeLinear scaled floating-point values, and calibration was the way to int8:
 # https://github.com/NVIDIA/TensorRT/issues/1009
 FIRST_WITH_PAIRS = (8, 0)
-MOST = 8  # an engine takes up to so many times the size that it is fastest at, along each free axis but the batch's
+MOST = 8  # along each free axis but the batch's, an engine takes up to so many times the size that it is fastest at
 CALIBRATION = "calibration.cache"  # beside the network, if there is one
 
 
 class Impossible(Exception):
-    """An engine that cannot be, with the status ("skipped" or "failed") and the reason for its record."""
+    """An engine cannot be built; the error has the status ("skipped" or "failed") and the reason for its record."""
 
     def __init__(self, status: str, reason: str):
         super().__init__(reason)
@@ -43,15 +43,15 @@ def plan(
 
     Args:
         onnx: the network's file.
-        network: what is known of it.
-        facts: of the board.
+        network: its content.
+        facts: the facts of the board.
         precision: "fp32", "fp16", "int8" or "best".
-        options: of the device: ``workspace_mib`` and ``dla_core``.
-        shape: of the input that the engine is to be fastest at.
-        max_batch: the largest batch that it has to take, if that axis is free.
+        options: the device's options ``workspace_mib`` and ``dla_core``.
+        shape: the shape of the input that the engine should be fastest at.
+        max_batch: the largest batch that the engine must take, if that axis is free.
 
     Raises:
-        Impossible: the board cannot run it, or TensorRT would refuse it or compute nonsense.
+        Impossible: the board cannot run the network, or TensorRT would refuse it or compute nonsense.
     """
     gpu, capability = facts.get("gpu"), facts.get("compute_capability")
     version = _version(facts)
@@ -78,8 +78,8 @@ def plan(
             f"TensorRT {facts['runtime_version']} does not choose precisions: it computes in the types of the network's "
             "file; list fp16 and int8 under `precisions`: the report tells which of those measured is the best here",
         )
-    if words := lacking(version, network) or _typed(network, precision, facts):
-        raise Impossible("failed", words)
+    if reason := lacking(version, network) or _typed(network, precision, facts):
+        raise Impossible("failed", reason)
     if precision == "best" and capability in WITHOUT_INT8:
         precision = "fp16"  # TensorRT's mix of fp32 and fp16
     calibration, calibrates = onnx.with_name(CALIBRATION), precision in ("int8", "best") and not network.quantized
@@ -96,8 +96,8 @@ def plan(
             "the network is quantised with zero points other than 0 and TensorRT takes none: set `activations: auto` under "
             "`quantize` in params.yaml",
         )
-    if precision == "int8" and (words := _integers(network, facts)):
-        raise Impossible("failed", f"{words}: the file tensorrt.onnx of the stage quantize has what it takes")
+    if precision == "int8" and (reason := _integers(network, facts)):
+        raise Impossible("failed", f"{reason}: the file tensorrt.onnx of the stage quantize has what it takes")
     if calibrates and not calibration.exists():
         raise Impossible(
             "failed", f"the network is not quantised and has no {CALIBRATION}: INT8 would run on made-up ranges"
@@ -112,9 +112,9 @@ def plan(
 
 
 def _typed(network: Network, precision: str, facts: Mapping[str, Any]) -> str | None:
-    """What is wrong with a network for a precision where its file alone says in which types it is computed, or None.
+    """The fault of a network whose own types are not those of a precision, where only its file says the types; or None.
 
-    Nothing would fail: the engine would be one of another precision.
+    Nothing would fail: the engine would just have another precision.
     https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-trtexec.html
     """
     version = _version(facts)
@@ -132,7 +132,7 @@ def _version(facts: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _integers(network: Network, facts: Mapping[str, Any]) -> str | None:
-    """What TensorRT does not take of constants that are dequantised as they are, or None.
+    """The reason why TensorRT refuses constants that are dequantised directly, or None.
 
     No version takes biases in INT32: https://github.com/microsoft/onnxruntime/issues/14229 (8.x) and
     https://github.com/onnx/onnx-tensorrt/issues/850 (8.4); the parser of 10.x says the same. TensorRT 8 takes weights only
@@ -153,7 +153,7 @@ def _ranges(network: Network, shape: Sequence[int] | None, max_batch: int) -> di
     name, axes = next(iter(network.inputs.items()))
     if len(network.inputs) > 1 or shape is None or len(shape) != len(axes):
         raise Impossible("failed", f"the input {name} has free axes {axes}, and no shape is known to make it fastest at")
-    best = tuple(axis or wanted for axis, wanted in zip(axes, shape, strict=True))
+    best = tuple(axis or size for axis, size in zip(axes, shape, strict=True))
     most = [max(max_batch, best[0]), *(MOST * size for size in best[1:])]
     return {
         name: Range(

@@ -1,4 +1,4 @@
-"""A TensorRT engine in the Python bindings that JetPack brings, and CUDA's own library; no other package."""
+"""Run a TensorRT engine with the Python bindings of JetPack and CUDA's own library; no other package."""
 
 import ctypes
 import glob
@@ -9,7 +9,7 @@ TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
 
 
 class Absent(Exception):
-    """Here is no TensorRT of the engine's version, or no CUDA."""
+    """This board has no TensorRT of the engine's version, or no CUDA."""
 
 
 def opened(path, version, root=os.sep):
@@ -19,7 +19,7 @@ def opened(path, version, root=os.sep):
         Absent: the bindings, or CUDA, are not here or of another version.
         RuntimeError: TensorRT refuses to load the engine.
     """
-    # Also in an environment that sees nothing of the system's packages.
+    # The system's packages must be visible in an isolated environment too.
     for name in ("python3", f"python{sys.version_info[0]}.{sys.version_info[1]}"):
         sys.path.append(os.path.join(root, "usr/lib", name, "dist-packages"))
     try:
@@ -32,14 +32,14 @@ def opened(path, version, root=os.sep):
         *filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)),
         os.path.join(root, "usr/local/cuda*/lib64"),
     ]
-    cudart = [found for folder in folders for found in sorted(glob.glob(os.path.join(folder, "libcudart.so*")))]
+    cudart = [file for folder in folders for file in sorted(glob.glob(os.path.join(folder, "libcudart.so*")))]
     if not cudart:
         raise Absent("there is no libcudart.so of CUDA under /usr/local/cuda")
     return Bindings(path, tensorrt, ctypes.CDLL(cudart[0]))
 
 
 class Bindings:
-    """One process, one engine: loaded once. Inputs and outputs are float32."""
+    """An engine, loaded once a process. Inputs and outputs are float32."""
 
     def __init__(self, path, tensorrt, cudart):
         self.cudart, self.room = cudart, {}
@@ -49,7 +49,7 @@ class Bindings:
         if self.engine is None:
             raise RuntimeError("TensorRT refuses to load the engine")
         self.context = self.engine.create_execution_context()
-        self.named = hasattr(self.engine, "num_io_tensors")  # from 8.5; tensors go by number before
+        self.named = hasattr(self.engine, "num_io_tensors")  # from 8.5; before, tensors have numbers
         if self.named:
             self.tensors = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
             inputs = [name for name in self.tensors if self.engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT]
@@ -83,7 +83,7 @@ class Bindings:
         return shapes[self.output], answer.raw
 
     def _room(self, tensor, shape):
-        """Device memory for a tensor, kept from input to input and made anew when a larger one comes."""
+        """Device memory for a tensor, kept from input to input and allocated anew for a larger one."""
         size = 4
         for axis in shape:
             size *= axis

@@ -16,23 +16,23 @@ from remote.runtimes.tensorrt.onboard import bindings
 def infer(request, source, sink):
     """Answer inputs until there are no more.
 
-    The request: ``engine``, ``version`` (TensorRT's, as the engine needs it), ``trtexec`` (a command line in which {input},
-    {output} and {shape} are filled in), ``scratch`` and ``timeout_s``. How inputs come, remote/inputs.py says.
+    The request has ``engine``, ``version`` (of TensorRT, as the engine needs it), ``trtexec`` (a command line with the
+    fields {input}, {output} and {shape}), ``scratch`` and ``timeout_s``. remote/inputs.py says how inputs come.
     """
     try:
         engine = _bindings(request) or Trtexec(request)
-        for given, content in _inputs(source):
-            shape, values = engine(given, content)
+        for input_shape, content in _inputs(source):
+            shape, values = engine(input_shape, content)
             _line(sink, {"shape": shape})
             sink.write(values)
             sink.flush()
-    except Exception as error:  # Whatever the bindings throw is a result.
+    except Exception as error:  # Whatever error the bindings raise is a result.
         _line(sink, {"error": str(error) or type(error).__name__})
         sys.exit(1)
 
 
 def _inputs(source):
-    """Shapes and float32 bytes."""
+    """Yield the shape and the float32 bytes of each input."""
     for line in iter(source.readline, b""):
         head = json.loads(line.decode())
         if "shape" in head:
@@ -72,10 +72,10 @@ class Trtexec:
     def __call__(self, shape, values):
         with open(self.files["input"], "wb") as file:
             file.write(values)
-        words = dict(self.files, shape="x".join(map(str, shape)))
+        fields = dict(self.files, shape="x".join(map(str, shape)))
         try:
             done = subprocess.run(
-                [re.sub(r"\{(input|output|shape)\}", lambda found: words[found.group(1)], word) for word in self.command],
+                [re.sub(r"\{(input|output|shape)\}", lambda match: fields[match.group(1)], word) for word in self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -83,7 +83,7 @@ class Trtexec:
                 check=False,
             )
             if done.returncode:
-                # The whole log: what it means is told by the computer that asked.
+                # Send the whole log: the computer that asked interprets it.
                 log = done.stdout.decode("utf-8", "replace")
                 raise RuntimeError(f"{log}\ntrtexec ended with status {done.returncode}")
             with open(self.files["output"]) as file:
@@ -97,7 +97,7 @@ class Trtexec:
 
 
 def first_output(exported):
-    """Shape and float32 bytes of the first output of ``--exportOutput``, which has six significant digits.
+    """The shape and float32 bytes of the first output of ``--exportOutput``, which has six significant digits.
 
     C++ writes nan and inf in its own way.
     """

@@ -1,4 +1,4 @@
-"""The command line on the board, with what is TensorRT's."""
+"""The command line on the board, with TensorRT's commands."""
 
 from remote.jetson.onboard import main as board
 from remote.runtimes.tensorrt.onboard.engines import cached, keep

@@ -1,4 +1,4 @@
-"""Which TensorRT a board has."""
+"""Find out which TensorRT a board has."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ LIBNVINFER = "usr/lib/*/libnvinfer.so.*.*.*"
 
 
 def facts(request):
-    """The texts that tell what the board is, and what its trtexec and libraries say; ``trtexec`` names its path."""
+    """The texts with the board's facts, the banner of its trtexec and its libraries; ``trtexec`` is that program's path."""
     paths = [request["trtexec"]] if request.get("trtexec") else [at(path) for path in TRTEXEC]
     trtexec = next((path for path in paths if os.access(path, os.X_OK)), None)
     code, banner = output([trtexec, "--help"]) if trtexec else (0, "")

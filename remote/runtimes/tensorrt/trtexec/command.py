@@ -1,7 +1,7 @@
 """Command lines of trtexec for TensorRT 7.1 to 11.x, whose options differ from version to version.
 
-Every option that decides what is measured is given, also where it is the default. What 7.1 and 11 take was read, never tried
-on a board:
+The command lines have every option that decides what is measured, also where it is the default. The options of 7.1 and 11
+come from documents, and were never tried on a board:
 
 * 7.1 has no ``--noDataTransfers`` and no ``--timingCacheFile``: NVIDIA/TensorRT, samples/common/sampleOptions.cpp of
   release/7.1 and release/7.2, https://github.com/NVIDIA/TensorRT/blob/release/7.1/samples/common/sampleOptions.cpp
@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 
 PRECISIONS = ("fp32", "fp16", "int8", "best")
 OLDEST, END = (7, 1), (12, 0)
-STRONGLY_TYPED = (11, 0)  # from here on a network's own types are those that it is computed in
+STRONGLY_TYPED = (11, 0)  # from this version on an engine computes in the network's own types
 SUPPORTED = "versions 7.1 to 11.x are supported (JetPack 4.4 to 7)"
-# What a board with JetPack 4.3 or older is told wherever it turns up.
+# The message about a board with JetPack 4.3 or older, wherever it turns up.
 TOO_OLD = (
     f"TensorRT older than 7.1, too old for the networks made here; {SUPPORTED}: update the board to JetPack 4.4 or later"
 )
@@ -33,7 +33,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Range:
-    """The shapes that an engine takes for an input with free axes, and the one that it is fastest at."""
+    """The shapes that an engine takes for an input with free axes, and the shape that it is fastest at."""
 
     least: Shape
     best: Shape
@@ -48,9 +48,9 @@ class BuildOptions:
         precision: "fp32" (without TF32), "fp16", "int8" (the rest in fp16) or "best" (whatever is fastest). From TensorRT 11
             on the network itself says it: an fp16 network for "fp16", one with Q/DQ pairs, the rest in fp32, for "int8".
         workspace_mib: scratch memory in MiB that a layer may use; None leaves it to TensorRT.
-        dla_core: the deep-learning accelerator to build for, layers that it lacks going to the GPU; None for the GPU.
+        dla_core: the deep-learning accelerator to build for, with the GPU for layers that it lacks; None for the GPU.
         calibration: an INT8 calibration cache, for networks that are not quantised already.
-        shapes: of the inputs with free axes; none for a network whose axes are all fixed.
+        shapes: the ranges of the inputs with free axes; empty for a network whose axes are all fixed.
         timing_cache: a file in which TensorRT remembers times of kernels from build to build.
     """
 
@@ -75,10 +75,10 @@ class RunOptions:
     """How to run an engine.
 
     Attributes:
-        shapes: of the inputs with free axes.
-        warmup_ms, duration_s, queries: at least so long a warm-up, so many seconds and so many queries.
-        transfers: whether inputs and outputs are copied to the device and back in every query.
-        inputs: files with the raw values of inputs, by name; else they are random.
+        shapes: the shapes of the inputs with free axes.
+        warmup_ms, duration_s, queries: the least warm-up, seconds and number of queries.
+        transfers: whether every query copies inputs to the device and outputs back.
+        inputs: files with the raw values of inputs, by name; other inputs are random.
         times, outputs: files to write the queries' times and the outputs to.
         dla_core: the accelerator that the engine was built for.
     """
@@ -100,22 +100,22 @@ def supported(version: Version) -> bool:
 
 
 def strongly_typed(version: Version) -> bool:
-    """Whether a version computes in the types that the network's file has, and has no option for it."""
+    """Whether a version computes in the types of the network's file, and has no option for others."""
     return _number(version) >= STRONGLY_TYPED
 
 
 def always_copies(version: Version) -> bool:
-    """Whether a version's trtexec copies inputs and outputs in every query, asked or not."""
+    """Whether a version's trtexec copies inputs and outputs in every query, whatever the options."""
     return _number(version) < (7, 2)
 
 
 def build(trtexec: str, version: Version, onnx: str, engine: str, options: BuildOptions) -> list[str]:
-    """The command that builds an engine of an ONNX file and runs nothing.
+    """The command that builds an engine from an ONNX file and runs nothing.
 
     TensorRT 7 has no file for a timing cache; there the option changes nothing.
 
     Raises:
-        ValueError: the version is not supported, or does not know what is asked for.
+        ValueError: the version is not supported, or lacks what the options ask for.
     """
     _check(version)
     return [
@@ -130,16 +130,16 @@ def build(trtexec: str, version: Version, onnx: str, engine: str, options: Build
 
 
 def build_flags(version: Version, options: BuildOptions) -> list[str]:
-    """The part of a build's command line, without names of files, that decides what engine comes out.
+    """The part of a build's command line, without names of files, that decides which engine comes out.
 
     Raises:
-        ValueError: the version does not know what is asked for.
+        ValueError: the version lacks what the options ask for.
     """
     if strongly_typed(version):
         if options.precision == "best" or options.calibration:
-            what = "calibration cache" if options.calibration else "best"
+            missing = "calibration cache" if options.calibration else "best"
             raise ValueError(
-                f"TensorRT {_text(version)} knows no {what}: it computes in the types that the network's file has; take "
+                f"TensorRT {_text(version)} knows no {missing}: it computes in the types that the network's file has; take "
                 "fp32, fp16 or int8, each of a file of its own"
             )
         flags = ["--noTF32"] if options.precision == "fp32" else []
@@ -161,7 +161,7 @@ def build_flags(version: Version, options: BuildOptions) -> list[str]:
 
 
 def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> list[str]:
-    """The command that runs an engine that is there.
+    """The command that runs an existing engine.
 
     Raises:
         ValueError: the version is not supported.
@@ -199,7 +199,7 @@ def _check(version: Version) -> None:
 
 
 def _explicit_batch(version: Version) -> list[str]:
-    """What tells TensorRT 7 that the first axis is one like all others, as in every ONNX network; later ones know it."""
+    """The option by which TensorRT 7 takes the first axis like all others, as in ONNX networks; later ones always do."""
     return ["--explicitBatch"] if _number(version) < (8, 0) else []
 
 
@@ -216,5 +216,5 @@ def _shapes(shapes: Mapping[str, Shape]) -> str:
 
 
 def _name(name: str) -> str:
-    """An input's name as options take it: in quotes if it holds what separates names from what follows."""
+    """An input's name as options take it: in quotes if it holds a character that would end the name."""
     return name if re.fullmatch(r"[\w./-]+", name) else f"'{name}'"

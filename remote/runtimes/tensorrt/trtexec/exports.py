@@ -1,4 +1,4 @@
-"""The JSON file in which trtexec writes the times of single queries."""
+"""Read the JSON file in which trtexec writes the times of single queries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WARMUP_EXCLUDED_FROM = (8, 5)
 
 
 class ExportError(ValueError):
-    """A file is not what trtexec writes; the message says what is wrong with it."""
+    """A file is not one of trtexec's; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class QueryTimes:
     """Times of the timed queries in ms, float64 [queries] each.
 
     Attributes:
-        latency: from the start of the input's transfer to the end of the output's, or of computing alone where transfers do
-            not count.
-        compute: on the GPU alone.
-        to_device: the input's transfer; 0 without transfers, but in TensorRT 7.1, which always copies.
-        to_host: the output's.
+        latency: the time from the start of the input's transfer to the end of the output's, or of computing alone where
+            transfers do not count.
+        compute: the time on the GPU alone.
+        to_device: the input's transfer; 0 without transfers, except in TensorRT 7.1, which always copies.
+        to_host: the output's transfer; likewise.
     """
 
     latency: np.ndarray
@@ -40,17 +40,17 @@ class QueryTimes:
 def parse_times(text: str, version: Sequence[int], warmup_ms: float, transfers: bool) -> QueryTimes:
     """Read ``--exportTimes``.
 
-    Up to TensorRT 8.4 the rows of the warm-up come first; those are the queries that began computing within it. TensorRT 7
-    names the transfers otherwise, and 7.1 copies in every query.
+    Up to TensorRT 8.4 the rows of the warm-up come first; these are the queries that began computing within it. TensorRT 7
+    has other names for the transfers, and 7.1 copies in every query.
 
     Args:
-        text: what the file holds.
-        version: of TensorRT.
-        warmup_ms: how long the warm-up was to take.
-        transfers: whether copying inputs and outputs was to be part of a query.
+        text: the content of the file.
+        version: the version of TensorRT.
+        warmup_ms: the length of the warm-up that was asked for.
+        transfers: whether a query should include copying inputs and outputs.
 
     Raises:
-        ExportError: it is damaged, empty, or its times are no times.
+        ExportError: the file is damaged or empty, or its times are no times.
     """
     rows = _rows(text)
     if tuple(version[:2]) < WARMUP_EXCLUDED_FROM:

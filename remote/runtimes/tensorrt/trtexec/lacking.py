@@ -1,4 +1,4 @@
-"""What older versions of TensorRT lack of what networks are made of; its parser would refuse them on the board."""
+"""Find what older versions of TensorRT lack for a network; their parser would refuse it on the board."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from remote.runtimes.tensorrt.trtexec.network import Network
 
-# Operators that TensorRT got late, and with which version: https://github.com/onnx/onnx-tensorrt/blob/main/docs/Changelog.md
+# The version and the JetPack that brought operators: https://github.com/onnx/onnx-tensorrt/blob/main/docs/Changelog.md
 # and https://github.com/NVIDIA/TensorRT/blob/main/CHANGELOG.md (8.0.1, 8.2.0)
 OPERATORS: list[tuple[tuple[int, int], str, str]] = [
     (
@@ -22,16 +22,16 @@ OPERATORS: list[tuple[tuple[int, int], str, str]] = [
     ((10, 1), "6.1", "DeformConv"),
 ]
 # How TensorRT 7 resizes: https://github.com/onnx/onnx-tensorrt/blob/release/7.2-GA/docs/operators.md
-# That it wants constants, and has none of 64-bit floating point: https://github.com/NVIDIA/TensorRT/issues/1346 (7.1.3)
+# It wants constants, and takes none of 64-bit floating point: https://github.com/NVIDIA/TensorRT/issues/1346 (7.1.3)
 RESIZES_OF_7 = {("asymmetric", "nearest", "floor", True), ("asymmetric", "linear", "floor", True)}
 
 
 def lacking(version: Sequence[int], network: Network) -> str | None:
-    """What a TensorRT lacks of what a network is made of, and what to do; None if nothing is known to be missing.
+    """The parts of a network that a TensorRT lacks, and what to do, in words; None if no lack is known.
 
     Args:
-        version: of TensorRT.
-        network: what is known of the network.
+        version: the version of TensorRT.
+        network: the content of the network.
     """
     name = f"TensorRT {'.'.join(map(str, version))}"
     for since, jetpack, names in OPERATORS:

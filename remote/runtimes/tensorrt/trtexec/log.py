@@ -1,4 +1,4 @@
-"""What trtexec prints while it builds and measures (TensorRT 7.1 to 11.x)."""
+"""Read the output of trtexec while it builds and measures (TensorRT 7.1 to 11.x)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ BANNER = re.compile(
 LINE = re.compile(r"^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[([IWEFV])\]\s?(.*)$")
 SUMMARY = re.compile(r"^([A-Z][\w /-]*?): (min = .*)$")
 STATISTIC = re.compile(r"([a-z]\w*(?:\(\d+(?:\.\d+)?%\))?) = (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ms)?(?=,|\s|$)")
-# TensorRT 7 has a line for each statistic, below one with its name; here they are told by the names of later versions.
+# TensorRT 7 prints each statistic on a line, below a line with a name; the values are the names of later versions.
 SECTIONS = {"Host Latency": "Latency", "Enqueue Time": "Enqueue Time", "GPU Compute": "GPU Compute Time"}
 IN_SECTION = re.compile(r"^(min|max|mean|median|percentile): (\d+(?:\.\d+)?(?:e[+-]?\d+)?) ms(?: at (\d+(?:\.\d+)?%))?")
 NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
-# Error 2 of CUDA's start is that of cudaErrorMemoryAllocation.
+# Error 2 of CUDA's start is cudaErrorMemoryAllocation.
 OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemory|std::bad_alloc|cudaErrorMemoryAllocation|insufficient memory|Cannot allocate memory|"
     r"CUDA initialization failure with error: 2\b",
@@ -29,9 +29,9 @@ REBOOT = re.compile(r"\breboot", re.IGNORECASE)
 BARE = re.compile(r"^(ERROR: |While parsing node number )")
 SOURCE = re.compile(r"^(\[TRT\] )?([\w./-]+\.(cpp|h|hpp):\d+: )?")
 NODE = re.compile(r"While parsing node number \d+ \[.*\](?=:?$)", re.MULTILINE)
-# What the parser found, in the lines below: "ERROR: ModelImporter.cpp:180 In function parseGraph:".
+# The parser's finding, in the lines below "ERROR: ModelImporter.cpp:180 In function parseGraph:".
 VERDICT = re.compile(r"^ERROR: [^\n]*In function [^\n]*:\s*\n(.*)", re.DOTALL)
-# Where the parser was, the node that it was at (a block of lines), and lines before the end that say only that it failed.
+# The parser's place, its node (a block of lines), and lines before the end that say only that it failed.
 CONSEQUENCES = re.compile(
     r"^(--- (Begin|End) node ---|(input|output|name|op_type): \"|While parsing node number|"
     r"ERROR: [^\n]*In function [^\n]*$|"
@@ -52,15 +52,15 @@ class Log:
         command: the command line as trtexec repeats it.
         summary: statistics by the line's name ("Latency", "GPU Compute Time", ...), in ms, by their own names ("min",
             "median", "percentile(99%)", ...).
-        throughput_qps: queries a second; None where TensorRT 7 says 0, as it does of every ONNX network.
-        queries: of the timed part, and its seconds, or None; their number is 0 in TensorRT 7, for the same reason.
-        device: what is printed of the GPU, such as {"Selected Device": "Orin", "Compute Capability": "8.7"}.
+        throughput_qps: queries a second; None where TensorRT 7 prints 0, as it does for every ONNX network.
+        queries: the number of timed queries, and their seconds, or None; for TensorRT 7 the number is 0 for the same reason.
+        device: the printed properties of the GPU, such as {"Selected Device": "Orin", "Compute Capability": "8.7"}.
         build_seconds: how long the engine took to build, or None.
         warnings: lines of level W.
-        errors: of level E and F, each with the lines that belong to it; those of TensorRT 7's parser, which have no level.
-        out_of_memory: memory ran out.
-        reboot: the line that says that the board has to boot anew, or None.
-        enqueue_bound: trtexec warns that the processor could not keep the GPU busy.
+        errors: errors of level E and F with all their lines, and those of TensorRT 7's parser, which have no level.
+        out_of_memory: whether memory ran out.
+        reboot: the line that says that the board must reboot, or None.
+        enqueue_bound: whether trtexec warns that the processor could not keep the GPU busy.
     """
 
     version: tuple[int, int, int] | None
@@ -80,14 +80,14 @@ class Log:
 
     @property
     def reason(self) -> str | None:
-        """Why it failed, in one line, or None if nothing points to a failure."""
+        """The reason of a failure in one line, or None if nothing points to a failure."""
         memory = next((error for error in self.errors if OUT_OF_MEMORY.search(error)), None)
         if memory or self.out_of_memory:
             return f"out of memory: {_brief(memory)}" if memory else "out of memory"
         if self.reboot:
             return _brief(self.reboot)
         bare = [SOURCE.sub("", error) for error in self.errors]
-        causes = [found[1].strip() for found in map(VERDICT.match, bare) if found]
+        causes = [match[1].strip() for match in map(VERDICT.match, bare) if match]
         node = next(filter(None, map(NODE.search, bare)), None)
         telling = [
             error
@@ -95,18 +95,18 @@ class Log:
             if not CONSEQUENCES.match(words) and not VERDICT.match(words)
         ]
         if causes:
-            # Some versions tell apart that a node is invalid and why.
+            # Some versions print on two lines that a node is invalid, and why.
             why = f": {telling[0]}" if telling and re.fullmatch(r"\[\d+\] Invalid Node - .*", causes[0]) else ""
             return _brief(f"{causes[0]}{why}" + (f" ({node[0]})" if node else ""))
-        # Better than that it failed is where it was.
+        # The place of a failure is better than the mere failure.
         places = [error for error in self.errors if NODE.search(error)]
-        if told := telling or places or self.errors:
-            return _brief(told[0])
+        if errors := telling or places or self.errors:
+            return _brief(errors[0])
         return "trtexec says only that it failed" if self.result == "FAILED" else None
 
 
 def parse(text: str) -> Log:
-    """Read a log; lines that are not known are passed over, lines after the result are read like all others."""
+    """Read a log; skip unknown lines, and read lines after the result like all others."""
     version = build = result = command = throughput = queries = seconds = None
     summary: dict[str, dict[str, float]] = {}
     device: dict[str, str] = {}
@@ -122,10 +122,10 @@ def parse(text: str) -> Log:
             result = banner[1] if banner[1] != "RUNNING" else result
             level = ""
             continue
-        found = LINE.match(line)
-        words = (found[2] if found else line).strip()
-        if found or BARE.match(words):
-            level = found[1] if found else "E"
+        match = LINE.match(line)
+        words = (match[2] if match else line).strip()
+        if match or BARE.match(words):
+            level = match[1] if match else "E"
             if level == "W":
                 warnings.append(words)
             elif level in "EF":
@@ -169,7 +169,7 @@ def parse(text: str) -> Log:
 
 
 def parse_version(digits: str | None) -> tuple[int, int, int] | None:
-    """The version in a banner's number: "8201" is 8.2.1, "100300" is 10.3.0."""
+    """The version of a banner's number: "8201" is 8.2.1, "100300" is 10.3.0."""
     if not digits or not 4 <= len(digits) <= 6:
         return None
     number = int(digits)
@@ -185,7 +185,7 @@ def parse_version(digits: str | None) -> tuple[int, int, int] | None:
 
 
 def digits(version: tuple[int, int, int]) -> str:
-    """A version as banners and calibration caches have it: "8201" of 8.2.1, "100300" of 10.3.0."""
+    """A version as banners and calibration caches write it: "8201" for 8.2.1, "100300" for 10.3.0."""
     major, minor, patch = version
     return f"{major}{minor:02d}{patch:02d}" if major >= 10 else f"{major}{minor}{patch:02d}"
 

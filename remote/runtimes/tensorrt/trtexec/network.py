@@ -1,4 +1,4 @@
-"""What must be known of an ONNX file before TensorRT gets it: its inputs, and whether and how it is quantised."""
+"""Read the facts of an ONNX file that matter to TensorRT: its inputs, and whether and how it is quantised."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Network:
     """An ONNX network.
 
     Attributes:
-        inputs: for each input, its axes; None for one that is free.
-        output: name of the first output.
-        quantized: it holds QuantizeLinear or DequantizeLinear.
-        unsigned: a quantised tensor has unsigned values, which TensorRT does not take.
-        shifted: a quantised tensor has another zero point than 0.
-        integer_constants: the types of constants that are dequantised as they are, by ONNX's name: "INT8", "INT32".
-        half: it computes in fp16 by itself: a constant is fp16, or something is cast to it.
-        operators: of ONNX, those of inner graphs too.
-        doubles: a constant is of 64-bit floating point.
-        resizes: how each Resize maps coordinates, how it fills in, how it rounds to the nearest (ONNX's defaults where the
+        inputs: the axes of each input; None for a free axis.
+        output: the name of the first output.
+        quantized: whether it holds QuantizeLinear or DequantizeLinear.
+        unsigned: whether a quantised tensor has unsigned values, which TensorRT does not take.
+        shifted: whether a quantised tensor has another zero point than 0.
+        integer_constants: the types of constants that are dequantised directly, by ONNX's name: "INT8", "INT32".
+        half: whether it computes in fp16 by itself: a constant is fp16, or a node casts to it.
+        operators: the operators of ONNX in it, with those of inner graphs.
+        doubles: whether a constant is in 64-bit floating point.
+        resizes: for each Resize how it maps coordinates, interpolates and rounds to the nearest (ONNX's defaults where the
             file says nothing), and whether its scales are constants.
     """
 
@@ -65,7 +65,7 @@ def read(path: Path) -> Network:
     shifts = {node.input[2] for node in linear if len(node.input) > 2}
     zero_points = [tensor for tensor in graph.initializer if tensor.name in shifts]
     half = onnx.TensorProto.FLOAT16
-    made = {name for node in nodes if node.op_type == "Constant" for name in node.output}
+    made_by_nodes = {name for node in nodes if node.op_type == "Constant" for name in node.output}
     if not graph.input or not graph.output:
         raise ValueError(f"{path.name} has no input or no output")
     return Network(
@@ -89,12 +89,12 @@ def read(path: Path) -> Network:
         or any(attribute.i == half for node in nodes if node.op_type == "Cast" for attribute in node.attribute),
         operators=frozenset(node.op_type for node in nodes if node.domain in ("", "ai.onnx")),
         doubles=onnx.TensorProto.DOUBLE in constants.values(),
-        resizes=frozenset(_resize(node, constants.keys() | made) for node in nodes if node.op_type == "Resize"),
+        resizes=frozenset(_resize(node, constants.keys() | made_by_nodes) for node in nodes if node.op_type == "Resize"),
     )
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of those inside it."""
+    """Yield the nodes of a graph and of the graphs inside it."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -103,10 +103,10 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _resize(node: onnx.NodeProto, constants: Set[str]) -> Resize:
-    said = {attribute.name: attribute.s.decode() for attribute in node.attribute if attribute.s}
+    settings = {attribute.name: attribute.s.decode() for attribute in node.attribute if attribute.s}
     return (
-        said.get("coordinate_transformation_mode", "half_pixel"),
-        said.get("mode", "nearest"),
-        said.get("nearest_mode", "round_prefer_floor"),
+        settings.get("coordinate_transformation_mode", "half_pixel"),
+        settings.get("mode", "nearest"),
+        settings.get("nearest_mode", "round_prefer_floor"),
         len(node.input) > 2 and node.input[2] in constants,
     )

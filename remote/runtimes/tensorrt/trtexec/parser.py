@@ -1,9 +1,8 @@
-"""Ask TensorRT's own parser, and its compiler, for a GPU that need not be there; run in a process of its own.
+"""Ask TensorRT's own parser and its compiler about a network, for a GPU that need not be there; a process of its own.
 
 TensorRT for RTX has TensorRT's ONNX parser and Python interface, and compiles ahead of time. The bindings take their
-libraries from ONNX Runtime's plug-in, which brings them. Answers with JSON on standard output: ``{"refusal": "..."}``, or
-null in its place, and of what was accepted the number of ``layers``, of those that are no constants (``computing``), and
-``bytes``.
+libraries from ONNX Runtime's plug-in, which brings them. The answer is JSON on standard output: ``refusal``, a text or null.
+For an accepted network it also has the number of ``layers``, of layers that are no constants (``computing``), and ``bytes``.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ CAPABILITY = "SM86"  # Orin's generation
 
 
 def load(libraries: Path) -> Any:
-    """The bindings."""
+    """Load the bindings with their libraries."""
     for name in ("libtensorrt_rtx.so", "libtensorrt_onnxparser_rtx.so"):
-        # The bindings ask for the soname; loaded under it, a library is found whatever its file is called.
+        # The bindings ask for the soname; once a library is loaded, they get it whatever the name of its file.
         ctypes.CDLL(str(min(libraries.glob(f"{name}.*"))), mode=ctypes.RTLD_GLOBAL)
     import tensorrt_rtx_bindings
 
@@ -29,13 +28,13 @@ def load(libraries: Path) -> Any:
 
 
 def ask(trt: Any, onnx: Path, compiled: bool, ranges: dict[str, list[list[int]]]) -> dict[str, Any]:
-    """What is said of a file.
+    """The answer about a file.
 
     Args:
         trt: the bindings.
         onnx: the file.
-        compiled: whether it is to be compiled as well.
-        ranges: least, best and greatest shape of each input with free axes.
+        compiled: whether to compile it as well.
+        ranges: the least, best and greatest shape of each input with free axes.
     """
 
     class Log(trt.ILogger):  # type: ignore[misc]
@@ -52,8 +51,8 @@ def ask(trt: Any, onnx: Path, compiled: bool, ranges: dict[str, list[list[int]]]
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
-        said = [str(parser.get_error(place)) for place in range(parser.num_errors)] or log.errors
-        return {"refusal": _line(said) or "it does not say why"}
+        errors = [str(parser.get_error(place)) for place in range(parser.num_errors)] or log.errors
+        return {"refusal": _line(errors) or "it does not say why"}
     kinds = [network.get_layer(place).type for place in range(network.num_layers)]
     computing = sum(kind != trt.LayerType.CONSTANT for kind in kinds)
     answer = {"refusal": None, "layers": len(kinds), "computing": computing, "bytes": None}
@@ -73,8 +72,8 @@ def ask(trt: Any, onnx: Path, compiled: bool, ranges: dict[str, list[list[int]]]
     return answer
 
 
-def _line(said: list[str]) -> str:
-    return " ".join("; ".join(said).split())
+def _line(messages: list[str]) -> str:
+    return " ".join("; ".join(messages).split())
 
 
 def main() -> None:
@@ -86,8 +85,8 @@ def main() -> None:
     parser.add_argument("--libraries", type=Path, required=True, help="the folder of ONNX Runtime's plug-in")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--ranges", type=json.loads, default={}, help="JSON: of each input, least, best and greatest shape")
-    given = parser.parse_args()
-    answers.write(json.dumps(ask(load(given.libraries), given.onnx, given.compile, given.ranges)))
+    options = parser.parse_args()
+    answers.write(json.dumps(ask(load(options.libraries), options.onnx, options.compile, options.ranges)))
     answers.flush()
 
 

@@ -1,7 +1,7 @@
-"""TensorRT's own parser asked on this computer, without a GPU: a network that it refuses need not be sent to a board.
+"""Ask TensorRT's own parser on this computer, without a GPU: a network that it refuses need not go to a board.
 
-It comes with the optional packages of `make tensorrt-check`. It is newer than the TensorRT of every JetPack: what it refuses
-the others refuse too, but what it accepts may still fail on a board.
+It comes with the optional packages of `make tensorrt-check`. It is newer than the TensorRT of every JetPack: all versions
+refuse what it refuses, but what it accepts may still fail on a board.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Ranges = Mapping[str, Sequence[Sequence[int]]]
 
 
 class NoAnswer(RuntimeError):
-    """The parser did not answer: it broke, or took too long. That says nothing of the network."""
+    """The parser did not answer: it broke, or took too long. That says nothing about the network."""
 
 
 def available() -> str | None:
@@ -38,20 +38,20 @@ def available() -> str | None:
 
 
 def ask(onnx: Path, compiled: bool = False, ranges: Ranges | None = None, longest_s: float = LONGEST_S) -> dict[str, Any]:
-    """What TensorRT says of a file.
+    """TensorRT's answer about a file.
 
     Args:
         onnx: the file.
-        compiled: whether it is to be compiled too, for a GPU of Orin's generation.
-        ranges: least, best and greatest shape of each input with free axes; needed to compile such a network.
-        longest_s: how long it may take, in seconds.
+        compiled: whether to compile it too, for a GPU of Orin's generation.
+        ranges: the least, best and greatest shape of each input with free axes; needed to compile such a network.
+        longest_s: how long the parser may take, in seconds.
 
     Returns:
-        ``refusal``, TensorRT's words in one line, or None; then also the number of ``layers``, of those that are no
+        ``refusal``, TensorRT's words in one line, or None; then also the number of ``layers``, of layers that are no
         constants (``computing``) and, if it was compiled, the ``bytes`` of the engine.
 
     Raises:
-        NoAnswer: there is none.
+        NoAnswer: the parser gave no answer.
     """
     spec = importlib.util.find_spec(LIBRARIES)
     if spec is None or spec.origin is None:
@@ -67,6 +67,6 @@ def ask(onnx: Path, compiled: bool = False, ranges: Ranges | None = None, longes
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise NoAnswer(f"TensorRT's parser broke: {last}")
     answer: dict[str, Any] = json.loads(done.stdout)
-    if (said := answer["refusal"]) and len(said) > REASON_LENGTH:
-        answer["refusal"] = f"{said[:REASON_LENGTH]} ..."
+    if (refusal := answer["refusal"]) and len(refusal) > REASON_LENGTH:
+        answer["refusal"] = f"{refusal[:REASON_LENGTH]} ..."
     return answer
