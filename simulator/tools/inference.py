@@ -16,20 +16,20 @@ Say = Callable[..., None]
 Query = dict[str, float]
 
 
-def infer(board: Jetson, content: bytes, given: dict[str, str], shapes: dict[str, list[int]], say: Say) -> None:
-    """Load an engine, run it, print the summary and write the files that are asked for."""
+def infer(board: Jetson, content: bytes, settings: dict[str, str], shapes: dict[str, list[int]], say: Say) -> None:
+    """Load an engine, run it, print the summary and write the files that the settings name."""
     engine = Engine(board.kind, content)
     say(f"Loaded engine size: {len(content) >> 20} MiB")
-    values = _values(engine, given, shapes)
+    values = _values(engine, settings, shapes)
     say(f"Created input binding for {engine.input} with dimensions {_dimensions(values)}")
     output = engine.run(values)
     say(f"Created output binding for {engine.output} with dimensions {_dimensions(output)}")
     version = board.kind.tensorrt
     say("Starting inference threads" if version < (8, 0) else "Starting inference")
-    warmup_ms = float(given.get("warmUp", 200))
+    warmup_ms = float(settings.get("warmUp", 200))
     board.load(busy=True)
     try:
-        queries = _run(engine, values, warmup_ms, given, _copies(version, given))
+        queries = _run(engine, values, warmup_ms, settings, _copies(version, settings))
     finally:
         board.load(busy=False)
     timed = [query for query in queries if query["startComputeMs"] >= warmup_ms]
@@ -46,25 +46,25 @@ def infer(board: Jetson, content: bytes, given: dict[str, str], shapes: dict[str
         for name, key in (("GPU Compute Time", "computeMs"), ("D2H Latency", "d2hMs")):
             say(f"{name}: {_statistics([query[key] for query in timed], version >= (8, 5))}")
         say(f"Total Host Walltime: {wall:g} s")
-    if "exportTimes" in given:
+    if "exportTimes" in settings:
         rows = timed if version >= (8, 5) else queries
         rows = [{key: value for key, value in row.items() if key != "enqueue"} for row in rows]
         if version < (8, 0):
             rows = [_row_of_7(row) for row in rows]
-        Path(given["exportTimes"]).write_text("[\n  " + "\n, ".join(map(json.dumps, rows)) + "\n]\n")
-    if "exportOutput" in given:
+        Path(settings["exportTimes"]).write_text("[\n  " + "\n, ".join(map(json.dumps, rows)) + "\n]\n")
+    if "exportOutput" in settings:
         numbers = ", ".join(f"{value:g}" for value in output.ravel().tolist())
         head = f'[\n  {{ "name" : "{engine.output}"\n  , "dimensions" : "{_dimensions(output)}"\n  , "values" : [ '
-        Path(given["exportOutput"]).write_text(f"{head}{numbers} ]\n  }}\n]\n")
+        Path(settings["exportOutput"]).write_text(f"{head}{numbers} ]\n  }}\n]\n")
 
 
-def _copies(version: tuple[int, int, int], given: dict[str, str]) -> bool:
-    """Whether every query copies: 7.1 always does, 11 only if it is told to."""
-    return "includeDataTransfers" in given if version >= (11, 0) else "noDataTransfers" not in given
+def _copies(version: tuple[int, int, int], settings: dict[str, str]) -> bool:
+    """Whether every query copies: always in 7.1, only with includeDataTransfers in 11."""
+    return "includeDataTransfers" in settings if version >= (11, 0) else "noDataTransfers" not in settings
 
 
 def _summary_of_7(timed: list[Query], wall: float, warmup_ms: float, say: Say) -> None:
-    """A line for each statistic; of an ONNX network no query is counted."""
+    """Print a line for each statistic; TensorRT 7 counts no query of an ONNX network."""
     say(f"Warmup completed 0 queries over {warmup_ms:g} ms")
     say(f"Timing trace has 0 queries over {wall:g} s")
     say("Trace averages of 100 runs:")
@@ -95,8 +95,8 @@ def _row_of_7(row: Query) -> Query:
     }  # fmt: skip
 
 
-def _run(engine: Engine, values: np.ndarray, warmup_ms: float, given: dict[str, str], copies: bool) -> list[Query]:
-    duration_ms, least = 1000 * float(given.get("duration", 3)), int(given.get("iterations", 10))
+def _run(engine: Engine, values: np.ndarray, warmup_ms: float, settings: dict[str, str], copies: bool) -> list[Query]:
+    duration_ms, least = 1000 * float(settings.get("duration", 3)), int(settings.get("iterations", 10))
     queries: list[Query] = []
     start = time.perf_counter()
     timed = 0
@@ -126,16 +126,16 @@ def _query(moments: Sequence[float]) -> Query:
     }  # fmt: skip
 
 
-def _values(engine: Engine, given: dict[str, str], shapes: dict[str, list[int]]) -> np.ndarray:
+def _values(engine: Engine, settings: dict[str, str], shapes: dict[str, list[int]]) -> np.ndarray:
     axes = engine.head["inputs"][engine.input]
     shape = shapes.get(engine.input) or (engine.head["ranges"]["opt"][engine.input] if engine.head["ranges"] else axes)
     if not engine.fits(shape):
         raise Refused(
             f"[TRT] 3: [executionContext.cpp] Error Code 3: API Usage Error (dimensions {shape} are not in the profile)"
         )
-    if "loadInputs" not in given:
+    if "loadInputs" not in settings:
         return np.random.default_rng(0).random(shape, np.float32)
-    name, _, file = given["loadInputs"].partition(":")
+    name, _, file = settings["loadInputs"].partition(":")
     content = Path(file).read_bytes()
     if name.strip("'") != engine.input or len(content) != 4 * int(np.prod(shape)):
         raise Refused(f"Cannot fill the input {name} of {4 * int(np.prod(shape))} bytes with {len(content)}")
@@ -147,7 +147,7 @@ def _dimensions(values: np.ndarray) -> str:
 
 
 def _statistics(times: Sequence[float], new: bool) -> str:
-    """Minimum to percentiles in ms; the p-th percentile is the element n - 1 - int((1 - p) n) of the sorted times."""
+    """Minimum to percentiles in ms; the p-th percentile is element n - 1 - int((1 - p) n) of the sorted times."""
     ordered = sorted(times)
     percentiles = (90, 95, 99) if new else (99,)
     parts = [f"min = {ordered[0]:g} ms", f"max = {ordered[-1]:g} ms", f"mean = {np.mean(times):g} ms"]

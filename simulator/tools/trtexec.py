@@ -1,4 +1,4 @@
-"""trtexec of the board's TensorRT version: its options, its log, its files; what runs is ONNX Runtime."""
+"""Play trtexec of the board's TensorRT version: its options, its log, its files; ONNX Runtime runs the networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALUES = {
     "onnx", "saveEngine", "loadEngine", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
     "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput",
 }  # fmt: skip
-# Those that came or went: with which version, and the first one without it.
+# Options that came or went: the first version with each, and the first one without it.
 FOREVER = (99, 0)
 SOME_FLAGS = {
     "explicitBatch": ((7, 0), (8, 0)), "exposeDMA": ((7, 0), FOREVER), "buildOnly": ((7, 0), (8, 6)),
@@ -35,7 +35,7 @@ SOME_VALUES = {
 
 
 class Log:
-    """Lines as trtexec prints them: what is wrong goes to standard error."""
+    """Lines as trtexec prints them; errors go to standard error."""
 
     def __init__(self, board: Jetson, words: list[str]) -> None:
         version = f" [TensorRT v{digits(board.kind.tensorrt)}]" if board.kind.tensorrt >= (8, 0) else ""
@@ -53,27 +53,27 @@ class Log:
 
 
 def options(board: Jetson, words: list[str]) -> dict[str, str]:
-    """The command line, as this version understands it."""
+    """The options of a command line, as this version of trtexec reads them."""
     version = board.kind.tensorrt
     flags = FLAGS | {name for name, (since, end) in SOME_FLAGS.items() if since <= version < end}
     values = VALUES | {name for name, (since, end) in SOME_VALUES.items() if since <= version < end}
-    found = {}
+    settings = {}
     for word in words:
         name, _, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or name not in flags | values or (name in values) != bool(value):
             raise Refused(f"Unknown option: {word}")
-        found[name] = value
-    return found
+        settings[name] = value
+    return settings
 
 
 def shapes(text: str) -> dict[str, list[int]]:
-    """A specification such as ``input:1x30x64x44``."""
+    """The shapes in a specification such as ``input:1x30x64x44``, by the name of the input."""
     pairs = (part.rpartition(":") for part in text.split(","))
     return {name.strip("'"): [int(axis) for axis in shape.split("x")] for name, _, shape in pairs}
 
 
 def device(board: Jetson, log: Log) -> None:
-    """What the GPU is; TensorRT 7.1 does not say."""
+    """Print the GPU's properties; TensorRT 7.1 does not."""
     if board.kind.tensorrt < (7, 2):
         return
     name, capability, multiprocessors = board.kind.gpu
@@ -108,7 +108,7 @@ def broken(board: Jetson, log: Log) -> None:
 
 
 def reboot(board: Jetson) -> None:
-    """Come up again with another L4T: the SSH session in which this runs is gone, and so is this."""
+    """Come up again with another L4T: end the SSH session in which this process runs, and this process."""
     board.fault = None
     board.upgrade()
     parents = []
@@ -141,31 +141,31 @@ def main(words: list[str]) -> None:
         print("=== Model Options ===\n  --onnx=<file>               ONNX model")
         return
     try:
-        given = options(board, words)
+        settings = options(board, words)
         device(board, log)
         broken(board, log)
-        if "onnx" in given:
+        if "onnx" in settings:
             start = time.monotonic()
             log.say("Start parsing network model")
-            precision = next((name for name in ("best", "int8", "fp16") if name in given), "fp32")
+            precision = next((name for name in ("best", "int8", "fp16") if name in settings), "fp32")
             if board.kind.tensorrt >= (11, 0):
                 precision = "typed"
             ranges: dict[str, Mapping[str, list[int]]] = {
-                kind: shapes(given[f"{kind}Shapes"]) for kind in ("min", "opt", "max") if f"{kind}Shapes" in given
+                kind: shapes(settings[f"{kind}Shapes"]) for kind in ("min", "opt", "max") if f"{kind}Shapes" in settings
             }
-            if "useDLACore" in given and precision == "fp32":
+            if "useDLACore" in settings and precision == "fp32":
                 raise Refused("[TRT] 4: DLA is only supported with FP16 or INT8")
-            content = build(board.kind, Path(given["onnx"]), precision, given.get("calib"), ranges)
+            content = build(board.kind, Path(settings["onnx"]), precision, settings.get("calib"), ranges)
             if board.kind.tensorrt >= (8, 0):
                 log.say(f"Engine built in {time.monotonic() - start:g} sec.")
-            if "timingCacheFile" in given:
-                Path(given["timingCacheFile"]).write_text("simulated timing cache\n")
-            if "saveEngine" in given:
-                save(board, Path(given["saveEngine"]), content, log)
+            if "timingCacheFile" in settings:
+                Path(settings["timingCacheFile"]).write_text("simulated timing cache\n")
+            if "saveEngine" in settings:
+                save(board, Path(settings["saveEngine"]), content, log)
         else:
-            content = Path(given["loadEngine"]).read_bytes()
-        if not {"skipInference", "buildOnly"} & set(given):
-            infer(board, content, given, shapes(given["shapes"]) if "shapes" in given else {}, log.say)
+            content = Path(settings["loadEngine"]).read_bytes()
+        if not {"skipInference", "buildOnly"} & set(settings):
+            infer(board, content, settings, shapes(settings["shapes"]) if "shapes" in settings else {}, log.say)
     except (Refused, OSError) as error:
         for line in refusals.lines(str(error), board.kind.tensorrt):
             if line.startswith("ERROR: "):
