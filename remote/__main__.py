@@ -64,11 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add(devices: Path, name: str, target: str, runtime: str, typed: Sequence[str]) -> None:
+def add(devices: Path, name: str, target: str, runtime: str, settings: Sequence[str]) -> None:
     """Add a device to devices.yaml and say what comes next."""
     transport = target if target == "local" or "://" in target else f"ssh://{target}"
     options = {}
-    for text in typed:
+    for text in settings:
         key, equals, value = text.partition("=")
         if not equals:
             raise DeviceError(f"--option {text}: must be KEY=VALUE")
@@ -91,7 +91,7 @@ def remove(devices: Path, directory: Path, name: str) -> None:
 
 
 def look_over(device: Device) -> bool:
-    """Print what a check of a device finds; returns whether it can be used."""
+    """Print the findings of a check of a device; return whether it can be used."""
     from remote.check import check
 
     worst = 0
@@ -103,12 +103,12 @@ def look_over(device: Device) -> bool:
 
 
 def show(devices: Path, directory: Path) -> None:
-    """Print one line a device: name, transport, runtime and its processor if it has been probed."""
+    """Print a line for each device: name, transport, runtime and, once it is probed, its processor."""
     rows = [("NAME", "TRANSPORT", "RUNTIME", "FACTS")]
     for device in inventory.load(devices).values():
         path = directory / f"{device.name}.json"
-        known = _in_words(facts.read(path, device.name)) if path.exists() else "not probed yet"
-        rows.append((device.name, device.transport, device.runtime, known))
+        processor = _in_words(facts.read(path, device.name)) if path.exists() else "not probed yet"
+        rows.append((device.name, device.transport, device.runtime, processor))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]))

@@ -1,4 +1,4 @@
-"""From the times of single queries to a measurement that says how far it can be trusted."""
+"""Turn the times of single queries into a measurement that says whether to trust it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class BenchmarkSettings:
     Attributes:
         batch: inferences a query.
         threads: threads of the runtime.
-        warmup_s: shortest warm-up of a repeat, in seconds.
+        warmup_s: the shortest warm-up of a repeat, in seconds.
         duration_s: shortest timed part of a repeat, in seconds.
         min_queries: least number of timed queries of all repeats together.
         repeats: number of processes, one after the other.
         max_cov: coefficient of variation above which a measurement counts as unstable.
-        session: number of the measuring session; a new one measures again.
-        sweep: other numbers of inferences a query, whose times are told in brief.
+        session: the number of the measuring session; a new number measures again.
+        sweep: other numbers of inferences a query, with a short result for each.
     """
 
     batch: int
@@ -45,16 +45,16 @@ class Timing:
     """A measurement of one engine.
 
     Attributes:
-        latency_ms: of a query: p50, p90, p99 (None below 1000 samples), mean, min, max, cov (standard deviation by
+        latency_ms: times of a query: p50, p90, p99 (None below 1000 samples), mean, min, max, cov (standard deviation by
             mean), p50_low and p50_high (95 % bootstrap over repeats and samples), queries.
         throughput_per_s: inferences a second, one query after the other.
-        invalid_reasons: why the times should not be used; empty if they can.
+        invalid_reasons: why the times are invalid; empty if they are valid.
         conditions: the machine's state before and after.
         repeats: a summary of each process.
-        protocol: what was done.
+        protocol: how the measurement was done.
         energy: gross_mj and idle_subtracted_mj an inference with their scope, or None.
         energy_reason: why there is no energy figure, or None.
-        sweep: for each batch that was asked for, what :func:`swept` or :func:`not_swept` gives.
+        sweep: for each batch of the settings' sweep, the result of :func:`swept` or :func:`not_swept`.
     """
 
     latency_ms: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Timing:
 
 
 def swept(batch: int, samples_ms: Sequence[float] | np.ndarray) -> dict[str, Any]:
-    """What is told of a batch: the median ms of its queries, and inferences a second."""
+    """The result of a batch: the median of its queries in ms, and inferences a second."""
     times = np.asarray(samples_ms, np.float64)
     return {
         "batch": batch,
@@ -82,7 +82,7 @@ def swept(batch: int, samples_ms: Sequence[float] | np.ndarray) -> dict[str, Any
 
 
 def not_swept(batch: int, reason: str) -> dict[str, Any]:
-    """The same of a batch that did not run."""
+    """The result of a batch that did not run."""
     return {"batch": batch, **dict.fromkeys(("latency_ms", "inferences_per_s", "cov")), "queries": 0, "reason": reason}
 
 
@@ -105,9 +105,9 @@ def latency(repeats: Sequence[Sequence[float]]) -> dict[str, Any]:
 
 
 def median_interval(repeats: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the pooled median: repeats are drawn with replacement, then samples within each.
+    """The 95 % interval of the pooled median: it draws repeats with replacement, then samples within each repeat.
 
-    Times of one process resemble each other more than those of two, so resampling the pool alone would be too sure.
+    Times of one process resemble each other more than times of two, so resampling the pool alone would be too sure.
     """
     rng = np.random.default_rng(seed)
     samples = [np.asarray(repeat, np.float64) for repeat in repeats]
@@ -122,13 +122,13 @@ def median_interval(repeats: Sequence[Sequence[float]], seed: int = 0) -> tuple[
 
 
 def drift(repeats: Sequence[Mapping[str, Any]]) -> float:
-    """How much the slowest reference time of all repeats exceeds the fastest, as a share."""
+    """The share by which the slowest reference time of all repeats exceeds the fastest."""
     times = [repeat[key] for repeat in repeats for key in ("reference_ms_before", "reference_ms_after")]
     return max(times) / min(times) - 1
 
 
 def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float) -> list[str]:
-    """Why a measurement should not be used; empty if it can."""
+    """The reasons why a measurement is invalid; empty if it is valid."""
     reasons = []
     if statistics["cov"] > max_cov:
         reasons.append(f"unstable: coefficient of variation {statistics['cov']:.3g} is above {max_cov:g}")
@@ -141,7 +141,7 @@ def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float)
 
 
 def summary(repeat: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record keeps of a repeat: everything but the single times."""
+    """The part of a repeat that a record keeps: everything but the single times."""
     samples = np.asarray(repeat["samples_ms"], np.float64)
     return {
         "p50": _round(np.median(samples)),
@@ -166,11 +166,11 @@ def timing(
     Args:
         repeats: the agent's answers, one a process.
         before: the machine's conditions before the first repeat.
-        after: those after the last.
+        after: the machine's conditions after the last repeat.
         energy: the agent's answer to the energy run.
-        sweep: what is told of other batches.
-        settings: how it was measured.
-        protocol: what the runtime adds to the protocol.
+        sweep: the results of other batches.
+        settings: the settings of the measurement.
+        protocol: entries that the runtime adds to the protocol.
     """
     statistics = latency([repeat["samples_ms"] for repeat in repeats])
     reference_drift = drift(repeats)

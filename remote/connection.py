@@ -1,4 +1,4 @@
-"""Running our scripts on a device, each in a process of its own."""
+"""Run our scripts on a device, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOES_DOWN_S = 2  # between the end of a device's programs and that of its links
 
 
 class Agent:
-    """Our scripts on one device, run by one of its Pythons."""
+    """Runs our scripts on a device with one of its Pythons."""
 
     def __init__(self, link: Transport, python: str):
         self.link = link
@@ -35,9 +35,9 @@ class Agent:
         """Run a script of ours and return its answer; ``repeatable`` if it may be run again after a lost link.
 
         Raises:
-            EngineFailed: it answered with an error or crashed.
-            LinkLost: the connection broke; the script is ended.
-            DeviceError: it was ended from outside.
+            EngineFailed: the script answered with an error or crashed.
+            LinkLost: the connection broke, which ends the script.
+            DeviceError: something outside ended the script.
         """
         done = self.link.run(self._command(script, arguments), env=_environment(threads), repeatable=repeatable)
         answer = _answer(done.stdout)
@@ -48,21 +48,21 @@ class Agent:
     def stream(
         self, script: Path, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
     ) -> list[np.ndarray]:
-        """Run a script over inputs, which need not fit in memory together; float32 in and out.
+        """The outputs of a script for inputs, which need not fit in memory together; float32 in and out.
 
-        Inputs are sent while the device works at those before them; how they travel: remote/inputs.py.
+        Inputs travel while the device works at earlier ones; remote/inputs.py says how.
 
         Args:
-            script: which answers as remote/inputs.py says.
-            arguments: of the script.
-            threads: of each process.
-            inputs: asked for one at a time.
-            processes: how many agents share the inputs; each input is one agent's own, so the outputs are the same.
+            script: a script that answers as remote/inputs.py says.
+            arguments: the script's arguments.
+            threads: the threads of each process.
+            inputs: the inputs; this takes one at a time.
+            processes: how many agents share the inputs; one agent answers each input, so the outputs are the same.
 
         Raises:
             EngineFailed: an agent answered with an error or crashed.
-            LinkLost: the connection broke; the agents are ended.
-            DeviceError: one was ended from outside.
+            LinkLost: the connection broke, which ends the agents.
+            DeviceError: something outside ended an agent.
         """
         shared, sender = _Shared(groups(self.link, inputs)), Sender(self.link)
         command = self._command(script, arguments)
@@ -87,7 +87,7 @@ class Agent:
 
 
 def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sender) -> list[np.ndarray]:
-    """Give a program inputs and take its outputs, then end it. See Agent.stream for how they go and what is raised."""
+    """Give a program inputs and return its outputs, then end it. Agent.stream says how they travel, and has the errors."""
     feeder = _Feeder(agent.stdin, inputs, sender)
     outputs = []
     try:
@@ -110,7 +110,7 @@ def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sen
 
 
 class _Shared:
-    """Groups of inputs that several threads take from one iterable, which is run by one of them at a time."""
+    """Groups of inputs that several threads take from one iterable; only one thread at a time advances it."""
 
     def __init__(self, inputs: Iterable[Group]):
         self._inputs = iter(inputs)
@@ -119,7 +119,7 @@ class _Shared:
         self._stopped = False
 
     def taken(self, numbers: list[int]) -> Iterator[Group]:
-        """Groups that nobody else has; the positions of their inputs are appended to ``numbers``."""
+        """Yield groups that no other thread has, and append the positions of their inputs to ``numbers``."""
         while True:
             with self._lock:
                 try:
@@ -134,15 +134,15 @@ class _Shared:
             yield group
 
     def stop(self) -> None:
-        """Hand out no more."""
+        """Hand out no more groups."""
         self._stopped = True
 
 
 class _Feeder(threading.Thread):
-    """Writes inputs to a program, some groups ahead of its answers and no more, so that programs that share them stay even.
+    """Writes inputs to a program, a few groups ahead of its answers, so that programs that share inputs stay even.
 
     Attributes:
-        fault: what went wrong with the inputs themselves.
+        fault: the error that the inputs themselves raised, or None.
     """
 
     def __init__(self, sink: IO[bytes], inputs: Iterable[Group], sender: Sender):
@@ -150,17 +150,17 @@ class _Feeder(threading.Thread):
         self.fault: Exception | None = None
         self._sink, self._inputs, self._sender = sink, inputs, sender
         self._room = threading.Semaphore(AHEAD)
-        self._count, self._ends = 0, set[int]()  # inputs that are written or about to be, and how many at each group's end
+        self._count, self._ends = 0, set[int]()  # inputs taken so far, and their number at each group's end
         self._stopped = False
         self.start()
 
     def answered(self, count: int) -> None:
-        """So many answers have come."""
+        """Take note that ``count`` answers have come."""
         if count in self._ends:
             self._room.release()
 
     def stop(self) -> None:
-        """Write no more, and wait until that is so."""
+        """Stop writing, and wait for the thread to end."""
         self._stopped = True
         self._room.release()
         self.join()
@@ -178,7 +178,7 @@ class _Feeder(threading.Thread):
                 self._sink.flush()
             self._sink.close()
         except (BrokenPipeError, ValueError) as error:
-            # The agent reads no more; why, it says itself. A file that was closed under us is a ValueError.
+            # The agent reads no more, and says why. A write to a closed file is a ValueError.
             if isinstance(error, ValueError) and not self._sink.closed:
                 self.fault = error
         except Exception as error:
@@ -201,16 +201,16 @@ def _answer(output: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def killed_there(link: Transport, what: str) -> EngineFailed:
-    """What it means that a program on a device was killed, and by none of us.
+def killed_there(link: Transport, program: str) -> EngineFailed:
+    """The error for a program on a device that something else than this pipeline killed.
 
     Raises:
         LinkLost: the whole device went down, which kills its programs first.
     """
     time.sleep(GOES_DOWN_S)
     if link.lost:
-        raise LinkLost(f"{link.name}: the connection broke after {what} was killed; the device went down")
-    return EngineFailed(killed(what))
+        raise LinkLost(f"{link.name}: the connection broke after {program} was killed; the device went down")
+    return EngineFailed(killed(program))
 
 
 def _failure(link: Transport, answer: dict[str, Any], done: Finished) -> DeviceError:
@@ -220,5 +220,5 @@ def _failure(link: Transport, answer: dict[str, Any], done: Finished) -> DeviceE
         return DeviceError("the measuring process was ended from outside; nothing was recorded")
     if done.code == -signal.SIGKILL:
         return killed_there(link, "the measuring process")
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return EngineFailed(f"the measuring process ended with status {done.code}: {said[-1] if said else 'it said nothing'}")
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return EngineFailed(f"the measuring process ended with status {done.code}: {lines[-1] if lines else 'it said nothing'}")

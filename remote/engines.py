@@ -1,4 +1,4 @@
-"""An engine on this computer: a directory with the engine's file and build.json, which tells what it is."""
+"""An engine on this computer: a directory with the engine's file and build.json, which describes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = ("onnx_sha256", "flags", "facts")
 
 
 def key(parts: Mapping[str, Any]) -> str:
-    """What an engine depends on, in one word: the network, the flags, and the device's facts."""
+    """The key of an engine: a hash of all that it depends on, which is the network, the flags and the device's facts."""
     return hashlib.sha256(json.dumps({part: parts[part] for part in PARTS}, sort_keys=True).encode()).hexdigest()
 
 
@@ -26,17 +26,17 @@ def write(directory: Path, described: Mapping[str, Any]) -> None:
 
 
 def check(directory: Path, facts: Callable[[], Mapping[str, Any]], onnx: Path | None = None) -> dict[str, Any]:
-    """What build.json holds, once it is sure that the engine is the one that was built, on this device, of that network.
+    """The content of build.json, after a check that the engine was built on this device from that network.
 
-    Loading an engine runs what is in it, so only one of our own, unchanged, is let through.
+    Loading an engine runs code in it, so only our own, unchanged engines pass.
 
     Args:
-        directory: the engine's.
-        facts: what the device is now.
-        onnx: the network, if it is to be compared.
+        directory: the engine's directory.
+        facts: returns the present facts of the device.
+        onnx: the network to compare with, if any.
 
     Raises:
-        StaleEngine: it is not.
+        StaleEngine: the engine is another one.
         EngineFailed: its build failed or was skipped.
     """
     try:

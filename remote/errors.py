@@ -1,16 +1,16 @@
-"""What can go wrong with devices."""
+"""The errors of devices."""
 
 
 class DeviceError(RuntimeError):
-    """A device cannot do what was asked; the message names it and says what to do."""
+    """A device cannot do its job; the message names the device and says what to do."""
 
 
 class EngineFailed(DeviceError):
-    """The runtime refused the network, or it broke while it ran: that is a result with its reason."""
+    """The runtime refused the network, or the network broke while it ran: a result with its reason."""
 
 
 class StaleEngine(DeviceError):
-    """An engine is not the one that this device's runtime would build now; it has to be built again."""
+    """An engine differs from the one that this device's runtime would build now; it must be built again."""
 
 
 class HostKeyRefused(DeviceError):
@@ -22,13 +22,13 @@ class LinkLost(DeviceError):
 
 
 class Unreachable(LinkLost):
-    """A device has been tried again and again."""
+    """A device did not answer, though it was tried again and again."""
 
 
 class TimedOut(DeviceError):
-    """A command took longer on the device than it may; it has been ended."""
+    """A command took longer on the device than it may, and was ended."""
 
 
-def killed(what: str) -> str:
-    """What SIGKILL tells that nobody of ours sent."""
-    return f"{what} was killed (signal 9), most likely because memory ran out"
+def killed(program: str) -> str:
+    """The message about a program that got a SIGKILL, and not from this pipeline."""
+    return f"{program} was killed (signal 9), most likely because memory ran out"

@@ -1,4 +1,4 @@
-"""What a device is, as far as engines depend on it: remembered once, compared before every build and measurement."""
+"""The facts of a device, as far as engines depend on it: written once, compared before every build and measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remote.transport import Transport
 
 
 class Remembered:
-    """The facts of a device that is looked at once a connection: it cannot change without breaking it."""
+    """The facts of a device, read once a connection: a device cannot change without breaking the connection."""
 
     def __init__(self, link: Transport, look: Callable[[], dict[str, Any]]):
         self._link = link
@@ -23,7 +23,7 @@ class Remembered:
 
     def __call__(self) -> dict[str, Any]:
         if self._known is not None:
-            self._link.run(["true"], repeatable=True)  # a connection that broke unnoticed is made anew, and forgets
+            self._link.run(["true"], repeatable=True)  # renews a connection that broke unnoticed, and so forgets
         if self._known is None:
             self._known = self._look()
         return self._known
@@ -61,21 +61,21 @@ def read(path: Path, device: str) -> dict[str, Any]:
 
 
 def check(device: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse a device that is no longer what its facts file says.
+    """Refuse a device whose facts differ from its facts file.
 
     Raises:
-        DeviceError: names what changed and the commands that refresh the facts.
+        DeviceError: facts changed; the message names them and the commands that refresh them.
     """
     if changes := differences(recorded, now):
         raise DeviceError(f"device {device}: its facts no longer hold ({changes}); {refresh(device)}")
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What changed, such as "runtime_version: 1.31.0 -> 1.32.0"; empty if nothing did."""
+    """The changed facts, such as "runtime_version: 1.31.0 -> 1.32.0"; empty if none changed."""
     keys = sorted(key for key in {*recorded, *now} if recorded.get(key) != now.get(key))
     return "; ".join(f"{key}: {recorded.get(key)} -> {now.get(key)}" for key in keys)
 
 
 def refresh(device: str) -> str:
-    """What to type to bring a device's facts up to date."""
+    """The advice how to bring a device's facts up to date."""
     return f"look at it again: `dvc repro -f -s probe@{device}` or `python -m remote probe {device}`"

@@ -1,4 +1,4 @@
-"""How inputs travel to a device: packed, and kept there, so that the next job with the same ones sends nothing of them."""
+"""Send inputs to a device: packed, and kept there, so that the next job with the same inputs sends none of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import numpy as np
 from remote.errors import DeviceError, LinkLost
 from remote.transport import Transport
 
-PACK_BYTES = 8 << 20  # of values, at least
-KEEP_BYTES = 512 << 20  # of packs that a job leaves on a device, whose disk may be small
+PACK_BYTES = 8 << 20  # the least size of the values in a pack
+KEEP_BYTES = 512 << 20  # the most that packs of a job may take on a device, whose disk may be small
 Group = list[np.ndarray]
 
 
 def groups(link: Transport, inputs: Iterable[np.ndarray]) -> Iterator[Group]:
-    """Float32 inputs that travel together, always the same ones of the same inputs. On this computer each goes alone."""
+    """Yield groups of float32 inputs that travel together; the same inputs give the same groups. Locally each goes alone."""
     group: Group = []
-    for given in inputs:
-        group.append(np.ascontiguousarray(given, np.float32))
+    for values in inputs:
+        group.append(np.ascontiguousarray(values, np.float32))
         if not link.far or sum(values.nbytes for values in group) >= PACK_BYTES:
             yield group
             group = []
@@ -34,8 +34,8 @@ def groups(link: Transport, inputs: Iterable[np.ndarray]) -> Iterator[Group]:
 class Sender:
     """Makes messages of the inputs of one job.
 
-    An input on the wire is a line of JSON with its shape, then its values, the last axis fastest. Where they travel, a line
-    with ``packed``, a number of bytes that follow, or with ``file`` stands for the inputs in there, compressed by zlib.
+    An input is a line of JSON with its shape, then its values, the last axis fastest. To another computer go inputs
+    compressed by zlib: a line with ``packed``, the number of bytes that follow, or with ``file``, a file there.
     """
 
     def __init__(self, link: Transport):
@@ -43,7 +43,7 @@ class Sender:
         self._left = KEEP_BYTES
 
     def message(self, group: Group) -> bytes:
-        """What is written to a program for some inputs; all that takes long has been done then.
+        """The bytes to write to a program for a group of inputs; all slow work is done when this returns.
 
         Raises:
             LinkLost: the connection broke again and again.
@@ -57,7 +57,7 @@ class Sender:
         return _line({"packed": len(packed)}) + packed
 
     def _kept(self, packed: bytes) -> str | None:
-        """Where it is on the device; None if there is no room for it."""
+        """The path of a pack on the device; None if there is no room for it."""
         if len(packed) > self._left:
             return None
         self._left -= len(packed)

@@ -1,4 +1,4 @@
-"""The devices of devices.yaml: names, how they are reached and what runs networks on them."""
+"""Read and change devices.yaml: the devices' names, the ways to them and their runtimes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remote import runtimes
 from remote.errors import DeviceError
 from remote.transport.ssh_config import Address
 
-# What a device's name may be: it becomes a folder, a DVC key (hence no dot) and part of a stage's name.
+# The pattern of a device's name, which becomes a folder, a DVC key (hence no dot) and part of a stage's name.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 KINDS = {str: "text", bool: "true or false", int: "a whole number, 0 or more"}
 
@@ -28,9 +28,9 @@ class Device:
 
     Attributes:
         name: the entry's key.
-        transport: how commands reach it; "local" is this machine, all else is ``ssh://[user@]host[:port]``.
-        runtime: what builds and runs engines there.
-        options: settings of that runtime.
+        transport: how commands reach it: "local" for this machine, else ``ssh://[user@]host[:port]``.
+        runtime: the runtime that builds and runs engines there.
+        options: the settings of that runtime.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Device:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def evidence(self, facts: Mapping[str, Any]) -> str:
-        """What a measurement there is worth, given the device's facts.
+        """The evidence of a measurement on a device with these facts.
 
         Returns:
-            "simulated" for what only plays a board, whatever its entry says; "real-device" for a board over SSH; "host"
-            for a computer's own processor.
+            "simulated" for a simulated board, whatever its entry says; "real-device" for a board over SSH; "host" for a
+            computer's own processor.
         """
         if facts.get("simulated"):
             return "simulated"
@@ -93,10 +93,10 @@ def find(path: Path | str, name: str) -> Device:
 
 
 def option(runtime: str, key: str, text: str) -> Any:
-    """The value of an option that was typed.
+    """The value of an option from its text on the command line.
 
     Raises:
-        DeviceError: there is no such option or it does not take this value.
+        DeviceError: there is no such option, or it does not take this value.
     """
     kind = runtimes.room_of(runtime).options.get(key)
     value: Any = text
@@ -110,7 +110,7 @@ def option(runtime: str, key: str, text: str) -> Any:
 
 
 def add(path: Path | str, device: Device) -> None:
-    """Append a device to devices.yaml; what stands there stays as it is.
+    """Append a device to devices.yaml; the rest of the file stays as it is.
 
     Raises:
         DeviceError: the file is wrong, has an entry of this name, or the new entry is not allowed.
@@ -128,31 +128,31 @@ def add(path: Path | str, device: Device) -> None:
 
 
 def remove(path: Path | str, name: str) -> Device:
-    """Take a device out of devices.yaml; all else there stays as it is, comments included.
+    """Take a device out of devices.yaml; the rest of the file stays as it is, comments included.
 
     Returns:
-        The device that it was.
+        The removed device.
 
     Raises:
-        DeviceError: the file is wrong, has no such entry or no other, or is written so that a person has to do it.
+        DeviceError: the file is wrong, has no such entry or no other, or its form calls for a person.
     """
     path = Path(path)
     device = find(path, name)
     text = path.read_text(encoding="utf-8")
     data = YAML(typ="rt", pure=True).load(text)
-    left = {key: entry for key, entry in load(path).items() if key != name}
-    if not left:
+    others = {key: entry for key, entry in load(path).items() if key != name}
+    if not others:
         raise DeviceError(f"{path}: {name} is the last device; add another one first")
     begins = [data.lc.key(key)[0] for key in data]
     begin = data.lc.key(name)[0]
     lines = text.splitlines(keepends=True)
     end = min((line for line in begins if line > begin), default=len(lines))
-    # What stands at the left edge below the entry is about the next one.
+    # Comments at the left edge below the entry belong to the next entry.
     while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     remaining = "".join(lines[:begin] + lines[end:])
     try:
-        same = _read(remaining, path) == left
+        same = _read(remaining, path) == others
     except DeviceError:
         same = False
     if not same:
@@ -187,8 +187,8 @@ def _faults(name: Any, entry: Any) -> list[str]:
     options = entry.get("options", {})
     if not isinstance(options, dict):
         return [*faults, f"{name}.options = {options}: must be a section, such as {{}}"]
-    found = ((key, _option_fault(runtime, key, value)) for key, value in options.items())
-    return [*faults, *(f"{name}.options.{key}{fault}" for key, fault in found if fault)]
+    option_faults = ((key, _option_fault(runtime, key, value)) for key, value in options.items())
+    return [*faults, *(f"{name}.options.{key}{fault}" for key, fault in option_faults if fault)]
 
 
 def _transport_fault(transport: Any) -> str | None:
@@ -199,7 +199,7 @@ def _transport_fault(transport: Any) -> str | None:
     try:
         Address.parse(transport)
     except DeviceError as error:
-        # What may be a secret is not shown again.
+        # The message must not show a part that may be a secret.
         shown = f"ssh://...@{transport.rpartition('@')[2]}" if "@" in transport else transport
         return f"{shown}: {error}"
     return None

@@ -1,4 +1,4 @@
-"""One job at a time on a device: a second one would disturb the first one's times."""
+"""Lock a device for one job at a time: a second job would disturb the times of the first."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ HOLDER = Path(__file__).with_name("lock_holder.py")
 
 @contextlib.contextmanager
 def held(link: Transport, doing: str) -> Iterator[None]:
-    """Hold a device, waiting for whoever has it; who that is, is said on standard error.
+    """Hold a device; wait for its present holder, and name that one on standard error.
 
-    The lock is one of the device's own file system, kept by a process there that ends with the connection: neither a client
-    that dies nor a device that boots leaves it behind. A connection that is made again takes it again.
+    The lock is in the device's own file system, and a process there that ends with the connection keeps it: neither a client
+    that dies nor a device that boots leaves it behind. A new connection takes it again.
 
     Args:
         link: the way to the device.
-        doing: what for, in words, for those who wait.
+        doing: the purpose, in words, for users who wait.
     """
     holders = [_take(link, doing)]
 
-    def again() -> None:
+    def take_again() -> None:
         holders.append(_take(link, doing))
 
-    link.after_reconnecting.append(again)
+    link.after_reconnecting.append(take_again)
     try:
         yield
     finally:
-        link.after_reconnecting.remove(again)
+        link.after_reconnecting.remove(take_again)
         for holder in holders:
             with contextlib.suppress(OSError, LinkLost):
                 holder.stdin.close()
@@ -57,8 +57,8 @@ def _take(link: Transport, doing: str) -> Process:
                 return holder
             print(f"{link.name} is busy: {_in_words(answer['waiting_for'])}; waiting", file=sys.stderr, flush=True)
         holder.stdin.close()
-        said = holder.wait().stderr.decode(errors="replace").strip().splitlines()
-        raise DeviceError(f"{link.name}: the device cannot be locked: {said[-1] if said else 'its lock said nothing'}")
+        lines = holder.wait().stderr.decode(errors="replace").strip().splitlines()
+        raise DeviceError(f"{link.name}: the device cannot be locked: {lines[-1] if lines else 'its lock said nothing'}")
     except BaseException:
         holder.kill()
         raise

@@ -1,10 +1,10 @@
-"""Holds a device for one job, on the device: Python 3.6, the standard library, a script of its own.
+"""Hold a device for one job, on the device: Python 3.6, the standard library, a script of its own.
 
     python3 lock_holder.py WHO DOING
 
-prints a line of JSON: ``{"held": true}`` once the device is ours, before that ``{"waiting_for": ...}`` with what the holder
-said of itself. It keeps the lock until its standard input ends, so a client that dies gives it back.
-The lock is on a file of the folder for temporary files, for all users of the device share it.
+prints a line of JSON: ``{"held": true}`` once it has the device, before that ``{"waiting_for": ...}`` with the holder's own
+words. It keeps the lock until its standard input ends, so a client that dies gives it back.
+The lock is on a file in the folder for temporary files, because all users of the device share that folder.
 """
 
 import fcntl
@@ -18,12 +18,12 @@ import time
 
 def main(who, doing):
     file = _open(os.path.join(tempfile.gettempdir(), "gaitpress.lock"))
-    told = None
+    announced = None
     while not _lock(file):
         holder = _holder(file)
-        if holder is not None and holder.get("since") != told:
-            told = holder.get("since")
-            holder["seconds"] = round(time.time() - told) if isinstance(told, (int, float)) else None
+        if holder is not None and holder.get("since") != announced:
+            announced = holder.get("since")
+            holder["seconds"] = round(time.time() - announced) if isinstance(announced, (int, float)) else None
             _say({"waiting_for": holder})
         if select.select([sys.stdin], [], [], 0.2)[0]:
             return  # nobody waits any more
@@ -58,7 +58,7 @@ def _holder(file):
     try:
         holder = json.loads(os.pread(file, 4096, 0).decode())
     except ValueError:
-        return None  # it has only just taken it
+        return None  # the holder has only just taken the lock
     return holder if isinstance(holder, dict) else None
 
 

@@ -1,4 +1,4 @@
-"""Making a device's host key known: seen, compared by a person, then kept in the user's own known_hosts."""
+"""Make a device's host key known: show it, let a person compare it, then keep it in the user's own known_hosts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from remote.transport.ssh_config import Address, Endpoint, resolve
 
 
 def trust(device: Device, accept: Callable[[str], bool]) -> None:
-    """Show the host keys on the way to a device, its own last, and keep those that are new and accepted.
+    """Show the host keys on the way to a device, its own last, and keep the new keys that are accepted.
 
     Args:
         device: an entry of devices.yaml.
-        accept: asked with a sentence about each new key.
+        accept: a function that gets a sentence about a new key, and returns whether to keep it.
 
     Raises:
-        DeviceError: there is no way there, a key has changed, or one was not accepted.
+        DeviceError: the device cannot be reached, a key has changed, or a key was not accepted.
     """
     from remote.transport import login
 
@@ -41,11 +41,11 @@ def trust(device: Device, accept: Callable[[str], bool]) -> None:
         print(f"{name}: {key.kind} {key.fingerprint}: added to {endpoint.known_hosts[0]}")
 
     endpoint = resolve(Address.parse(device.transport))
-    before = login.connect(endpoint.jumps, judge)
+    jumps = login.connect(endpoint.jumps, judge)
     try:
-        login.shake_hands(endpoint, before[-1] if before else None, judge).close()
+        login.shake_hands(endpoint, jumps[-1] if jumps else None, judge).close()
     finally:
-        login.close(before)
+        login.close(jumps)
 
 
 def ask(sentence: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where a device is and how to log in there, as the user's own SSH configuration has it (ssh_config(5))."""
+"""Find a device's address and how to log in there, by the user's own SSH configuration (ssh_config(5))."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from remote.errors import DeviceError
 
 CONNECT_TIMEOUT_S = 15.0
 MAX_JUMPS = 8
-# They become words of a ProxyCommand, so they must not look like an option or like anything else than a name.
+# Users and hosts become words of a ProxyCommand, so they must look like names, and never like options.
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\\@$-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*|[0-9a-fA-F:.]+(%[A-Za-z0-9_.-]+)?")
 
 
 @dataclass(frozen=True)
 class Address:
-    """What ``ssh://[user@]host[:port]`` says; the host may be an alias of the configuration."""
+    """The parts of ``ssh://[user@]host[:port]``; the host may be an alias of the configuration."""
 
     host: str
     user: str | None = None
@@ -30,10 +30,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """An address from its text.
+        """Read an address.
 
         Raises:
-            DeviceError: says what is wrong with it.
+            DeviceError: the address is wrong; the message says why.
         """
         example = "must be ssh://user@host:port, or ssh:// and an alias of ~/.ssh/config"
         try:
@@ -52,7 +52,7 @@ class Address:
             raise DeviceError(example)
         if parts.password is not None:
             raise DeviceError("a password does not belong here: use a key, or type it when asked")
-        # urlsplit makes names small, aliases have their own letters.
+        # urlsplit turns the host to small letters, but an alias may have capital ones.
         host = parts.netloc.rpartition("@")[2]
         host = host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
         if not HOST.fullmatch(host) or (parts.username is not None and not USER.fullmatch(parts.username)):
@@ -65,13 +65,13 @@ class Endpoint:
     """A server to log in to.
 
     Attributes:
-        host, port, user: where and as whom.
-        key_name: what known_hosts calls it, if that is not its host and port (HostKeyAlias).
-        identities: private keys to offer, those that exist.
-        known_hosts: files of known host keys; new ones go to the first.
-        connect_timeout_s: how long reaching it may take.
+        host, port, user: its host and port, and the user there.
+        key_name: its name in known_hosts, if that is not its host and port (HostKeyAlias).
+        identities: the private keys to offer, of those that exist.
+        known_hosts: the files of known host keys; new ones go to the first.
+        connect_timeout_s: how long connecting may take.
         proxy_command: the words of a command whose streams lead there.
-        jumps: servers to go through, first to last.
+        jumps: the servers to go through, first to last.
     """
 
     host: str
@@ -94,10 +94,10 @@ def resolve(address: Address, paths: tuple[Path, ...] | None = None) -> Endpoint
 
     Args:
         address: from devices.yaml.
-        paths: configuration files, the first one's word goes before the next one's; by default the user's and the machine's.
+        paths: configuration files; an earlier one goes before a later one; by default the user's and the machine's.
 
     Raises:
-        DeviceError: a file cannot be understood.
+        DeviceError: a file is not a valid configuration.
     """
     from paramiko import SSHException
 
@@ -111,7 +111,7 @@ def resolve(address: Address, paths: tuple[Path, ...] | None = None) -> Endpoint
 
 
 def _lines(path: Path, base: Path, depth: int) -> Iterator[str]:
-    """The lines of a file, with those of the files that it includes in their place."""
+    """Yield the lines of a file; the lines of an included file take the place of its Include."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -136,35 +136,35 @@ def _lines(path: Path, base: Path, depth: int) -> Iterator[str]:
 def _endpoint(lines: list[str], address: Address, depth: int) -> Endpoint:
     from paramiko import SSHConfig
 
-    # The first value of a keyword counts, so what the address says comes first.
+    # The first value of a keyword counts, so the values of the address come first.
     first = [f"{key} {value}" for key, value in (("Port", address.port), ("User", address.user)) if value]
-    found: dict[str, Any] = dict(SSHConfig.from_text("\n".join([*first, "Host *", *lines])).lookup(address.host))
-    # Of these two the one that comes first in the configuration counts.
-    proxies = [key for key in found if key in ("proxyjump", "proxycommand")]
+    settings: dict[str, Any] = dict(SSHConfig.from_text("\n".join([*first, "Host *", *lines])).lookup(address.host))
+    # The first of these two in the configuration counts.
+    proxies = [key for key in settings if key in ("proxyjump", "proxycommand")]
     proxy = proxies[0] if proxies else None
     jumps: tuple[Endpoint, ...] = ()
-    if proxy == "proxyjump" and found[proxy].lower() != "none":
+    if proxy == "proxyjump" and settings[proxy].lower() != "none":
         if depth >= MAX_JUMPS:
             raise DeviceError(f"ProxyJump of {address.host} goes through more than {MAX_JUMPS} servers, or in a circle")
-        hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in found[proxy].split(",")]
-        # What `Host *` says of all servers does not lead the one that they go through to itself.
+        hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in settings[proxy].split(",")]
+        # A jump in `Host *` is for all servers, but the jump server itself must not go through itself.
         for hop in hops if hops[0].host != address.host else []:
             jump = _endpoint(lines, hop, depth + 1)
-            # Only the first is reached by its own configuration, the others through the one before.
+            # The way to the first server is in its own configuration; each other one is reached through the one before.
             jumps += (*jump.jumps, replace(jump, jumps=())) if not jumps else (replace(jump, jumps=(), proxy_command=None),)
-    command = found.get("proxycommand") if proxy == "proxycommand" else None
+    command = settings.get("proxycommand") if proxy == "proxycommand" else None
     if command:
         command = command.replace("%n", address.host).replace("%%", "%")
-    files = shlex.split(found.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
-    files += shlex.split(found.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"))
+    files = shlex.split(settings.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
+    files += shlex.split(settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"))
     defaults = [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")]
-    identities = [Path(file).expanduser() for file in found.get("identityfile", defaults)]
-    timeout = found.get("connecttimeout", "none")
+    identities = [Path(file).expanduser() for file in settings.get("identityfile", defaults)]
+    timeout = settings.get("connecttimeout", "none")
     return Endpoint(
-        host=found["hostname"],
-        port=int(found.get("port", 22)),
-        user=found.get("user") or getpass.getuser(),
-        key_name=found.get("hostkeyalias"),
+        host=settings["hostname"],
+        port=int(settings.get("port", 22)),
+        user=settings.get("user") or getpass.getuser(),
+        key_name=settings.get("hostkeyalias"),
         identities=tuple(path for path in identities if path.is_file()),
         known_hosts=tuple(Path(file).expanduser() for file in files if file.lower() != "none"),
         connect_timeout_s=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT_S,
