@@ -1,4 +1,4 @@
-"""The digest by which a file is known, here and on devices."""
+"""The digest that identifies a file, here and on devices."""
 
 from __future__ import annotations
 

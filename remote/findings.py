@@ -1,4 +1,4 @@
-"""What a look at a device finds."""
+"""The findings of a check of a device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about a device.
+    """A finding about a device.
 
     Attributes:
-        what: in a word or two.
-        verdict: "fault" if it cannot be used like this, "warning" if its figures suffer.
-        text: what was found and, unless it is ok, what to do.
+        what: its subject, in a word or two.
+        verdict: "fault" if the device cannot be used like this, "warning" if its figures suffer.
+        text: the finding and, unless it is ok, what to do.
     """
 
     what: str

@@ -25,19 +25,19 @@ def main() -> None:
     parser.add_argument("board", nargs="?", default="orin-nano", choices=sorted(KINDS), help="default: %(default)s")
     parser.add_argument("--folder", type=Path, help="where the board's files are; default: a temporary one")
     parser.add_argument("--key", type=Path, help="your public key; default: the first one of ~/.ssh")
-    given = parser.parse_args()
+    options = parser.parse_args()
     if SSHD is None:
         sys.exit("error: there is no sshd here (Debian and Ubuntu: apt install openssh-server)")
-    key = given.key or next(iter(sorted(Path("~/.ssh").expanduser().glob("id_*.pub"))), None)
+    key = options.key or next(iter(sorted(Path("~/.ssh").expanduser().glob("id_*.pub"))), None)
     if key is None or not key.exists():
         sys.exit(f"error: {key or 'no public key in ~/.ssh'}: make one with `ssh-keygen -t ed25519`")
     with tempfile.TemporaryDirectory(prefix="jetson-") as temporary:
-        folder = (given.folder or Path(temporary)).absolute()
-        board = Jetson(folder / "root", given.board)
+        folder = (options.folder or Path(temporary)).absolute()
+        board = Jetson(folder / "root", options.board)
         if not (board.root / "usr/local/cuda-12.6").exists() and not bindings.install(board):
             print("There is no C compiler here, so a process of trtexec runs each sequence of a test: it takes minutes.\n")
         server = Server(folder / "ssh", key.with_suffix(""), GAITPRESS_SIMULATED_ROOT=str(board.root))
-        name = f"simulated-{given.board}"
+        name = f"simulated-{options.board}"
         version = ".".join(map(str, board.kind.tensorrt))
         print(f"{board.kind.model}, TensorRT {version}: a simulation on this computer. Add it:\n")
         print(f"    python -m remote add {name} {server.address} --runtime tensorrt --option python={sys.executable}")

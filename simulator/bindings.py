@@ -1,6 +1,6 @@
-"""What the board's Python finds as ``tensorrt``: the part of the bindings that we use, of both generations.
+"""The simulated board's Python module ``tensorrt``: the part of the bindings that we use, of both generations.
 
-Device memory is that of this computer: a ``libcudart`` of a few lines allocates it.
+Device memory is memory of this computer: a ``libcudart`` of a few lines allocates it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def install(board: Jetson) -> bool:
     (folder / "cudart.c").write_text(CUDART)
     command = [compiler, "-shared", "-fPIC", "-o", str(folder / "libcudart.so"), str(folder / "cudart.c")]
     subprocess.run(command, check=True)
-    # What plays TensorRT needs ONNX Runtime, whatever environment imports it.
-    played = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib")]
+    # The simulation needs ONNX Runtime, whatever environment imports it.
+    paths = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib")]
     board.write(
         "usr/lib/python3/dist-packages/tensorrt/__init__.py",
-        f"import sys\n\nsys.path += {played!r}\nfrom simulator.bindings import *\n"
+        f"import sys\n\nsys.path += {paths!r}\nfrom simulator.bindings import *\n"
         f"from simulator.bindings import version\n\n__version__ = version()\n",
     )
     return True
@@ -95,11 +95,11 @@ class Context:
         return self._shapes.get(name, [-1])
 
     def execute_v2(self, pointers: list[int]) -> bool:
-        given, sink = (
+        source, sink = (
             np.ctypeslib.as_array((ctypes.c_float * int(np.prod(self._shapes[name]))).from_address(pointer))
             for name, pointer in zip((self._engine.input, self._engine.output), pointers, strict=True)
         )
-        sink[:] = self._engine.run(given.reshape(self._shapes[self._engine.input])).ravel()
+        sink[:] = self._engine.run(source.reshape(self._shapes[self._engine.input])).ravel()
         return True
 
 

@@ -1,4 +1,4 @@
-"""Six boards: what their files say, in the formats of their JetPacks."""
+"""Six boards: the content of their files, in the formats of their JetPacks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ class Kind:
     """A kind of board with its JetPack.
 
     Attributes:
-        model: as the device tree has it.
-        chip: of the device tree's ``compatible``.
+        model: its model in the device tree.
+        chip: its chip in the device tree's ``compatible``.
         cpu: implementer and part of its cores.
         release: the first line of /etc/nv_tegra_release.
-        tensorrt: its version.
-        gpu: as trtexec prints it, with compute capability and number of multiprocessors.
+        tensorrt: the version of its TensorRT.
+        gpu: its name as trtexec prints it, compute capability and number of multiprocessors.
         modes: ids of power modes by name; the first one is set at the start.
         rebooting: modes that cannot be set without a reboot.
-        gpu_hz: lowest and highest clock.
+        gpu_hz: the lowest and highest clock of the GPU.
         devfreq: the GPU's folder under /sys/class/devfreq.
-        rails: idle and busy power of each in mW, in the INA3221's order.
-        input: the same of the board's input, which an INA238 tells; None where there is none.
+        rails: the idle and busy power of each rail in mW, in the INA3221's order.
+        input: the idle and busy power of the board's input in mW, read by an INA238; None without one.
         build: the build number in trtexec's banner; None where it has none.
-        jetpack: 4 to 7.
+        jetpack: its JetPack, 4 to 7.
     """
 
     model: str
@@ -44,7 +44,7 @@ class Kind:
 
     @property
     def newest_opset(self) -> int:
-        """The newest ONNX operator set that its TensorRT reads here."""
+        """The newest ONNX operator set that its simulated TensorRT reads."""
         newest = {7: 11, 8: 13 if self.tensorrt < (8, 4) else 17, 10: 20 if self.tensorrt < (10, 13) else 24, 11: 24}
         return newest[self.tensorrt[0]]
 

@@ -1,4 +1,4 @@
-"""Engines of a simulated board: the network, run by ONNX Runtime, in a file that only the board's like accepts."""
+"""Engines of a simulated board: ONNX Runtime runs the network, in a file that only boards of the same kind accept."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Shapes = Mapping[str, list[int]]
 
 
 class Refused(Exception):
-    """TensorRT's own words for what it does not do."""
+    """TensorRT's own words for a refusal."""
 
 
 def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, ranges: dict[str, Shapes]) -> bytes:
-    """An engine of a network."""
+    """The content of an engine for a network."""
     from onnx import TensorProto, load, numpy_helper
 
-    # Not where engines run: the board's program brings its own part of `remote`.
+    # Imported here and not where engines run: the board's program brings its own part of `remote`.
     from compress.precision import calibration_cache
     from remote.runtimes.tensorrt.trtexec import lacking
     from remote.runtimes.tensorrt.trtexec import network as networks

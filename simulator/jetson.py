@@ -37,7 +37,7 @@ class Jetson:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with its trtexec, one of FAULTS, or None."""
+        """The fault of its trtexec, one of FAULTS, or None."""
         path = self.root / "sim/fault"
         return path.read_text() if path.exists() else None
 

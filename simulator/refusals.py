@@ -1,4 +1,4 @@
-"""What TensorRT's parser refuses: the parser itself where it is installed, else rules taken from it.
+"""Refuse the networks that TensorRT's parser refuses: by the parser itself where it is installed, else by rules from it.
 
 tests/remote/runtimes/tensorrt/test_preflight.py shows each rule against the real parser. The rules refuse more than it does
 (TensorRT 8 has neither unsigned values nor some newer operators), never less among what is known.
@@ -56,7 +56,7 @@ def refusal(path: Path, ranges: Mapping[str, Mapping[str, list[int]]]) -> str | 
 
 
 def by_rules(path: Path) -> str | None:
-    """The same by rules."""
+    """TensorRT's words by rules, or None."""
     try:
         model = onnx.load(path)
     except Exception:

@@ -1,4 +1,4 @@
-"""The answer of ``jetson_clocks --show``: clocks of processors, GPU and memory, and whether they are locked."""
+"""Read the answer of ``jetson_clocks --show``: clocks of processors, GPU and memory, and whether they are locked."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Clocks:
     other: tuple[str, ...]
 
     def hz(self, unit: str) -> tuple[int, int, int] | None:
-        """Lowest, highest and current clock of a unit such as "GPU", "EMC" or "cpu0" in Hz; None if not all are told."""
-        # A Thor has no line "GPU" but one for each part of it: "gpu-gpc-0" computes, "gpu-nvd-0" decodes video.
+        """Lowest, highest and current clock of a unit such as "GPU", "EMC" or "cpu0" in Hz; None if one is missing."""
+        # A Thor has no line "GPU", but a line for each part of it: "gpu-gpc-0" computes, "gpu-nvd-0" decodes video.
         names = [unit, *(name for name in self.units if unit == "GPU" and name.startswith("gpu-gpc"))]
         settings = next((self.units[name] for name in names if name in self.units), {})
         values = [settings.get(key, "") for key in ("MinFreq", "MaxFreq", "CurrentFreq")]
@@ -32,13 +32,13 @@ class Clocks:
 
     @property
     def locked(self) -> bool | None:
-        """Whether the GPU can only run at one clock, and does; None if the text does not tell."""
+        """Whether the GPU can only run at one clock, and does; None if the text lacks its clocks."""
         gpu = self.hz("GPU")
         return None if gpu is None else gpu[0] == gpu[1] == gpu[2]
 
 
 def parse(text: str) -> Clocks:
-    """Read the answer; settings that are not known here are kept as they are printed."""
+    """Read the answer; unknown settings stay as they are printed."""
     units: dict[str, dict[str, str]] = {}
     other = []
     for line in filter(None, map(str.strip, text.splitlines())):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PowerMode:
-    """A power mode; the id is None where it was not told."""
+    """A power mode; the id is None if it is unknown."""
 
     name: str
     id: int | None
@@ -24,9 +24,9 @@ def parse_query(text: str) -> PowerMode | None:
     """
     lines = text.splitlines()
     for number, line in enumerate(lines):
-        if found := re.search(r"NV Power Mode:\s*(\S+)\s*$", line):
-            follows = lines[number + 1].strip() if number + 1 < len(lines) else ""
-            return PowerMode(found[1], int(follows) if re.fullmatch(r"[0-9]+", follows) else None)
+        if match := re.search(r"NV Power Mode:\s*(\S+)\s*$", line):
+            next_line = lines[number + 1].strip() if number + 1 < len(lines) else ""
+            return PowerMode(match[1], int(next_line) if re.fullmatch(r"[0-9]+", next_line) else None)
     return None
 
 
@@ -37,13 +37,13 @@ def parse_config(text: str) -> dict[str, int]:
 
 def parse_status(text: str, modes: dict[str, int]) -> PowerMode | None:
     """The mode in /var/lib/nvpmodel/status (``pmode:0002``), which needs no rights; its name as in the configuration."""
-    found = re.search(r"pmode:(\d+)", text)
-    if not found:
+    match = re.search(r"pmode:(\d+)", text)
+    if not match:
         return None
     names = {number: name for name, number in modes.items()}
-    return PowerMode(names.get(int(found[1]), f"mode {int(found[1])}"), int(found[1]))
+    return PowerMode(names.get(int(match[1]), f"mode {int(match[1])}"), int(match[1]))
 
 
 def errors(text: str) -> list[str]:
-    """What nvpmodel complains about, one entry a line."""
+    """The errors that nvpmodel prints, without their prefix."""
     return re.findall(r"^NVPM ERROR:\s*(.*\S)", text, re.MULTILINE)

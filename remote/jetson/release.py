@@ -1,4 +1,4 @@
-"""/etc/nv_tegra_release and the device tree: which L4T, which JetPack, which GPU."""
+"""Find the L4T, the JetPack and the GPU of a board in /etc/nv_tegra_release and the device tree."""
 
 from __future__ import annotations
 
@@ -59,27 +59,27 @@ GPUS = {
 
 def l4t(text: str) -> str | None:
     """The L4T of a line such as ``# R32 (release), REVISION: 7.1, GCID: ...``: "32.7.1"; None if there is none."""
-    found = re.search(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)", text)
-    return f"{found[1]}.{found[2]}" if found else None
+    match = re.search(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)*)", text)
+    return f"{match[1]}.{match[2]}" if match else None
 
 
 def jetpack(version: str | None) -> str | None:
     """The JetPack that an L4T belongs to.
 
-    An L4T that is not in the table is of the JetPack before it, or a later one: "6.2.1 or later". None for an L4T older than
-    JetPack 4.4, of a generation that is not in the table (each has a number of its own), or for no L4T.
+    An L4T that is not in the table belongs to the JetPack before it, or a later one: "6.2.1 or later". None for an L4T older
+    than JetPack 4.4, for one of an unknown generation (each has its own first number), or for no L4T.
     """
     if not re.fullmatch(r"\d+(\.\d+)+", version or ""):
         return None
-    of_board = (*map(int, str(version).split(".")), 0)[:3]
-    if of_board in JETPACKS:
-        return JETPACKS[of_board]
-    before = [known for known in JETPACKS if known[0] == of_board[0] and known < of_board]
-    return f"{JETPACKS[max(before)]} or later" if before else None
+    number = (*map(int, str(version).split(".")), 0)[:3]
+    if number in JETPACKS:
+        return JETPACKS[number]
+    earlier = [row for row in JETPACKS if row[0] == number[0] and row < number]
+    return f"{JETPACKS[max(earlier)]} or later" if earlier else None
 
 
 def gpu(compatible: str) -> tuple[str | None, str | None]:
-    """GPU and compute capability of a device tree's ``compatible`` (names separated by NUL), or (None, None)."""
+    """The GPU and compute capability of a device tree's ``compatible`` (names separated by NUL), or (None, None)."""
     for name in re.split(r"[\0\s]+", compatible):
         if (chip := name.rpartition(",")[2]) in GPUS:
             return GPUS[chip]

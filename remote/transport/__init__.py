@@ -1,4 +1,4 @@
-"""How commands and files reach a device: by processes of this machine, or over SSH."""
+"""The ways by which commands and files reach a device: processes of this machine, or SSH."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Finished:
 
     Attributes:
         code: its exit status; -n if signal n ended it.
-        stdout: what it wrote; empty after ``Process.wait``, for there the caller reads it.
-        stderr: what it complained.
+        stdout: its standard output; empty after ``Process.wait``, because there the caller reads it.
+        stderr: its standard error.
     """
 
     code: int
@@ -27,7 +27,7 @@ class Finished:
 
 
 class Process(Protocol):
-    """A command that runs on a device, with its standard streams as binary files; what it complains is collected."""
+    """A command that runs on a device, with standard input and output as binary files; its standard error is collected."""
 
     @property
     def stdin(self) -> IO[bytes]: ...
@@ -36,34 +36,34 @@ class Process(Protocol):
     def stdout(self) -> IO[bytes]: ...
 
     def wait(self) -> Finished:
-        """Wait until it ends.
+        """Wait until the command ends.
 
         Raises:
-            LinkLost: the device cannot be reached any more; the command is ended there.
+            LinkLost: the device cannot be reached any more, which ends the command there.
         """
         ...
 
     def kill(self) -> None:
-        """End it and what it started, if it still runs, and close its streams."""
+        """End the command and its children, if they still run, and close its streams."""
         ...
 
 
 class Transport(Protocol):
-    """The way to one device. A context: at its end the connection is closed and what still runs over it is ended.
+    """The way to a device. A context: its end closes the connection and ends the commands that still run over it.
 
-    What a command is made of reaches it word by word, whatever the words hold; no shell reads them.
+    The words of a command reach it as they are, whatever they hold; no shell reads them.
 
-    A command whose connection ends before it does gets SIGTERM on the device, and SIGKILL ten seconds later. One that must
-    outlive the link, to put something back, starts itself anew without GAITPRESS_RUN in its environment (``env -u``).
+    A command whose connection ends before it does gets SIGTERM on the device, and SIGKILL ten seconds later. A command that
+    must outlive the link, to put something back, starts itself anew without GAITPRESS_RUN in its environment (``env -u``).
 
     Attributes:
         name: the device's name, for messages.
-        far: what goes there travels: it is another machine, or is taken for one.
+        far: whether data must travel: the device is another machine, or counts as one.
         python: a Python of 3.6 or later there, for scripts that need nothing else.
         home: the folder for our files on the device; absolute, and it exists.
-        scratch: a folder of this connection's own below it, removed when the connection ends.
-        lost: the connection has broken, and nobody has used it since.
-        after_reconnecting: called, in order, when a lost connection has been made again.
+        scratch: a folder below it for this connection alone, removed when the connection ends.
+        lost: whether the connection has broken, and nobody has used it since.
+        after_reconnecting: functions to call, in order, when a lost connection is renewed.
     """
 
     name: str
@@ -99,14 +99,14 @@ class Transport(Protocol):
         Args:
             argv: program and arguments.
             stdin: its whole standard input; none by default.
-            env: what is added to its environment.
+            env: variables to add to its environment.
             timeout_s: how long it may take, in seconds.
             on_line: called with each line of both its streams as it comes, without the line's end.
-            repeatable: doing it twice does no harm, so it is done again after a lost link.
+            repeatable: whether running it twice does no harm; then it runs again after a lost link.
 
         Raises:
-            TimedOut: it took longer; it has been ended.
-            LinkLost: the connection broke meanwhile; the command is ended on the device.
+            TimedOut: the command took longer, and was ended.
+            LinkLost: the connection broke meanwhile, which ends the command on the device.
         """
         ...
 
@@ -115,12 +115,12 @@ class Transport(Protocol):
         ...
 
     def send(self, source: Path, target: str) -> None:
-        """Copy a file to the device: verified by its SHA-256, whole or not at all, and not at all if it is there already.
+        """Copy a file to the device unless it is there already: verified by its SHA-256, whole or not at all.
 
-        What a lost link leaves half done is continued.
+        After a lost link it continues where it stopped.
 
         Raises:
-            DeviceError: it does not fit on the device's disk, or may not be written.
+            DeviceError: the file does not fit on the device's disk, or may not be written.
             LinkLost: the link broke again and again.
         """
         ...
@@ -137,8 +137,8 @@ class Transport(Protocol):
 
         Args:
             source: its path on the device.
-            target: where it goes; replaced if it is there.
-            keep: let it stay on the device where ``place`` looks for it, so that it need not be sent back.
+            target: its new path here; an existing file is replaced.
+            keep: whether it stays on the device where ``place`` looks for it, so that nobody need send it back.
         """
         ...
 
@@ -148,10 +148,10 @@ def connect(name: str, address: str) -> Transport:
 
     Args:
         name: the device's name.
-        address: "local", or ``ssh://[user@]host[:port]``; the connection is made when it is first needed.
+        address: "local", or ``ssh://[user@]host[:port]``; the first use makes the connection.
 
     Raises:
-        DeviceError: the address or the user's SSH configuration cannot be understood.
+        DeviceError: the address or the user's SSH configuration is not valid.
     """
     if address == "local":
         from remote.transport.local import LocalTransport

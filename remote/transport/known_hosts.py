@@ -1,4 +1,4 @@
-"""The host keys that the user's known_hosts files hold, in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+"""Read and add host keys in the user's known_hosts files, in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """As ``ssh-keygen -l`` shows it."""
+        """The fingerprint as ``ssh-keygen -l`` shows it."""
         digest = hashlib.sha256(base64.b64decode(self.blob)).digest()
         return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
@@ -45,7 +45,7 @@ class Entry:
     line: int
 
     def names(self, host: str) -> bool:
-        """Whether the line is about a host, given as ``host_name`` writes it."""
+        """Whether the line is about a host, whose name is as ``host_name`` writes it."""
         if self.patterns.startswith("|1|"):
             return _hashes(self.patterns, host)
         listed = self.patterns.lower().split(",")
@@ -55,12 +55,12 @@ class Entry:
 
 
 def host_name(host: str, port: int) -> str:
-    """How known_hosts calls a server: ``host``, or ``[host]:port`` for other ports than 22."""
+    """The name of a server in known_hosts: ``host``, or ``[host]:port`` for other ports than 22."""
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
 
 
 def read(paths: Iterable[Path]) -> list[Entry]:
-    """The readable lines of some files; files that are not there have none."""
+    """The readable lines of the files; missing files have none."""
     entries = []
     for path in paths:
         try:
@@ -76,7 +76,7 @@ def read(paths: Iterable[Path]) -> list[Entry]:
 
 
 def known(entries: Iterable[Entry], host: str) -> list[Entry]:
-    """The lines with a key that a host may show, revoked keys left out."""
+    """The lines with a key that a host may show, without revoked keys."""
     entries = list(entries)
     revoked = {entry.key for entry in entries if entry.marker == "@revoked"}
     return [entry for entry in entries if not entry.marker and entry.names(host) and entry.key not in revoked]
@@ -86,21 +86,21 @@ def check(entries: Sequence[Entry], host: str, key: HostKey, remedy: str) -> Non
     """Refuse a server whose key is not known.
 
     Args:
-        entries: what the files hold.
+        entries: the lines of the files.
         host: the server, as ``host_name`` writes it.
-        key: the key it showed.
-        remedy: what to type to make it known.
+        key: the key that it showed.
+        remedy: the command that makes the key known.
 
     Raises:
-        HostKeyRefused: says whether it is new, changed or revoked.
+        HostKeyRefused: the key is new, changed or revoked; the message says which.
     """
     if any(entry.marker == "@revoked" and entry.key == key for entry in entries):
         raise HostKeyRefused(f"HOST KEY REVOKED: {host} shows the key {key.fingerprint}, which is marked @revoked")
-    there = known(entries, host)
-    if any(entry.key == key for entry in there):
+    listed = known(entries, host)
+    if any(entry.key == key for entry in listed):
         return
-    if there:
-        old = there[0]
+    if listed:
+        old = listed[0]
         raise HostKeyRefused(
             f"HOST KEY CHANGED: {host} shows the key {key.fingerprint} ({key.kind}), but {old.path} line {old.line} has "
             f"{old.key.fingerprint}: somebody may be listening in. If the device was set up anew: "
@@ -110,7 +110,7 @@ def check(entries: Sequence[Entry], host: str, key: HostKey, remedy: str) -> Non
 
 
 def pin(path: Path, host: str, key: HostKey) -> None:
-    """Add a key to a known_hosts file; what stands there stays."""
+    """Add a key to a known_hosts file; the other lines stay."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -134,8 +134,8 @@ def _entry(line: str, path: Path, number: int) -> Entry | None:
 def _hashes(hashed: str, host: str) -> bool:
     try:
         _, _, salt, digest = hashed.split("|")
-        found = hmac.new(base64.b64decode(salt), host.encode(), hashlib.sha1).digest()
-        return hmac.compare_digest(found, base64.b64decode(digest))
+        expected = hmac.new(base64.b64decode(salt), host.encode(), hashlib.sha1).digest()
+        return hmac.compare_digest(expected, base64.b64decode(digest))
     except (binascii.Error, ValueError):
         return False
 

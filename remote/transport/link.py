@@ -27,8 +27,8 @@ class Link:
     """A connection to a device, and the guard that runs there as long as it lasts.
 
     The guard answers a beat every BEAT_S seconds. When it hears none for SILENCE_S seconds, or the connection closes, it
-    ends what was started over the link: no orphan goes on computing where the next measurement is. When we hear no answer
-    for so long, the link is closed here too.
+    ends all commands of the link: no orphan goes on computing during the next measurement. When no answer comes for so
+    long, this side closes the link too.
 
     Attributes:
         home, scratch: see Transport.
@@ -62,13 +62,13 @@ class Link:
 
     @property
     def alive(self) -> bool:
-        """Whether nothing is known that speaks against using it."""
+        """Whether the link is usable, as far as this side knows."""
         return not self._closed.is_set() and self._connections[-1].is_active()
 
     def close(self) -> None:
-        """Close the connection; what still runs over it is ended on the device."""
+        """Close the connection, which ends its commands on the device."""
         self._closed.set()
-        # The guard goes first: it is at its work when the connection is gone.
+        # Close the guard's input first: the guard does its work once the connection is gone.
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             if not self._running:
                 self._guard.sendall(b"end\n")

@@ -1,4 +1,4 @@
-"""This machine as a device: commands are processes of ours, and files are where they are."""
+"""This machine as a device: commands are child processes, and files stay at their places."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LocalProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     @property

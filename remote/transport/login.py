@@ -1,4 +1,4 @@
-"""Logging in to a server: reaching it through those before it, its host key, and the user's keys or password."""
+"""Log in to a server: reach it through the servers before it, check its host key, and use the user's keys or password."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
         return through.open_channel("direct-tcpip", (server.host, server.port), ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT_S)
     if server.proxy_command:
         ours, theirs = socket.socketpair()
-        # It ends when our end of the pair is closed.
+        # The command ends when our end of the pair is closed.
         with theirs:
             subprocess.Popen(server.proxy_command, stdin=theirs.fileno(), stdout=theirs.fileno())
         return ours
@@ -136,7 +136,7 @@ def _told(server: Endpoint) -> Iterator[None]:
 
 
 def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
-    """Offer the configured keys, those of the agent and, on a terminal, a password; nothing of it is kept."""
+    """Offer the configured keys, the keys of the agent and, on a terminal, a password; keep nothing of it."""
     tried = []
     for name, key in _keys(server):
         tried.append(name)

@@ -1,4 +1,4 @@
-"""Running a started command to its end, the same way whatever carries its streams."""
+"""Run a started command to its end, the same way whatever carries its streams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Collector:
         self._thread.start()
 
     def tell(self, lines: Lines) -> None:
-        """Pass on every line, those that have come already too."""
+        """Pass on every line, earlier ones too."""
         with self._lock:
             self._lines = lines
             lines.feed(self._collected.getvalue())
@@ -124,7 +124,7 @@ def finish(
 
 
 def _feed(sink: IO[bytes], data: bytes) -> None:
-    # A command need not read what it is given.
+    # A command need not read its input.
     with contextlib.suppress(OSError, ValueError):
         sink.write(data)
     with contextlib.suppress(OSError, ValueError):

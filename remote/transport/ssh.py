@@ -158,20 +158,20 @@ class SshTransport:
         return self._connected().start(["sh", "-c", script, "sh", *words], NO_ENVIRONMENT)
 
     def _connected(self) -> Link:
-        """The connection, made again if it broke; all that use it at the same time wait for it and get the same one."""
+        """The connection, renewed if it broke; threads that ask at the same time wait and get the same one."""
         with self._connecting:
             if self._link and self._link.alive:
                 return self._link
-            if self._restoring:
-                raise Unreachable(f"{self.name}: the connection was lost again")  # by what is restored: it starts anew
-            again = self._link is not None
+            if self._restoring:  # the attempt in progress starts anew
+                raise Unreachable(f"{self.name}: the connection was lost again")
+            reconnecting = self._link is not None
             if self._link:
                 self._link.close()
-            waits = iter(LATER_WAITS_S if again else FIRST_WAITS_S)
+            waits = iter(LATER_WAITS_S if reconnecting else FIRST_WAITS_S)
             while True:
                 try:
                     self._link = Link(self.name, self.endpoint, self._judge)
-                    if again:
+                    if reconnecting:
                         self._restore(self._link)
                     return self._link
                 except LinkLost as error:
@@ -180,7 +180,7 @@ class SshTransport:
                     time.sleep(wait_s)
 
     def _restore(self, link: Link) -> None:
-        """Do what is to be done after a connection was made again; without all of it, it is of no use."""
+        """Call the restore functions on a new connection; close it if one fails."""
         self._restoring = True
         self._placed.clear()
         try:
@@ -193,7 +193,7 @@ class SshTransport:
             self._restoring = False
 
     def _persistently(self, action: Callable[[], T]) -> T:
-        """Do what may be done twice, and again when the link breaks meanwhile, but not for ever."""
+        """Do a repeatable action, and again when the link breaks meanwhile, but not for ever."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return action()
@@ -206,7 +206,7 @@ class SshTransport:
 
 @contextlib.contextmanager
 def _conversation(process: SshProcess) -> Iterator[None]:
-    """Whatever is said, the process is ended at the end; what it does not want to hear any more, its status explains."""
+    """End the process at the end, whatever happens; if it stops reading early, its status explains why."""
     try:
         yield
     finally:
@@ -214,7 +214,7 @@ def _conversation(process: SshProcess) -> Iterator[None]:
 
 
 def _pump(source: IO[bytes], sink: IO[bytes], begin: int, end: int, what: str) -> None:
-    """Copy the bytes from ``begin`` to ``end`` as far as they come and are taken; on a terminal with a bar."""
+    """Copy the bytes from ``begin`` to ``end`` until either side stops; on a terminal show a bar."""
     from tqdm import tqdm
 
     left = end - begin
@@ -224,11 +224,11 @@ def _pump(source: IO[bytes], sink: IO[bytes], begin: int, end: int, what: str) -
                 sink.write(chunk)
                 sink.flush()
             except BrokenPipeError:
-                return  # why, says the end of the other side
+                return  # the status of the other side says why
             left -= len(chunk)
             bar.update(len(chunk))
 
 
-def _brief(said: bytes) -> str:
-    lines = said.decode(errors="replace").strip().splitlines()
+def _brief(output: bytes) -> str:
+    lines = output.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else ""

@@ -16,18 +16,18 @@ def main(words: list[str]) -> None:
     if os.environ.get("SIMULATED_RIGHTS") != "root":
         print("NVPM ERROR: failed to set power mode!")
         sys.exit(1)
-    wanted = int(words[words.index("-m") + 1])
-    if wanted not in names:
-        print(f"NVPM ERROR: invalid power mode {wanted}")
+    mode = int(words[words.index("-m") + 1])
+    if mode not in names:
+        print(f"NVPM ERROR: invalid power mode {mode}")
         sys.exit(1)
-    if names[wanted] in board.kind.rebooting and wanted != board.mode:
+    if names[mode] in board.kind.rebooting and mode != board.mode:
         print("NVPM WARN: Golden image context is already created")
-        print(f"NVPM WARN: Reboot required for changing to this power mode: {wanted}")
+        print(f"NVPM WARN: Reboot required for changing to this power mode: {mode}")
         print("NVPM WARN: DO YOU WANT TO REBOOT NOW? enter YES/yes to confirm:")
         if sys.stdin.readline().strip().lower() != "yes":
             print("NVPM ERROR: optMask is 1, no request for power mode")
             return  # whatever its exit status, the mode stays as it is
-    board.mode = wanted
+    board.mode = mode
     board.locked = False  # a mode sets clocks
 
 

@@ -1,4 +1,4 @@
-"""What trtexec prints when TensorRT's parser refuses a network: the cause stands in the middle of many lines."""
+"""The lines that trtexec prints when TensorRT's parser refuses a network: the cause is in the middle of many."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ AFTERWARDS = ("Failed to parse onnx file", "Parsing model failed", "Failed to cr
 
 
 def lines(message: str, version: tuple[int, int, int]) -> Iterator[str]:
-    """The errors that a version of trtexec prints for a message, each with the lines that belong to it.
+    """Yield the errors that a version of trtexec prints for a message, each with all its lines.
 
-    Those of the parser are told by their source, ModelImporter.cpp: first where it was, then the node, then the cause. All
-    others are told as they are.
+    Errors of the parser name their source, ModelImporter.cpp: first come its place and the node, then the cause. All other
+    errors are printed as they are.
     """
     if "ModelImporter.cpp" not in message:
         yield message
