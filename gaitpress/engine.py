@@ -1,4 +1,4 @@
-"""An engine that was built, and its device: what benchmark and recognise work with."""
+"""A built engine and its device, with which `benchmark` and `recognise` work."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from remote.runtimes import Runtime, runtime_on
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that was built, and where it runs.
+    """A built engine, and where it runs.
 
     Attributes:
-        variant: which it is.
+        variant: the variant whose engine it is.
         device: its device.
         facts: the device's facts file.
         folder: directory with the engine and build.json.
         quantized: directory with the network's files.
-        build: what build.json says.
-        signature: what is known of the network's file that the engine was built of.
+        build: the content of build.json.
+        signature: the facts about the network's file that the engine was built of.
     """
 
     variant: Variant
@@ -41,7 +41,7 @@ class Engine:
 
     @property
     def onnx(self) -> Path:
-        """The network that the engine was built of."""
+        """The network's file that the engine was built of."""
         return self.quantized / str(self.build.get("onnx"))
 
     @property
@@ -50,21 +50,21 @@ class Engine:
         return "skipped" if self.build["status"] == "skipped" else "failed"
 
     def identity(self) -> dict[str, Any]:
-        """What tells this engine from any other."""
+        """The entries of build.json that tell this engine from any other."""
         return {key: self.build[key] for key in ("key", "sha256", "onnx_sha256", "runtime", "version")}
 
     @contextmanager
-    def connected(self, what: str) -> Iterator[tuple[Runtime, dict[str, Any]]]:
+    def connected(self, work: str) -> Iterator[tuple[Runtime, dict[str, Any]]]:
         """The device's runtime, with the device's facts as they are now.
 
         Args:
-            what: is done with it, such as "the benchmark", for those who wait for the device meanwhile.
+            work: what the engine is used for, such as "the benchmark"; whoever waits for the device reads it.
 
         Raises:
             StageError: the engine has to be built again.
             DeviceError: the device is no longer what its facts say.
         """
-        with runtime_on(self.device, f"{what} of {self.variant.folder}") as runtime:
+        with runtime_on(self.device, f"{work} of {self.variant.folder}") as runtime:
             now = runtime.facts()
             facts.check(self.variant.device, facts.read(self.facts, self.variant.device), now)
             try:
@@ -83,20 +83,20 @@ class Engine:
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """The options that say which engine it is, and where."""
+    """Add the options that say which engine it is, and where."""
     variant.add_options(parser)
     parser.add_argument("--engine", type=Path, required=True, help="directory with the engine, from the stage build")
 
 
-def named(given: Namespace) -> Engine:
+def named(options: Namespace) -> Engine:
     """The engine that the options name."""
-    build = outputs.read_json(given.engine / "build.json")
+    build = outputs.read_json(options.engine / "build.json")
     return Engine(
-        Variant(given.device, given.model, given.percentile, given.precision),
-        inventory.find(given.devices, given.device),
-        given.facts,
-        given.engine,
-        given.quantized,
+        Variant(options.device, options.model, options.percentile, options.precision),
+        inventory.find(options.devices, options.device),
+        options.facts,
+        options.engine,
+        options.quantized,
         build,
-        forms.described(given.quantized, str(build.get("onnx"))),
+        forms.described(options.quantized, str(build.get("onnx"))),
     )

@@ -1,12 +1,12 @@
 """What a stage started from: the parameters, code and inputs that dvc.yaml lists for it, as they were when it began.
 
-DVC hashes what a stage read once the stage has ended. Were any of it edited meanwhile, DVC would record the old result as
-made of the new, say "up to date", and later restore the wrong result from its run-cache. So a stage that DVC runs looks at
-everything before it loads any code, and again before it puts an output in place; what it made of something else is put
-aside, and taken up as it stands once the edit is taken back.
+DVC hashes what a stage read once the stage has ended. After an edit meanwhile, DVC would record the old result as made of
+the new files, say "up to date", and later restore the wrong result from its run-cache. So a stage that DVC runs looks at
+everything before it loads any code, and again before it puts an output in place. After an edit it puts the output aside, and
+takes it up as it stands once the edit is taken back.
 
-:mod:`gaitpress.command_line` and :mod:`gaitpress.putting_aside` do this for all of them. A stage that is run by hand is
-no business of DVC's.
+:mod:`gaitpress.command_line` and :mod:`gaitpress.putting_aside` do this for all stages. A stage that runs by hand is no
+concern of DVC's.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from ruamel.yaml.error import YAMLError
 
 from workflow.dvc.stages import PipelineError, Stage, read_yaml
 
-# Of what a process that starts a stage has seen: the stage must see the same.
+# The digest of what the process that starts a stage saw: the stage must see the same.
 EXPECTED = "GAITPRESS_STARTED_FROM"
-SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where nothing less will do
+SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where that does not suffice
 ABSENT = object()
-# The files that name code by its content, and who makes them.
+# The folders of files that name code by its content, and the stage that makes each.
 CODE = {"data/code": "partition", "data/protocol": "partition", "data/runtime": "runtime"}
 
 
@@ -40,7 +40,7 @@ class Edited(Exception):
     """A parameter, module or input changed under a stage; the message names it and says what to type.
 
     Attributes:
-        kept: whether what the stage made is put aside whole.
+        kept: whether the stage put its output aside whole.
     """
 
     kept = False
@@ -51,7 +51,7 @@ class Listed:
     """What DVC hashes for a stage.
 
     Attributes:
-        address: as `dvc repro` takes it.
+        address: the stage, as `dvc repro` takes it.
         files: files and folders.
         keys: parameters by file; dots stand between the keys of sections.
     """
@@ -62,10 +62,10 @@ class Listed:
 
 
 class State:
-    """What stood in everything that is listed, at one moment."""
+    """The content of everything that is listed for a stage, at one moment."""
 
     def __init__(self, listed: Listed) -> None:
-        """Look at it all; small files are read, so that an edit within the same tick of the clock is seen too."""
+        """Look at it all; it reads small files, so that it sees an edit within the same tick of the clock too."""
         self._listed = listed
         self._texts = {file: _read(Path(file)) for file in listed.keys}
         ignored = _ignored()
@@ -78,33 +78,33 @@ class State:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Each parameter, by "file: key"; where a file cannot be read, all of it is one value."""
-        found = {}
+        """The value of each parameter, by "file: key"; a file that cannot be read is one value."""
+        values = {}
         for file, keys in self._listed.keys.items():
             try:
                 content = YAML(typ="safe").load((self._texts[file] or b"").decode())
             except (YAMLError, UnicodeError):
-                found[file] = "cannot be read"
+                values[file] = "cannot be read"
                 continue
-            found |= {f"{file}: {key}": _value(content, key) for key in keys}
-        return found
+            values |= {f"{file}: {key}": _value(content, key) for key in keys}
+        return values
 
     def digest(self) -> str:
-        """Stands for all of it, for as long as no file is moved or touched."""
+        """A hash of all of it, which stays the same for as long as no file is moved or touched."""
         return _digest([self._listed.address, _plain(self.values), self._files])
 
     @cached_property
     def content(self) -> str:
-        """Stands for the contents of all of it. Large files are read, which must not have changed since this state."""
+        """A hash of the contents of all of it. It reads the large files, which must not have changed since this state."""
         files = {path: seen if isinstance(seen, str) else _sha256(Path(path)) for path, seen in self._files.items()}
         return _digest([self._listed.address, _plain(self.values), files])
 
     def forgotten(self, now: State) -> bool:
-        """Whether a file has changed that was too large to be read at this moment."""
+        """Whether a file that was too large to read for this state has changed since."""
         return any(not isinstance(seen, str) and now._files.get(path) != seen for path, seen in self._files.items())
 
     def edits(self, now: State) -> list[str]:
-        """What is different in another state, in words."""
+        """The differences to another state, in words."""
         edits = []
         if now._texts != self._texts:
             for key in {**self.values, **now.values}:
@@ -122,10 +122,10 @@ class Started:
     Attributes:
         address: as `dvc repro` takes it.
         outs: its outputs.
-        keeps: whether a finished output may be taken up later. What is made of no input, or is not for DVC's cache, follows
-            what DVC does not see: files of the user's, a device, a server.
+        keeps: whether a finished output may be taken up later. An output that is made of no input, or is not for DVC's
+            cache, depends on what DVC does not see: the user's files, a device, a server.
         placed: the outputs that this process has put in place.
-        last_look: what a process that has done its work ends with; returns the exit status.
+        last_look: the last call of a process that has done its work; returns the exit status.
     """
 
     def __init__(self, listed: Listed, outs: Sequence[str], cached: bool) -> None:
@@ -140,19 +140,19 @@ class Started:
         os.environ[EXPECTED] = self._state.digest()  # for further processes of this stage
 
     def check(self) -> None:
-        """See at an early moment whether it is worth while to go on.
+        """Make sure early that the stage need not run in vain.
 
         Raises:
             Edited: something has changed.
         """
-        what = "; ".join(self._state.edits(State(self._listed)))
-        if not what and not self._as_expected:
-            what = "a parameter, module or input"
-        if what:
-            raise Edited(f"{what}: edited as {self.address} began; nothing was made yet. Run the same again")
+        edits = "; ".join(self._state.edits(State(self._listed)))
+        if not edits and not self._as_expected:
+            edits = "a parameter, module or input"
+        if edits:
+            raise Edited(f"{edits}: edited as {self.address} began; nothing was made yet. Run the same again")
 
     def confirm(self) -> None:
-        """See whether what was made is still to be recorded.
+        """Make sure that DVC may still record the result.
 
         Raises:
             Edited: something has changed.
@@ -165,10 +165,10 @@ class Started:
         return os.path.normpath(path) in self.outs
 
     def content(self) -> str | None:
-        """Stands for the contents of all that it started from.
+        """A hash of the contents of all that the stage started from.
 
         Returns:
-            None if an input changed of which nobody knows any more what was in it.
+            None if a large input has changed since, so that its content at the start is lost.
         """
         if self._state.forgotten(State(self._listed)):
             return None
@@ -176,20 +176,20 @@ class Started:
 
 
 def aside(output: Path, content: str) -> Path:
-    """Where an output is put aside that was made from some content."""
+    """Where an output that was made from this content is put aside."""
     return output.with_name(f".{output.name}.{content[:12]}.finished")
 
 
 def asides(output: Path) -> Iterator[Path]:
-    """All that is put aside for an output."""
+    """The paths of all results that are put aside for an output."""
     return output.parent.glob(f".{output.name}.*.finished")
 
 
-this: Started | None = None  # what DVC runs this process for
+this: Started | None = None  # the stage that DVC runs this process for
 
 
 def end() -> None:
-    """End the process once all else that is to be done at its end is done, if it has done its work.
+    """End the process, if it has done its work, after everything else that runs at its end.
 
     DVC hashes what the stage read as soon as it is gone, and Python with a framework loaded may take seconds to go.
     """
@@ -201,7 +201,7 @@ def end() -> None:
 
 
 def begin() -> Started | None:
-    """What DVC runs this process for; None if it does not.
+    """The stage that DVC runs this process for; None if DVC does not run it.
 
     Raises:
         PipelineError: dvc.yaml and params.yaml do not fit each other.
@@ -209,7 +209,7 @@ def begin() -> Started | None:
         Edited: code that a dependency names is no longer what it names.
     """
     address = os.environ.get("DVC_STAGE")
-    # A process that multiprocessing starts belongs to one that looks itself.
+    # A process that multiprocessing starts belongs to a process that looks itself.
     if address is None or "--multiprocessing-fork" in sys.orig_argv or not Path("dvc.yaml").is_file():
         return None
     name = address.rpartition(":")[2].partition("@")[0]
@@ -225,14 +225,14 @@ def begin() -> Started | None:
     for dep in deps:
         named = _named([dep])
         if edits := [file for file, digest in named.items() if not Path(file).is_file() or _sha256(Path(file)) != digest]:
-            maker, of = CODE[os.path.dirname(dep)], os.path.basename(dep).removesuffix(".json")
-            raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro {maker}@{of}`")
+            maker, item_name = CODE[os.path.dirname(dep)], os.path.basename(dep).removesuffix(".json")
+            raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro {maker}@{item_name}`")
     listed = Listed(address, deps, keys)
     return Started(listed, [os.path.normpath(out.format(**item)) for out in stage.outs], stage.cached)
 
 
 def _named(deps: Sequence[str]) -> dict[str, str]:
-    """The code that dependencies name by its content, see :mod:`gaitpress.naming`: the sha256 of each file."""
+    """The sha256 of each code file that dependencies name by its content; see :mod:`gaitpress.naming`."""
     named: dict[str, str] = {}
     for dep in deps:
         if os.path.dirname(dep) in CODE:
@@ -241,10 +241,10 @@ def _named(deps: Sequence[str]) -> dict[str, str]:
 
 
 def _item(stage: Stage, address: str, argv: Sequence[str]) -> Mapping[str, Any]:
-    """The item of a stage's matrix: as it stands on the command line, for params.yaml may have lost it since DVC read it."""
-    given = dict(pairwise(argv))
-    if all(f"--{axis}" in given for axis in stage.axes):
-        return {axis: given[f"--{axis}"] for axis in stage.axes}
+    """The item of a stage's matrix, from the command line first: params.yaml may have lost it since DVC read it."""
+    options = dict(pairwise(argv))
+    if all(f"--{axis}" in options for axis in stage.axes):
+        return {axis: options[f"--{axis}"] for axis in stage.axes}
     for item in stage.items():
         if stage.address(item) == address.rpartition(":")[2]:
             return item
@@ -263,13 +263,13 @@ def _read(path: Path) -> bytes | None:
 
 
 def _ignored() -> list[str]:
-    """The names that DVC does not look at."""
+    """The name patterns that DVC ignores."""
     lines = (_read(Path(".dvcignore")) or b"").decode().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _seen(top: Path, ignored: Sequence[str]) -> Iterator[tuple[str, str | tuple[int, ...]]]:
-    """Of a file, or each file of a folder, its path, and its digest or what tells a large one without reading it."""
+    """The path of a file, or of each file of a folder, and its sha256; for a large file its size, time and inode."""
     for folder, names, files in os.walk(top) if top.is_dir() else [(str(top.parent), [], [top.name])]:
         names[:] = [name for name in names if not any(fnmatch(name, pattern) for pattern in ignored)]
         for name in files:
@@ -277,9 +277,9 @@ def _seen(top: Path, ignored: Sequence[str]) -> Iterator[tuple[str, str | tuple[
                 continue
             path = Path(folder, name)
             try:
-                found = path.stat()
-                large = found.st_size > SMALL
-                yield str(path), (found.st_size, found.st_mtime_ns, found.st_ino) if large else _sha256(path)
+                status = path.stat()
+                large = status.st_size > SMALL
+                yield str(path), (status.st_size, status.st_mtime_ns, status.st_ino) if large else _sha256(path)
             except FileNotFoundError:
                 continue
 
@@ -302,7 +302,9 @@ def _differences(key: str, before: Any, now: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         names = {**before, **now}
         return [
-            told for name in names for told in _differences(f"{key}.{name}", before.get(name, ABSENT), now.get(name, ABSENT))
+            difference
+            for name in names
+            for difference in _differences(f"{key}.{name}", before.get(name, ABSENT), now.get(name, ABSENT))
         ]
     if before == now:
         return []

@@ -1,4 +1,4 @@
-"""The report as one self-contained page: everything is in it, and its own rules forbid it to load anything."""
+"""The report as one self-contained page: it holds all it needs, and its own rules forbid it to load anything."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BEST_SHOWN = 12
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the table of variants: what it shows and, in ``value``, what it is sorted by ("" if unknown)."""
+    """A cell of the table of variants. ``text`` is what it shows, ``value`` what its column sorts by ("" if unknown)."""
 
     text: str
     value: Any
@@ -52,11 +52,11 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
     Args:
         rows: the variants.
         folders: where the stages wrote.
-        out: the directory that the page will be in, which links are relative to.
+        out: the directory of the page, to which links are relative.
         settings: params.yaml.
 
     Raises:
-        StageError: the installed Snakemake, whose copy of Vega draws the charts, has none.
+        StageError: the installed Snakemake lacks Vega, which draws the charts.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -71,7 +71,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         vega=Markup(_vega()),
         data_of={name: Markup(_json(value)) for name, value in data.items()},
-        devices=[_device(device, own) for device, own in by_device(rows).items()],
+        devices=[_device(device, listed) for device, listed in by_device(rows).items()],
         rows=rows,
         filters=_filters(rows),
         costs={cost: cost for cost in COSTS} | {"size": SIZE.title},
@@ -94,10 +94,10 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         counts=words.counts(rows),
         by_view=by_view,
         pruning={
-            name: {"table": [], "totals": {}, "warnings": []} | each for name, each in pruning(folders, settings).items()
+            name: {"table": [], "totals": {}, "warnings": []} | layers for name, layers in pruning(folders, settings).items()
         },
-        curves={model: list(_metrics(own)) for model, own in _by_model(trainings).items()},
-        averaged=POINTS if any(each.rows > POINTS for each in trainings) else None,
+        curves={model: list(_metrics(curves_of)) for model, curves_of in _by_model(trainings).items()},
+        averaged=POINTS if any(training.rows > POINTS for training in trainings) else None,
         links=lambda row: _links(row, folders, out),
         digits=digits,
         words=words,
@@ -128,64 +128,66 @@ def _variants(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
     """Vega's specifications by name; None where there is nothing to draw."""
-    found: dict[str, Any] = {}
-    for device, own in by_device([row for row in rows if not row.same_as]).items():
-        found |= {f"pareto/{device}/{cost}": charts.pareto(own, cost) for cost in COSTS}
-        found[f"staircase/{device}"] = charts.staircase(own)
+    specifications: dict[str, Any] = {}
+    for device, listed in by_device([row for row in rows if not row.same_as]).items():
+        specifications |= {f"pareto/{device}/{cost}": charts.pareto(listed, cost) for cost in COSTS}
+        specifications[f"staircase/{device}"] = charts.staircase(listed)
     for model, curves_of in _by_model(trainings).items():
-        found |= {f"curves/{model}/{metric}": charts.curves(curves_of, metric) for metric in _metrics(curves_of)}
-    return found
+        specifications |= {f"curves/{model}/{metric}": charts.curves(curves_of, metric) for metric in _metrics(curves_of)}
+    return specifications
 
 
 def _by_model(trainings: Sequence[Curve]) -> dict[str, list[Curve]]:
-    models = dict.fromkeys(each.model for each in trainings)
-    return {model: [each for each in trainings if each.model == model] for model in models}
+    models = dict.fromkeys(training.model for training in trainings)
+    return {model: [training for training in trainings if training.model == model] for model in models}
 
 
 def _metrics(trainings: Sequence[Curve]) -> dict[str, None]:
-    """The metrics of some trainings; the loss is looked at first."""
+    """The metrics of these trainings, the loss first."""
     return dict.fromkeys(
-        sorted((metric for each in trainings for metric in each.metrics), key=lambda metric: metric != "loss")
+        sorted((metric for training in trainings for metric in training.metrics), key=lambda metric: metric != "loss")
     )
 
 
 def _by_view(rows: Sequence[Row], conditions: Sequence[Condition]) -> dict[str, Any]:
     now = [condition for condition in conditions if not condition.later]
-    titles = {each.name: f"{each.title}: {words.meaning(each)}" for each in now if words.meaning(each)}
-    order = [each.name for each in now]
+    titles = {
+        condition.name: f"{condition.title}: {words.meaning(condition)}" for condition in now if words.meaning(condition)
+    }
+    order = [condition.name for condition in now]
     return {"tables": {row.key: row.get("rank1_by_view") for row in rows}, "order": order, "titles": titles}
 
 
 def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
-    own = [row for row in listed if not row.same_as]  # what is another variant is not counted twice
+    measured = [row for row in listed if not row.same_as]  # a ``best`` that stands for another variant does not count twice
     return {
         "name": device,
-        "rows": own,
-        "optimal": sorted((row for row in own if row.optimal), key=TIME.of),
-        "place": words.place(own),
-        "runtime": words.runtime(own),
-        "doubtful": any(row.get("evidence") in ("host", "simulated") for row in own),
-        "unsure": sorted({row.model for row in own if row.speedup and not row.baseline_valid}),
-        "missing_energy": _missing_energy(own),
-        "unlabelled": sum(not row.plotted for row in own),
+        "rows": measured,
+        "optimal": sorted((row for row in measured if row.optimal), key=TIME.of),
+        "place": words.place(measured),
+        "runtime": words.runtime(measured),
+        "doubtful": any(row.get("evidence") in ("host", "simulated") for row in measured),
+        "unsure": sorted({row.model for row in measured if row.speedup and not row.baseline_valid}),
+        "missing_energy": _missing_energy(measured),
+        "unlabelled": sum(not row.plotted for row in measured),
     }
 
 
-def _missing_energy(own: Sequence[Row]) -> str:
-    """Of how many measured variants the energy is unknown, and why; "" if of none."""
-    reasons = [row.get("energy_reason") for row in own if row.status == "ok" and ENERGY.of(row) is None]
+def _missing_energy(rows: Sequence[Row]) -> str:
+    """How many variants were measured without their energy, and why; "" if none."""
+    reasons = [row.get("energy_reason") for row in rows if row.status == "ok" and ENERGY.of(row) is None]
     known = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
-    return f"{len(reasons)} of {len(own)} variants: {known or 'no reason given'}" if reasons else ""
+    return f"{len(reasons)} of {len(rows)} variants: {known or 'no reason given'}" if reasons else ""
 
 
 def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """What a variant can be chosen by, and the values that there are."""
+    """The properties by which the page filters variants, and the values of each."""
     keys = ("device", "model", "percentile", "precision", "verdict")
     return {key: list(dict.fromkeys(getattr(row, key) for row in rows)) for key in keys}
 
 
 def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
-    """Titles of the table of variants, each with "text" or "number"."""
+    """The column titles of the table of variants, each with "text" or "number"."""
     numbers = [
         "mean rank-1 % [95 %]",
         *(condition.title for condition in conditions),
@@ -232,7 +234,7 @@ def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _links(row: Row, folders: Folders, out: Path) -> list[tuple[str, str]]:
-    """What the stages wrote for a variant: (stage, address relative to the page)."""
+    """The files that the stages wrote for a variant: (stage, address relative to the page)."""
     files = {
         "train": folders.train / row.model / "metrics.json",
         "prune": folders.prune / row.pruned / "metrics.json",

@@ -31,7 +31,7 @@ def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, setti
     Args:
         measured: the engine and where it is.
         training, preprocessed: the model's training set, whose walks are the inputs, and the folder of all modalities.
-        settings: of the measurement.
+        settings: settings of the measurement.
 
     Returns:
         The benchmark record.
@@ -78,15 +78,15 @@ def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, setti
 
 
 def protocol_of(settings: Benchmark) -> BenchmarkSettings:
-    """The section ``benchmark`` of params.yaml in the words of remote."""
+    """The section ``benchmark`` of params.yaml as the settings that `remote` takes."""
     return BenchmarkSettings(**settings.model_dump())
 
 
 def example_input(store: SequenceStore, training_set: TrainingSet, signature: dict[str, Any], batch: int) -> np.ndarray:
-    """So many real inputs of the shape that latency is measured at, from training sequences drawn at random.
+    """A batch of real inputs of the shape that latency is measured at, from training sequences drawn at random.
 
-    The same ones for every variant of a model: a runtime may be faster on an easier input. They are of those that train, so
-    that another test measures no time again.
+    Every variant of a model gets the same inputs: a runtime may be faster on an easier input. They come from the training
+    set, so that another test set measures no time again.
     """
     shape = signature["benchmark_shape"]
     drawn = random.Random(0).choices(sorted(training_set.train), k=batch)
@@ -97,7 +97,7 @@ def example_input(store: SequenceStore, training_set: TrainingSet, signature: di
 
 
 def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[str, Any]:
-    """What the record keeps of a measurement."""
+    """The part of the record that a measurement fills."""
     energy = timing.energy
     per_inference_ms = timing.latency_ms["p50"] / batch
     return {
@@ -112,12 +112,12 @@ def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[s
         "conditions": dict(timing.conditions),
         "protocol": dict(timing.protocol),
         "repeats": list(timing.repeats),
-        "sweep": [dict(each) for each in timing.sweep],
+        "sweep": [dict(entry) for entry in timing.sweep],
     }
 
 
 def without_figures(status: str, reason: str) -> dict[str, Any]:
-    """What takes the place of a measurement that there is not."""
+    """The same part of the record where nothing could be measured."""
     absent = (
         "latency_ms",
         "throughput_per_s",
@@ -143,10 +143,10 @@ def main() -> None:
     engine.add_options(parser)
     add_training(parser)
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
-    given, settings = command_line.parse(parser)
-    record = benchmark(engine.named(given), given.training, given.preprocessed, settings.benchmark)
-    outputs.write_json(given.out, record)
-    print(f"{given.out}: {in_words(record)}")
+    options, settings = command_line.parse(parser)
+    record = benchmark(engine.named(options), options.training, options.preprocessed, settings.benchmark)
+    outputs.write_json(options.out, record)
+    print(f"{options.out}: {in_words(record)}")
 
 
 def in_words(record: dict[str, Any]) -> str:

@@ -14,21 +14,21 @@ from gaitpress.errors import StageError
 from remote import compatibility, facts, inventory, runtimes
 
 
-def file_for(known: Mapping[str, Any], quantized: Path) -> str:
+def file_for(device_facts: Mapping[str, Any], quantized: Path) -> str:
     """The name of the network's file that a device takes.
 
     Args:
-        known: facts of the device.
+        device_facts: facts of the device.
         quantized: directory with the network's files.
     """
-    wanted = runtimes.room_of(known["runtime"]).files(known)
-    return next((file for file in wanted if (quantized / file).exists()), wanted[-1])
+    names = runtimes.room_of(device_facts["runtime"]).files(device_facts)
+    return next((file for file in names if (quantized / file).exists()), names[-1])
 
 
 def build(
     device: str, devices: Path, recorded: Path, precision: str, quantized: Path, out: Path, settings: params.Params
 ) -> None:
-    """Build the engine of a network into the directory ``out``, of the file that fits the device's runtime.
+    """Build a network's engine into the directory ``out`` from the file that fits the device's runtime.
 
     Args:
         device: an entry of devices.yaml.
@@ -39,14 +39,14 @@ def build(
         out: directory to write: the engine, build.json and metrics.json.
         settings: params.yaml.
     """
-    known = facts.read(recorded, device)
-    onnx = quantized / file_for(known, quantized)
+    device_facts = facts.read(recorded, device)
+    onnx = quantized / file_for(device_facts, quantized)
     if not onnx.exists():
         raise StageError(f"{onnx}: no such file; run `dvc repro` to make it")
-    doing = f"the build of {quantized.parent.name}/{quantized.name}"
-    with runtimes.runtime_on(inventory.find(devices, device), doing) as runtime, outputs.new_directory(out) as partial:
-        facts.check(device, known, runtime.facts())
-        compatibility.check_file(known, onnx)
+    work = f"the build of {quantized.parent.name}/{quantized.name}"
+    with runtimes.runtime_on(inventory.find(devices, device), work) as runtime, outputs.new_directory(out) as partial:
+        facts.check(device, device_facts, runtime.facts())
+        compatibility.check_file(device_facts, onnx)
         signature = forms.described(quantized, onnx.name)
         shape = [settings.benchmark.batch, *signature["benchmark_shape"][1:]]
         built = runtime.build(onnx, partial, precision, settings.threads.build, shape, signature["max_batch"])
@@ -63,8 +63,8 @@ def main() -> None:
     parser = command_line.parser(__doc__)
     variant.add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    given, settings = command_line.parse(parser)
-    build(given.device, given.devices, given.facts, given.precision, given.quantized, given.out, settings)
+    options, settings = command_line.parse(parser)
+    build(options.device, options.devices, options.facts, options.precision, options.quantized, options.out, settings)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Choose the sequences that a model trains on and those it is tested on, and name the code of its training and protocol.
+"""Choose the sequences that a model trains on and is tested on, and name the code of its training and protocol.
 
-The protocol and the distance of the test stand with the latter: they change without any training.
+The test set holds the protocol and the distance too: they change without any training.
 
 All results name content, so that the stages of a model depend on its own modality, losses, augmentations and framework
-alone: a loss that is added for one model, or an edit of the other framework's training loop or of another protocol, leaves
-it as it is.
+alone. A new loss of another model, or an edit of the other framework's training loop or of another protocol, reruns none of
+them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from gaitpress import command_line, naming, outputs
 
 
 def training_code(entry: Any) -> dict[str, str]:
-    """The sha256 of each file of ours that trains a model, by its path; the model's own file is not among them.
+    """The sha256 of each file of Gaitpress that trains a model, by its path, without the model's own file.
 
     Args:
-        entry: of `model` in params.yaml.
+        entry: the model's entry of `model` in params.yaml.
     """
-    chosen = {losses.source(term.name) for phase in entry.phases() for term in phase.loss}
-    if entry.framework == "torch":  # a Keras model's entry says only whether samples are changed
-        chosen |= {augmentations.source(change.name) for change in entry.augment}
-    return naming.digests([*naming.TRAINING_CODE[entry.framework], *chosen])
+    sources = {losses.source(term.name) for phase in entry.phases() for term in phase.loss}
+    if entry.framework == "torch":  # a Keras model's entry says only whether training changes samples
+        sources |= {augmentations.source(change.name) for change in entry.augment}
+    return naming.digests([*naming.TRAINING_CODE[entry.framework], *sources])
 
 
 def protocol_code(rules: Any) -> dict[str, str]:
-    """The sha256 of each file of ours that belongs to a protocol, by its path.
+    """The sha256 of each file of Gaitpress that belongs to a protocol, by its path.
 
     Args:
         rules: ``partition`` of a dataset's entry in params.yaml.

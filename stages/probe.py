@@ -1,6 +1,6 @@
-"""Look at a device and remember what engines on it depend on: processor, system, runtime and its version.
+"""Look at a device and keep the facts that engines on it depend on: processor, system, runtime and its version.
 
-Runs once a device; a device that changes is refused later, with the command that looks at it again.
+It runs once for each device. Later stages refuse a device that has changed, and print the command that looks at it again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from remote.runtimes import runtime_on
 def probe(device: str, devices: Path, out: Path) -> None:
     """Write the facts of a device of devices.yaml to a JSON file."""
     with runtime_on(inventory.find(devices, device)) as runtime:
-        found = runtime.facts()
+        now = runtime.facts()
     with outputs.new_file(out) as partial:
-        facts.write(partial, found)
-    print(f"{device}: {found['cpu']}, {found['cores']} cores, {found['runtime']} {found['runtime_version']}")
+        facts.write(partial, now)
+    print(f"{device}: {now['cpu']}, {now['cores']} cores, {now['runtime']} {now['runtime_version']}")
 
 
 def main() -> None:
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--device", required=True, help="an entry of devices.yaml")
     parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
     parser.add_argument("--out", type=Path, required=True, help="the facts file to write")
-    given, _ = command_line.parse(parser)
-    probe(given.device, given.devices, given.out)
+    options, _ = command_line.parse(parser)
+    probe(options.device, options.devices, options.out)
 
 
 if __name__ == "__main__":

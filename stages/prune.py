@@ -19,17 +19,17 @@ from gaitpress.frameworks import framework
 from gaitpress.params.prune import Prune
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
-PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # as many frames as make a difference over time, where any number will do
+PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # frames enough to differ over time, where a network takes any number
 NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min")
 
 
 def surgery(framework_name: str) -> ModuleType:
-    """What prunes the models of a framework."""
+    """The module that prunes the models of a framework."""
     return importlib.import_module(f"compress.pruning.{framework_name}_surgery")
 
 
 def prune_settings(settings: Prune, percentile: float, seed: int) -> PruneSettings:
-    """The section ``prune`` of params.yaml for one of its percentiles, in the words of compress."""
+    """The section ``prune`` of params.yaml for one of its percentiles, as the settings that `compress` takes."""
     return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles"}))
 
 
@@ -40,13 +40,13 @@ def proof_shape(library: Any, model: Any, entry: Any) -> tuple[int, ...]:
 
 
 def summary(settings: Prune, selections: Mapping[str, Selection]) -> list[str]:
-    """What the user should know of how the settings were read."""
+    """Lines that tell the user which settings had no effect, and which layers were spared."""
     lines = []
     if settings.mode == "published":
         unused = ", ".join(f"prune.{key}" for key in NOT_USED_AS_PUBLISHED)
         lines.append(f"mode published: the study's own algorithm; not used: {unused}")
     if settings.spare:
-        spared = [" with ".join(each.units) for each in selections.values() if each.spared]
+        spared = [" with ".join(selection.units) for selection in selections.values() if selection.spared]
         lines.append(
             f"spared: {', '.join(spared) or 'none; no layer of this model is called ' + ' or '.join(settings.spare)}"
         )

@@ -1,8 +1,8 @@
 """Make the ONNX files of one precision: fp32 as exported, fp16, int8 with ranges calibrated on training sequences, or best.
 
-model.onnx is for processors, tensorrt.onnx for TensorRT. For int8 there may be model-8bit.onnx, for processors that add
-8-bit products exactly, and there is calibration.cache: the same ranges for TensorRT up to 10. For best the networks are in
-fp32, and TensorRT takes each layer in the precision that is fastest, int8 by calibration.cache.
+model.onnx is for processors, tensorrt.onnx for TensorRT. int8 adds calibration.cache, which has the same ranges for TensorRT
+up to 10, and may add model-8bit.onnx, for processors that add 8-bit products exactly. For best the networks are in fp32, and
+TensorRT runs each layer in the fastest precision, int8 by calibration.cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gaitpress import settings as made_with
 from gaitpress.params.quantize import Quantize
 from gaitpress.progress import progress
 
-Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # what signature.json says of each file, and metrics.json
+Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # the entries of signature.json by file, and of metrics.json
 
 
 def main() -> None:
@@ -46,14 +46,14 @@ def main() -> None:
     entry = settings.entry(options.model)
     signature = outputs.read_json(options.exported / "signature.json")
     shape = signature["input"]["shape"]
-    fixed = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
-    axes = {file: fixed if form.fixed_axes else shape for file, form in forms.FORMS.items() if not form.int8_only}
+    fixed_shape = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
+    axes = {file: fixed_shape if form.fixed_axes else shape for file, form in forms.FORMS.items() if not form.int8_only}
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     before = inputs.of_same_training(options.exported, training_set, store)
     chosen = list(_calibration(training_set, settings.quantize.calibration_sequences, entry.seed))
     data = {
-        file: [sample for position in chosen for sample in samples(store, store.sequences[position], of_file)]
-        for file, of_file in axes.items()
+        file: [sample for position in chosen for sample in samples(store, store.sequences[position], file_shape)]
+        for file, file_shape in axes.items()
     }
     with outputs.new_directory(options.out) as out, tempfile.TemporaryDirectory() as scratch:
         exported = options.exported / "model.onnx"
@@ -71,7 +71,8 @@ def main() -> None:
         else:
             described, metrics = _fp32(work)
         signature["forms"] = {
-            file: {"input": {**signature["input"], "shape": axes[_source(file)]}, **more} for file, more in described.items()
+            file: {"input": {**signature["input"], "shape": axes[_source(file)]}, **facts}
+            for file, facts in described.items()
         }
         outputs.write_json(out / "signature.json", {**signature, "precision": options.precision})
         sizes = {_key("onnx_bytes", file): (out / file).stat().st_size for file in described}
@@ -84,59 +85,58 @@ def main() -> None:
         print(f"{options.model} {options.precision}: {file}: {size} bytes, signatures within {error:.2g} of fp32")
 
 
-def _used(how: Quantize, precision: str) -> dict[str, Any]:
-    """Those of the settings that a precision depends on."""
-    which = {
+def _used(settings: Quantize, precision: str) -> dict[str, Any]:
+    """The settings that a precision depends on."""
+    fields = {
         "fp32": set[str](),
         "fp16": {"calibration_sequences"},
         "best": {"calibration_sequences", "method"},
         "int8": None,
     }[precision]
-    return how.model_dump(mode="json", include=which)
+    return settings.model_dump(mode="json", include=fields)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What networks are made of: by the file's name, sources in fp32 and their inputs."""
+    """The sources of the networks in fp32 and their inputs, both by file name, and the folder to write."""
 
     model: str
     sources: Mapping[str, Path]
     data: Mapping[str, list[np.ndarray]]
     out: Path
 
-    def some(self, file: str) -> list[np.ndarray]:
+    def few_inputs(self, file: str) -> list[np.ndarray]:
         """A few inputs, on which signatures are compared."""
         data = self.data[_source(file)]
         return data[:: max(1, len(data) // 8)]
 
     def error(self, file: str) -> float:
-        """How far the signatures of a file that is written are from those of the network as it was exported."""
-        some = self.some(file)
-        expected = onnx_export.run(self.sources[forms.CPU], some)
-        return onnx_export.relative_error(onnx_export.run(self.out / file, some), expected)
+        """The relative error of a written file's signatures against those of the exported network."""
+        few = self.few_inputs(file)
+        expected = onnx_export.run(self.sources[forms.CPU], few)
+        return onnx_export.relative_error(onnx_export.run(self.out / file, few), expected)
 
 
 def _source(file: str) -> str:
-    """The name under which the source of a file, and its inputs, are kept."""
+    """The name under which ``_Work`` keeps the source of a file and its inputs."""
     return forms.CPU if forms.FORMS[file].int8_only else file
 
 
 def _key(name: str, file: str) -> str:
-    """The name of a figure in metrics.json: those of model.onnx have no ending."""
+    """The name of a file's figure in metrics.json: figures of model.onnx have no ending."""
     return name if file == forms.CPU else f"{name}_{Path(file).stem.removeprefix('model-')}"
 
 
-def ways(how: Quantize) -> dict[str, Int8]:
-    """Which int8 files there are, and how each is written; what params.yaml says holds for all of them."""
-
+def ways(settings: Quantize) -> dict[str, Int8]:
+    """How to write each int8 file; a setting of params.yaml other than "auto" holds for all of them."""
     return {
         file: Int8(
-            form.activations if how.activations == "auto" else how.activations,
-            form.weight_bits if how.weight_bits == "auto" else how.weight_bits,
+            form.activations if settings.activations == "auto" else settings.activations,
+            form.weight_bits if settings.weight_bits == "auto" else settings.weight_bits,
             form.pairs_at,
         )
         for file, form in forms.FORMS.items()
-        if how.weight_bits == "auto" or not form.int8_only
+        if settings.weight_bits == "auto" or not form.int8_only
     }
 
 
@@ -148,37 +148,39 @@ def _fp32(work: _Work) -> Made:
     return {file: {} for file in work.sources}, metrics
 
 
-def _int8(work: _Work, how: Quantize) -> Made:
-    """Write the int8 files. Says which layers stay in fp32."""
+def _int8(work: _Work, settings: Quantize) -> Made:
+    """Write the int8 files, and print which layers stay in fp32."""
     described: dict[str, dict[str, Any]] = {}
     metrics: dict[str, float] = {}
     source, data = work.sources[forms.CPU], work.data[forms.CPU]
-    with quantization.calibrated(source, data, how.method, how.per_channel) as network:
+    with quantization.calibrated(source, data, settings.method, settings.per_channel) as network:
         networks = {
             file: network.with_axes(path) if forms.FORMS[file].fixed_axes else network for file, path in work.sources.items()
         }
-        for file, way in ways(how).items():
-            network, floating = networks[_source(file)], list[str]()
-            if how.max_error is not None:
+        for file, way in ways(settings).items():
+            network, fp32_layers = networks[_source(file)], list[str]()
+            if settings.max_error is not None:
                 label = f"{work.model} int8, {file}: each layer alone in fp32"
-                watched = partial(progress, total=len(network.layers), label=label)
-                floating = mixed_int8.floating_layers(network, way, work.some(file), how.max_error, watched)
-            network.write(work.out / file, way, floating)
-            if floating:
-                count = f"{len(floating)} of {len(network.layers)}"
-                print(f"{work.model} int8: {file}: {count} layers stay in fp32: {', '.join(floating)}")
+                progress_of_layers = partial(progress, total=len(network.layers), label=label)
+                fp32_layers = mixed_int8.floating_layers(
+                    network, way, work.few_inputs(file), settings.max_error, progress_of_layers
+                )
+            network.write(work.out / file, way, fp32_layers)
+            if fp32_layers:
+                count = f"{len(fp32_layers)} of {len(network.layers)}"
+                print(f"{work.model} int8: {file}: {count} layers stay in fp32: {', '.join(fp32_layers)}")
             described[file] = {"activations": way.activations, "weight_bits": way.weight_bits, "pairs_at": way.placement}
-            metrics[_key("layers_in_fp32", file)] = len(floating)
+            metrics[_key("layers_in_fp32", file)] = len(fp32_layers)
             metrics[_key("signature_error", file)] = work.error(file)
     scales = calibration_cache.activation_scales(source, work.out / forms.CPU)
     calibration_cache.write(work.out / "calibration.cache", scales)
     return described, metrics
 
 
-def _best(work: _Work, how: Quantize) -> Made:
-    """Write the networks in fp32 and the ranges that TensorRT needs to take layers in int8."""
+def _best(work: _Work, settings: Quantize) -> Made:
+    """Write the networks in fp32 and the ranges that TensorRT needs to run layers in int8."""
     source, data = work.sources[forms.CPU], work.data[forms.CPU]
-    with tempfile.TemporaryDirectory() as scratch, quantization.calibrated(source, data, how.method, True) as network:
+    with tempfile.TemporaryDirectory() as scratch, quantization.calibrated(source, data, settings.method, True) as network:
         quantised = Path(scratch) / forms.CPU
         network.write(quantised, Int8("int8", 8, "kernels"))
         scales = calibration_cache.activation_scales(source, quantised)
@@ -187,7 +189,7 @@ def _best(work: _Work, how: Quantize) -> Made:
 
 
 def _fp16(work: _Work) -> Made:
-    """Write the fp16 files. Says which weights lose more than their last digits."""
+    """Write the fp16 files, and print how many weights lose more than their last digits."""
     metrics: dict[str, float] = {}
     for file, source in work.sources.items():
         half = half_precision.to_fp16(source, work.out / file, work.data[file])

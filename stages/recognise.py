@@ -24,16 +24,16 @@ from remote.runtimes import Runtime
 
 
 def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: int) -> dict[str, Any]:
-    """The rates of an engine.
+    """Measure the rates of an engine.
 
     Args:
         measured: the engine and where it is.
         test, preprocessed: the model's test set, and the folder of all modalities.
-        threads: of the rates and, on processors, of the engine; neither changes a rate.
+        threads: for computing the rates and, on processors, for the engine; they change no rate.
 
     Returns:
-        ``status`` and ``reason``, the ``variant``, the ``engine``, the settings it was tested with and, if it is ok,
-        ``accuracy`` and ``rank1_by_view``, which is None where all views are one.
+        The record: ``status`` and ``reason``, the ``variant``, the ``engine``, the ``settings`` of the test and, if the
+        status is ok, ``accuracy`` and ``rank1_by_view``, which is None where there is a single view.
 
     Raises:
         StageError: the engine has to be built again, or inputs do not belong together.
@@ -42,7 +42,7 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
     start = time.monotonic()
     test_set, store = inputs.open_test(test, preprocessed)
     inputs.of_same_store(measured.quantized, test_set)
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "status": "ok",
         "reason": None,
         "variant": {**asdict(measured.variant), "dataset": store.dataset},
@@ -56,20 +56,20 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
             raise EngineFailed(measured.build["reason"] or "the build failed")
         with measured.connected("the test") as (runtime, _):
             measured.check(runtime)
-            found |= rates(runtime, measured.folder, store, test_set, measured.signature, threads)
+            record |= rates(runtime, measured.folder, store, test_set, measured.signature, threads)
     except EngineFailed as error:
-        found |= {"status": measured.without_engine, "reason": str(error)}
-    found["seconds"] = round(time.monotonic() - start, 1)
-    return found
+        record |= {"status": measured.without_engine, "reason": str(error)}
+    record["seconds"] = round(time.monotonic() - start, 1)
+    return record
 
 
 def rates(
     runtime: Runtime, engine: Path, store: SequenceStore, test_set: TestSet, signature: dict[str, Any], threads: int
 ) -> dict[str, Any]:
-    """What the test's protocol says of the engine itself: its rates, and rank-1 of each pair of views if there are any.
+    """The engine's rates by the test's protocol, and rank-1 of each pair of views if there are several views.
 
     Raises:
-        EngineFailed: the engine's signatures have another shape than declared or are not finite.
+        EngineFailed: a signature of the engine has another shape than declared or is not finite.
     """
     shape, positions = signature["input"]["shape"], test_set.positions
     walks = (store.sequences[position] for position in progress(positions, len(positions), "recognition, sequences"))
@@ -84,7 +84,7 @@ def rates(
 
     outputs = map(checked, runtime.run(engine, inputs_of_all, threads))
     signatures = Signatures.collect(owners(store, positions, shape), outputs)
-    del outputs  # a runtime may hand over a list of all outputs
+    del outputs  # a runtime may return a list of all outputs
     hits = protocols.identified(signatures, store.sequences, test_set, threads=threads)
     result = protocols.rates(hits, signatures, store.sequences, test_set, threads=threads)
     return {
@@ -98,11 +98,11 @@ def main() -> None:
     engine.add_options(parser)
     inputs.add_test(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write: the rates")
-    given, settings = command_line.parse(parser)
-    found = recognise(engine.named(given), given.test, given.preprocessed, settings.threads.recognise)
-    outputs.write_json(given.out, found)
-    rank1 = found["accuracy"] and f"mean rank-1 {found['accuracy']['rank1']['mean']:.1f} %"
-    print(f"{given.out}: {rank1 or found['status'] + ': ' + found['reason']}")
+    options, settings = command_line.parse(parser)
+    record = recognise(engine.named(options), options.test, options.preprocessed, settings.threads.recognise)
+    outputs.write_json(options.out, record)
+    rank1 = record["accuracy"] and f"mean rank-1 {record['accuracy']['rank1']['mean']:.1f} %"
+    print(f"{options.out}: {rank1 or record['status'] + ': ' + record['reason']}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ TEGRA = Path("/etc/nv_tegra_release")  # every Jetson has it
 
 
 def code_on(device: inventory.Device, is_jetson: bool) -> dict[str, str]:
-    """The sha256 of each file of ours that works on a device, by its path.
+    """The sha256 of each file of Gaitpress that works on a device, by its path.
 
     Args:
         device: an entry of devices.yaml.
-        is_jetson: whether this machine is one.
+        is_jetson: whether this machine is a Jetson.
     """
     # A board with ONNX Runtime has power sensors too; a computer's energy is counted by its processor.
     sensors = runtime_code.SENSORS if device.transport != "local" or is_jetson else ()
@@ -27,10 +27,10 @@ def main() -> None:
     parser.add_argument("--device", required=True, help="an entry of devices.yaml")
     parser.add_argument("--devices", type=Path, required=True, help="devices.yaml")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/runtime/<device>.json)")
-    given, _ = command_line.parse(parser)
-    device = inventory.find(given.devices, given.device)
-    outputs.write_json(given.out, code_on(device, TEGRA.exists()))
-    print(f"{given.device}: {device.runtime}")
+    options, _ = command_line.parse(parser)
+    device = inventory.find(options.devices, options.device)
+    outputs.write_json(options.out, code_on(device, TEGRA.exists()))
+    print(f"{options.device}: {device.runtime}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Bring MLflow in step with the benchmark records: one run a variant, none twice.
+"""Bring MLflow in step with the benchmark records: one run for each variant, none twice.
 
-The environment variable MLFLOW_TRACKING_URI goes before mlflow.tracking_uri of params.yaml. A variant measured anew
-gets a new run, and its old one the tag ``superseded``; runs of variants that params.yaml no longer lists are kept, and
-tagged ``listed: false``.
+The environment variable MLFLOW_TRACKING_URI goes before mlflow.tracking_uri of params.yaml. A variant that is measured anew
+gets a new run, and its old run gets the tag ``superseded``. Runs of variants that params.yaml no longer lists stay, with the
+tag ``listed: false``.
 """
 
 from __future__ import annotations
@@ -52,32 +52,32 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
 
 
 def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
-    """Log what is not logged yet, and mark what is out of date."""
-    known = server.runs()
+    """Log the runs that are not logged yet, and mark those that are out of date."""
+    tracked = server.runs()
     commit = _commit()
     logged = {}
     for run in progress(runs, len(runs), "tracked variants"):
-        earlier = known.get(run.variant, [])
-        same = next((old for old in earlier if old.content_key == run.content_key and old.complete), None)
-        if same:
-            run_id = same.run_id
-            server.compare_anew(run, same)
-            if same.superseded:
+        earlier_runs = tracked.get(run.variant, [])
+        logged_before = next((old for old in earlier_runs if old.content_key == run.content_key and old.complete), None)
+        if logged_before:
+            run_id = logged_before.run_id
+            server.compare_anew(run, logged_before)
+            if logged_before.superseded:
                 server.supersede(run_id, False)
-            if not same.listed:
+            if not logged_before.listed:
                 server.mark_listed(run_id, True)
         else:
             run_id = server.log(run, commit)
-        for old in earlier:
+        for old in earlier_runs:
             if old.run_id == run_id:
                 continue
             if not old.complete:
-                server.delete(old.run_id)  # what an interrupted session left behind
+                server.delete(old.run_id)  # an interrupted session left it behind
             elif not old.superseded:
                 server.supersede(old.run_id, True)
         logged[run.variant] = {"content_key": run.content_key, "run_id": run_id}
-    for variant in known.keys() - logged.keys():
-        for old in known[variant]:
+    for variant in tracked.keys() - logged.keys():
+        for old in tracked[variant]:
             if old.listed:
                 server.mark_listed(old.run_id, False)
     return logged
@@ -94,10 +94,10 @@ def _commit() -> str | None:
 
 def main() -> None:
     parser = command_line.parser(__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
+    parser.add_argument("--results", type=Path, required=True, help="directory with the stages' results")
     parser.add_argument("--receipt", type=Path, required=True, help="the JSON file to write: what is logged where")
-    given, settings = command_line.parse(parser)
-    result = track(given.results, given.receipt, settings)
+    options, settings = command_line.parse(parser)
+    result = track(options.results, options.receipt, settings)
     print(f"{len(result['variants'])} variants are in experiment {result['experiment']} at {result['tracking_uri']}")
 
 

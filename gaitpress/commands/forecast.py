@@ -3,10 +3,10 @@
     python -m gaitpress forecast
     python -m gaitpress forecast --json
 
-Which stages come back from DVC's run-cache, which run, and for how long, as these last took.
+It says which stages come back from DVC's run-cache, which run, and for how long, by the time that each last took.
 
-A stage that follows from one that runs is counted among those that run, for what it will read is not known yet. Should its
-inputs come out as they were, it costs nothing. With a DVC that is not known here, what would come back is counted as well.
+A stage that follows from a stage that runs counts as running too, for nobody knows yet what it will read. If its inputs come
+out as before, it costs nothing. With an unknown version of DVC, stages that would come back count as running as well.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Forecast:
     """What a run would do.
 
     Attributes:
-        stages: how many there are.
+        stages: how many stages the DAG has.
         restored: addresses of the stages whose outputs DVC would bring back.
-        runs: seconds by the addresses of the stages that would run, in running order; None if nothing alike has run yet.
-        longest_s: seconds of the longest chain of these of which each waits for the one before.
+        runs: seconds by the address of each stage that would run, in running order; None if no stage of its name has run.
+        longest_s: seconds of the longest chain of these stages, each of which waits for the stage before.
     """
 
     stages: int = 0
@@ -41,7 +41,7 @@ class Forecast:
 
     @property
     def total_s(self) -> float:
-        """Seconds of all that would run, one after the other."""
+        """Seconds of all stages that would run, one after the other."""
         return sum(seconds or 0.0 for seconds in self.runs.values())
 
 
@@ -52,25 +52,25 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float]) -> Fo
         foreseen: every stage, in running order.
         durations: seconds that stages last took, by address.
     """
-    found = Forecast()
+    costs = Forecast()
     ends: dict[str, float] = {}
     for stage in foreseen:
-        found.stages += 1
+        costs.stages += 1
         if stage.fate is Fate.RETURNS:
-            found.restored.append(stage.address)
+            costs.restored.append(stage.address)
         elif stage.fate is Fate.RUNS:
             seconds = likely(stage.address, durations)
-            found.runs[stage.address] = seconds
+            costs.runs[stage.address] = seconds
             ends[stage.address] = (seconds or 0.0) + max((ends.get(before, 0.0) for before in stage.after), default=0.0)
-            found.longest_s = max(found.longest_s, ends[stage.address])
-    return found
+            costs.longest_s = max(costs.longest_s, ends[stage.address])
+    return costs
 
 
 def likely(address: str, durations: Mapping[str, float]) -> float | None:
-    """How long a stage will take: as long as it last took, else as that one of its name that shares most of its items.
+    """How long a stage will take: as long as it last took, else as long as the stage of its name with the most alike item.
 
     Returns:
-        Seconds; None if none of its name has run.
+        Seconds; None if no stage of its name has run.
     """
     if address in durations:
         return durations[address]
@@ -79,7 +79,7 @@ def likely(address: str, durations: Mapping[str, float]) -> float | None:
     def shared(other: str) -> int:
         return sum(a == b for a, b in zip(items.split("-"), other.partition("@")[2].split("-"), strict=False))
 
-    # Of those that share the same the one that ran last.
+    # Among stages that share as much, the last to run.
     alike = [other for other in reversed(list(durations)) if other.partition("@")[0] == name]
     return durations[max(alike, key=shared)] if alike else None
 
@@ -89,27 +89,27 @@ def recorded(path: Path = DURATIONS) -> dict[str, float]:
     durations: dict[str, float] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
-            whole = re.fullmatch(r"(.+),(\d+\.\d)", line)  # unlike one that a full disk cut
+            whole = re.fullmatch(r"(.+),(\d+\.\d)", line)  # a line that a full disk cut does not match
             if whole:
                 durations.pop(whole[1], None)
                 durations[whole[1]] = float(whole[2])
     return durations
 
 
-def report(found: Forecast) -> str:
+def report(costs: Forecast) -> str:
     """A forecast in words."""
-    if not (found.runs or found.restored):
-        return f"All {found.stages} stages are up to date."
+    if not (costs.runs or costs.restored):
+        return f"All {costs.stages} stages are up to date."
     kinds: dict[str, list[float | None]] = {}
-    for address, seconds in found.runs.items():
+    for address, seconds in costs.runs.items():
         kinds.setdefault(address.partition("@")[0], []).append(seconds)
-    lines = [f"{len(found.runs)} of {found.stages} stages run; {len(found.restored)} come back from DVC's run-cache."]
+    lines = [f"{len(costs.runs)} of {costs.stages} stages run; {len(costs.restored)} come back from DVC's run-cache."]
     for kind, times in kinds.items():
         known = [seconds for seconds in times if seconds is not None]
         lines.append(f"  {kind:<12}{len(times):>4}  {_readable(sum(known)) if known else 'not run yet':>14}")
-    if found.total_s:
-        lines.append(f"One after the other they take {_readable(found.total_s)} if each takes as long as it last did,")
-        lines.append(f"and with any number at a time at least {_readable(found.longest_s)}.")
+    if costs.total_s:
+        lines.append(f"One after the other they take {_readable(costs.total_s)} if each takes as long as it last did,")
+        lines.append(f"and with any number at a time at least {_readable(costs.longest_s)}.")
     return "\n".join(lines)
 
 
@@ -129,7 +129,7 @@ def main() -> None:
 
     def answered(dvc: Way) -> None:
         with answering() as answer:
-            found = forecast(dvc.foreseen(), recorded())
-            print(json.dumps({**asdict(found), "total_s": found.total_s}) if options.json else report(found), file=answer)
+            costs = forecast(dvc.foreseen(), recorded())
+            print(json.dumps({**asdict(costs), "total_s": costs.total_s}) if options.json else report(costs), file=answer)
 
     as_program(answered)

@@ -1,4 +1,4 @@
-"""Records of the variants that params.yaml lists, with what follows from comparing them."""
+"""The records of the variants that params.yaml lists, and how these variants compare."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Condition(NamedTuple):
 
     Attributes:
         name: as the dataset has it, such as "nm".
-        later: whether it is of TUM-GAID's walks that were recorded months later.
+        later: whether TUM-GAID recorded these walks months later.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Condition(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Of a column, such as "NM"."""
+        """The title of its column, such as "NM"."""
         return self.name.upper() + " LATER" * self.later
 
 
@@ -41,18 +41,17 @@ class Row(Variant):
     """A variant and its record.
 
     Attributes:
-        path: where its benchmark record is, or should be.
-        record: that record, with the rates of the same engine; for one that is not there, a stand-in with
-            ``status: missing``.
+        path: the file of its benchmark record, which may be missing.
+        record: that record, with the rates of the same engine; a missing record has a stand-in with ``status: missing``.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
         baseline_valid: whether that baseline's times are valid.
         fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
             cost and rank-1.
         own_fronts: the same among the variants of its model.
         drawbacks: why a lower precision is not worth it, whatever its figures: slower than fp32, or too much less accurate.
-        same_as: of ``best`` on a device whose runtime has no mix of its own: the measured variant that it is, which is no
-            other engine and is counted once; None of all others, and where none can be named.
-        choice: of such a ``best``, which variant that is and why, or why none can be named; "" of all others.
+        same_as: for ``best`` on a device whose runtime mixes no precisions, the measured variant that it stands for. The two
+            share an engine, which counts once. None for all other rows, and where no variant can be named.
+        choice: for such a ``best``, which variant that is and why, or why none can be named; "" for all other rows.
     """
 
     path: Path
@@ -67,7 +66,7 @@ class Row(Variant):
 
     @property
     def stage(self) -> str:
-        """The address of what measures it, on DVC's command line: "benchmark@local-gaitset-30-int8"."""
+        """The address of its benchmark on DVC's command line, such as "benchmark@local-gaitset-30-int8"."""
         return self.address("benchmark")
 
     @property
@@ -81,12 +80,12 @@ class Row(Variant):
 
     @property
     def eligible(self) -> bool:
-        """Whether it may be on a front and be chosen."""
+        """Whether it may be on a front and `select` may choose it."""
         return self.valid and not self.drawbacks
 
     @property
     def shown(self) -> Row:
-        """The row whose figures stand in its line of a table: itself or, of ``best``, the variant that it is."""
+        """The row whose figures stand in its line of a table: itself or, for ``best``, the variant that it stands for."""
         return self.same_as or self
 
     @property
@@ -100,7 +99,7 @@ class Row(Variant):
 
     @property
     def verdict(self) -> str:
-        """In a word: Pareto-optimal, valid, rejected, invalid, failed, skipped or missing; or which it is: "= int8"."""
+        """Pareto-optimal, valid, rejected, invalid, failed, skipped or missing; or the precision it stands for: "= int8"."""
         if self.same_as:
             return f"= {self.same_as.precision}"
         if self.status != "ok":
@@ -111,28 +110,28 @@ class Row(Variant):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What it was made and measured with, by section, whatever stands in params.yaml now.
+        """The settings that it was made and measured with, by section; params.yaml may have others by now.
 
         Raises:
             StageError: its record does not say.
         """
-        found = self.get("settings")
-        if found is None:
+        settings = self.get("settings")
+        if settings is None:
             raise StageError(f"{self.path}: does not say what it was made with; run `dvc repro {self.stage}`")
-        return dict(found)
+        return dict(settings)
 
     @property
     def optimal(self) -> bool:
-        """Whether it is on its device's front of rank-1 against time, the one that verdicts speak of."""
+        """Whether it is on its device's front of rank-1 against time, to which verdicts refer."""
         return "time" in self.fronts
 
     @property
     def plotted(self) -> bool:
-        """Whether there are a time and an accuracy to show."""
+        """Whether it has a time and an accuracy to show."""
         return self.has("time")
 
     def has(self, cost: str) -> bool:
-        """Whether there are an accuracy and this cost, one of COSTS, to show."""
+        """Whether it has an accuracy and this cost, a key of COSTS, to show."""
         values = COSTS[cost].of(self), self.rank1
         return self.status == "ok" and all(value is not None and math.isfinite(value) for value in values)
 
@@ -159,8 +158,8 @@ class Row(Variant):
 
     @property
     def most_at_once(self) -> tuple[float, int] | None:
-        """The most inferences a second of all batches that were timed, and that batch; None if none was."""
-        timed = [(each["inferences_per_s"], each["batch"]) for each in self.get("sweep") or () if each["reason"] is None]
+        """The most inferences a second of all timed batches, and the size of that batch; None if no batch was timed."""
+        timed = [(entry["inferences_per_s"], entry["batch"]) for entry in self.get("sweep") or () if entry["reason"] is None]
         return max(timed, default=None)
 
     def get(self, *keys: str) -> Any:
@@ -172,13 +171,13 @@ class Row(Variant):
 
 
 def ends(rates: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
-    """The ends of the interval of some rates; None where there is none."""
+    """The ends of the interval of these rates; None, None where they have none."""
     low, high = (rates or {}).get("interval") or (None, None)
     return low, high
 
 
 def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = "rank1") -> dict[str, Any]:
-    """Flat names for what is known of a condition, such as "rank1/nm"; no figure that is not of a condition has a slash."""
+    """The figures of a condition by flat names, such as "rank1/nm"; only the names of a condition's figures have a slash."""
     low, high = ends(rates)
     figures = {measure: rates.get("rate"), f"{measure}_low": low, f"{measure}_high": high}
     figures |= {"people": rates.get("people"), "probes": rates.get("probes")} if measure == "rank1" else {}
@@ -186,10 +185,10 @@ def of_condition(condition: Condition, rates: Mapping[str, Any], measure: str = 
 
 
 def load(folders: Folders, settings: Params) -> list[Row]:
-    """The rows of all variants that params.yaml lists, in its order; leftovers of other variants are not looked at.
+    """The rows of all variants that params.yaml lists, in its order; it ignores the records of other variants.
 
     Raises:
-        StageError: not a single record is there, or one is damaged.
+        StageError: no record exists, or one is damaged.
     """
     rows = [
         _row(folders, Variant(device, model, percentile, precision), settings.dataset)
@@ -221,15 +220,15 @@ def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: s
     if not path.exists():
         reason = f"its accuracy is not measured yet: `dvc repro {variant.address('recognise')}`"
         return record | none | {"valid": False, "invalid_reasons": [*record["invalid_reasons"], reason]}
-    found = _read(path, variant, "recognise", dataset)
-    if found["engine"] != record["engine"]:
+    recognised = _read(path, variant, "recognise", dataset)
+    if recognised["engine"] != record["engine"]:
         raise StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
-    if found["status"] != "ok":
-        failed = {"status": found["status"], "reason": found["reason"], "valid": False}
-        return record | none | failed | {"invalid_reasons": [f"{found['status']}: {found['reason']}"]}
+    if recognised["status"] != "ok":
+        failed = {"status": recognised["status"], "reason": recognised["reason"], "valid": False}
+        return record | none | failed | {"invalid_reasons": [f"{recognised['status']}: {recognised['reason']}"]}
     if "settings" in record:
-        record["settings"]["test"] = found["settings"]
-    return record | {key: found[key] for key in none}
+        record["settings"]["test"] = recognised["settings"]
+    return record | {key: recognised[key] for key in none}
 
 
 def _read(path: Path, variant: Variant, stage: str, dataset: str) -> dict[str, Any]:
@@ -246,33 +245,33 @@ def _missing(reason: str) -> dict[str, Any]:
 
 
 def _with_drawbacks(rows: Sequence[Row], max_loss: float) -> list[Row]:
-    """The rows, those of lower precisions compared with fp32 of the same network on the same device.
+    """The rows, each lower precision with its drawbacks against fp32 of the same network on the same device.
 
-    An accuracy is what it is whether or not times are valid, so it is compared always, and times only where both are.
+    Invalid times do not affect an accuracy, so accuracies are always compared, and times only where both are valid.
     """
     full = {_network(row): row for row in rows if row.precision == "fp32" and row.status == "ok"}
-    found = []
+    compared = []
     for row in rows:
         fp32 = full.get(_network(row))
         if fp32 and row.precision != "fp32" and row.status == "ok":
             row = replace(row, drawbacks=_drawbacks(row, fp32, max_loss))
-        found.append(row)
-    return found
+        compared.append(row)
+    return compared
 
 
 def _network(row: Row) -> tuple[str, str, int | float]:
-    """What the precisions of a network on a device have in common."""
+    """The key that all precisions of a network on a device share."""
     return row.device, row.model, row.percentile
 
 
 def _drawbacks(row: Row, fp32: Row, max_loss: float) -> tuple[str, ...]:
-    found = []
-    ours, theirs = (LATENCY.of(each) for each in (row, fp32))
-    if row.valid and fp32.valid and ours and theirs and ours > theirs:
-        found.append(f"slower than fp32: {ours:.4g}, not {theirs:.4g} ms")
+    drawbacks = []
+    latency, fp32_latency = LATENCY.of(row), LATENCY.of(fp32)
+    if row.valid and fp32.valid and latency and fp32_latency and latency > fp32_latency:
+        drawbacks.append(f"slower than fp32: {latency:.4g}, not {fp32_latency:.4g} ms")
     if row.rank1 is not None and fp32.rank1 is not None and fp32.rank1 - row.rank1 > max_loss:
-        found.append(_loss(row, fp32, max_loss))
-    return tuple(found)
+        drawbacks.append(_loss(row, fp32, max_loss))
+    return tuple(drawbacks)
 
 
 def _loss(row: Row, fp32: Row, max_loss: float) -> str:
@@ -281,9 +280,9 @@ def _loss(row: Row, fp32: Row, max_loss: float) -> str:
 
 
 def _with_choices(rows: Sequence[Row], max_loss: float) -> Iterator[Row]:
-    """The rows, each ``best`` that was skipped with the measured precision of the same network that it is on its device.
+    """The rows, each skipped ``best`` with the measured precision of its network that it stands for on its device.
 
-    It was skipped because the runtime mixes no precisions; where it does, ``best`` was measured as any other engine.
+    A device skips ``best`` where its runtime mixes no precisions; elsewhere ``best`` is measured like any other engine.
     """
     networks = _grouped([row for row in rows if row.precision != "best"], _network)
     for row in rows:
@@ -294,19 +293,19 @@ def _with_choices(rows: Sequence[Row], max_loss: float) -> Iterator[Row]:
 
 
 def _fastest(rows: Sequence[Row], max_loss: float) -> tuple[Row | None, str]:
-    """The fastest of a network's precisions that loses no more than it may, and why it is that one; or why there is none."""
+    """The fastest of a network's precisions that loses at most ``max_loss``, and the reason; or None and the reason."""
     fp32 = next((row for row in rows if row.precision == "fp32"), None)
     unfit = {row.precision: fault for row in rows if (fault := _unfit(row, fp32, max_loss))}
     left_out = "".join(f"; {precision} is left out: {fault}" for precision, fault in unfit.items())
     if not (fit := [row for row in rows if row.precision not in unfit]):
         return None, f"none of the other precisions can be named as the best{left_out}"
-    found = min(fit, key=COSTS["time"].of)
+    fastest = min(fit, key=COSTS["time"].of)
     only = sum(row.status == "ok" for row in rows) == 1
-    return found, f"best = {found.precision} (the {'only one' if only else 'fastest'} measured){left_out}"
+    return fastest, f"best = {fastest.precision} (the {'only one' if only else 'fastest'} measured){left_out}"
 
 
 def _unfit(row: Row, fp32: Row | None, max_loss: float) -> str | None:
-    """Why a precision cannot be the best, whatever the others are; None if it can. An unknown loss is too much."""
+    """Why a precision cannot be the best, whatever the others are; None if it can. An unknown loss counts as too much."""
     if row.status != "ok":
         return f"{row.status}: {row.record['reason']}"
     if not row.valid:
@@ -327,10 +326,10 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
     own_fronts = _members(_grouped(rows, lambda row: (row.device, row.model)).values())
     for row in rows:
         baseline = baselines.get((row.device, row.model))
-        ours = LATENCY.of(row)
+        latency = LATENCY.of(row)
         yield replace(
             row,
-            speedup=round(LATENCY.of(baseline) / ours, 4) if baseline and ours else None,
+            speedup=round(LATENCY.of(baseline) / latency, 4) if baseline and latency else None,
             baseline_valid=baseline is None or baseline.valid,
             fronts=frozenset(cost for cost in COSTS if id(row) in fronts[cost]),
             own_fronts=frozenset(cost for cost in COSTS if id(row) in own_fronts[cost]),
@@ -338,20 +337,20 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _members(groups: Iterable[Sequence[Row]]) -> dict[str, set[int]]:
-    """By cost, which rows are on their group's front."""
+    """By cost, the ids of the rows that are on their group's front."""
     groups = list(groups)
     return {cost: {id(row) for group in groups for row in _front(group, cost)} for cost in COSTS}
 
 
 def _front(rows: Sequence[Row], cost: str) -> list[Row]:
-    """The Pareto-optimal ones of some rows; only eligible ones can be."""
+    """The Pareto-optimal rows; only eligible rows can be."""
     candidates = [row for row in rows if row.eligible and row.has(cost)]
     points = [(COSTS[cost].of(row), row.rank1) for row in candidates]
     return [candidates[position] for position in front(points)]
 
 
 def by_device(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each device, in their order."""
+    """The rows by device, in their order."""
     return _grouped(rows, lambda row: row.device)
 
 

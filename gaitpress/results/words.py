@@ -1,4 +1,4 @@
-"""What figures mean and are evidence of, in words: the same in the page, the terminal table and the plots."""
+"""Figures and their evidence in words, which the page, the terminal table and the plots share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gait import protocols
 from gaitpress.results import digits
 from gaitpress.results.records import Condition, Row
 
-# In the order of the field's tables; a user's own come after them.
+# In the order of the field's tables; conditions of a user's own dataset come after them.
 CONDITIONS = {
     "nm": "normal walking",
     "bg": "with a bag",
@@ -30,41 +30,42 @@ def data(rows: Sequence[Row]) -> str:
 
 
 def place(rows: Sequence[Row]) -> str:
-    """What the times were measured on, and what it is not, of the rows of one device."""
-    found: dict[str, None] = {}
+    """What the times of one device's rows were measured on, and what it is not."""
+    places: dict[str, None] = {}
     for row in rows:
         if row.get("device"):
             cpu, cores = row.get("device", "cpu"), row.get("device", "cores")
             machine = row.get("device", "board") or f"{cpu}, {cores} core{'s' * (cores != 1)}"
-            found[
+            places[
                 {
                     "host": f"measured on host CPU ({machine}), not on a board",
                     "real-device": f"measured on a real device ({machine})",
                     "simulated": f"simulated ({machine}), not measured on real hardware",
                 }[row.get("evidence")]
             ] = None
-    return "; ".join(found) or "not measured"
+    return "; ".join(places) or "not measured"
 
 
 def runtime(rows: Sequence[Row]) -> str:
     """What ran the networks, such as "onnxruntime 1.32.0, 1 thread, batch 1"."""
-    found: dict[str, None] = {}
+    runtimes: dict[str, None] = {}
     for row in rows:
         if row.get("device") and row.get("protocol") and row.get("latency_ms"):
             threads, batch = row.get("protocol", "threads"), row.get("protocol", "batch")
             name, version = row.get("device", "runtime"), row.get("device", "runtime_version")
-            told = [f"{threads} thread{'s' * (threads != 1)}"] if threads else []  # TensorRT has none to choose
-            found[", ".join([f"{name} {version}", *told, f"batch {batch}"])] = None
-    return "; ".join(found) or "nothing measured"
+            # TensorRT has no threads to choose.
+            threads_used = [f"{threads} thread{'s' * (threads != 1)}"] if threads else []
+            runtimes[", ".join([f"{name} {version}", *threads_used, f"batch {batch}"])] = None
+    return "; ".join(runtimes) or "nothing measured"
 
 
 def batches(row: Row) -> str:
-    """How fast a variant is with other batches, such as "batch 8: 21 ms, 380 inferences/s"; "" if that was not measured."""
-    told = []
-    for each in row.get("sweep") or ():
-        speed = f"{digits.significant(each['latency_ms'])} ms, {digits.significant(each['inferences_per_s'])} inferences/s"
-        told.append(f"batch {each['batch']}: {each['reason'] or speed}")
-    return "; ".join(told)
+    """How fast a variant is with other batches, such as "batch 8: 21 ms, 380 inferences/s"; "" if not measured."""
+    parts = []
+    for entry in row.get("sweep") or ():
+        speed = f"{digits.significant(entry['latency_ms'])} ms, {digits.significant(entry['inferences_per_s'])} inferences/s"
+        parts.append(f"batch {entry['batch']}: {entry['reason'] or speed}")
+    return "; ".join(parts)
 
 
 def conditions(rows: Sequence[Row]) -> list[Condition]:
@@ -73,14 +74,14 @@ def conditions(rows: Sequence[Row]) -> list[Condition]:
 
 
 def place_of(condition: Condition) -> tuple[bool, int, str]:
-    """What conditions are ordered by."""
+    """The sort key of conditions."""
     known = list(CONDITIONS)
-    there = condition.name in known
-    return condition.later, known.index(condition.name) if there else len(known), condition.name
+    listed = condition.name in known
+    return condition.later, known.index(condition.name) if listed else len(known), condition.name
 
 
 def meaning(condition: Condition) -> str:
-    """What the title of a condition stands for, such as "normal walking"; "" for a user's own."""
+    """What the title of a condition stands for, such as "normal walking"; "" for a condition of a user's own dataset."""
     known = CONDITIONS.get(condition.name, "")
     return f"{known}, months later" if condition.later and known else known
 
@@ -89,16 +90,16 @@ def rank1(rows: Sequence[Row]) -> str:
     """How rank-1 was measured, and what the conditions' short names mean."""
     known = protocols.comparisons()
     used = sorted({row.get("accuracy", "protocol") for row in rows} - {None})
-    # A user's own protocol may be gone; the records that it made stay.
+    # A user may have removed their own protocol; the records that it made stay.
     parts = [*(known[name].words if name in known else f"by protocol {name}" for name in used), f"by {distance(rows)}"]
-    parts += [f"{each.title} {meaning(each)}" for each in conditions(rows) if meaning(each)]
+    parts += [f"{condition.title} {meaning(condition)}" for condition in conditions(rows) if meaning(condition)]
     return "; ".join(parts)
 
 
 def counts(rows: Sequence[Row]) -> str:
     """How many people and probes stand behind each rate, such as "mean of 14 people and 168 probes; NM of 14 and 84"."""
     figures = [("mean", [row.get("accuracy", "rank1") for row in rows])]
-    figures += [(each.title, [row.rank1_of(each) for row in rows]) for each in conditions(rows)]
+    figures += [(condition.title, [row.rank1_of(condition) for row in rows]) for condition in conditions(rows)]
     parts: list[str] = []
     for title, behind in figures:
         pairs = dict.fromkeys((rates["people"], rates["probes"]) for rates in behind if rates)
@@ -109,14 +110,14 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def distance(rows: Sequence[Row]) -> str:
-    """The distances that rank-1 was measured by, each with its models if there are several."""
+    """The distances that rank-1 was measured by, each with its models if there are several distances."""
     models: dict[str, list[str]] = {}
     for row in rows:
         if (kind := row.get("accuracy", "distance")) and row.model not in models.setdefault(kind, []):
             models[kind].append(row.model)
     if len(models) < 2:
         return DISTANCES[next(iter(models))] if models else "a distance that is not recorded"
-    return " and ".join(f"{DISTANCES[kind]} ({', '.join(own)})" for kind, own in models.items())
+    return " and ".join(f"{DISTANCES[kind]} ({', '.join(names)})" for kind, names in models.items())
 
 
 def measured_at(rows: Sequence[Row]) -> str:

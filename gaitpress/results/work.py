@@ -1,4 +1,4 @@
-"""What pruning and training left of the models that params.yaml lists: filters layer by layer, and curves."""
+"""Pruning and training of the models that params.yaml lists: filters layer by layer, and curves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gaitpress.params import Params
 from gaitpress.results.folders import Folders
 
 COUNTERS = ("iteration", "epoch")
-POINTS = 200  # of a curve; a longer one is averaged over as many equal stretches
+POINTS = 200  # of a curve; a longer curve is averaged over as many equal stretches
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Curve:
     """One training.
 
     Attributes:
-        model, name: whose, and "train" or "fine-tuning, p30".
+        model, name: the model, and "training" or "fine-tuning, p30".
         counter: what it counts: "iteration" or "epoch".
         metrics: for each metric, such as "loss", [step, value] of each point.
-        rows: of how many rows; more than points if they were averaged.
+        rows: the number of rows of its history; more than points if they were averaged.
     """
 
     model: str
@@ -34,19 +34,19 @@ class Curve:
 
 
 def curves(folders: Folders, settings: Params) -> list[Curve]:
-    """Of each model its training, then its fine-tunings by percentile; those that are not there are left out."""
-    found = []
+    """The training of each model, then its fine-tunings by percentile; it leaves out those without a history."""
+    trainings = []
     for model in settings.models:
         places = {"training": folders.train / model}
         places |= {f"fine-tuning, p{p}": folders.finetune / model / f"p{p}" for p in settings.prune.percentiles}
         for name, place in places.items():
             if (place / "history.json").exists():
-                found.append(curve(model, name, outputs.read_json(place / "history.json")))
-    return [each for each in found if each.metrics]
+                trainings.append(curve(model, name, outputs.read_json(place / "history.json")))
+    return [training for training in trainings if training.metrics]
 
 
 def curve(model: str, name: str, history: Sequence[Mapping[str, float]]) -> Curve:
-    """A curve of the rows of a history.json. Steps count on over all phases of a training."""
+    """The curve of the rows of a history.json. Steps count on over all phases of a training."""
     counter = next((key for key in COUNTERS if history and key in history[0]), "row")
     keys = dict.fromkeys(key for row in history for key in row if key not in COUNTERS)
     stretch = max(1, math.ceil(len(history) / POINTS))
@@ -61,7 +61,7 @@ def curve(model: str, name: str, history: Sequence[Mapping[str, float]]) -> Curv
 
 
 def pruning(folders: Folders, settings: Params) -> dict[str, dict[str, Any]]:
-    """What pruning.json says of each model at each percentile, by "gaitset/p30"; those that are not there are left out."""
+    """The content of each model's pruning.json at each percentile, by "gaitset/p30"; it leaves out missing files."""
     names = [f"{model}/p{percentile}" for model in settings.models for percentile in settings.prune.percentiles]
     files = {name: folders.prune / name / "pruning.json" for name in names}
     return {name: outputs.read_json(file) for name, file in files.items() if file.exists()}

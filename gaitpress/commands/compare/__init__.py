@@ -3,8 +3,9 @@
     python -m gaitpress compare        # the same as `make mlflow`
 
 The interface is that of the store to which the stage `track` writes: MLFLOW_TRACKING_URI, else mlflow.tracking_uri of
-params.yaml. One that runs on this machine is used; one that is started here ends by Ctrl-C. Shown are the variants that
-params.yaml lists now, with charts of rank-1 against time, percentile and size. Where there is a display, a browser opens.
+params.yaml. The command uses an interface that runs on this machine, else it starts one, which ends by Ctrl-C. The pages
+show the variants that params.yaml lists now, with charts of rank-1 against time, percentile and size. Where there is a
+display, a browser opens.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ TYPE = "`snakemake --cores 2 all` or `dvc repro` measures and tracks the others"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a store has to show.
+class Tracked:
+    """The variants and trainings that a store has to show.
 
     Attributes:
-        server: its experiment of the variants, or of the trainings if there is no other.
+        server: its experiment of the variants, or of the trainings if there is no experiment of variants.
         shared: the view of the variants; None if none is tracked.
         current, missing: how many of the variants that params.yaml lists are tracked, and how many are not.
         training: the experiment of the trainings; None if there is none.
@@ -50,8 +51,8 @@ class Found:
     training: str | None
 
 
-def look(settings: params.Params) -> Found:
-    """Find what there is to compare, mark the runs of the variants that params.yaml lists now, and share a view of them.
+def look(settings: params.Params) -> Tracked:
+    """Find tracked variants and trainings, mark the runs of variants that params.yaml lists, and share a view of them.
 
     Raises:
         StageError: nothing is tracked yet, or the store cannot be reached.
@@ -71,55 +72,55 @@ def look(settings: params.Params) -> Found:
         shared = view.state(settings) if current else None
         if shared is not None:
             variants.tag(*view.tag(shared))
-    return Found(variants if there else trainings, shared, current, missing, training)
+    return Tracked(variants if there else trainings, shared, current, missing, training)
 
 
 def _listed(settings: params.Params) -> set[str]:
     axes = (settings.devices, settings.models, settings.prune.percentiles, settings.precisions)
-    return {f"{settings.dataset}/{Variant(*of).key}" for of in itertools.product(*axes)}
+    return {f"{settings.dataset}/{Variant(*values).key}" for values in itertools.product(*axes)}
 
 
 def _mark(server: TrackingServer, settings: params.Params) -> tuple[int, int]:
-    """Mark which runs are of variants that params.yaml lists; how many of these are there, and how many are not."""
+    """Mark the runs of variants that params.yaml lists; returns how many of these variants have a run, how many do not."""
     listed, runs = _listed(settings), server.runs()
-    for variant, of_variant in runs.items():
-        for run in of_variant:
+    for variant, variant_runs in runs.items():
+        for run in variant_runs:
             if run.listed != (variant in listed):
                 server.mark_listed(run.run_id, variant in listed)
     current = {
-        variant for variant, of_variant in runs.items() if any(run.complete and not run.superseded for run in of_variant)
+        variant for variant, variant_runs in runs.items() if any(run.complete and not run.superseded for run in variant_runs)
     }
     return len(listed & current), len(listed - current)
 
 
-def pages(found: Found, at: Interface) -> dict[str, str]:
-    """The addresses of what there is to see, the first of them first."""
-    listed = {}
-    if found.shared is not None:
-        listed["compare"] = view.address(at.address, found.server.experiment_id, found.shared, charts=True)
-        listed["table"] = view.address(at.address, found.server.experiment_id, found.shared)
-    if found.training is not None:
-        listed["training"] = view.address(at.address, found.training, charts=True)
-    return listed
+def pages(tracked: Tracked, interface: Interface) -> dict[str, str]:
+    """The addresses of the pages by name, the first to open first."""
+    addresses = {}
+    if tracked.shared is not None:
+        addresses["compare"] = view.address(interface.address, tracked.server.experiment_id, tracked.shared, charts=True)
+        addresses["table"] = view.address(interface.address, tracked.server.experiment_id, tracked.shared)
+    if tracked.training is not None:
+        addresses["training"] = view.address(interface.address, tracked.training, charts=True)
+    return addresses
 
 
-def told(found: Found, at: Interface) -> str:
-    """What to say of it on a terminal."""
-    lines = [f"{found.current} of the {found.current + found.missing} variants of params.yaml are tracked in MLflow"]
-    if found.missing:
+def summary(tracked: Tracked, interface: Interface) -> str:
+    """The tracked variants and the addresses of their pages, for a terminal."""
+    lines = [f"{tracked.current} of the {tracked.current + tracked.missing} variants of params.yaml are tracked in MLflow"]
+    if tracked.missing:
         lines[0] += f"; {TYPE}"
-    return "\n".join([*lines, *(f"  {name:<10}{page}" for name, page in pages(found, at).items())])
+    return "\n".join([*lines, *(f"  {name:<10}{page}" for name, page in pages(tracked, interface).items())])
 
 
-def _show(found: Found, at: Interface) -> None:
-    """Open a browser, if somebody sits before this machine; else say how to reach it from elsewhere."""
+def _show(tracked: Tracked, interface: Interface) -> None:
+    """Open a browser if somebody sits at this machine; over SSH, print how to reach the pages from elsewhere."""
     if "SSH_CONNECTION" in os.environ:
-        port = urlsplit(at.address).port
+        port = urlsplit(interface.address).port
         print(f"these addresses hold where you sit after: ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}")
     elif sys.stdout.isatty() and (
         sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        webbrowser.open(next(iter(pages(found, at).values())))
+        webbrowser.open(next(iter(pages(tracked, interface).values())))
 
 
 def _serve(process: subprocess.Popen[bytes]) -> None:
@@ -138,25 +139,26 @@ def _ended(*_: object) -> NoReturn:
 
 def main() -> None:
     parser = command_line.parser(__doc__, command="compare")
-    parser.add_argument("--port", type=int, default=FIRST_PORT, help=f"the first one to try (default: {FIRST_PORT})")
+    parser.add_argument("--port", type=int, default=FIRST_PORT, help=f"the first port to try (default: {FIRST_PORT})")
     parser.add_argument("--no-start", action="store_true", help="only say where the comparison is, or would be")
-    given, settings = command_line.parse(parser)
-    found = look(settings)
-    uri = found.server.uri
+    options, settings = command_line.parse(parser)
+    tracked = look(settings)
+    uri = tracked.server.uri
     if urlsplit(uri).scheme in ("http", "https"):
-        print(told(found, Interface(without_credentials(uri), True)))
+        print(summary(tracked, Interface(without_credentials(uri), True)))
         return
-    with found.server.errors_in_one_line():
-        if given.no_start:
-            at = running(found.server, given.port)
-            print(told(found, at))
-            if not at.running:
+    with tracked.server.errors_in_one_line():
+        if options.no_start:
+            interface = running(tracked.server, options.port)
+            print(summary(tracked, interface))
+            if not interface.running:
                 print("these pages are there while `make mlflow` runs")
             return
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _ended)  # such as when the terminal is closed: what was started here ends, too
-        with started(found.server, given.port) as at:
-            print(told(found, at), flush=True)
-            _show(found, at)
-            if at.process is not None:
-                _serve(at.process)
+            # When the terminal closes, an interface that this command started ends too.
+            signal.signal(number, _ended)
+        with started(tracked.server, options.port) as interface:
+            print(summary(tracked, interface), flush=True)
+            _show(tracked, interface)
+            if interface.process is not None:
+                _serve(interface.process)

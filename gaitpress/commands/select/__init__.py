@@ -3,8 +3,8 @@
     python -m gaitpress select --device local --max-latency 5ms --min-rank1 90 --max-energy 10mJ --max-size 5MB
     python -m gaitpress select --device board --people 40 --fps 25
 
-The best is the most accurate that keeps all limits; where a least rank-1 is the only limit, the fastest. Limits that are not
-given here are those of the section `select` of params.yaml. The exit status is 1 if no variant keeps all limits.
+The best variant is the most accurate that keeps all limits; where a least rank-1 is the only limit, the fastest. The section
+`select` of params.yaml has the limits that no option names. The exit status is 1 if no variant keeps all limits.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, TIME
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 
-TOLD = 8  # runners-up that are told without --all
+SHOWN = 8  # runners-up that it prints without --all
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The limits, the device and where the records are."""
+    """Add the options for the limits, the device and the folder of the records."""
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     parser.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
     parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
@@ -72,28 +72,28 @@ def _rank1(text: str) -> float:
     return float(value)
 
 
-def chosen(given: argparse.Namespace, settings: params.Params) -> tuple[Choice, Limits]:
-    """What the options and the section `select` of params.yaml choose among the records, and within which limits.
+def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice, Limits]:
+    """The choice by the options and the section `select` of params.yaml, and the limits that it keeps to.
 
     Raises:
-        StageError: the device is none of params.yaml's, or one must be named; or there are no records.
+        StageError: params.yaml lists no such device or several, of which the options name none; or there are no records.
     """
-    device = given.device or settings.select.device or (settings.devices[0] if len(settings.devices) == 1 else None)
+    device = options.device or settings.select.device or (settings.devices[0] if len(settings.devices) == 1 else None)
     if device not in settings.devices:
         known = ", ".join(settings.devices)
-        fault = (
+        problem = (
             f"device {device}: is none of params.yaml's" if device else "several devices are listed; name one by --device"
         )
-        raise StageError(f"{fault}: {known}")
+        raise StageError(f"{problem}: {known}")
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "people", "fps")
-    limits = replace(limits, **{key: getattr(given, key) for key in keys if getattr(given, key) is not None})
-    rows = [row for row in load(Folders(given.results), settings) if row.device == device]
+    limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key) is not None})
+    rows = [row for row in load(Folders(options.results), settings) if row.device == device]
     return selecting.choose(rows, limits), limits
 
 
 def as_json(choice: Choice, limits: Limits) -> dict[str, Any]:
-    """What --json prints: `variant` (null if none keeps all limits), `reasons`, `nearest_miss`, `blocking` and `limits`."""
+    """The object that --json prints: `variant` (null if none), `reasons`, `nearest_miss`, `blocking` and `limits`."""
     return {
         "variant": _figures(choice.best, limits),
         "reasons": choice.reasons,
@@ -134,9 +134,9 @@ def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     else:
         lines += ["no variant has a valid measurement"]
     others = list(choice.reasons.items())
-    lines += [f"  not {key}: {'; '.join(reasons)}" for key, reasons in (others if everything else others[:TOLD])]
-    if len(others) > TOLD and not everything:
-        lines.append(f"  and {len(others) - TOLD} more: --all tells why")
+    lines += [f"  not {key}: {'; '.join(reasons)}" for key, reasons in (others if everything else others[:SHOWN])]
+    if len(others) > SHOWN and not everything:
+        lines.append(f"  and {len(others) - SHOWN} more: --all tells why")
     return "\n".join(lines)
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--all", action="store_true", help="tell of every variant why it was not chosen")
     parser.add_argument("--json", action="store_true", help="print JSON: variant, reasons, nearest_miss, blocking, limits")
-    given, settings = command_line.parse(parser)
-    choice, limits = chosen(given, settings)
-    print(json.dumps(as_json(choice, limits), indent=1) if given.json else in_words(choice, limits, given.all))
+    options, settings = command_line.parse(parser)
+    choice, limits = chosen(options, settings)
+    print(json.dumps(as_json(choice, limits), indent=1) if options.json else in_words(choice, limits, options.all))
     sys.exit(choice.best is None)

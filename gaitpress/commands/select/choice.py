@@ -1,4 +1,4 @@
-"""Which variant is the best within limits, and why the others are not."""
+"""Choose the best variant within limits, and say why the others are not."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a variant must keep; None where there is no limit.
+    """The limits that a variant must keep; None where there is no limit.
 
     Attributes:
         max_latency: median time of a query, ms.
         min_rank1: mean rank-1, %.
         max_energy: energy of an inference, mJ.
         max_size: size of the engine, bytes.
-        people: that the device must serve at once.
-        fps: inferences a second that each of them needs; None: those that the model takes for a second of video.
+        people: people that the device must serve at once.
+        fps: inferences a second for each person; None: as many as the model takes for a second of video.
     """
 
     max_latency: float | None = None
@@ -41,36 +41,36 @@ class Limits:
 
 
 def served(row: Row, fps: float | None) -> int | None:
-    """How many people a device serves at once with a variant, by the fastest batch that was measured; None if unknown.
+    """How many people a device serves at once with a variant, by its fastest measured batch; None if unknown.
 
     Args:
         row: the variant.
-        fps: inferences a second of each; None: those that the model takes for a second of video.
+        fps: inferences a second for each person; None: as many as the model takes for a second of video.
     """
     rates = [row.get("throughput_per_s"), *(row.most_at_once or ())[:1]]
     most = max((rate for rate in rates if rate is not None), default=None)
-    each = fps or row.get("signature", "inferences_per_video_second")
-    return None if most is None or not each else math.floor(most / each)
+    needed = fps or row.get("signature", "inferences_per_video_second")
+    return None if most is None or not needed else math.floor(most / needed)
 
 
 LIMITED = {"max_latency": LATENCY, "min_rank1": RANK1, "max_energy": ENERGY, "max_size": SIZE}
 
 
 def limited(within: Limits) -> dict[str, Figure]:
-    """What each limit is about; how many people are served depends on what each of them needs."""
+    """The figure that each limit bounds; how many people a device serves depends on ``within.fps``."""
     people = Figure("people", title="people served", better="more", computed=lambda row: served(row, within.fps))
     return {**LIMITED, "people": people}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen.
+    """The variant that was chosen, or the nearest miss.
 
     Attributes:
         best: the best variant within the limits; None if there is none.
-        nearest: if there is none, the measured variant that misses the limits by least; None if nothing valid was measured.
+        nearest: if there is none, the measured variant that misses the limits by least; None if no variant is valid.
         blocking: the limits that ``nearest`` breaks, in words.
-        reasons: why each other variant was not chosen, by its key; those that came closest first.
+        reasons: why each other variant was not chosen, by its key, the closest first.
     """
 
     best: Row | None
@@ -80,18 +80,18 @@ class Choice:
 
 
 def amount(limit: str, text: str) -> float:
-    """A limit with its unit, such as "5ms", "10 mJ" or "2.5MB", in ms, mJ or bytes.
+    """The amount of a limit in ms, mJ or bytes, from a text such as "5ms", "10 mJ" or "2.5MB".
 
     Args:
         limit: a key of UNITS.
         text: the number and its unit.
 
     Raises:
-        ValueError: it is not a positive number with one of the limit's units.
+        ValueError: the text is not a positive number with one of the limit's units.
     """
     units = UNITS[limit]
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+) ?([A-Za-z]+)", text.strip())
-    if not found or found[2] not in units or not 0 < (value := float(found[1]) * units[found[2]]) < math.inf:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) ?([A-Za-z]+)", text.strip())
+    if not match or match[2] not in units or not 0 < (value := float(match[1]) * units[match[2]]) < math.inf:
         raise ValueError(f"{text}: must be a number above 0 with a unit, {', '.join(units)}; such as 5{list(units)[1]}")
     return value
 
@@ -100,50 +100,50 @@ def limits(settings: Select) -> Limits:
     """The limits of the section ``select`` of params.yaml.
 
     Raises:
-        StageError: one is 0.
+        StageError: a limit is 0 or is no amount.
     """
-    found: dict[str, float] = {}
+    amounts: dict[str, float] = {}
     for limit in UNITS:
         if (text := getattr(settings, limit)) is not None:
             try:
-                found[limit] = amount(limit, text)
+                amounts[limit] = amount(limit, text)
             except ValueError as error:
                 raise StageError(f"params.yaml: select.{limit} = {error}") from None
-    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, **found)
+    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, **amounts)
 
 
 def choose(rows: Sequence[Row], within: Limits) -> Choice:
     """The most accurate variant that keeps all limits, or the fastest if a least rank-1 is the only limit.
 
-    Of equal ones the faster, then that of less energy, then the smaller, then the first is taken. A missing figure fails its
-    limit, invalid times are not trusted, and a lower precision that is not worth it is left out. Limits are on an inference;
-    speeds are compared per second of video, which is fair to models that look at different spans of time.
+    Among equals it takes the faster one, then the one of less energy, then the smaller one, then the first. A missing figure
+    fails its limit. It leaves out variants with invalid times and lower precisions that are not worth it. Limits are on an
+    inference. Speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
     faults = {row.key: _faults(row, within) for row in rows}
     by_time = within.min_rank1 is not None and within == Limits(min_rank1=within.min_rank1, fps=within.fps)
     measured = [row for row in rows if _measured(row)]
-    fitting = sorted((row for row in measured if not faults[row.key]), key=lambda row: _order(row, by_time))
-    missing = sorted(
+    passing = sorted((row for row in measured if not faults[row.key]), key=lambda row: _order(row, by_time))
+    failing = sorted(
         (row for row in measured if faults[row.key]), key=lambda row: (_excess(row, within), _order(row, False))
     )
-    best, nearest = (fitting[0], None) if fitting else (None, missing[0] if missing else None)
-    named = best or nearest
-    reasons = {row.key: row.reasons for row in rows if named and row.same_as and row.same_as.key == named.key}
-    reasons |= {row.key: [_worse(row, best, by_time)] for row in fitting if best and row is not best}
-    others = [*missing, *(row for row in rows if not _measured(row))]
-    reasons |= {row.key: faults[row.key] for row in others if row is not nearest}
+    best, nearest = (passing[0], None) if passing else (None, failing[0] if failing else None)
+    chosen = best or nearest
+    reasons = {row.key: row.reasons for row in rows if chosen and row.same_as and row.same_as.key == chosen.key}
+    reasons |= {row.key: [_worse(row, best, by_time)] for row in passing if best and row is not best}
+    rest = [*failing, *(row for row in rows if not _measured(row))]
+    reasons |= {row.key: faults[row.key] for row in rest if row is not nearest}
     return Choice(best, nearest, faults[nearest.key] if nearest else [], reasons)
 
 
 def _measured(row: Row) -> bool:
-    """Whether it may be chosen, and can be compared."""
+    """Whether a variant may be chosen and has figures to compare."""
     return row.eligible and row.plotted
 
 
 def _faults(row: Row, within: Limits) -> list[str]:
     """Why a variant cannot be chosen; empty if it can."""
     if row.same_as:
-        return row.reasons  # the variant that it is may be chosen
+        return row.reasons  # the variant that it stands for may be chosen
     if not _measured(row):
         return [f"{row.verdict}: {reason}" for reason in row.reasons] or [f"{row.verdict}, but without time or rank-1"]
     return [text for limit, figure in limited(within).items() if (text := _broken(row, limit, figure, within))]
@@ -164,7 +164,7 @@ def _broken(row: Row, limit: str, figure: Figure, within: Limits) -> str | None:
 
 
 def _order(row: Row, by_time: bool) -> tuple[float, ...]:
-    """What variants are ordered by, the best first."""
+    """The sort key of variants, the best first."""
     time, accuracy = _known(TIME.of(row)), -row.rank1
     energy, size = (_known(figure.of(row)) for figure in (ENERGY, SIZE))
     return (time, accuracy, energy, size) if by_time else (accuracy, time, energy, size)
@@ -175,7 +175,7 @@ def _known(value: float | None) -> float:
 
 
 def _worse(row: Row, best: Row, by_time: bool) -> str:
-    """In which respect a variant that keeps all limits is behind the best."""
+    """The first respect in which a variant that keeps all limits is worse than the best."""
     compared = {
         "less accurate": (RANK1, "%"),
         "slower": (TIME, "ms a second of video"),
@@ -186,9 +186,9 @@ def _worse(row: Row, best: Row, by_time: bool) -> str:
     for word in (*words, "more energy", "larger"):
         figure, unit = compared[word]
         values = figure.of(row), figure.of(best)
-        ours, theirs = ("unknown" if value is None else f"{value:.6g}" for value in values)
+        text, best_text = ("unknown" if value is None else f"{value:.6g}" for value in values)
         if values[0] != values[1]:
-            return f"{word} than {best.name}: {ours}, not {theirs} {unit}"
+            return f"{word} than {best.name}: {text}, not {best_text} {unit}"
     return f"equal to {best.name}, which params.yaml lists first"
 
 
