@@ -1,4 +1,4 @@
-"""Around a training, dense or after pruning: its processes, what a killed one left, and who is told how it goes."""
+"""What every training needs around it, dense or after pruning: its processes, checkpoints and curves."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def in_processes(count: int) -> None:
-    """Go on in ``count`` processes that train together; the one that started them ends here.
+    """Go on in ``count`` processes that train together; the process that started them ends here.
 
     Processes that ``torchrun`` started, on one machine or several, simply go on, however many they are.
     """
     if "WORLD_SIZE" in os.environ:
-        # Killed without a chance to tell, the one that started them must not leave them behind.
+        # The process that started this one may be killed without notice, and must not leave it behind.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         return
     if count == 1:
@@ -57,7 +57,7 @@ def in_processes(count: int) -> None:
     try:
         elastic_launch(config, sys.executable)("-m", module.name, *sys.argv[1:])
     except ChildFailedError:
-        sys.exit(1)  # the process that failed has told why
+        sys.exit(1)  # the process that failed has printed why
     sys.exit(0)
 
 
@@ -66,8 +66,8 @@ class Session:
     """One run of a stage that trains.
 
     Attributes:
-        processes: that train together.
-        workers: that make batches ahead.
+        processes: the processes that train together.
+        workers: the number of workers that make batches ahead.
     """
 
     processes: Any
@@ -78,7 +78,7 @@ class Session:
     _phases: int = 0
 
     def phase(self, library: ModuleType, model: Any) -> dict[str, Any]:
-        """What the next phase of training takes beside the model and its settings."""
+        """The arguments that the next phase of training takes beside the model and its settings."""
         self._phases += 1
         directory = self._begun / f"phase{self._phases}"
         if self._curves is not None:
@@ -104,43 +104,43 @@ def session(
     uses: Mapping[str, Any],
     files: Iterable[Path],
 ) -> Iterator[Session]:
-    """Begin a training, or go on with one that was killed.
+    """Begin a training, or go on with a training that was killed.
 
     Args:
-        trains: what trains models of the framework.
-        name: of the training, such as "train/gaitset".
+        trains: the module that trains models of the framework.
+        name: name of the training, such as "train/gaitset".
         settings: params.yaml.
         model: its entry in params.yaml.
-        out: the directory that the stage will make of it.
-        uses: of the settings, those that can change the result.
-        files: files and folders whose content can.
+        out: the directory that the stage will write.
+        uses: the settings that can change the result.
+        files: the files and folders whose content can change it.
     """
     key = json.dumps(
         [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model])])], sort_keys=True
     )
-    how = (settings.train.workers, outputs.begun_path(out), settings.train.checkpoint_s)
+    common = (settings.train.workers, outputs.begun_path(out), settings.train.checkpoint_s)
     with trains.joined() as processes:
         if not processes.first:
             processes.wait()
-            yield Session(processes, *how, None)
+            yield Session(processes, *common, None)
             return
         with (
             outputs.begun(out, key) as begun,
             Curves(name, begun / "curves.json", settings.mlflow) as curves,
         ):
             processes.wait()
-            yield Session(processes, *how, curves)
+            yield Session(processes, *common, curves)
 
 
 def _sources(model: str, entry: Model) -> list[Path]:
-    """The code that trains a model: what is loaded of ours, its own file and those of its losses."""
-    own = Path(gait.models.__path__[0]) / f"{model}.py"
+    """The code that trains a model: the loaded modules of ``gait``, the model's own file and those of its losses."""
+    model_file = Path(gait.models.__path__[0]) / f"{model}.py"
     loaded = [module.__file__ for name, module in sys.modules.items() if name.startswith(OF_TRAINING)]
     terms = [term for phase in entry.phases() for term in phase.loss]
-    return [own, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
+    return [model_file, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
 
 
 def _digests(paths: Iterable[Path]) -> list[str]:
-    """Of files, and of all files of folders; one that is missing is told where it is read."""
+    """The sha256 of files and of all files in folders; whoever reads a missing file reports it."""
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
     return sorted({hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()})

@@ -2,8 +2,8 @@
 
     tensorboard --logdir logs/tensorboard
 
-shows the curves of all trainings. A training of ten seconds or more also has a run in MLflow, in the experiment that is
-named in params.yaml with ``-training`` behind it. Neither can stop a training: what fails is told once and left out.
+shows the curves of all trainings. A training of ten seconds or more also has a run in MLflow, in the experiment that
+params.yaml names, with ``-training`` appended. Neither can stop a training: after a failure it warns once.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from tracking.server import RUNS_PAGE, Row, TrackingServer, address, without_cre
 LOGS = Path("logs/tensorboard")
 EVENTS = "events.out.tfevents"
 NOTE = f"[Show the runs]({RUNS_PAGE}): one a training, with its curves. `make mlflow` shows them as charts."
-COUNTERS = ("iteration", "epoch")  # of a row: its place on the axis, no curve
+COUNTERS = ("iteration", "epoch")  # a row's place on the axis, no curve
 MLFLOW_AFTER_S = 10.0
 SEND_EVERY_S = 10.0
-# A training that has ended waits this long for MLflow to take what is left; a scheduler that ends a job has less patience.
+# A training that has ended waits this long for MLflow to take the last rows; a scheduler that ends a job waits less.
 WAIT_S, WAIT_INTERRUPTED_S = 60.0, 5.0
 
 
 class Curves:
-    """Watches one training; a context manager around all its phases, which goes on where a killed one was.
+    """Watches one training: a context manager around all its phases, which goes on where a killed training was.
 
     Steps count on over the phases: the first row of the second phase comes after all steps of the first.
 
     Args:
         name: such as "train/gaitset" or "finetune/cnn2d/p30": the stage, the model and what else tells trainings apart.
-        noted: a JSON file, which remembers the folder and the run until the training is complete.
+        noted: a JSON file that keeps the folder and the run until the training is complete.
         mlflow: the section of params.yaml.
     """
 
@@ -50,9 +50,9 @@ class Curves:
         self._name = name
         self._phase = self._total = self._offset = 0
         self._progress = _Progress(name)
-        remembered = _Noted(noted)
-        self._events = _Events(name, remembered)
-        self._run = _Run(name, mlflow, remembered)
+        memory = _Noted(noted)
+        self._events = _Events(name, memory)
+        self._run = _Run(name, mlflow, memory)
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class Curves:
         self._run.end("FINISHED" if kind is None else "KILLED" if interrupted else "FAILED")
 
     def begin_phase(self) -> None:
-        """Another phase follows; its steps and rows are counted from 1 again."""
+        """Begin another phase; its steps and rows count from 1 again."""
         self._progress.end()
         self._phase += 1
         self._offset += self._total
@@ -85,7 +85,7 @@ class Curves:
 
 
 class _Noted:
-    """What is remembered over an interruption, in a JSON file; threads may share it."""
+    """A memory that outlasts an interruption, in a JSON file; threads may share it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -105,7 +105,7 @@ class _Noted:
 
 
 class _Events:
-    """TensorBoard's event files of one training, in a folder of its own: one file each time that it goes on.
+    """TensorBoard's event files of one training, in a folder of its own: one file for each time that it goes on.
 
     TensorBoard's own writer of such files, and that of PyTorch around it, would load TensorFlow for paths in the cloud.
     """
@@ -144,14 +144,14 @@ class _Events:
         number = max((int(path.suffix[1:]) for path in folder.glob(f"{EVENTS}.*")), default=0) + 1
         self._file = RecordWriter((folder / f"{EVENTS}.{number:06}").open("xb"))
         self._write(now, file_version="brain.Event:2")
-        # Rows from here on that a killed process wrote before are made again and count no longer. TensorBoard takes only
-        # the second and later of these marks for that, so the first file has one, too.
+        # This mark voids rows from this step on that a killed process wrote: the training makes them again. TensorBoard
+        # obeys only the second and later marks, so the first file has one too.
         self._write(now, step=first_step, session_log={"status": SessionLog.START})
 
     def _folder(self) -> Path:
-        begun = self._noted.get("tensorboard")
-        if begun is not None:
-            folder = Path(begun)
+        folder_before = self._noted.get("tensorboard")
+        if folder_before is not None:
+            folder = Path(folder_before)
             folder.mkdir(parents=True, exist_ok=True)
             return folder
         started = time.strftime("%Y-%m-%dT%H-%M-%S")
@@ -172,7 +172,7 @@ class _Events:
 
 
 class _Run:
-    """A run in MLflow, which a thread tells of rows, so that training waits neither for imports nor for a slow server.
+    """A run in MLflow. A thread sends its rows, so that training waits neither for imports nor for a slow server.
 
     Rows that a process had not sent when it was killed are missing there, unless they come after its last checkpoint.
     """
@@ -190,7 +190,7 @@ class _Run:
         self._started = self._failed = False
 
     def training_begins(self) -> None:
-        """Only the first call counts."""
+        """Start the clock; only the first call counts."""
         if self._since is None:
             self._since = time.monotonic()
 
@@ -202,7 +202,7 @@ class _Run:
             self._start()
 
     def end(self, status: str) -> None:
-        """Send what is left and end the run, if there is one: also one that an interruption left with another status."""
+        """Send the last rows and end the run, if there is one, also after an interruption left it with another status."""
         interrupted = status == "KILLED"
         if not self._started and not interrupted and self._known_run() is not None:
             self._start()
@@ -221,8 +221,8 @@ class _Run:
         self._thread.start()
 
     def _known_run(self) -> str | None:
-        known = self._noted.get("mlflow")
-        return known["run"] if known and known["address"] == self._shown else None
+        entry = self._noted.get("mlflow")
+        return entry["run"] if entry and entry["address"] == self._shown else None
 
     def _send(self) -> None:
         try:
@@ -235,18 +235,18 @@ class _Run:
                     self._ended.wait(SEND_EVERY_S)
                 self._tell(run_id, last_step)
                 self._server.end(run_id, self._status)
-        except Exception as error:  # whatever it is, it is no reason to lose a training
+        except Exception as error:  # no error here is a reason to lose a training
             if not self._failed:
                 _warn(str(error), "MLflow")
             self._failed = True
             self._rows.clear()
 
     def _begin(self) -> tuple[str, int]:
-        """The run, a new one or that of before an interruption, and the last step that it knows."""
-        known = self._known_run()
-        last_step = None if known is None else self._server.go_on(known)
-        if known is not None and last_step is not None:
-            return known, last_step
+        """The run, new or from before an interruption, and the last step that it has."""
+        run_before = self._known_run()
+        last_step = None if run_before is None else self._server.go_on(run_before)
+        if run_before is not None and last_step is not None:
+            return run_before, last_step
         stage, model = self._name.split("/")[:2]
         run_id = self._server.begin(self._name, {"stage": stage, "model": model})
         self._noted.set("mlflow", {"address": self._shown, "run": run_id})
@@ -258,7 +258,7 @@ class _Run:
 
 
 class _Progress:
-    """How far a phase is: a bar on a terminal, else a line at most every ten seconds."""
+    """Shows how far a phase is: a bar on a terminal, else a line at most every ten seconds."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -281,11 +281,11 @@ class _Progress:
             if self._bar is not None:
                 self._bar.update()
         elif self._bar is not None:
-            # Such as when a part of a training stops early: these steps took no time.
+            # These steps took no time, such as when a part of a training stops early.
             self._bar.initial += done - self._done
             self._bar.update(done - self._done)
         self._done, self._total = done, total
-        # Where rows are iterations, the last one comes before the last step, else after it.
+        # Where rows are iterations, the last row comes before the last step, else after it.
         if done == total and (first or self._row == done):
             self.end()
         elif self._bar is None and done < total and self._now - self._said >= LOG_EVERY_S:
@@ -301,7 +301,7 @@ class _Progress:
             self.end()
 
     def end(self) -> None:
-        """Say how far the phase came, once."""
+        """Print once how far the phase came."""
         if self._over or self._since is None:
             return
         self._over = True
@@ -320,7 +320,7 @@ class _Progress:
         _say(f"{self._name}: {', '.join(part for part in parts if part)}")
 
     def _rate(self) -> float:
-        """Steps a second, of those made in this run."""
+        """Steps a second, counting the steps of this run."""
         assert self._since is not None
         return self._made / max(self._now - self._since, 1e-9)
 
@@ -341,8 +341,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _warn(what: str, without: str) -> None:
-    _say(f"warning: {what}; training goes on without {without}")
+def _warn(problem: str, display: str) -> None:
+    _say(f"warning: {problem}; training goes on without {display}")
 
 
 def _say(line: str) -> None:

@@ -22,19 +22,20 @@ from remote.digest import sha256
 
 @dataclass(frozen=True)
 class Run:
-    """What is logged of a variant.
+    """A variant as MLflow logs it.
 
     Attributes:
-        variant: what stays the same however often it is measured, such as "walkers/local/gaitset/p30-int8".
-        content_key: hash of the record and, of a best that is another variant, of which; another one means another run.
-        name: shown in the list of runs.
-        params, metrics, tags: what the tracker shows and filters by.
-        speedup, optimal: what also depends on other variants' records, and so may change for the same measurement.
+        variant: the key that stays the same however often it is measured, such as "walkers/local/gaitset/p30-int8".
+        content_key: hash of the record and, for a ``best`` that stands for another variant, of that choice; a new hash
+            means a new run.
+        name: the name in the list of runs.
+        params, metrics, tags: the values that the tracker shows and filters by.
+        speedup, optimal: the values that also depend on other variants' records, and so may change for the same measurement.
         artifacts: JSON files by name.
         files: files to keep beside these.
         views: rank-1 by view as the record has it, or None.
-        curves: by prefix of their metrics' names, such as "training".
-        dataset: name, digest, protocol and counts of what it was trained and tested with.
+        curves: curves by the prefix of their metrics' names, such as "training".
+        dataset: name, digest, protocol and counts of the data for its training and test.
         note: the variant in Markdown.
         failed: whether there is no measurement.
         start_ms, end_ms: when it was measured, in ms since 1970.
@@ -60,21 +61,21 @@ class Run:
 
 
 def described(row: Row, folders: Folders) -> Run:
-    """The run of a row that has a record; what is not in the folders, or is there of another result, is left out."""
+    """The run of a row that has a record; it leaves out files that are missing or belong to another result."""
     record = dict(row.record)
     dataset = record["variant"]["dataset"]
-    chosen = _params(row)
+    params = _params(row)
     artifacts = {"record.json": record}
     if "signature" in record:
         artifacts["signature.json"] = record["signature"]
-    # Which variant best is depends on other records too.
-    content = json.dumps([chosen, record, *([row.choice] if row.choice else [])], sort_keys=True).encode()
+    # The variant that ``best`` stands for depends on other records too.
+    content = json.dumps([params, record, *([row.choice] if row.choice else [])], sort_keys=True).encode()
     end_ms = int(1000 * datetime.fromisoformat(record["measured_at"]).timestamp())
     return Run(
         variant=f"{dataset}/{row.key}",
         content_key=hashlib.sha256(content).hexdigest()[:32],
         name=f"{row.name} @ {row.device}",
-        params=chosen,
+        params=params,
         metrics=_metrics(row),
         tags=_tags(row),
         speedup=row.speedup,
@@ -99,8 +100,8 @@ def _params(row: Row) -> dict[str, str]:
         "precision": row.precision,
         "device": row.device,
         "dataset": row.get("variant", "dataset"),
-        # MLflow's comparison begins with the first three names, in the order of the alphabet, of those that differ: these
-        # come after model, percentile and precision.
+        # MLflow's comparison begins with the first three differing names in alphabetical order: these names come after
+        # model, percentile and precision.
         **{f"training.{key}": model[key] for key in ("framework", "modality", "width", "seed")},
         **{f"prune.{key}": prune[key] for key in ("mode", "criterion", "scope", "round_to", "keep_min", "spare")},
         **{f"benchmark.{key}": value for key, value in row.settings["benchmark"].items()},
@@ -111,21 +112,21 @@ def _params(row: Row) -> dict[str, str]:
 
 
 def _metrics(row: Row) -> dict[str, float]:
-    found = {figure.name: figure.of(row) for figure in figures.TRACKED}
-    found |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
+    values = {figure.name: figure.of(row) for figure in figures.TRACKED}
+    values |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
     for part, later in (((), False), (("temporal",), True)):
         for measure in ("rank1", "rank5", "knn7"):
             rates = row.get("accuracy", *part, measure) or {}
-            found["_".join([*part, measure, "mean"])] = rates.get("mean")
-            for name, of in rates.get("conditions", {}).items():
-                found |= of_condition(Condition(_quoted(name), later), of, measure)
+            values["_".join([*part, measure, "mean"])] = rates.get("mean")
+            for name, condition_rates in rates.get("conditions", {}).items():
+                values |= of_condition(Condition(_quoted(name), later), condition_rates, measure)
     for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
-        found[f"all_probes_{measure}_mean"] = rates["mean"]
-    return {key: float(value) for key, value in found.items() if value is not None}
+        values[f"all_probes_{measure}_mean"] = rates["mean"]
+    return {key: float(value) for key, value in values.items() if value is not None}
 
 
 def _quoted(name: str) -> str:
-    """A condition's name in the letters that MLflow takes for a metric's; no two names become the same."""
+    """A condition's name in the letters that MLflow allows in a metric's name; no two names become the same."""
     return quote(name, safe="").replace("~", "%7E").replace("%", ":")
 
 
@@ -176,7 +177,7 @@ def _dataset(row: Row) -> dict[str, Any]:
 
 
 def _note(row: Row) -> str:
-    """What a reader of the run should know first."""
+    """The main facts of the run in Markdown."""
     lines = [f"**{row.name}** on {row.device}: {row.verdict}", ""]
     if row.get("latency_ms"):
         lines += [

@@ -1,4 +1,4 @@
-"""An MLflow tracking server or SQLite file, as far as we use it."""
+"""The parts of an MLflow tracking server, or of its SQLite file, that Gaitpress uses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gaitpress.results.figures import SPEEDUP
 from tracking.runs import Run
 
 PAGE = 1000
-METRICS_A_CALL = 1000  # more are refused
-DIGEST_LENGTH = 36  # of a dataset; more are refused
+METRICS_A_CALL = 1000  # MLflow refuses more
+DIGEST_LENGTH = 36  # of a dataset; MLflow refuses a longer digest
 LAST_STEP = "last_step"
 # The runs that params.yaml describes now, in MLflow's language of searches.
 CURRENT = 'tags.superseded = "false" and tags.listed = "true"'
@@ -37,7 +37,7 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """What is known of a run that is already there."""
+    """The facts of a run that MLflow has."""
 
     run_id: str
     content_key: str
@@ -50,7 +50,7 @@ class LoggedRun:
 
 @dataclass(frozen=True)
 class Row:
-    """Metrics of a training after a step, counted from 1, and when they were known, in ms since 1970."""
+    """Metrics of a training after a step, which counts from 1, and their time, in ms since 1970."""
 
     step: int
     time_ms: int
@@ -65,7 +65,7 @@ class TrackingServer:
 
     @contextmanager
     def errors_in_one_line(self) -> Iterator[None]:
-        """Turn what MLflow raises into a StageError of one line."""
+        """Turn the errors that MLflow raises into a StageError of one line."""
         _quiet()
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
@@ -78,35 +78,35 @@ class TrackingServer:
             raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
 
     def open(self) -> None:
-        """Connect, and make the experiment if it is not there."""
+        """Connect, and make the experiment if it does not exist."""
         _check_reachable(self.uri)
-        if self.uri.startswith(SQLITE) and "?" not in self.uri:  # with options, it is MLflow's own business
+        if self.uri.startswith(SQLITE) and "?" not in self.uri:  # MLflow handles an address with options itself
             _create_database(Path(self.uri.removeprefix(SQLITE)))
         self._client = _client(self.uri)
         self._take(self._client.get_experiment_by_name(self.experiment) or self._create())
 
     def find(self) -> bool:
-        """Connect, if the experiment is there: nothing is made that is not."""
+        """Connect if the experiment exists, and say whether it does; it makes nothing."""
         _check_reachable(self.uri)
         file = local_store(self.uri)
         if file is not None and not file.exists():
             return False
         self._client = _client(self.uri)
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(self.experiment)
+        if experiment is None:
             return False
-        self._take(found)
+        self._take(experiment)
         return True
 
-    def _take(self, found: Any) -> None:
-        """Use an experiment, and say of what kind it is, unless somebody said so."""
-        if found.lifecycle_stage != "active":
+    def _take(self, experiment: Any) -> None:
+        """Use an experiment, and set its kind, unless somebody set it."""
+        if experiment.lifecycle_stage != "active":
             raise StageError(
                 f"MLflow at {without_credentials(self.uri)}: experiment {self.experiment} was deleted; restore it "
-                f"(`mlflow experiments restore --experiment-id {found.experiment_id}`) or change mlflow.experiment"
+                f"(`mlflow experiments restore --experiment-id {experiment.experiment_id}`) or change mlflow.experiment"
             )
-        self.experiment_id = found.experiment_id
-        kind = found.tags.get(KIND)
+        self.experiment_id = experiment.experiment_id
+        kind = experiment.tags.get(KIND)
         if not kind or kind.endswith(INFERRED):
             self.tag(KIND, MODEL_DEVELOPMENT)
 
@@ -130,22 +130,22 @@ class TrackingServer:
         return self._client.get_experiment_by_name(self.experiment)
 
     def _artifacts(self) -> str | None:
-        """Beside an SQLite file, so that they move and vanish together; a server knows its own place."""
+        """The address of artifacts beside an SQLite file, so that both move and vanish together; None for a server's own."""
         database = local_store(self.uri)
         if not self.uri.startswith(SQLITE) or database is None:
             return None
         return (database.absolute().parent / "mlartifacts" / self.experiment).as_uri()
 
     def runs(self) -> dict[str, list[LoggedRun]]:
-        """The runs of ours that are there, by variant, newest first."""
-        found: dict[str, list[LoggedRun]] = {}
+        """The logged runs of Gaitpress by variant, newest first."""
+        runs: dict[str, list[LoggedRun]] = {}
         token = None
         while True:
             page = self._client.search_runs([self.experiment_id], max_results=PAGE, page_token=token)
             for run in page:
                 tags = run.data.tags
                 if "variant" in tags and "content_key" in tags:
-                    known = LoggedRun(
+                    logged = LoggedRun(
                         run.info.run_id,
                         tags["content_key"],
                         run.info.status in ("FINISHED", "FAILED"),
@@ -154,13 +154,13 @@ class TrackingServer:
                         run.data.metrics.get(SPEEDUP.name),
                         tags.get("pareto_optimal") == "true",
                     )
-                    found.setdefault(tags["variant"], []).append(known)
+                    runs.setdefault(tags["variant"], []).append(logged)
             token = page.token
             if not token:
-                return found
+                return runs
 
     def log(self, run: Run, commit: str | None) -> str:
-        """Log a run whole; it counts as running until everything is there. Returns its id."""
+        """Log a whole run, which counts as running until MLflow has all of it. Returns its id."""
         from mlflow.entities import Metric, Param
 
         metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP.name: run.speedup}
@@ -192,12 +192,12 @@ class TrackingServer:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         if run.dataset is not None:
-            known = dict(run.dataset)
-            name, digest = known.pop("name"), known.pop("digest")
-            source = json.dumps({"digest": digest, "modality": known["modality"]})
-            described = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(known))
+            facts = dict(run.dataset)
+            name, digest = facts.pop("name"), facts.pop("digest")
+            source = json.dumps({"digest": digest, "modality": facts["modality"]})
+            dataset = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(facts))
             for context in ("training", "testing"):
-                tagged = DatasetInput(described, [InputTag("mlflow.data.context", context)])
+                tagged = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
                 self._client.log_inputs(run_id, datasets=[tagged])
 
     def _log_artifacts(self, run_id: str, run: Run) -> None:
@@ -213,11 +213,11 @@ class TrackingServer:
             self._client.log_artifact(run_id, str(file))
 
     def begin(self, name: str, tags: Mapping[str, str]) -> str:
-        """Begin a run that is told of row by row. Returns its id."""
+        """Begin a run that gets its rows one by one. Returns its id."""
         return self._client.create_run(self.experiment_id, tags=dict(tags), run_name=name).info.run_id
 
     def go_on(self, run_id: str) -> int | None:
-        """Go on with a run that was begun once: the last step that it was told of, or None if it is no longer there."""
+        """Go on with an earlier run. Returns the last step that it has, or None if the run no longer exists."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -246,13 +246,13 @@ class TrackingServer:
         self._client.set_terminated(run_id, status)
 
     def explain(self, note: str) -> None:
-        """Say in the experiment's description how to read it, unless somebody wrote one."""
+        """Write this description of the experiment, unless somebody wrote one."""
         experiment = self._client.get_experiment(self.experiment_id)
         if not experiment.tags.get(NOTE):
             self.tag(NOTE, note)
 
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
-        """Bring what follows from other variants' records up to date in a run that is there."""
+        """Update the values of a logged run that depend on other variants' records."""
         if run.speedup is not None and run.speedup != logged.speedup:
             self._client.log_metric(logged.run_id, SPEEDUP.name, run.speedup)
         if run.optimal != logged.optimal:
@@ -263,7 +263,7 @@ class TrackingServer:
         self._client.set_tag(run_id, "superseded", str(superseded).lower())
 
     def mark_listed(self, run_id: str, listed: bool) -> None:
-        """Mark a run as one of a variant that params.yaml lists, or no longer lists."""
+        """Mark whether params.yaml lists a run's variant."""
         self._client.set_tag(run_id, "listed", str(listed).lower())
 
     def delete(self, run_id: str) -> None:
@@ -272,12 +272,12 @@ class TrackingServer:
 
 
 def address(settings: MLflow) -> str:
-    """Where the tracking server or database is: MLFLOW_TRACKING_URI goes before params.yaml."""
+    """The address of the tracking server or database: MLFLOW_TRACKING_URI goes before params.yaml."""
     return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
 
 
 def local_store(uri: str) -> Path | None:
-    """The SQLite file or the folder that an address stands for; None if it is elsewhere."""
+    """The SQLite file or the folder that an address stands for; None for a server's address."""
     if uri.startswith(SQLITE):
         return Path(uri.removeprefix(SQLITE).partition("?")[0])
     parts = urlsplit(uri)
@@ -287,7 +287,7 @@ def local_store(uri: str) -> Path | None:
 
 
 def without_credentials(uri: str) -> str:
-    """An address that can be shown: without user, password and query, which may hold a token."""
+    """An address that is safe to show: without user, password and query, which may hold a token."""
     parts = urlsplit(uri)
     if not parts.netloc:
         return uri.partition("?")[0]
@@ -310,7 +310,7 @@ def _client(uri: str) -> Any:
 
 
 def _quiet() -> None:
-    """No telemetry, no minutes of silent retries, and no word about every database migration."""
+    """Turn off telemetry, minutes of silent retries, and messages about every database migration."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
@@ -338,27 +338,27 @@ def _check_reachable(uri: str) -> None:
 def _create_database(path: Path) -> None:
     """Make an SQLite database under another name and move it to its place once its tables are complete.
 
-    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database. Of several processes
-    one makes it, and the others wait for it.
+    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database. Among several
+    processes, one makes it and the others wait for it.
     """
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     lock, partial = path.with_name(f"{path.name}.lock"), path.with_name(f".{path.name}.partial")
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with lock.open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not path.exists():
-            _remove(partial)  # of a process that was killed
+            _remove(partial)  # a killed process left it
             try:
                 _client(f"{SQLITE}{partial}").search_experiments()
                 partial.replace(path)
             finally:
                 _remove(partial)
-        # Only now: whoever opens another lock file from here on finds the database.
+        # Not before: a process that opens another lock file from here on finds the database.
         lock.unlink(missing_ok=True)
 
 
 def _remove(database: Path) -> None:
-    """An SQLite file and those that SQLite keeps beside it."""
-    for left in database.parent.glob(f"{database.name}*"):
-        left.unlink()
+    """Remove an SQLite file and the files that SQLite keeps beside it."""
+    for file in database.parent.glob(f"{database.name}*"):
+        file.unlink()

@@ -1,12 +1,12 @@
 """Take a recipe: the published settings of a dataset or a study, as a whole params.yaml.
 
-    python -m gaitpress recipe                   what there is
+    python -m gaitpress recipe                   list the recipes
     python -m gaitpress recipe casia-b           show what changes, keep the present file beside it, take the recipe
     python -m gaitpress recipe casia-b --show    print the whole file, what it changes and what it computes; change nothing
     python -m gaitpress recipe my/site.yaml      a recipe of your own; docs/recipes.md says how to write one
     python -m gaitpress recipe demo              back to params.yaml as it is delivered
 
-The present params.yaml is kept as params.before-casia-b.yaml (or -2, -3 ...); nothing is ever overwritten.
+The command keeps the present params.yaml as params.before-casia-b.yaml (or -2, -3 ...); it never overwrites a file.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from remote import inventory
 
 
 def difference(present: Path, whole: str, name: str) -> Iterator[str]:
-    """The lines that a recipe changes, as a unified diff; none if it is what is there already.
+    """The lines that a recipe changes, as a unified diff; none if the file is that recipe already.
 
     Args:
-        present: the params file that there is.
-        whole: the text of the one that the recipe makes.
-        name: the recipe's.
+        present: the present params file.
+        whole: the text of the params file that the recipe makes.
+        name: the recipe's name.
     """
     before = present.read_text(encoding="utf-8").splitlines() if present.exists() else []
     return difflib.unified_diff(before, whole.splitlines(), str(present), f"{present} by recipe {name}", n=1, lineterm="")
 
 
-def plan(settings: params.Params, known: Collection[str]) -> Iterator[str]:
-    """What a recipe computes, and what is to be done before, a line each.
+def plan(settings: params.Params, known_devices: Collection[str]) -> Iterator[str]:
+    """Lines that say what a recipe computes, and what the user has to do before.
 
     Args:
         settings: the recipe.
-        known: the names of the devices that remote/devices.yaml has.
+        known_devices: the names of the devices that remote/devices.yaml has.
     """
     models, percentiles, precisions = settings.models, settings.prune.percentiles, settings.precisions
     networks = len(models) * len(percentiles)
@@ -52,15 +52,15 @@ def plan(settings: params.Params, known: Collection[str]) -> Iterator[str]:
     if where and not Path(where).is_dir():
         yield f"{where}: no such folder yet; put the dataset there or set datasets.{settings.dataset}.path"
     for device in settings.devices:
-        if device not in known:
+        if device not in known_devices:
             yield f"device {device} is not known yet: python -m remote add {device} ssh://you@host --runtime tensorrt"
 
 
 def take(present: Path, whole: str, name: str) -> Path | None:
-    """Put what a recipe makes in the place of ``present``; arguments as of :func:`difference`.
+    """Put the recipe's params file in the place of ``present``; arguments as of :func:`difference`.
 
     Returns:
-        Where the former file is kept, if there was one.
+        The path of the former file's copy; None if there was no file.
     """
     kept = _keep(present, Path(name).stem) if present.exists() else None
     with outputs.new_file(present) as partial:

@@ -1,4 +1,4 @@
-"""MLflow's interface on this machine: the one that serves a store already, else one that is started."""
+"""MLflow's interface on this machine: the running one that serves a store, else a new one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gaitpress.errors import StageError
 from tracking.server import TrackingServer
 
 HOST = "127.0.0.1"
-PORTS = 50  # that are tried, from the first one on
+PORTS = 50  # ports to try, from the first port on
 ANSWER_S = 5.0
 ANSWER_BYTES = 10**7
 START_S = 180.0  # a busy machine takes a minute
@@ -32,7 +32,7 @@ LOG = Path("logs/mlflow.log")
 
 @dataclass(frozen=True)
 class Interface:
-    """Where MLflow's pages are, and what serves them if this process started it.
+    """The address of MLflow's pages, and the process that serves them if this process started it.
 
     Attributes:
         address: such as "http://127.0.0.1:5000".
@@ -45,7 +45,7 @@ class Interface:
 
 
 def running(server: TrackingServer, first_port: int) -> Interface:
-    """The interface that serves a store on this machine; where none does, the place at which one would be started.
+    """The interface that serves a store on this machine; if there is none, the address at which it would start.
 
     Raises:
         StageError: all ports are taken by other programs.
@@ -56,25 +56,25 @@ def running(server: TrackingServer, first_port: int) -> Interface:
 
 @contextmanager
 def started(server: TrackingServer, first_port: int) -> Iterator[Interface]:
-    """The interface that serves a store on this machine, started if there is none, and ended again in that case.
+    """The interface that serves a store on this machine; if there is none, it starts one and ends it again.
 
     Raises:
-        StageError: it does not start; or all ports are taken by other programs.
+        StageError: the interface does not start; or all ports are taken by other programs.
     """
     process = None
     try:
         with _proof(server) as serves:
-            while not (found := _look(serves, first_port)).running:
-                port = int(found.address.rpartition(":")[2])
-                print(f"starting MLflow's interface at {found.address} ...", file=sys.stderr)
+            while not (interface := _look(serves, first_port)).running:
+                port = int(interface.address.rpartition(":")[2])
+                print(f"starting MLflow's interface at {interface.address} ...", file=sys.stderr)
                 process = _start(server.uri, port)
                 if _wait(process, partial(serves, port)):
-                    found = Interface(found.address, True, process)
+                    interface = Interface(interface.address, True, process)
                     break
                 if not _taken(port):
                     raise StageError(f"MLflow's interface did not start; {LOG} ends with: {_last_words()}")
                 process = None  # another program was faster; it may be an interface to the same store
-        yield found
+        yield interface
     finally:
         if process is not None:
             _end(process)
@@ -82,7 +82,7 @@ def started(server: TrackingServer, first_port: int) -> Iterator[Interface]:
 
 @contextmanager
 def _proof(server: TrackingServer) -> Iterator[Callable[[int], bool]]:
-    """Gives a function that tells whether a port serves the store: it knows a tag which only this store can have."""
+    """Yield a function that says whether a port serves the store: it looks for a tag which only this store can have."""
     value = secrets.token_hex(16)
     server.tag(PROOF, value)
     try:
@@ -114,7 +114,7 @@ def _taken(port: int) -> bool:
 
 
 def _tag(port: int, experiment_id: str) -> str | None:
-    """The proof in an experiment, as whatever listens at a port tells it; None if that is no MLflow."""
+    """The proof that a port's program has in an experiment; None if the program is not MLflow."""
     connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_S)
     try:
         connection.request("GET", f"/api/2.0/mlflow/experiments/get?experiment_id={experiment_id}")
@@ -140,7 +140,7 @@ def _start(uri: str, port: int) -> subprocess.Popen[bytes]:
 
 
 def _wait(process: subprocess.Popen[bytes], serves: Callable[[], bool]) -> bool:
-    """Wait until a process that was started serves the store; False if it ended."""
+    """Wait until a started process serves the store; False if it ended."""
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -159,7 +159,7 @@ def _last_words() -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it started."""
+    """End a process and the processes that it started."""
     try:
         _signal(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):

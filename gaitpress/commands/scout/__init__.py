@@ -3,9 +3,10 @@
     python -m gaitpress scout --device local
     python -m gaitpress scout --device local --model gaitset --step 2
 
-Each model is built with fresh weights, pruned at a grid of percentiles by params.yaml's prune settings, exported, built and
-measured on the device. Printed is the latency staircase, with the percentiles that are worth fine-tuning last. The figures
-are in results/scout/<device>/<model>.json, a picture beside them. What was interrupted goes on where it was.
+The command makes each model with fresh weights, prunes it at a grid of percentiles by params.yaml's prune settings, exports
+it, and builds and measures it on the device. It prints the latency staircase, and last the percentiles that are worth
+fine-tuning. The figures are in results/scout/<device>/<model>.json, a picture beside them. An interrupted run goes on where
+it was.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def grid(step: int | float) -> list[int | float]:
     """Percentiles from 0 to below 100; whole numbers stay whole.
 
     Raises:
-        StageError: there is no such step.
+        StageError: the step is below 0.1 or not below 100.
     """
     if not 0.1 <= step < 100:
         raise StageError(f"--step {step:g}: must be at least 0.1 and less than 100")
@@ -39,11 +40,11 @@ def scout_model(model: str, percentiles: Sequence[int | float], bench: Bench, se
     """Measure a model and write its files, whole or not at all; returns what the JSON file holds."""
     path = OUT / bench.device.name / f"{model}.json"
     with scout(model, percentiles, bench, settings, path) as scouted:
-        found = summary.result(model, scouted, bench, settings)
+        figures = summary.result(model, scouted, bench, settings)
         with outputs.new_file(path.with_suffix(".png")) as partial:
-            plot.write_png(partial, found)
-        outputs.write_json(path, found)
-    return found
+            plot.write_png(partial, figures)
+        outputs.write_json(path, figures)
+    return figures
 
 
 def main() -> None:
@@ -52,15 +53,15 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", help="entries of `model` in params.yaml (default: those under `models`)")
     parser.add_argument("--step", type=command_line.number, default=5, help="from one percentile to the next (default: 5)")
     parser.add_argument("--json", action="store_true", help="print a JSON object, the figures by model, last, on one line")
-    given, settings = command_line.parse(parser)
-    percentiles = grid(given.step)
-    models = list(dict.fromkeys(given.model or settings.models))
+    options, settings = command_line.parse(parser)
+    percentiles = grid(options.step)
+    models = list(dict.fromkeys(options.model or settings.models))
     for model in models:
         settings.entry(model)
-    found = {}
-    with Bench.find(given.device, DEVICES, FACTS / f"{given.device}.json") as bench:
+    results = {}
+    with Bench.find(options.device, DEVICES, FACTS / f"{options.device}.json") as bench:
         for model in models:
-            found[model] = scout_model(model, percentiles, bench, settings)
-            print(f"{summary.table(found[model])}\n" if model != models[-1] else summary.table(found[model]), flush=True)
-    if given.json:
-        print(json.dumps(found))
+            results[model] = scout_model(model, percentiles, bench, settings)
+            print(f"{summary.table(results[model])}\n" if model != models[-1] else summary.table(results[model]), flush=True)
+    if options.json:
+        print(json.dumps(results))

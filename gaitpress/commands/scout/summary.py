@@ -1,4 +1,4 @@
-"""What was measured as one JSON object, and that as a table."""
+"""The measurements of `scout` as one JSON object, and as a table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from remote.benchmark import drift, judge
 
 
 def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) -> dict[str, Any]:
-    """All figures of a model on a device; the keys are those of benchmark records where there are such.
+    """All figures of a model on a device; the keys are those of benchmark records where these have them.
 
-    ``rows`` has a row a percentile, ascending. Of a row, ``tread`` is the first percentile of its tread, ``worth`` says
-    whether that is itself, and ``same_shape_as`` names the lowest percentile that leaves the same network.
+    ``rows`` has a row for each percentile, ascending. In a row, ``tread`` is the first percentile of its tread, ``worth``
+    says whether that is the row's own, and ``same_shape_as`` names the lowest percentile that leaves the same network.
     """
     percentiles = sorted([*scouted.shapes, *scouted.refused])
-    first: dict[str, int | float] = {}
+    lowest_by_shape: dict[str, int | float] = {}
     rows = []
     for percentile in percentiles:
         row: dict[str, Any] = {"percentile": percentile, "same_shape_as": None, "valid": False, "invalid_reasons": []}
@@ -30,7 +30,7 @@ def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) 
             rows.append(row | {"status": "failed", "reason": scouted.refused[percentile]})
             continue
         shape = scouted.shapes[percentile]
-        lowest = first.setdefault(shape.key, percentile)
+        lowest = lowest_by_shape.setdefault(shape.key, percentile)
         sizes = {key: value for key, value in shape.network.items() if key in row}
         row |= {"shape": shape.key, "filters": shape.filters, **sizes}
         row["same_shape_as"] = None if lowest == percentile else lowest
@@ -85,11 +85,11 @@ def _time(shape: Shape, settings: Benchmark) -> dict[str, Any]:
 def with_treads(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give every row its speed-up against percentile 0 and its place on the staircase."""
     timed = {row["percentile"]: row["latency_ms"] for row in rows if row["latency_ms"]}
-    firsts = treads(Point(key, each["p50"], each["p50_low"], each["p50_high"]) for key, each in timed.items())
+    firsts = treads(Point(key, time["p50"], time["p50_low"], time["p50_high"]) for key, time in timed.items())
     baseline = timed.get(0)
     for row in rows:
-        own = row["latency_ms"]
-        row["speedup"] = round(baseline["p50"] / own["p50"], 4) if baseline and own else None
+        latency = row["latency_ms"]
+        row["speedup"] = round(baseline["p50"] / latency["p50"], 4) if baseline and latency else None
         row["tread"] = firsts.get(row["percentile"])
         row["worth"] = row["tread"] == row["percentile"]
     return rows
@@ -97,15 +97,15 @@ def with_treads(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _notes(settings: params.Params) -> Iterator[str]:
     if settings.prune.mode == "published" or settings.prune.scope == "global":
-        named = "mode: published" if settings.prune.mode == "published" else "scope: global"
+        key = "mode: published" if settings.prune.mode == "published" else "scope: global"
         yield (
-            f"prune.{named}: how many filters each layer keeps depends on the weights, so the shapes of the trained network "
+            f"prune.{key}: how many filters each layer keeps depends on the weights, so the shapes of the trained network "
             "will differ from these; under scope: layer they are the same"
         )
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """What was measured, where and how far it can be trusted."""
+    """The model, the device, the evidence and the protocol in one line."""
     device, protocol = result["device"], result["protocol"]
     machine = device.get("board") or f"{device['cpu']}, {device['cores']} core{'s' * (device['cores'] != 1)}"
     evidence = {
@@ -122,7 +122,7 @@ def headline(result: Mapping[str, Any]) -> str:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The staircase as aligned text, with a headline before it and notes and the verdict behind it."""
+    """The staircase as aligned text, with a headline before it, and notes and the verdict after it."""
     header = ("percentile", "filters", "M multiply-adds", "p50 ms", "95 % interval", "speed-up", "")
     lines = [header, *(_cells(row) for row in result["rows"])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
@@ -151,22 +151,22 @@ def mark(row: Mapping[str, Any]) -> str:
     if row["status"] != "ok":
         return f"failed: {row['reason']}"
     if row["worth"]:
-        found = "baseline" if row["percentile"] == 0 else "faster: worth it"
+        words = "baseline" if row["percentile"] == 0 else "faster: worth it"
     else:
-        found = f"buys nothing over {row['tread']:g}"
+        words = f"buys nothing over {row['tread']:g}"
         if row["same_shape_as"] is not None:
-            found += f" (same shape as {row['same_shape_as']:g})"
-    return found if row["valid"] else f"{found}; not valid"
+            words += f" (same shape as {row['same_shape_as']:g})"
+    return words if row["valid"] else f"{words}; not valid"
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
-    """What the reader of a staircase should know."""
+    """Notes for the reader of a staircase."""
     rule = f"faster: by more than {100 * NOISE_MARGIN:g} %, and neither median within the other's interval"
     return [rule, *doubts(result), *result["notes"]]
 
 
 def doubts(result: Mapping[str, Any]) -> list[str]:
-    """How many times should not be used, and why, in a sentence; none if all can."""
+    """How many times are not valid, and why, in a sentence; empty if all are valid."""
     unsure = [row for row in result["rows"] if row["invalid_reasons"]]
     reasons = sorted({reason.partition(":")[0] for row in unsure for reason in row["invalid_reasons"]})
     if not unsure:
@@ -183,5 +183,5 @@ def verdict(result: Mapping[str, Any]) -> str:
         return f"worth fine-tuning: none; no percentile of {result['model']} could be measured"
     names = [f"{percentile:g}{' (the baseline)' * (percentile == 0)}" for percentile in result["worth"]]
     failed = sum(row["status"] != "ok" for row in result["rows"])
-    others = f"{len(result['rows']) - len(names) - failed} of {len(result['rows'])} percentiles are not measurably faster"
-    return f"worth fine-tuning: {', '.join(names)}; the other {others}" + (f", {failed} failed" if failed else "")
+    slower = f"{len(result['rows']) - len(names) - failed} of {len(result['rows'])} percentiles are not measurably faster"
+    return f"worth fine-tuning: {', '.join(names)}; the other {slower}" + (f", {failed} failed" if failed else "")

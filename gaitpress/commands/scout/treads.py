@@ -1,4 +1,4 @@
-"""The latency staircase: which percentiles are faster than those before them, and which buy nothing."""
+"""The latency staircase: which percentiles are faster than lower ones, and which buy nothing."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ class Point:
 
 
 def treads(points: Iterable[Point], margin: float = NOISE_MARGIN) -> dict[int | float, int | float]:
-    """For each percentile the first one of its tread.
+    """For each percentile the first percentile of its tread.
 
     From left to right, a percentile begins a tread if its median is lower than that of the tread before by more than the
-    noise margin, and each of the two medians is outside the other's interval. All others buy nothing: pruning further than
-    to the first of the tread costs accuracy and gives no time. That first one is compared with, and not the neighbour, so
-    that many small gains add up to a new tread.
+    noise margin, and each of the two medians is outside the other's interval. All others buy nothing: pruning beyond the
+    first percentile of a tread costs accuracy and saves no time. The comparison is with that first percentile, not with the
+    neighbour, so that many small gains add up to a new tread.
 
     Args:
         points: in any order, each percentile once.
         margin: share of a median.
 
     Returns:
-        Ascending percentiles, each with that which begins its tread: itself, if it is worth its accuracy.
+        Ascending percentiles, each with the percentile that begins its tread: itself, if it is worth its accuracy.
     """
     first: Point | None = None
-    found = {}
+    firsts = {}
     for point in sorted(points, key=lambda point: point.percentile):
         if first is None or (point.p50 < min(first.low, first.p50 * (1 - margin)) and point.high < first.p50):
             first = point
-        found[point.percentile] = first.percentile
-    return found
+        firsts[point.percentile] = first.percentile
+    return firsts
 
 
 def over_turns(turns: Sequence[Mapping[str, float]], seed: int = 0) -> tuple[float, float, float]:
     """The median of several turns' medians with its 95 % interval.
 
-    The bootstrap of :func:`remote.benchmark.median_interval`, for which a turn is a repeat, from what is kept of a turn:
-    turns are drawn with replacement, and each one's median from the normal distribution of its own interval. So a time that
-    moves from turn to turn has a wide interval, however steady it is within each.
+    It is the bootstrap of :func:`remote.benchmark.median_interval`, with turns as repeats and from the figures that a turn
+    keeps: it draws turns with replacement, and the median of each from the normal distribution of its interval. So a time
+    that moves from turn to turn has a wide interval, however steady it is within each turn.
 
     Args:
         turns: each with ``p50``, ``p50_low`` and ``p50_high`` (95 %).
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         Median, low and high.

@@ -26,10 +26,10 @@ class Recogniser:
     """The network and how its inputs are made; see :meth:`open`.
 
     Attributes:
-        network: signatures, float32 [n, parts, channels], of its inputs.
+        network: gives signatures, float32 [n, parts, channels], of its inputs.
         preprocessing: how silhouettes are aligned or optical flow is computed.
-        shape: of the network's input, such as [1, "frames", 64, 44].
-        distance: by which its accuracy was measured, "euclidean" or "cosine"; what a :class:`Gallery` takes.
+        shape: the shape of the network's input, such as [1, "frames", 64, 44].
+        distance: the distance by which its accuracy was measured, "euclidean" or "cosine"; a :class:`Gallery` takes it.
     """
 
     network: Callable[[np.ndarray], np.ndarray]
@@ -42,13 +42,13 @@ class Recogniser:
         """Load the network and its settings from a folder.
 
         Args:
-            folder: of this bundle.
-            threads: of a processor.
-            engine: run the very engine that was measured, which only its own device can, in place of model.onnx.
+            folder: the folder of this bundle.
+            threads: threads on a processor.
+            engine: run the engine that was measured, which only its own device can, in place of model.onnx.
 
         Raises:
             OSError: a file is missing.
-            ValueError: settings.json is no such file, or here is not what built the engine.
+            ValueError: settings.json is not JSON, or this machine lacks the runtime that built the engine.
             RuntimeError: the runtime refuses the engine.
         """
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ class Recogniser:
         Raises:
             ValueError: nobody can be seen, or the video is missing or too short.
         """
-        mean: np.ndarray = np.concatenate([self.network(each) for each in self._samples(shown, video)]).mean(0)
+        mean: np.ndarray = np.concatenate([self.network(sample) for sample in self._samples(shown, video)]).mean(0)
         return mean.astype(np.float32)
 
     def _samples(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None) -> Iterator[np.ndarray]:
@@ -83,13 +83,13 @@ class Recogniser:
         if how["kind"] == "flow":
             if video is None or len(video) != len(shown):
                 raise ValueError("this network needs optical flow: give the grey video, a frame for each silhouette")
-            boxes = [None if each is None else flow.person_box(each) for each in shown]
+            boxes = [None if frame is None else flow.person_box(frame) for frame in shown]
             stored = flow.samples(video, boxes, how["method"], how["frames"], how["stride"])
             if not len(stored):
                 raise ValueError(f"no sample: more than {how['frames']} frames with a visible person are needed")
-            yield from (each[None] for each in inputs.network_input(stored, "flow"))
+            yield from (sample[None] for sample in inputs.network_input(stored, "flow"))
             return
-        aligned = silhouettes.align_all((each for each in shown if each is not None), how["size"])
+        aligned = silhouettes.align_all((frame for frame in shown if frame is not None), how["size"])
         if not len(aligned):
             raise ValueError("no frame shows a person")
         prepared = inputs.network_input(aligned, "silhouette")
@@ -102,7 +102,7 @@ class Recogniser:
 
 
 def _onnx(file: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A network in ONNX Runtime."""
+    """Load a network in ONNX Runtime."""
     try:
         import onnxruntime
     except ImportError:
@@ -124,8 +124,8 @@ class Gallery:
     """Enrolled walks: people and their signatures.
 
     Attributes:
-        distance: of two walks. "euclidean": the mean over parts of the Euclidean distance of the signatures as they are;
-            "cosine": 1 minus the mean over parts of their cosine.
+        distance: between two walks. "euclidean": the mean over parts of the Euclidean distance of the signatures as they
+            are; "cosine": 1 minus the mean over parts of their cosine.
     """
 
     distance: str
@@ -138,10 +138,10 @@ class Gallery:
         self.signatures.append(signature)
 
     def identify(self, signature: np.ndarray) -> list[tuple[str, float]]:
-        """Every enrolled person with the distance of the nearest walk, the nearest person first.
+        """Every enrolled person with the distance of their nearest walk, the nearest person first.
 
-        It is 0 for the same walk; cosine distances are at most 2, Euclidean ones have the network's own unit. What is too
-        far to be anybody enrolled has to be found out on your own data.
+        The distance is 0 for the same walk. Cosine distances are at most 2; Euclidean distances have the network's own unit.
+        Find out on your own data which distance is too far to be an enrolled person.
 
         Raises:
             ValueError: nobody is enrolled.
@@ -156,7 +156,7 @@ class Gallery:
 
 
 def _distances(enrolled: np.ndarray, signature: np.ndarray, distance: str) -> np.ndarray:
-    """Of [walks, parts, channels] from [parts, channels]: [walks]."""
+    """The distances, [walks], of enrolled signatures, [walks, parts, channels], from one, [parts, channels]."""
     if distance == "euclidean":
         apart: np.ndarray = np.linalg.norm(enrolled - signature, axis=-1).mean(-1)
         return apart
@@ -165,7 +165,7 @@ def _distances(enrolled: np.ndarray, signature: np.ndarray, distance: str) -> np
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """Every part at length 1; one of length 0 stays 0."""
+    """Every part scaled to length 1; a part of length 0 stays 0."""
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     scaled: np.ndarray = values / np.where(lengths > 0, lengths, 1)
     return scaled
@@ -175,7 +175,7 @@ def frames_in(folder: Path) -> list[np.ndarray]:
     """The pictures of a folder in the order of their names, grey, uint8 [height, width].
 
     Raises:
-        ValueError: there is none, or one cannot be read.
+        ValueError: the folder has no picture, or a picture cannot be read.
     """
     import cv2
 
@@ -191,5 +191,5 @@ def frames_in(folder: Path) -> list[np.ndarray]:
 
 
 def walks_in(folder: Path) -> Iterable[Path]:
-    """The folders of walks in a folder, by name."""
+    """The folders of walks in a folder, in the order of their names."""
     return sorted(path for path in folder.iterdir() if path.is_dir())
