@@ -17,12 +17,12 @@ Side = TrainingSet | TestSet
 
 
 def add_training(parser: ArgumentParser) -> None:
-    """The options that say where a model's training data are."""
+    """Add the options that say where a model's training data are."""
     _add(parser, "training", "training set")
 
 
 def add_test(parser: ArgumentParser) -> None:
-    """The options that say where a model's test data are."""
+    """Add the options that say where a model's test data are."""
     _add(parser, "test", "test set")
 
 
@@ -57,7 +57,7 @@ def _store(path: Path, side: Side, preprocessed: Path) -> SequenceStore:
 
 
 def facts(side: TrainingSet, store: SequenceStore) -> dict[str, Any]:
-    """What data a model trains on: how frames were prepared, and how many sequences and people there are."""
+    """The facts of a model's training data: how frames were prepared, and how many sequences and people it has."""
     return {
         "dataset": store.dataset,
         "evidence": store.evidence,
@@ -69,7 +69,7 @@ def facts(side: TrainingSet, store: SequenceStore) -> dict[str, Any]:
 
 
 def test_facts(side: TestSet, store: SequenceStore) -> dict[str, Any]:
-    """What a model is tested on, and how."""
+    """The facts of a model's test: protocol, distance, and how many sequences and people it has."""
     return {"protocol": side.protocol, "distance": side.distance, **_counted(side, store)}
 
 
@@ -88,31 +88,31 @@ def _counted(side: Side, store: SequenceStore) -> dict[str, Any]:
 
 
 def of_same_training(folder: Path, side: TrainingSet, store: SequenceStore) -> dict[str, Any]:
-    """The settings of a result that is used with these training data.
+    """The settings of a result, after a check that it was made with these training data.
 
     Raises:
-        StageError: it was made with others.
+        StageError: it was made with other training data.
     """
-    found = settings.read(folder)
-    if found["data"] != facts(side, store):
+    made_with = settings.read(folder)
+    if made_with["data"] != facts(side, store):
         raise _other_data(folder, f"data/training/{side.model}.json has now", side.model)
-    return found
+    return made_with
 
 
 def of_same_store(folder: Path, side: TestSet) -> dict[str, Any]:
-    """The settings of a result that is tested with these data.
+    """The settings of a result, after a check that its sequences were preprocessed as those of its test.
 
     Raises:
-        StageError: it was made with sequences that were preprocessed otherwise.
+        StageError: they were preprocessed otherwise.
     """
-    found = settings.read(folder)
-    if found["data"]["digest"] != side.digest:
+    made_with = settings.read(folder)
+    if made_with["data"]["digest"] != side.digest:
         raise _other_data(folder, f"data/test/{side.model}.json is of", side.model)
-    return found
+    return made_with
 
 
-def _other_data(folder: Path, than: str, model: str) -> StageError:
+def _other_data(folder: Path, data: str, model: str) -> StageError:
     return StageError(
-        f"{folder}: was made with other data than {than}; run `dvc repro train@{model}` and what follows from it, or plain "
+        f"{folder}: was made with other data than {data}; run `dvc repro train@{model}` and what follows from it, or plain "
         "`dvc repro`"
     )

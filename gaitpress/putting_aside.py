@@ -1,4 +1,4 @@
-"""Outputs made of what was edited meanwhile: not recorded, and kept for when the edit is taken back."""
+"""Put aside outputs whose inputs were edited meanwhile: DVC does not record them, and taking the edit back restores them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from gaitpress import started
 
 
 def real(path: Path) -> Path:
-    """Where an output is: of a link, such as to a folder kept on a larger disk, its target, for the link stays."""
+    """The path of an output; for a link, such as to a folder on a larger disk, its target, because the link stays."""
     return path.resolve() if path.is_symlink() else path
 
 
 def confirm(path: Path, finished: Path) -> None:
-    """See, before an output that DVC will record is put in place, whether it is made of what DVC will say.
+    """Make sure, before an output goes to its place, that it was made of what DVC will record.
 
     Args:
-        path: of the output.
-        finished: where it is.
+        path: the output's path.
+        finished: where the output is now.
 
     Raises:
-        Edited: it is not; the output is put aside.
+        Edited: it was not; the output is put aside.
     """
     this = started.this
     if this is None or not this.declares(path):
@@ -43,14 +43,14 @@ def look_for_the_last_time() -> int:
     try:
         this.confirm()
     except started.Edited as error:
-        told = _put_aside(this, {path: real(path) for path in this.placed}, error)
-        print(f"error: {told}", file=sys.stderr)
+        edited = _put_aside(this, {path: real(path) for path in this.placed}, error)
+        print(f"error: {edited}", file=sys.stderr)
         return 1
     return 0
 
 
 def _put_aside(this: started.Started, finished: Mapping[Path, Path], error: started.Edited) -> started.Edited:
-    """Keep outputs that must not be recorded, if they can be taken up once the edit is taken back; what to say."""
+    """Keep outputs that DVC must not record, if a later run can take them up. Returns the error to report."""
     again = f"run it again, such as by `dvc repro {this.address}`"
     content = this.content() if this.keeps else None
     if content is None:
@@ -59,9 +59,9 @@ def _put_aside(this: started.Started, finished: Mapping[Path, Path], error: star
         aside = started.aside(real(path), content)
         shutil.rmtree(aside, ignore_errors=True)
         place.rename(aside)
-    kept = started.Edited(
+    edited = started.Edited(
         f"{error}. It is kept as {aside}. Take the edit back and {again}: it is taken up as it stands. "
         "Or leave the edit and do the same: it is made anew"
     )
-    kept.kept = True
-    return kept
+    edited.kept = True
+    return edited

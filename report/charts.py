@@ -1,4 +1,4 @@
-"""The page's interactive charts: what they know of each variant, and their Vega specifications."""
+"""The page's interactive charts: the data of each variant, and their Vega specifications."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "int8": [5, 3], "best": [1, 3]}
 
 
 def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """What the charts know of each variant; None where something is unknown."""
+    """The data of each variant for the charts; None where a value is unknown."""
     return [
         {
             "key": row.key,
@@ -56,7 +56,7 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def description(row: Row) -> list[str]:
-    """A variant in a few lines, for whoever points at it."""
+    """A variant in a few lines, which the page shows when the reader points at it."""
     lines = [f"{row.name} on {row.device}: {row.verdict}"]
     if row.rank1 is not None:
         behind = f"{PEOPLE.of(row)} people, {PROBES.of(row)} probes"
@@ -72,21 +72,21 @@ def description(row: Row) -> list[str]:
 
 
 def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
-    """Rank-1 against a cost, one of COSTS, of one device's rows; None if none of them has that cost."""
-    places = {row.key: at for row in rows if (at := point(row, cost))}
-    there = [row for row in rows if row.key in places]
-    if not there:
+    """Rank-1 against a cost, a key of COSTS, of one device's rows; None if no row has that cost."""
+    points = {row.key: at for row in rows if (at := point(row, cost))}
+    shown = [row for row in rows if row.key in points]
+    if not shown:
         return None
-    of = colours(rows)
-    domain, log = vega.room_around([at.x for at in places.values()])
+    model_colours = colours(rows)
+    domain, log = vega.room_around([at.x for at in points.values()])
 
     def corners(on_front: Iterable[Row], **more: str) -> list[dict[str, Any]]:
-        return [{"x": x, "y": y, **more} for x, y in staircase_of((places[row.key] for row in on_front), domain[1])]
+        return [{"x": x, "y": y, **more} for x, y in staircase_of((points[row.key] for row in on_front), domain[1])]
 
-    own = [
+    model_fronts = [
         corner
-        for model in of
-        for corner in corners((row for row in there if cost in row.own_fronts and row.model == model), model=model)
+        for model in model_colours
+        for corner in corners((row for row in shown if cost in row.own_fronts and row.model == model), model=model)
     ]
     optimal = f"indexof(datum.fronts, '{cost}') >= 0"
     thin = {"stroke": scaled("colour", "model"), "strokeWidth": {"value": 1.1}, "strokeDash": {"value": [2, 3]}}
@@ -95,13 +95,13 @@ def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
     return vega.chart(
         data=[
             *vega.shown(cost),
-            {"name": "front", "values": corners(row for row in there if cost in row.fronts)},
-            {"name": "own", "values": own},
+            {"name": "front", "values": corners(row for row in shown if cost in row.fronts)},
+            {"name": "own", "values": model_fronts},
         ],
         scales=[
             vega.position("x", domain, log),
-            vega.position("y", _rank1_domain(list(places.values()))),
-            vega.colour(of),
+            vega.position("y", _rank1_domain(list(points.values()))),
+            vega.colour(model_colours),
             vega.shape(rows),
         ],
         axes=[_scaled_axis("x", COSTS[cost].labelled, domain, log), vega.axis("y", RANK1.labelled)],
@@ -112,7 +112,7 @@ def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
             *([vega.bar(horizontal, "time_low")] if cost == "time" else []),
             vega.symbols(cost, "rank1", optimal),
             vega.ring(cost, "rank1"),
-            vega.names("true" if len(there) <= FEW else optimal),
+            vega.names("true" if len(shown) <= FEW else optimal),
         ],
         legends=[vega.legend("fill", "colour"), vega.legend("shape", "shape")],
         height=420,
@@ -130,7 +130,7 @@ def _rank1_domain(points: Sequence[Point]) -> list[float]:
 
 
 def staircase(rows: Sequence[Row]) -> Spec | None:
-    """Latency against percentile of one device's rows; None if none of them has a latency."""
+    """Latency against percentile of one device's rows; None if no row has a latency."""
     latencies = [latency for row in rows if (latency := LATENCY.of(row))]
     if not latencies:
         return None
@@ -171,22 +171,22 @@ def staircase(rows: Sequence[Row]) -> Spec | None:
 
 def curves(trainings: Sequence[Curve], metric: str) -> Spec:
     """A metric of the trainings of one model over their steps."""
-    there = [each for each in trainings if metric in each.metrics]
-    values = [{"name": each.name, "x": x, "y": y} for each in there for x, y in each.metrics[metric]]
-    of = {each.name: COLOURS[place % len(COLOURS)] for place, each in enumerate(trainings)}
-    place = {"x": scaled("x", "x"), "y": scaled("y", "y")}
-    line = {**place, "stroke": scaled("colour", "name"), "strokeWidth": {"value": 1.5}}
+    shown = [training for training in trainings if metric in training.metrics]
+    values = [{"name": training.name, "x": x, "y": y} for training in shown for x, y in training.metrics[metric]]
+    name_colours = {training.name: COLOURS[number % len(COLOURS)] for number, training in enumerate(trainings)}
+    position = {"x": scaled("x", "x"), "y": scaled("y", "y")}
+    line = {**position, "stroke": scaled("colour", "name"), "strokeWidth": {"value": 1.5}}
     marks = [vega.per("values", "name", vega.mark("line", "group", line))]
-    if all(len(each.metrics[metric]) < 15 for each in there):  # so few that a line may be a single point
-        marks.append(vega.mark("symbol", "values", {**place, "fill": scaled("colour", "name"), "size": {"value": 30}}))
+    if all(len(training.metrics[metric]) < 15 for training in shown):  # a line may then be a single point
+        marks.append(vega.mark("symbol", "values", {**position, "fill": scaled("colour", "name"), "size": {"value": 30}}))
     return vega.chart(
         data=[{"name": "values", "values": values}],
         scales=[
             vega.position("x", {"data": "values", "field": "x"}) | {"zero": True},
             vega.position("y", {"data": "values", "field": "y"}) | {"padding": 8},
-            vega.colour(of),
+            vega.colour(name_colours),
         ],
-        axes=[vega.axis("x", there[0].counter, tickMinStep=1), vega.axis("y", metric)],
+        axes=[vega.axis("x", shown[0].counter, tickMinStep=1), vega.axis("y", metric)],
         marks=marks,
         legends=[vega.legend("stroke", "colour")],
         height=260,

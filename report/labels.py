@@ -1,4 +1,4 @@
-"""Names beside the points of a plot, where they cover neither each other nor a point."""
+"""Names beside the points of a plot, placed so that they cover neither each other nor a point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
 
 @dataclass(frozen=True)
 class Label:
-    """The name of the point (x, y), in data coordinates; important ones are bold and choose their place first."""
+    """The name of the point (x, y), in data coordinates; important labels are bold and choose their place first."""
 
     x: float
     y: float
@@ -27,21 +27,21 @@ class Label:
 
 
 def place_labels(axes: Any, labels: Sequence[Label]) -> None:
-    """Write each label at the best free place near its point; the figure must have been drawn once.
+    """Write each label at the best free place near its point; draw the figure once before.
 
-    A label that fits nowhere is left out: the table has all variants.
+    It leaves out a label that fits nowhere: the table has all variants.
     """
     figure = axes.figure
     renderer = figure.canvas.get_renderer()
     size = figure.dpi * POINT_PX
-    at = {label: axes.transData.transform((label.x, label.y)) for label in labels}
-    markers = [(x - size, y - size, x + size, y + size) for x, y in at.values()]
+    positions = {label: axes.transData.transform((label.x, label.y)) for label in labels}
+    markers = [(x - size, y - size, x + size, y + size) for x, y in positions.values()]
     bars = [_box(line.get_window_extent(renderer)) for line in axes.lines if line.get_drawstyle() == "default"]
     steps = [segment for line in axes.lines if line.get_drawstyle() != "default" for segment in _segments(axes, line)]
     frame = _box(axes.get_window_extent(renderer))
     taken: list[Box] = []
     for label in sorted(labels, key=lambda label: (not label.important, label.x, -label.y, label.text)):
-        x, y = at[label]
+        x, y = positions[label]
         written = axes.annotate(
             label.text,
             (label.x, label.y),
@@ -60,7 +60,7 @@ def place_labels(axes: Any, labels: Sequence[Label]) -> None:
             continue
         box, distance = best
         taken.append(box)
-        # In points, not pixels: the file may be written in another resolution than this drawing's.
+        # In points, not pixels: the file may have another resolution than this drawing.
         written.set_position(_offset(box, x, y, figure.dpi / 72))
         if distance > LEADER_FROM_PT:
             _leader(axes, x, y, box, label.colour)
@@ -70,7 +70,7 @@ def _best(
     x: float, y: float, width: float, height: float, scale: float, obstacles: tuple, frame: Box
 ) -> tuple[Box, float] | None:
     markers, bars, steps, taken = obstacles
-    found = None
+    best = None
     for distance in DISTANCES_PT:
         for preference, angle in enumerate(ANGLES):
             centre_x = x + math.cos(angle) * (distance * scale + width / 2 * abs(math.cos(angle)))
@@ -80,13 +80,13 @@ def _best(
                 continue
             cost = distance + preference / 4
             cost += 14 * sum(_overlap(box, bar) for bar in bars) + 10 * sum(_overlap(box, step) for step in steps)
-            if found is None or cost < found[0]:
-                found = (cost, box, distance)
-    return found and found[1:]
+            if best is None or cost < best[0]:
+                best = (cost, box, distance)
+    return best and best[1:]
 
 
 def _offset(box: Box, x: float, y: float, scale: float) -> tuple[float, float]:
-    """From the point to the left end of the text, in points (the box has 2 px to spare on either side)."""
+    """The offset from the point to the left end of the text, in points; the box has 2 px to spare on either side."""
     return (box[0] + 2 - x) / scale, ((box[1] + box[3]) / 2 - y) / scale
 
 
@@ -113,5 +113,5 @@ def _inside(box: Box, frame: Box) -> bool:
     return box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(box: Box, other: Box) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]

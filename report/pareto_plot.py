@@ -1,4 +1,4 @@
-"""The Pareto plot as a picture: rank-1 against computing time a second of video, one panel a device."""
+"""The Pareto plot as a picture: rank-1 against computing time a second of video, one panel for each device."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ IN_A_ROW = 8  # entries of the legend
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:
-    """pareto.png and pareto.svg, with a panel a device."""
+    """Write pareto.png and pareto.svg, with a panel for each device."""
     from matplotlib import rc_context
 
     devices = by_device(rows)
     with rc_context(STYLE):
         drawn, panels = figure(len(devices), (9.6, 5.6))
         labels = []
-        for panel, own in zip(panels, devices.values(), strict=True):
-            labels.append(_draw(panel, own))
-            head = f"{own[0].device}: {words.data(own)}, {words.place(own)}"
+        for panel, listed in zip(panels, devices.values(), strict=True):
+            labels.append(_draw(panel, listed))
+            head = f"{listed[0].device}: {words.data(listed)}, {words.place(listed)}"
             legend = panel.get_legend()
             pad = 48 if legend and len(legend.legend_handles) > IN_A_ROW else 30
             panel.set_title(head, fontsize=10, loc="left", color=INK, pad=pad)
@@ -35,35 +35,35 @@ def write(directory: Path, rows: Sequence[Row]) -> None:
 
 
 def _finish(drawn: Any, panels: Sequence[Any], labels: Sequence[Sequence[Label]]) -> None:
-    """Labels go last: where they fit is known only once the axes have their place."""
+    """Place the labels last: where they fit depends on the place of the axes."""
     drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")  # what is saved is what the labels were placed in
-    for panel, own in zip(panels, labels, strict=True):
-        place_labels(panel, own)
+    drawn.set_layout_engine("none")  # the saved layout is the one that the labels fit
+    for panel, panel_labels in zip(panels, labels, strict=True):
+        place_labels(panel, panel_labels)
 
 
 def _draw(axes: Any, rows: Sequence[Row]) -> list[Label]:
-    places = {row.key: at for row in rows if (at := point(row, "time"))}
+    places = {row.key: place for row in rows if (place := point(row, "time"))}
     shown = [row for row in rows if row.key in places]
     if not shown:
         axes.text(0.5, 0.5, "no variant was measured", ha="center", transform=axes.transAxes, color=GREY)
         axes.set_axis_off()
         return []
-    of = colours(rows)
+    model_colours = colours(rows)
     _axes(axes, list(places.values()))
-    for model, colour in of.items():
-        own = [places[row.key] for row in shown if "time" in row.own_fronts and row.model == model]
-        _staircase(axes, own, colour, 1.0, ":")
+    for model, colour in model_colours.items():
+        model_front = [places[row.key] for row in shown if "time" in row.own_fronts and row.model == model]
+        _staircase(axes, model_front, colour, 1.0, ":")
     _staircase(axes, [places[row.key] for row in shown if row.optimal], INK, 1.6, "-")
     for row in shown:
-        _point(axes, row, places[row.key], of[row.model])
-    _legend(axes, shown, of)
-    named = [row for row in shown if row.optimal or len(shown) <= FEW]
-    return [Label(places[row.key].x, places[row.key].y, row.name, of[row.model], row.optimal) for row in named]
+        _point(axes, row, places[row.key], model_colours[row.model])
+    _legend(axes, shown, model_colours)
+    labelled = [row for row in shown if row.optimal or len(shown) <= FEW]
+    return [Label(places[row.key].x, places[row.key].y, row.name, model_colours[row.model], row.optimal) for row in labelled]
 
 
 def _axes(axes: Any, points: Sequence[Point]) -> None:
-    times = [at.x for at in points]
+    times = [place.x for place in points]
     bottom, top = span(points)
     room = max(1.0, 0.08 * (top - bottom))
     axes.set_ylim(bottom - room, top + room)
@@ -89,15 +89,15 @@ def _staircase(axes: Any, points: Sequence[Point], colour: str, width: float, da
         axes.step(xs, ys, where="post", color=colour, linewidth=width, linestyle=dashes, zorder=2)
 
 
-def _point(axes: Any, row: Row, at: Point, colour: str) -> None:
+def _point(axes: Any, row: Row, place: Point, colour: str) -> None:
     look = {"color": colour, "alpha": 0.45, "linewidth": 1.1, "zorder": 3, "solid_capstyle": "butt"}
-    if at.low is not None and at.high is not None:
-        axes.plot([at.x, at.x], [at.low, at.high], **look)
-    if at.left is not None and at.right is not None:
-        axes.plot([at.left, at.right], [at.y, at.y], **look)
+    if place.low is not None and place.high is not None:
+        axes.plot([place.x, place.x], [place.low, place.high], **look)
+    if place.left is not None and place.right is not None:
+        axes.plot([place.left, place.right], [place.y, place.y], **look)
     axes.plot(
-        [at.x],
-        [at.y],
+        [place.x],
+        [place.y],
         marker=MARKERS[row.precision],
         markersize=8.5 if row.optimal else 7,
         markerfacecolor=colour if row.valid else "white",
@@ -107,11 +107,13 @@ def _point(axes: Any, row: Row, at: Point, colour: str) -> None:
     )
 
 
-def _legend(axes: Any, shown: Sequence[Row], of: dict[str, str]) -> None:
+def _legend(axes: Any, shown: Sequence[Row], model_colours: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     used = {row.model for row in shown}
-    handles = [Line2D([], [], color=colour, linewidth=5, label=model) for model, colour in of.items() if model in used]
+    handles = [
+        Line2D([], [], color=colour, linewidth=5, label=model) for model, colour in model_colours.items() if model in used
+    ]
     for precision in dict.fromkeys(row.precision for row in shown):
         handles.append(Line2D([], [], color=GREY, marker=MARKERS[precision], linestyle="", label=precision))
     if not all(row.valid for row in shown):

@@ -1,4 +1,4 @@
-"""What the page's charts and the pictures draw of the variants, computed once for both."""
+"""The points and staircases of the variants, computed once for the page's charts and the pictures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Point:
     """A variant in the plane of mean rank-1 against a cost.
 
     Attributes:
-        x: the cost, in the unit that people are shown.
+        x: the cost, in the unit that people see.
         y: mean rank-1, %.
         low, high: the 95 % interval of ``y``; None where it is not known.
-        left, right: that of ``x``, which only times have; None where it is not known.
+        left, right: the 95 % interval of ``x``, which only times have; None where it is not known.
     """
 
     x: float
@@ -31,7 +31,7 @@ class Point:
 
 
 def point(row: Row, cost: str) -> Point | None:
-    """A variant's point for a cost, one of COSTS; None if that or its accuracy is not known."""
+    """A variant's point for a cost, a key of COSTS; None if its cost or accuracy is not known."""
     x = COSTS[cost].scaled(row) if row.has(cost) else None
     if x is None:
         return None
@@ -42,11 +42,11 @@ def point(row: Row, cost: str) -> Point | None:
 
 def staircase(points: Iterable[Point], end: float) -> list[tuple[float, float]]:
     """The corners of a front, up to ``end`` of the x axis: between two points the slower has to be paid for in full."""
-    steps = sorted((each.x, each.y) for each in points)
+    steps = sorted((place.x, place.y) for place in points)
     return [*steps, (end, steps[-1][1])] if steps else []
 
 
 def span(points: Sequence[Point]) -> tuple[float, float]:
-    """The least and the greatest rank-1 that is drawn, ends of intervals included."""
-    drawn = [value for each in points for value in (each.y, each.low, each.high) if value is not None]
+    """The least and the greatest rank-1 of the points and their intervals."""
+    drawn = [value for place in points for value in (place.y, place.low, place.high) if value is not None]
     return min(drawn), max(drawn)

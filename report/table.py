@@ -14,7 +14,7 @@ from gaitpress.results.records import Condition, Row, by_device, of_condition
 WIDTH = 110
 # The figures of the table on the terminal, by their short titles.
 SHOWN = {figures.LATENCY: "p50 ms", figures.TIME: "ms/video s", figures.SPEEDUP: "speed-up", figures.SIZE: "MB"}
-# What names and judges a variant, before its figures; and what stands between and after these.
+# The columns that name and judge a variant, before its figures; then those that say whose figures they are.
 NAMES = ("model", "percentile", "precision", "device", "status", "valid", "reasons", "pareto_optimal", "same_as")
 EVIDENCE = ("dataset", "data", "evidence")
 COLUMNS = (
@@ -29,10 +29,10 @@ COLUMNS = (
 def text(rows: Sequence[Row]) -> str:
     """All variants, at most 110 columns wide; Pareto-optimal ones are marked with an asterisk."""
     lines = []
-    for device, own in by_device(rows).items():
-        dataset = next((row.get("variant", "dataset") for row in own if row.get("variant")), "")
-        head = f"{device}: {dataset} ({words.data(own)}), {words.place(own)}, {words.runtime(own)}"
-        lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(own), ""]
+    for device, listed in by_device(rows).items():
+        dataset = next((row.get("variant", "dataset") for row in listed if row.get("variant")), "")
+        head = f"{device}: {dataset} ({words.data(listed)}), {words.place(listed)}, {words.runtime(listed)}"
+        lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(listed), ""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),
@@ -42,9 +42,9 @@ def text(rows: Sequence[Row]) -> str:
 
 
 def _grid(rows: Sequence[Row]) -> list[str]:
-    kinds = words.conditions(rows)
-    head = ("", "variant", "mean", "[95 %]", *(kind.title for kind in kinds), *SHOWN.values(), "status")
-    cells = [head, *(_cells(row, kinds) for row in rows)]
+    conditions = words.conditions(rows)
+    head = ("", "variant", "mean", "[95 %]", *(kind.title for kind in conditions), *SHOWN.values(), "status")
+    cells = [head, *(_cells(row, conditions) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     left = {0, 1, len(head) - 1}
     lines = []
@@ -58,25 +58,25 @@ def _grid(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(row: Row, kinds: Sequence[Condition]) -> tuple[str, ...]:
+def _cells(row: Row, conditions: Sequence[Condition]) -> tuple[str, ...]:
     shown = row.shown
     return (
         "*" if row.optimal else " ",
         textwrap.shorten(row.name, 28, placeholder="..."),
         figures.RANK1.text(shown),
         f"[{digits.interval(*shown.rank1_interval, 'percent')}]",
-        *(digits.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
+        *(digits.percent(shown.rank1_of(kind).get("rate")) for kind in conditions),
         *(figure.text(shown) for figure in SHOWN),
         "" if row.verdict in ("Pareto-optimal", "valid") else row.verdict,
     )
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """One line a variant, one column a figure, empty where unknown.
+    """Write a line for each variant and a column for each figure, empty where unknown.
 
-    A ``best`` that is another variant has the figures of that one, which ``same_as`` names, and is neither valid nor optimal
-    itself: it is no other engine.
-    A condition's columns, such as "rank1/nm" and "rank1_low/nm", have a slash in their names, as no others have.
+    A ``best`` that stands for another variant has that variant's figures, which ``same_as`` names, and is neither valid nor
+    optimal itself: it has no engine of its own.
+    Only a condition's columns have a slash in their names, such as "rank1/nm" and "rank1_low/nm".
     """
     conditions = words.conditions(rows)
     columns = [*COLUMNS, *(name for condition in conditions for name in of_condition(condition, {}))]
@@ -107,19 +107,19 @@ def _values(row: Row, conditions: Sequence[Condition]) -> dict[str, Any]:
 
 
 def main_figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """The main figures of the variants that were measured, by device, model and variant, as DVC's metrics are nested."""
-    found: dict[str, Any] = {}
+    """The main figures of the measured variants by device, model and variant, nested for DVC's metrics."""
+    nested: dict[str, Any] = {}
     for row in rows:
         if row.status == "ok":
-            own = {figure.name: figure.of(row) for figure in figures.MAIN}
-            known = {name: value for name, value in own.items() if value is not None}
+            values = {figure.name: figure.of(row) for figure in figures.MAIN}
+            known_values = {name: value for name, value in values.items() if value is not None}
             variant = f"p{row.percentile}-{row.precision}"
-            found.setdefault(row.device, {}).setdefault(row.model, {})[variant] = known
-    return found
+            nested.setdefault(row.device, {}).setdefault(row.model, {})[variant] = known_values
+    return nested
 
 
 def metrics(rows: Sequence[Row]) -> dict[str, float]:
-    """How many variants came out how, and the best figures of the valid ones."""
+    """How many variants have each status, and the best figures of the valid variants."""
     valid = [row for row in rows if row.valid and row.plotted]
     result: dict[str, float] = {
         "variants": len(rows),

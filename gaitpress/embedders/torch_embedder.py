@@ -15,6 +15,6 @@ from gaitpress.progress import progress
 
 def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatures:
     check_size(model, store)
-    found = embedding.embed(model, store, positions, Processes(), lambda own: progress(own, len(own), "embedding"))
-    assert found is not None  # a process alone gets them
-    return found
+    signatures = embedding.embed(model, store, positions, Processes(), lambda part: progress(part, len(part), "embedding"))
+    assert signatures is not None  # a single process always gets them
+    return signatures

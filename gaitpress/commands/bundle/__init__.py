@@ -3,8 +3,8 @@
     python -m gaitpress bundle --max-latency 5ms --min-rank1 90 --out shipped/gait
     python -m gaitpress bundle --variant local/gaitset/p30-int8 --out shipped/gait.zip
 
-Without --variant it is the one that `python -m gaitpress select` names for the same limits. What is there already is never
-replaced.
+Without --variant it ships the variant that `python -m gaitpress select` names for the same limits. It never replaces a file
+or folder.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gaitpress.results.records import Row, load
 
 
 def bundle(row: Row, places: Places, out: Path) -> None:
-    """Write a bundle as the folder ``out`` or, if its name ends so, the .zip file.
+    """Write a bundle as the folder ``out``, or as a .zip file if ``out`` ends in .zip.
 
     Raises:
-        StageError: something is there already, or the variant cannot be shipped.
+        StageError: ``out`` exists already, or the variant cannot be shipped.
     """
     if out.exists() or out.is_symlink():
         raise StageError(f"{out}: is there already; move it aside or choose another --out")
@@ -41,7 +41,7 @@ def bundle(row: Row, places: Places, out: Path) -> None:
 
 
 def named(key: str, results: Path, settings: params.Params) -> Row:
-    """The variant of a name such as "local/gaitset/p30-int8".
+    """The row of a variant by its key, such as "local/gaitset/p30-int8".
 
     Raises:
         StageError: params.yaml lists no such variant.
@@ -57,18 +57,18 @@ def main() -> None:
     select.add_options(parser)
     parser.add_argument("--variant", help="such as local/gaitset/p30-int8, instead of limits")
     parser.add_argument("--out", type=Path, required=True, help="the folder or .zip file to write")
-    given, settings = command_line.parse(parser)
-    if given.variant:
-        row = named(given.variant, given.results, settings)
+    options, settings = command_line.parse(parser)
+    if options.variant:
+        row = named(options.variant, options.results, settings)
     else:
-        choice, limits = select.chosen(given, settings)
+        choice, limits = select.chosen(options, settings)
         if choice.best is None:
             raise StageError(f"nothing to ship; {select.in_words(choice, limits, False)}".replace("\n", "; "))
         row = choice.best
     if row.same_as:
         print(f"{row.key}: {row.choice}")
         row = row.same_as
-    bundle(row, Places.of(row, Folders(given.results)), given.out)
+    bundle(row, Places.of(row, Folders(options.results)), options.out)
     for reason in row.reasons:
         print(f"warning: {row.key} is {row.verdict}: {reason}", file=sys.stderr)
-    print(f"{given.out}: {row.name} for {row.device}; README.md there says how to use it")
+    print(f"{options.out}: {row.name} for {row.device}; README.md there says how to use it")

@@ -59,7 +59,7 @@ def _data(row: Row) -> str:
 
 
 def _origin(row: Row) -> str:
-    """Whose walks the weights come from, as far as it is known."""
+    """The walks that the weights come from, as far as they are known."""
     data, origin, tuned = (row.settings[key] for key in ("data", "origin", "finetune"))
     walks = f"{data['sequences']['train']} walks of {data['people']['train']} people"
     trained = origin["trained"] or bool(tuned.get("iterations") or tuned.get("epochs"))
@@ -77,7 +77,7 @@ def _origin(row: Row) -> str:
 
 
 def _training(row: Row) -> str:
-    described = {key: _given(row.settings[key]) for key in ("model", "prune", "finetune", "export", "quantize")}
+    described = {key: _without_none(row.settings[key]) for key in ("model", "prune", "finetune", "export", "quantize")}
     params, macs = PARAMS.of(row), MACS.of(row)
     return (
         "## Training and compression\n\n"
@@ -86,7 +86,7 @@ def _training(row: Row) -> str:
     )
 
 
-def _given(section: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in section.items() if value is not None}
 
 
@@ -101,10 +101,16 @@ def _accuracy(row: Row) -> str:
     ]
     whole = row.get("accuracy", "rank1") or {}
     rates = [("mean", whole.get("mean"), whole)]
-    rates += [(each.title, of.get("rate"), of) for each in words.conditions([row]) for of in [row.rank1_of(each)]]
-    for title, rate, of in rates:
-        interval = digits.interval(*ends(of), "percent")
-        lines.append(f"| {title} | {digits.percent(rate)} | {interval} | {of.get('people')} | {of.get('probes')} |")
+    rates += [
+        (condition.title, figures.get("rate"), figures)
+        for condition in words.conditions([row])
+        for figures in [row.rank1_of(condition)]
+    ]
+    for title, rate, figures in rates:
+        interval = digits.interval(*ends(figures), "percent")
+        lines.append(
+            f"| {title} | {digits.percent(rate)} | {interval} | {figures.get('people')} | {figures.get('probes')} |"
+        )
     return "\n".join(lines)
 
 

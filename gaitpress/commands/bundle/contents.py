@@ -1,4 +1,4 @@
-"""The files of a bundle, checked to be those that were measured."""
+"""The files of a bundle, after a check that they are the measured ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from remote.runtimes.room import Shipped
 
 RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
-# Preprocessing must be the same there as here, so it is the same code.
+# Preprocessing must be the same in a bundle as here, so a bundle has the same code.
 SHARED = (silhouettes, flow, network_inputs)
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
@@ -44,7 +44,7 @@ for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA25
 
 @dataclass(frozen=True)
 class Places:
-    """Where a variant's engine and network are."""
+    """The folders of a variant's engine and network."""
 
     engine: Path
     quantized: Path
@@ -59,7 +59,7 @@ def write(row: Row, places: Places, out: Path) -> None:
     """Write a measured variant's bundle into the empty directory ``out``.
 
     Raises:
-        StageError: it has no measurement, or the files are not those that were measured.
+        StageError: the variant has no measurement, or the files are not the measured ones.
     """
     if row.status != "ok":
         raise StageError(f"{row.key}: cannot be shipped: {row.status}: {'; '.join(row.reasons)}")
@@ -78,20 +78,20 @@ def write(row: Row, places: Places, out: Path) -> None:
 
 
 def _checked(row: Row, places: Places) -> dict[str, Any]:
-    """build.json, if engine, network and record belong together."""
+    """The content of build.json, after a check that engine, network and record belong together."""
     build: dict[str, Any] = outputs.read_json(places.engine / "build.json")
     remedy = f"run `dvc repro {row.stage}`"
     try:
         engine = places.engine / Path(build["engine"]).name
-        found = {"engine": sha256(engine), "network": sha256(places.quantized / Path(build["onnx"]).name)}
+        digests = {"engine": sha256(engine), "network": sha256(places.quantized / Path(build["onnx"]).name)}
         expected = {"engine": row.record["engine"]["sha256"], "network": build["onnx_sha256"]}
     except FileNotFoundError as error:
         raise StageError(f"{error.filename}: no such file; {remedy} or `dvc pull`") from None
     except (KeyError, TypeError):
         raise StageError(f"{places.engine}/build.json and the record do not belong together; {remedy}") from None
-    for what, digest in found.items():
-        if digest != expected[what]:
-            raise StageError(f"{row.key}: the {what} is not the one that was measured; {remedy}")
+    for part, digest in digests.items():
+        if digest != expected[part]:
+            raise StageError(f"{row.key}: the {part} is not the one that was measured; {remedy}")
     return {**build, "engine": engine.name}
 
 
@@ -121,25 +121,25 @@ def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
     engine = {"file": f"engine/{build['engine']}", "runtime": _runtime(row), "version": _version(row)}
-    described = {
+    settings = {
         "preprocessing": row.settings["data"]["preprocess"],
         "fps": row.settings["data"]["fps"],
         "signature": row.get("signature"),
         "distance": row.get("accuracy", "distance"),
         "engine": engine,
     }
-    for name, value in {"settings.json": described, "record.json": dict(row.record)}.items():
+    for name, value in {"settings.json": settings, "record.json": dict(row.record)}.items():
         (out / name).write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _requirements(row: Row) -> list[str]:
-    """The packages that it was measured with; numpy may be any that these take."""
+    """The packages that the measurement used; numpy may be any version that these take."""
     common = ["numpy", f"opencv-python-headless=={version('opencv-python-headless')}"]
     return [*common, *(text.format(version=_version(row)) for text in _shipped(row).requirements)]
 
 
 def _shipped(row: Row) -> Shipped:
-    """What the bundle holds of the runtime."""
+    """The parts of the runtime that the bundle holds."""
     shipped: Shipped = runtimes.part(_runtime(row), "bundle").SHIPPED
     return shipped
 
@@ -150,12 +150,12 @@ def _runtime(row: Row) -> str:
 
 
 def _version(row: Row) -> str:
-    found: str = row.get("engine", "version")
-    return found
+    text: str = row.get("engine", "version")
+    return text
 
 
 def archive(folder: Path, out: Path, name: str) -> None:
-    """A folder as a zip file in which all is below ``name``; the same content is the same file."""
+    """Write a folder as a zip file with everything below ``name``; the same content makes the same file."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(f"{name}/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))

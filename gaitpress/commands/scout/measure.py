@@ -1,4 +1,4 @@
-"""Prune a network with fresh weights at many percentiles, and time each shape that results on a device."""
+"""Prune a network with fresh weights at many percentiles, and time each resulting shape on a device."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DONE = "turns.jsonl"
 
 @dataclass(frozen=True)
 class Bench:
-    """A device that is still what its facts say, and what runs networks there."""
+    """A device whose facts still hold, and the runtime that runs networks there."""
 
     device: inventory.Device
     runtime: Runtime
@@ -43,22 +43,22 @@ class Bench:
     @classmethod
     @contextmanager
     def find(cls, name: str, devices: Path, recorded: Path) -> Iterator[Bench]:
-        """The device of an entry of devices.yaml; in this context it is ours alone.
+        """Open the device of an entry of devices.yaml, which no other process uses in this context.
 
         Raises:
-            DeviceError: there is no such entry, or the facts file ``recorded`` is missing or no longer holds.
+            DeviceError: devices.yaml has no such entry, or the facts file ``recorded`` is missing or no longer holds.
         """
         device = inventory.find(devices, name)
-        known = facts.read(recorded, name)
+        recorded_facts = facts.read(recorded, name)
         with runtime_on(device, "scouting") as runtime:
             now = runtime.facts()
-            facts.check(name, known, now)
+            facts.check(name, recorded_facts, now)
             yield cls(device, runtime, now)
 
 
 @dataclass
 class Shape:
-    """A network as percentiles leave it, and how long it takes."""
+    """A network after pruning, and how long it takes."""
 
     key: str
     filters: int
@@ -69,7 +69,7 @@ class Shape:
 
 @dataclass
 class Scouted:
-    """The shapes of a model by percentile; percentiles of the same shape share it. ``refused`` were not even pruned."""
+    """The shapes of a model by percentile, of which several may share one. ``refused``: why the others cannot be pruned."""
 
     shapes: dict[int | float, Shape]
     refused: dict[int | float, str]
@@ -79,9 +79,9 @@ class Scouted:
 def scout(
     model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, path: Path
 ) -> Iterator[Scouted]:
-    """Measure a model; what an interrupted run measured is taken over from beside ``path``.
+    """Measure a model; it takes over the turns of an interrupted run, which are beside ``path``.
 
-    A context, in which the caller writes ``path``: only when that is done, what was measured is thrown away.
+    The caller writes ``path`` within this context, which throws the turns away only when that is done.
     """
     with outputs.begun(path, _key(model, bench, settings)) as kept:
         scouted = _prepare(model, percentiles, bench, settings, kept)
@@ -91,7 +91,7 @@ def scout(
 
 
 def _key(model: str, bench: Bench, settings: params.Params) -> str:
-    """All that a time depends on but the shape itself."""
+    """A hash of all that a time depends on but the shape itself."""
     parts = {
         "model": [model, settings.entry(model).model_dump(mode="json")],
         "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
@@ -108,13 +108,13 @@ def _digest(value: Any) -> str:
 
 
 def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, kept: Path) -> Scouted:
-    """Prune at every percentile, and export and build every shape that was not there before."""
-    entry = settings.entry(model).phases()[-1]  # what is deployed
+    """Prune at every percentile, and export and build every new shape."""
+    entry = settings.entry(model).phases()[-1]  # the phase that is deployed
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.build(model, entry, describe.classes(settings))
     cuts = surgery(entry.framework)
-    scouted, known = Scouted({}, {}), dict[str, Shape]()
+    scouted, shapes = Scouted({}, {}), dict[str, Shape]()
     for percentile in progress(percentiles, len(percentiles), f"{model}: pruning and building"):
         try:
             pruned, selections = cuts.prune(dense, prune_settings(settings.prune, percentile, entry.seed))
@@ -122,14 +122,14 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
             scouted.refused[percentile] = str(error)
             continue
         key = _digest({name: len(chosen.kept) for name, chosen in selections.items()})[:16]
-        if key not in known:
+        if key not in shapes:
             filters = sum(len(chosen.kept) * len(chosen.units) for chosen in selections.values())
-            shape = known[key] = Shape(key, filters)
+            shape = shapes[key] = Shape(key, filters)
             try:
                 shape.network = _built(library, pruned, entry, bench, settings, kept / key)
             except (CompressionError, EngineFailed) as error:
                 shape.reason = str(error)
-        scouted.shapes[percentile] = known[key]
+        scouted.shapes[percentile] = shapes[key]
     return scouted
 
 
@@ -139,43 +139,43 @@ def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params
         timed = library.benchmark_shape(pruned, entry)
         with outputs.new_directory(folder) as out:
             onnx = out / "model.onnx"
-            of_device = settings.export
-            if of_device.dynamic_frames == "auto" and runtimes.room_of(bench.device.runtime).fixed_axes:
-                of_device = of_device.model_copy(update={"dynamic_frames": False})
-            write_onnx(library, pruned, entry, onnx, of_device)
-            described = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
+            export_settings = settings.export
+            if export_settings.dynamic_frames == "auto" and runtimes.room_of(bench.device.runtime).fixed_axes:
+                export_settings = export_settings.model_copy(update={"dynamic_frames": False})
+            write_onnx(library, pruned, entry, onnx, export_settings)
+            network = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
             shape = [settings.benchmark.batch, *timed[1:]]
-            most = settings.export.max_batch
-            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, shape, most)
+            max_batch = settings.export.max_batch
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, shape, max_batch)
             if built["status"] != "ok":
                 raise EngineFailed(built["reason"])
-            described |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
-            outputs.write_json(out / "network.json", described)
+            network |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
+            outputs.write_json(out / "network.json", network)
     return outputs.read_json(folder / "network.json")
 
 
 def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path) -> None:
-    """Time all shapes by turns, each turn in an order by chance: a machine that slows down or warms up looks like no tread.
+    """Time all shapes by turns, each turn in random order, so that a machine that slows down or warms up makes no tread.
 
-    A turn is what a repeat is in a benchmark record, a process of its own.
+    A turn is the same as a repeat of a benchmark record: a process of its own.
     """
     by_key = {shape.key: shape for shape in shapes}
     for done in _remembered(kept / DONE):
         if done["shape"] in by_key:
             by_key[done["shape"]].turns.append(done)
-    once = replace(
+    one_turn = replace(
         protocol_of(settings), sweep=(), repeats=1, min_queries=math.ceil(settings.min_queries / settings.repeats)
     )
     rng = np.random.default_rng(settings.session)
     order = [(turn, shapes[place]) for turn in range(settings.repeats) for place in rng.permutation(len(shapes))]
-    left = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
-    for turn, shape in progress(left, len(left), f"{label}: measuring"):
+    remaining = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
+    for turn, shape in progress(remaining, len(remaining), f"{label}: measuring"):
         if shape.reason is not None:
             continue
         example_shape = [settings.batch, *shape.network["benchmark_shape"][1:]]
         example = np.random.default_rng(0).random(example_shape, np.float32)
         try:
-            timing = bench.runtime.benchmark(kept / shape.key, example, once)
+            timing = bench.runtime.benchmark(kept / shape.key, example, one_turn)
         except EngineFailed as error:
             shape.reason = str(error)
             continue
@@ -194,7 +194,7 @@ def _measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchm
 
 
 def _remembered(path: Path) -> list[dict[str, Any]]:
-    """The turns of an interrupted run; a line that it could not finish is dropped, from the file too."""
+    """The turns of an interrupted run; it drops an unfinished line, from the file too."""
     if not path.exists():
         return []
     turns = []
@@ -209,7 +209,7 @@ def _remembered(path: Path) -> list[dict[str, Any]]:
 
 
 def protocol(settings: Benchmark) -> dict[str, Any]:
-    """What was done, for the file of results."""
+    """How the times were measured, for the file of results."""
     return {
         **asdict(protocol_of(settings)),
         "precision": PRECISION,

@@ -4,7 +4,7 @@
 
 people/<name>/<walk>/*.png are silhouettes of enrolled people, unknown/<walk>/*.png those of walks to identify: grey
 pictures, the person bright, one a frame, named in order. A network of optical flow takes <walk>/silhouettes/*.png and, with
-the same names, <walk>/video/*.png. Prints one JSON object a walk.
+the same names, <walk>/video/*.png. It prints one JSON object for each walk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gaitpress_runtime.recogniser import Gallery, Recogniser, frames_in, walks_i
 
 
 def signature(recogniser: Recogniser, walk: Path) -> np.ndarray:
-    """The signature of a walk's folder."""
+    """The signature of the walk in a folder."""
     video = walk / "video"
     if video.is_dir():
         return recogniser.signature(frames_in(walk / "silhouettes"), frames_in(video))
@@ -33,17 +33,17 @@ def main() -> None:
     parser.add_argument("--probe", type=Path, required=True, help="folder of walks to identify")
     parser.add_argument("--top", type=int, default=3, help="how many people to name (default: 3)")
     parser.add_argument("--engine", action="store_true", help="run the engine, on the device that it was built for")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        recogniser = Recogniser.open(Path(__file__).parent, engine=given.engine)
+        recogniser = Recogniser.open(Path(__file__).parent, engine=options.engine)
         gallery = Gallery(recogniser.distance)
-        for person in walks_in(given.gallery):
+        for person in walks_in(options.gallery):
             for walk in walks_in(person):
                 gallery.enrol(person.name, signature(recogniser, walk))
-        for walk in walks_in(given.probe):
-            found = gallery.identify(signature(recogniser, walk))[: given.top]
-            named = [{"name": name, "distance": float(f"{distance:.5g}")} for name, distance in found]
-            print(json.dumps({"walk": walk.name, "nearest": named}))
+        for walk in walks_in(options.probe):
+            nearest = gallery.identify(signature(recogniser, walk))[: options.top]
+            people = [{"name": name, "distance": float(f"{distance:.5g}")} for name, distance in nearest]
+            print(json.dumps({"walk": walk.name, "nearest": people}))
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"error: {error}")
 
