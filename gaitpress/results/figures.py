@@ -93,7 +93,7 @@ ENERGY_PER_VIDEO_SECOND = Figure(
     computed=_energy_per_video_second,
 )
 SPEEDUP = Figure("speedup", title="speed-up", better="more", written=digits.times, computed=lambda row: row.speedup)
-SIZE = Figure("engine_bytes", ("size", "engine_bytes"), "engine size", "MB", 1e6, better="less")
+SIZE = Figure("engine_bytes", ("size", "engine_bytes"), "size of the engine", "MB", 1e6, better="less")
 ONNX_SIZE = Figure("onnx_bytes", ("size", "onnx_bytes"), "size of the network", "MB", 1e6, better="less")
 PARAMS = Figure("params", ("size", "params"), "weights", "million", 1e6, better="less")
 MACS = Figure("macs", ("size", "macs"), "multiply-adds", "million", 1e6, better="less")

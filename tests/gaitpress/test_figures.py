@@ -38,7 +38,7 @@ def test_no_two_figures_have_one_name_or_one_place() -> None:
 def test_a_figure_is_read_scaled_and_written_by_its_entry() -> None:
     known = row({"size": {"engine_bytes": 5_250_000}, "accuracy": {"rank1": {"mean": 91.25}}})
     assert (figures.SIZE.of(known), figures.SIZE.scaled(known), figures.SIZE.text(known)) == (5_250_000, 5.25, "5.25")
-    assert (figures.SIZE.labelled, figures.SIZE.limit(6e6)) == ("engine size (MB)", "6 MB")
+    assert (figures.SIZE.labelled, figures.SIZE.limit(6e6)) == ("size of the engine (MB)", "6 MB")
     assert figures.RANK1.text(known) == "91.2"
     assert [figure.text(row()) for figure in ALL] == [DASH] * len(ALL)
 

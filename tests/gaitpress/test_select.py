@@ -135,7 +135,7 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
     latency, rank1, energy, size = figures(choice.nearest)
     needed = {"max_latency": latency, "min_rank1": rank1, "max_energy": energy, "max_size": size}
     needed |= {"people": people(choice.nearest, within.fps)}
-    words = {"max_latency": "latency", "min_rank1": "mean rank-1", "max_energy": "energy", "max_size": "engine size"}
+    words = {"max_latency": "latency", "min_rank1": "mean rank-1", "max_energy": "energy", "max_size": "size"}
     words |= {"people": "people served"}
     blocking = [limit for limit, word in words.items() if any(text.startswith(word) for text in choice.blocking)]
     assert not keeps(choice.nearest, within)

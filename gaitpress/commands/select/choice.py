@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gaitpress.errors import StageError
 from gaitpress.params.select import Select
@@ -53,7 +53,8 @@ def served(row: Row, fps: float | None) -> int | None:
     return None if most is None or not needed else math.floor(most / needed)
 
 
-LIMITED = {"max_latency": LATENCY, "min_rank1": RANK1, "max_energy": ENERGY, "max_size": SIZE}
+# Next to an option called --max-size, "size" is clear enough.
+LIMITED = {"max_latency": LATENCY, "min_rank1": RANK1, "max_energy": ENERGY, "max_size": replace(SIZE, title="size")}
 
 
 def limited(within: Limits) -> dict[str, Figure]:
