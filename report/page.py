@@ -11,21 +11,8 @@ from typing import Any
 
 from gaitpress.errors import StageError
 from gaitpress.params import Params
-from gaitpress.results import digits, words
-from gaitpress.results.figures import (
-    COSTS,
-    ENERGY,
-    LATENCY,
-    LATENCY_HIGH,
-    LATENCY_LOW,
-    MACS,
-    PARAMS,
-    RANK1,
-    SIZE,
-    SPEEDUP,
-    TIME,
-    Figure,
-)
+from gaitpress.results import digits, figures, words
+from gaitpress.results.figures import COSTS, Figure
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Condition, Row, by_device
 from gaitpress.results.work import POINTS, Curve, curves, pruning
@@ -33,6 +20,16 @@ from report import charts
 
 HERE = Path(__file__).parent
 BEST_SHOWN = 12
+# The figures of the table of variants after its rates, by their titles.
+SHOWN = {
+    figures.LATENCY: "latency ms p50 [95 %]",
+    figures.TIME: "ms a second of video",
+    figures.ENERGY: "mJ an inference",
+    figures.SPEEDUP: "speed-up",
+    figures.SIZE: "engine MB",
+    figures.PARAMS: "weights million",
+    figures.MACS: "MACs million",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         devices=[_device(device, listed) for device, listed in by_device(rows).items()],
         rows=rows,
         filters=_filters(rows),
-        costs={cost: cost for cost in COSTS} | {"size": SIZE.title},
+        costs={cost: cost for cost in COSTS} | {"size": figures.SIZE.title},
         best_shown=BEST_SHOWN,
         columns=_columns(rows, conditions),
         cells=lambda row: _cells(row, conditions),
@@ -100,6 +97,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         averaged=POINTS if any(training.rows > POINTS for training in trainings) else None,
         links=lambda row: _links(row, folders, out),
         digits=digits,
+        figures=figures,
         words=words,
     )
 
@@ -163,7 +161,7 @@ def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
     return {
         "name": device,
         "rows": measured,
-        "optimal": sorted((row for row in measured if row.optimal), key=TIME.of),
+        "optimal": sorted((row for row in measured if row.optimal), key=figures.TIME.of),
         "place": words.place(measured),
         "runtime": words.runtime(measured),
         "doubtful": any(row.get("evidence") in ("host", "simulated") for row in measured),
@@ -175,7 +173,7 @@ def _device(device: str, listed: Sequence[Row]) -> dict[str, Any]:
 
 def _missing_energy(rows: Sequence[Row]) -> str:
     """How many variants were measured without their energy, and why; "" if none."""
-    reasons = [row.get("energy_reason") for row in rows if row.status == "ok" and ENERGY.of(row) is None]
+    reasons = [row.get("energy_reason") for row in rows if row.status == "ok" and figures.ENERGY.of(row) is None]
     known = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
     return f"{len(reasons)} of {len(rows)} variants: {known or 'no reason given'}" if reasons else ""
 
@@ -188,13 +186,7 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
     """The column titles of the table of variants, each with "text" or "number"."""
-    numbers = [
-        "mean rank-1 % [95 %]",
-        *(condition.title for condition in conditions),
-        "latency ms p50 [95 %]",
-        "ms a second of video",
-    ]
-    numbers += ["mJ an inference", "speed-up", "engine MB", "weights million", "MACs million"]
+    numbers = ["mean rank-1 % [95 %]", *(condition.title for condition in conditions), *SHOWN.values()]
     return [("variant", "text"), ("device", "text"), ("verdict", "text"), *((title, "number") for title in numbers)]
 
 
@@ -209,6 +201,8 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
         return number(digits.percent(value), value)
 
     shown = row.shown
+    latencies = (figure.of(shown) for figure in (figures.LATENCY_LOW, figures.LATENCY_HIGH))
+    intervals = {figures.LATENCY: digits.interval(*latencies)}
     # A number before the letters, so that p5 is sorted before p30.
     name = f"{row.model} {row.percentile:08.3f} {row.precision}"
     flags = [row.verdict] + (["simulated"] if row.get("evidence") == "simulated" else [])
@@ -216,10 +210,9 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
         Cell(row.name, name, "text"),
         Cell(row.device, row.device, "text"),
         Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
-        cell(RANK1, digits.interval(*shown.rank1_interval, "percent")),
+        cell(figures.RANK1, digits.interval(*shown.rank1_interval, "percent")),
         *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
-        cell(LATENCY, digits.interval(LATENCY_LOW.of(shown), LATENCY_HIGH.of(shown))),
-        *(cell(figure) for figure in (TIME, ENERGY, SPEEDUP, SIZE, PARAMS, MACS)),
+        *(cell(figure, intervals.get(figure, "")) for figure in SHOWN),
     ]
 
 
