@@ -1,4 +1,4 @@
-"""How many threads numpy's matrix products take."""
+"""The number of threads that numpy's matrix products take."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within, matrix products take one thread each: those of an evaluation are too small to be shared out.
+    """Within, a matrix product takes one thread: the products of an evaluation are too small to share.
 
-    Without threadpoolctl they take as many as they like, with the same results.
+    Without threadpoolctl it takes as many as it likes, with the same results.
     """
     try:
         from threadpoolctl import threadpool_limits

@@ -1,7 +1,7 @@
-"""Who is compared with whom: from signatures of gallery and probe sequences to hits.
+"""Comparisons of probes with the gallery: from signatures to hits.
 
-Signatures are compared as the network gives them, or scaled to length 1 if the distance is the cosine. The samples of a
-sequence are averaged before that.
+Samples of a sequence are averaged first. Signatures are then compared as the network gives them, or scaled to length 1 if
+the distance is the cosine.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def cross_view(
     """Look for every probe in the gallery of every view but its own.
 
     Args:
-        signatures: of each position in ``gallery`` and ``probe``; the samples of a sequence are averaged.
+        signatures: has one or more for each position in ``gallery`` and ``probe``.
         sequences: all sequences of the store.
         gallery: positions of the enrolled sequences.
         probe: positions of the sequences to identify.
         distance: between two sequences: the mean over parts of the Euclidean distance, or 1 minus the mean cosine.
-        threads: how many.
+        threads: their number.
 
     Returns:
         Hits "rank1" and "rank5". A probe counts as a miss where its identity is not enrolled in the gallery's view.
@@ -84,14 +84,14 @@ def _closer(
     distance: Distance,
     threads: int,
 ) -> np.ndarray:
-    """How many wrong sequences of each group of the gallery are closer to each probe than the right one; NaN if excluded."""
+    """How many wrong sequences are closer than the right one, [probes, groups of the gallery]; NaN where excluded."""
     averaged = signatures.averaged()
     check_signatures(averaged, gallery, probe)
     if excluded.all():
         raise DataError("nothing to evaluate: identical views are excluded and there is only one view")
     row_of = {position: row for row, position in enumerate(averaged.positions.tolist())}
     people = np.unique(facts_of(sequences, averaged.positions.tolist(), "identity"), return_inverse=True)[1]
-    probe_rows, gallery_rows = (np.array([row_of[position] for position in which]) for which in (probe, gallery))
+    probe_rows, gallery_rows = (np.array([row_of[position] for position in side]) for side in (probe, gallery))
     search = Search(probe_rows, gallery_rows, people, np.unique(groups, return_inverse=True)[1], excluded, RANKS)
     return np.where(excluded, np.nan, closer_wrong(averaged.values, search, distance, threads))
 
@@ -120,18 +120,18 @@ def hits_of(
     gallery_views: np.ndarray,
     hits: Mapping[str, np.ndarray],
 ) -> Hits:
-    """Hits of probes: of which conditions and people they are, the sequences say.
+    """Hits with the condition and the person of each probe.
 
     Args:
         sequences: all sequences of the store.
-        probe: positions of those that were looked for.
-        views: of each probe.
+        probe: positions of the probes.
+        views: the view of each probe.
         gallery_views: the columns of ``hits``.
         hits: for each measure [probes, gallery views], as :class:`gait.evaluation.hits.Hits` has them.
     """
     return Hits(facts_of(sequences, probe, "kind"), facts_of(sequences, probe, "identity"), views, gallery_views, hits)
 
 
-def facts_of(sequences: Sequence[GaitSequence], positions: Sequence[int], what: str) -> np.ndarray:
-    """One fact of each of some sequences, such as their "view"."""
-    return np.array([getattr(sequences[position], what) for position in positions])
+def facts_of(sequences: Sequence[GaitSequence], positions: Sequence[int], fact: str) -> np.ndarray:
+    """One fact of the sequences at these positions, such as "view"."""
+    return np.array([getattr(sequences[position], fact) for position in positions])

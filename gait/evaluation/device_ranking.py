@@ -1,8 +1,8 @@
-"""The search of :mod:`gait.evaluation.ranking` by PyTorch on a device: with the same answer.
+"""The search of :mod:`gait.evaluation.ranking` by PyTorch on a device, with the same answer.
 
-A GPU computes all distances in less time than it takes to find out which are needed. They are of float32 with a bound on the
-rounding, of signatures of any length; where a rank depends on what the bound leaves open, the processor computes them again
-in float64, as it does in its own search.
+A GPU computes all distances in less time than it takes to decide which are needed. It computes them in float32 with a bound
+on the rounding, for signatures of any length. Where a rank depends on what the bound leaves open, the processor computes
+them again in float64, as it does in its own search.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ EXACT_ROWS = 64
 
 
 def closer_wrong(values: np.ndarray, search: Search, device: torch.device) -> np.ndarray:
-    """What :func:`gait.evaluation.ranking.closer_wrong` says by Euclidean distance; above the largest rank it may count on.
+    """The counts of :func:`gait.evaluation.ranking.closer_wrong` by Euclidean distance.
+
+    Counts of at least the largest rank may differ from those of that function.
 
     Args:
         values: float32 [samples, parts, channels], signatures of any length.
-        search: who is looked for.
-        device: that computes; memory for 2 GB of distances is needed.
+        search: the probes and the gallery.
+        device: computes the distances, and needs memory for 2 GB of them.
 
     Raises:
         DataError: a signature is not finite.
@@ -37,16 +39,16 @@ def closer_wrong(values: np.ndarray, search: Search, device: torch.device) -> np
     size = max(1, min(PROBES, LARGEST_ROWS // len(search.gallery)))
     with torch.inference_mode(), _whole_float32():
         scaled = Scaled.of(values, "euclidean")
-        theirs = _Gallery(scaled, search, device)
+        gallery = _Gallery(scaled, search, device)
         for start in range(0, len(search.probe), size):
-            some = slice(start, min(start + size, len(search.probe)))
-            result[some] = _Block(scaled, search, theirs, some).closer_wrong()
+            block = slice(start, min(start + size, len(search.probe)))
+            result[block] = _Block(scaled, search, gallery, block).closer_wrong()
     return result
 
 
 @contextmanager
 def _whole_float32() -> Iterator[None]:
-    """Within, products are of float32, not of TF32, for which the bound would be wrong."""
+    """Within, products are computed in float32, not in TF32, for which the bound would be wrong."""
     allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, False
     try:
         yield
@@ -65,17 +67,18 @@ class _Gallery:
     """The enrolled signatures, kept on the device if half of its memory holds them, else sent again for each block.
 
     Attributes:
-        rows: of the signatures, a column each; ``people``, whose they are, on the device.
+        rows: [columns] the row of each column's signature.
+        people: [columns] the person of each column, on the device.
         spans: the columns of each group.
     """
 
     def __init__(self, scaled: Scaled, search: Search, device: torch.device) -> None:
         values = scaled.values
         self.device, self.parts, self.channels = device, *values.shape[1:]
-        # Group by group, each in its own order, which decides between equally close ones.
+        # Group by group, each in the gallery's order, which decides between equally close signatures.
         order = np.argsort(search.groups, kind="stable")
         ends = np.searchsorted(search.groups[order], np.arange(search.count + 1)).tolist()
-        self.spans = [slice(*each) for each in pairwise(ends)]
+        self.spans = [slice(start, stop) for start, stop in pairwise(ends)]
         self._scaled, self.rows = scaled, search.gallery[order]
         self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(device)
         size = values[:1].nbytes * len(search.gallery)
@@ -84,7 +87,7 @@ class _Gallery:
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def tiles(self) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-        """Columns, and what :func:`_points` gives of them, so many at a time as can be compared with a block."""
+        """Columns with what :func:`_points` returns for them, as many at a time as can be compared with a block."""
         # One size for all blocks, though the last one has fewer probes.
         size = max(1, LARGEST_TILE // (self.parts * PROBES))
         for start in range(0, len(self.rows), size):
@@ -96,68 +99,68 @@ class _Gallery:
 
 
 class _Block:
-    """Some of the probes, against the whole gallery."""
+    """A block of probes against the whole gallery."""
 
-    def __init__(self, scaled: Scaled, search: Search, theirs: _Gallery, some: slice) -> None:
-        self.scaled, self.search, self.theirs = scaled, search, theirs
-        self.rows, self.excluded = search.probe[some], search.excluded[some]
-        self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(theirs.device)
+    def __init__(self, scaled: Scaled, search: Search, gallery: _Gallery, block: slice) -> None:
+        self.scaled, self.search, self.gallery = scaled, search, gallery
+        self.rows, self.excluded = search.probe[block], search.excluded[block]
+        self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(gallery.device)
 
     def _distances(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Distances [probes, gallery], and how far those of each probe can be from the exact ones, [probes, 1]."""
-        ours, halves = _points(self.scaled, self.rows, self.theirs.device)
-        distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.theirs.device)
-        error = torch.zeros(len(self.rows), device=self.theirs.device)
-        parts = self.theirs.parts
-        for columns, theirs, their_halves in self.theirs.tiles():
+        probes, halves = _points(self.scaled, self.rows, self.gallery.device)
+        distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.gallery.device)
+        error = torch.zeros(len(self.rows), device=self.gallery.device)
+        parts = self.gallery.parts
+        for columns, enrolled, enrolled_halves in self.gallery.tiles():
             # Half of a squared distance, less rounding; a product is at most as long as the sum of both halves.
-            half = (halves[:, :, None] + their_halves[:, None]).baddbmm_(ours, theirs.transpose(1, 2), alpha=-1)
-            off = 2 * rounding(self.theirs.channels) * (halves + their_halves.amax(1, keepdim=True))
-            off += self.theirs.channels * TINY
+            half = (halves[:, :, None] + enrolled_halves[:, None]).baddbmm_(probes, enrolled.transpose(1, 2), alpha=-1)
+            off = 2 * rounding(self.gallery.channels) * (halves + enrolled_halves.amax(1, keepdim=True))
+            off += self.gallery.channels * TINY
             root = half.abs_().sqrt_()
-            # The root is off by that over the root, at most by the root of that.
+            # The root is off by ``off`` over the root, and at most by the root of ``off``.
             tile_error = (off / torch.maximum(root.amin(2), off.sqrt())).sum(0)
             distance[:, columns] = root.sum(0) * (2**0.5 / parts)
             error = torch.maximum(error, 2**0.5 / parts * tile_error)
         return distance, (error + 4 * (parts + 4) * UNIT * distance.amax(1))[:, None]
 
     def closer_wrong(self) -> np.ndarray:
-        """For each probe and group, see the function of this name."""
+        """The block's rows of the function of this name."""
         distance, error = self._distances()
         unsure = torch.zeros(distance.shape, dtype=torch.bool, device=distance.device)
-        right = self.theirs.people == self.people[:, None]
+        right = self.gallery.people == self.people[:, None]
         shape = len(self.rows), self.search.count
-        there, sure, most = np.zeros(shape, bool), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        for group, span in enumerate(self.theirs.spans):
+        enrolled, sure, most = np.zeros(shape, bool), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for group, span in enumerate(self.gallery.spans):
             if span.start == span.stop:
                 continue
-            far, own = distance[:, span], right[:, span]
-            nearest = far.masked_fill(~own, torch.inf).amin(1, keepdim=True)
-            closer = ~own & (far < nearest - 2 * error)
-            unsure[:, span] = ~own & ~closer & (far <= nearest + 2 * error)
+            far, wrong = distance[:, span], ~right[:, span]
+            nearest = far.masked_fill(wrong, torch.inf).amin(1, keepdim=True)
+            closer = wrong & (far < nearest - 2 * error)
+            unsure[:, span] = wrong & ~closer & (far <= nearest + 2 * error)
             figures = torch.stack([torch.isfinite(nearest[:, 0]), closer.sum(1), unsure[:, span].sum(1)]).cpu().numpy()
-            there[:, group], sure[:, group], most[:, group] = figures[0] > 0, figures[1], figures[1] + figures[2]
-        answered = there & ~self.excluded
+            enrolled[:, group], sure[:, group], most[:, group] = figures[0] > 0, figures[1], figures[1] + figures[2]
+        answered = enrolled & ~self.excluded
         matters = answered & np.any([(sure < rank) & (rank <= most) for rank in self.search.ranks], 0)
-        asked = np.flatnonzero(matters.any(1))
-        left_open = unsure[torch.from_numpy(asked).to(unsure.device)].cpu().numpy()
-        for row, of_row in zip(asked.tolist(), left_open, strict=True):
+        open_rows = np.flatnonzero(matters.any(1))
+        unsure_columns = unsure[torch.from_numpy(open_rows).to(unsure.device)].cpu().numpy()
+        for row, unsure_in_row in zip(open_rows.tolist(), unsure_columns, strict=True):
             for group in np.flatnonzero(matters[row]).tolist():
-                span = self.theirs.spans[group]
-                sure[row, group] += self._settled(row, span, span.start + np.flatnonzero(of_row[span]))
+                span = self.gallery.spans[group]
+                sure[row, group] += self._settled(row, span, span.start + np.flatnonzero(unsure_in_row[span]))
         return np.where(answered, sure, NOBODY)
 
     def _settled(self, row: int, span: slice, columns: np.ndarray) -> int:
         """How many of these columns of a group are closer to a probe than the nearest right one, in float64."""
-        enrolled = self.search.people[self.theirs.rows[span]]
-        own = span.start + np.flatnonzero(enrolled == self.search.people[self.rows[row]])
-        right = self._exact(row, own)
-        nearest, place = right.min(), own[right.argmin()]
-        found = self._exact(row, columns)
-        return int(((found < nearest) | ((found == nearest) & (columns < place))).sum())
+        enrolled = self.search.people[self.gallery.rows[span]]
+        right = span.start + np.flatnonzero(enrolled == self.search.people[self.rows[row]])
+        distances = self._exact(row, right)
+        nearest, place = distances.min(), right[distances.argmin()]
+        distance = self._exact(row, columns)
+        return int(((distance < nearest) | ((distance == nearest) & (columns < place))).sum())
 
     def _exact(self, row: int, columns: np.ndarray) -> np.ndarray:
         values = self.scaled.values
-        ours, rows = values[self.rows[row]], self.theirs.rows[columns]
+        probe, rows = values[self.rows[row]], self.gallery.rows[columns]
         parts = np.split(rows, range(EXACT_ROWS, len(rows), EXACT_ROWS))
-        return np.concatenate([exact(values, ours, part, "euclidean") for part in parts])
+        return np.concatenate([exact(values, probe, part, "euclidean") for part in parts])

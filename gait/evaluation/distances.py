@@ -19,7 +19,7 @@ from gait.evaluation.signatures import blocks
 TILE = 1 << 16  # products at a time: two such arrays stay in a processor's cache
 UNIT = 2.0**-24  # float32 rounds by at most this share
 TINY = float(np.finfo(np.float32).tiny)
-# Lengths of signatures whose squares, and the products of these in projections, float32 can hold without a thought.
+# Between these lengths, float32 holds the squares of signatures and their products in projections.
 SMALLEST, LARGEST = 2.0**-24, 2.0**24
 
 
@@ -46,13 +46,13 @@ class Points:
         return cls(values, _halves(values))
 
     def taken(self, rows: np.ndarray) -> Points:
-        """Copies of some of them."""
+        """Copies of the points in these rows."""
         return Points(np.take(self.values, rows, 0), self.halves[rows])
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Signatures that are left as they are; what is taken of them is scaled as its comparison needs it.
+    """Signatures that stay as they are; copies of them are scaled as their comparison needs it.
 
     Attributes:
         values: float32 [samples, parts, channels], as the network gave them.
@@ -67,11 +67,11 @@ class Scaled:
 
     @classmethod
     def of(cls, values: np.ndarray, kind: Distance) -> Self:
-        """For Euclidean distances all by one factor, nearly always 1; for cosines each part to length 1.
+        """Signatures scaled by one factor, nearly always 1, for Euclidean distances; each part to length 1 for cosines.
 
         Args:
             values: float32 [samples, parts, channels].
-            kind: the distance that they will be compared by.
+            kind: the distance by which they are compared.
 
         Raises:
             DataError: a signature is not finite.
@@ -91,7 +91,7 @@ class Scaled:
     @classmethod
     def _of_extremes(cls, values: np.ndarray, kind: Distance) -> Self:
         lengths = np.concatenate(
-            [np.sqrt(np.einsum("spc,spc->sp", some, some, dtype=np.float64)) for some in blocks(values)]
+            [np.sqrt(np.einsum("spc,spc->sp", block, block, dtype=np.float64)) for block in blocks(values)]
         )
         if not np.isfinite(lengths).all():
             raise DataError("signatures are not finite: the model diverged in training or overflows")
@@ -103,54 +103,54 @@ class Scaled:
         return cls(values, (np.square(lengths * factors) / 2).astype(np.float32), factors)
 
     def taken(self, rows: np.ndarray) -> Points:
-        """Scaled copies of some of them."""
-        some = np.take(self.values, rows, 0)
+        """Scaled copies of the signatures in these rows."""
+        copies = np.take(self.values, rows, 0)
         if self.factors is not None:
             factors = self.factors[rows][..., None]
-            some = some * factors if factors.dtype == np.float64 else np.multiply(some, factors, out=some)
-        return Points(some.astype(np.float32, copy=False), self.halves[rows])
+            copies = copies * factors if factors.dtype == np.float64 else np.multiply(copies, factors, out=copies)
+        return Points(copies.astype(np.float32, copy=False), self.halves[rows])
 
 
 def _halves(values: np.ndarray) -> np.ndarray:
     """Half of the squared length of every part, float32 [samples, parts]; inf or 0 where float32 cannot hold it."""
     with np.errstate(all="ignore"):
-        return np.concatenate([np.einsum("spc,spc->sp", some, some) / 2 for some in blocks(values)])
+        return np.concatenate([np.einsum("spc,spc->sp", block, block) / 2 for block in blocks(values)])
 
 
-def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distance) -> tuple[np.ndarray, np.ndarray]:
+def between(probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Distance) -> tuple[np.ndarray, np.ndarray]:
     """Distances in float32.
 
     Args:
-        ours, theirs: points with the same parts and channels.
-        rows: which of ours, at least one, against all of theirs; a slice must be of all.
+        probes, gallery: points with the same parts and channels.
+        rows: the probes to compare with the whole gallery, at least one; a slice must take all of them.
         kind: Euclidean distance, or 1 minus the cosine.
 
     Returns:
-        [theirs, rows] distances, and how far each can be from the exact one, in an array that fits these.
+        [gallery, rows] distances, and how far each can be from the exact one, in an array that broadcasts to these.
     """
-    chosen = np.arange(len(ours.values))[rows]
-    count, parts, channels = theirs.values.shape
+    chosen = np.arange(len(probes.values))[rows]
+    count, parts, channels = gallery.values.shape
     total = np.empty((count, len(chosen)), np.float32)
     error = np.empty((count, len(chosen)), np.float32) if kind == "euclidean" else np.empty((1, 1), np.float32)
     step = max(1, TILE // count)
-    theirs_halves = theirs.halves.T
+    gallery_halves = gallery.halves.T
     for start in range(0, len(chosen), step):
         tile = chosen[start : start + step]
         at_once = max(1, TILE // (count * len(tile)))
-        ours_halves = np.ascontiguousarray(ours.halves[tile].T)
+        probe_halves = np.ascontiguousarray(probes.halves[tile].T)
         sums, errors = np.zeros((count, len(tile)), np.float32), np.zeros(count, np.float32)
         for first in range(0, parts, at_once):
             part = slice(first, min(parts, first + at_once))
-            x = _of_parts(ours.values, slice(start, start + step) if isinstance(rows, slice) else tile, part)
-            products = np.matmul(theirs.values[:, part].swapaxes(0, 1), x.swapaxes(1, 2))
+            tile_values = _of_parts(probes.values, slice(start, start + step) if isinstance(rows, slice) else tile, part)
+            products = np.matmul(gallery.values[:, part].swapaxes(0, 1), tile_values.swapaxes(1, 2))
             if kind == "euclidean":
-                np.subtract(theirs_halves[part][..., None], products, out=products)
-                products += ours_halves[part][:, None]
-                # Below 0 by rounding only: the absolute value is as good an answer as 0 and quicker to get.
+                np.subtract(gallery_halves[part][..., None], products, out=products)
+                products += probe_halves[part][:, None]
+                # Only rounding brings them below 0. The absolute value is as good as 0 then, and quicker to compute.
                 np.sqrt(np.abs(products, out=products), out=products)
-                # Half of a squared distance is ``off``: its root by that over the root, at most by the root of that.
+                # Half of a squared distance is off by ``off``; its root by ``off`` over the root, at most by ``off``'s root.
                 off = (
-                    2 * rounding(channels) * (theirs_halves[part] + ours_halves[part].max(1, keepdims=True))
+                    2 * rounding(channels) * (gallery_halves[part] + probe_halves[part].max(1, keepdims=True))
                     + channels * TINY
                 )
                 errors += (off / np.maximum(products.min(2), np.sqrt(off))).sum(0)
@@ -159,7 +159,7 @@ def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distan
         if kind == "euclidean":
             error[:, start : start + step] = errors[:, None]
     if kind == "cosine":
-        # Of the product, and of both lengths, which are as far off together.
+        # The error of the product, and that of both lengths, which is as large.
         error[:] = 2 * rounding(channels) + 4 * (parts + 4) * UNIT
         return 1 - total / parts, error
     # Roots and their sum are rounded too.
@@ -171,7 +171,7 @@ def between(ours: Points, rows: np.ndarray | slice, theirs: Points, kind: Distan
 
 
 def _of_parts(values: np.ndarray, rows: np.ndarray | slice, part: slice) -> np.ndarray:
-    """Some rows of some parts of ``values`` [points, parts, channels] as [parts, rows, channels]."""
+    """These rows and parts of ``values`` [points, parts, channels] as [parts, rows, channels]."""
     if isinstance(rows, slice):
         return values[rows, part].swapaxes(0, 1)
     places = rows * values.shape[1] + np.arange(part.start, part.stop)[:, None]
@@ -179,29 +179,29 @@ def _of_parts(values: np.ndarray, rows: np.ndarray | slice, part: slice) -> np.n
 
 
 def exact(values: np.ndarray, row: np.ndarray, rows: np.ndarray, kind: Distance) -> np.ndarray:
-    """Distances of one signature to some of ``values`` in float64, each the same whatever the others are.
+    """Distances of one signature to rows of ``values`` in float64; none depends on which other rows there are.
 
     Args:
         values: float32 [samples, parts, channels], as the network gave them.
-        row: float32 [parts, channels].
-        rows: which samples; memory is needed for three times these in float64.
+        row: float32 [parts, channels], the signature.
+        rows: the samples to compare it with; memory for three times these in float64 is needed.
         kind: Euclidean distance, or 1 minus the cosine.
 
     Returns:
         float64 [rows].
     """
-    ours, theirs = row.astype(np.float64), values[rows].astype(np.float64)
+    signature, others = row.astype(np.float64), values[rows].astype(np.float64)
     if kind == "cosine":
-        ours /= _norms(ours)
-        theirs /= _norms(theirs)
-        theirs *= ours
-        return 1 - theirs.sum(-1).mean(-1)
-    theirs -= ours
-    theirs *= theirs
-    return np.sqrt(theirs.sum(-1)).mean(-1)
+        signature /= _norms(signature)
+        others /= _norms(others)
+        others *= signature
+        return 1 - others.sum(-1).mean(-1)
+    others -= signature
+    others *= others
+    return np.sqrt(others.sum(-1)).mean(-1)
 
 
 def _norms(values: np.ndarray) -> np.ndarray:
-    """Lengths along the last axis, which is kept; inf in place of 0, so that what is divided by it stays 0."""
+    """Lengths along the last axis, which is kept; inf in place of 0, so that a part of length 0 stays 0 when divided."""
     lengths = np.sqrt(np.square(values).sum(-1, keepdims=True))
     return np.where(lengths < TINY, np.inf, lengths)

@@ -1,4 +1,4 @@
-"""The gait-energy image (Han and Bhanu, TPAMI 2006): the field's classical baseline, without any training."""
+"""The gait-energy image (Han and Bhanu, TPAMI 2006): the field's classical baseline, which needs no training."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def energy_image(frames: np.ndarray) -> np.ndarray:
 
 
 def signatures(store: SequenceStore, positions: Sequence[int]) -> Signatures:
-    """The energy image of each sequence as a signature of one part, [1, 64 * 44]; to be compared by Euclidean distance."""
+    """The energy image of each sequence as a signature of one part, [1, 64 * 44], for Euclidean distance."""
     images = (energy_image(store.frames(store.sequences[position])).reshape(1, 1, -1) for position in positions)
     return Signatures.collect(positions, images)

@@ -1,4 +1,4 @@
-"""Which probes were identified, and the tables, means and intervals that a protocol reports of them, in %."""
+"""The probes that were identified, and the tables, means and intervals that a protocol reports of them, in %."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Hits:
 
     Attributes:
         kinds: walking condition of each probe, such as "nm".
-        identities: whose walk each probe is.
+        identities: the person of each probe.
         probe_views: view of each probe.
-        gallery_views: the views of the columns of ``hits``.
-        hits: for each measure, such as "rank1", [probes, gallery views] 1.0 for a hit, 0.0 for a miss, and NaN where a probe
-            is not counted, such as where the views are identical.
+        gallery_views: the view of each column of ``hits``.
+        hits: for each measure, such as "rank1", [probes, gallery views]: 1.0 for a hit, 0.0 for a miss, NaN where a probe is
+            not counted, such as where the views are identical.
     """
 
     kinds: np.ndarray
@@ -33,15 +33,15 @@ class Hits:
 
     def table(self, kind: str, measure: str = "rank1") -> np.ndarray:
         """Hits in % for one condition: [probe views, gallery views], NaN where no probe is counted."""
-        found, counted = self._cells(measure)
-        of_kind = np.unique(self.kinds).tolist().index(kind)
-        return _ratio(found.sum(0), counted.sum(0))[of_kind]
+        hits, counted = self._cells(measure)
+        place = np.unique(self.kinds).tolist().index(kind)
+        return _ratio(hits.sum(0), counted.sum(0))[place]
 
     def by_view(self, measure: str = "rank1") -> dict[str, Any]:
         """The tables of all conditions, in JSON's types.
 
         Returns:
-            ``probe`` and ``gallery``, the names of the views, and ``<measure>``: for each condition its :meth:`table`,
+            ``probe`` and ``gallery``, the names of the views, and ``<measure>``, the :meth:`table` of each condition,
             rounded to 0.01 %, with None where no probe is counted.
         """
 
@@ -56,8 +56,8 @@ class Hits:
 
         Returns:
             In JSON's types: ``mean``, its 95 % ``interval`` (:mod:`gait.evaluation.intervals`; None for fewer than two
-            people), ``people`` and ``probes``, how many are counted; and ``conditions``: for each condition its ``rate``,
-            and the same three. A condition without a counted probe is left out.
+            people), the counted ``people`` and ``probes``; and ``conditions``, with the ``rate`` and the same three of each
+            condition. A condition without a counted probe is left out.
         """
         kinds = np.unique(self.kinds)
         mean = self._figures(measure, np.ones(len(kinds), bool))
@@ -78,12 +78,12 @@ class Hits:
         return intervals.student(first - second, differences[~np.isnan(differences)])
 
     def _figures(self, measure: str, kinds: np.ndarray) -> dict[str, Any]:
-        """The rate of some conditions together, its interval, and how many people and probes are counted."""
+        """The rate of the chosen conditions together, its interval, and how many people and probes are counted."""
         rate, without = self._rate(measure, kinds)
         counted = ~np.isnan(self.hits[measure]).all(1) & np.isin(self.kinds, np.unique(self.kinds)[kinds])
         people = np.unique(self.identities[counted])
-        there = np.isin(self._people[0], people)
-        interval = intervals.of_rate(rate, without[there], int(counted.sum())) if counted.any() else None
+        is_counted = np.isin(self._people[0], people)
+        interval = intervals.of_rate(rate, without[is_counted], int(counted.sum())) if counted.any() else None
         return {
             "rate": rate if counted.any() else None,
             "interval": None if interval is None else list(interval),
@@ -92,20 +92,20 @@ class Hits:
         }
 
     def _rate(self, measure: str, kinds: np.ndarray) -> tuple[float, np.ndarray]:
-        """The rate of some conditions together in %, and [people] the rate without each person in turn."""
-        found, counted = (cells[:, kinds] for cells in self._cells(measure))
-        everybody = [cells.sum(0, keepdims=True) for cells in (found, counted)]
-        without = (whole - own for whole, own in zip(everybody, (found, counted), strict=True))
-        (rate,), others = (_mean(_mean(_mean(_ratio(*cells)))) for cells in (everybody, tuple(without)))
-        return float(rate), others
+        """The rate of the chosen conditions together in %, and [people] the rate without each person in turn."""
+        by_person = tuple(cells[:, kinds] for cells in self._cells(measure))  # hits, and counted probes
+        everybody = [cells.sum(0, keepdims=True) for cells in by_person]
+        without = (total - cells for total, cells in zip(everybody, by_person, strict=True))
+        (rate,), rates_without = (_mean(_mean(_mean(_ratio(*cells)))) for cells in (everybody, tuple(without)))
+        return float(rate), rates_without
 
     @cached_property
     def _people(self) -> tuple[np.ndarray, np.ndarray]:
         return np.unique(self.identities, return_inverse=True)
 
     def _cells(self, measure: str) -> tuple[np.ndarray, np.ndarray]:
-        """Hits and probes counted: [people, kinds, probe views, gallery views]."""
-        (kinds, kind), (views, view) = (np.unique(of, return_inverse=True) for of in (self.kinds, self.probe_views))
+        """Hits and counted probes, each [people, kinds, probe views, gallery views]."""
+        (kinds, kind), (views, view) = (np.unique(names, return_inverse=True) for names in (self.kinds, self.probe_views))
         people, person = self._people
         hits = self.hits[measure]
         shape = (len(people), len(kinds), len(views))
@@ -118,12 +118,12 @@ class Hits:
         return summed(np.nan_to_num(hits)), summed(~np.isnan(hits))
 
 
-def _ratio(found: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """In %; NaN of nothing."""
-    return 100 * np.divide(found, counted, out=np.full(found.shape, np.nan), where=counted > 0)
+def _ratio(hits: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Hits in % of the counted probes; NaN where none is counted."""
+    return 100 * np.divide(hits, counted, out=np.full(hits.shape, np.nan), where=counted > 0)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean along the last axis of what is no NaN; NaN of nothing."""
+    """The mean along the last axis without NaN; NaN where nothing else is."""
     counted = ~np.isnan(values)
     return _ratio(np.where(counted, values, 0).sum(-1), counted.sum(-1).astype(np.float64)) / 100

@@ -19,12 +19,12 @@ EXACT_ROWS = 16
 def nearest(
     values: np.ndarray, probe: np.ndarray, gallery: np.ndarray, k: int = K, kind: Distance = "euclidean"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest gallery samples; of equally near ones, the first in the gallery.
+    """The k nearest gallery samples; among equally near ones the first in the gallery comes first.
 
     Args:
         values: float32 [samples, parts, channels], signatures as the network gave them.
         probe, gallery: rows of the samples.
-        k: how many, or all if there are fewer.
+        k: the number of neighbours; all gallery samples if there are fewer.
         kind: the mean over parts of the Euclidean distance, or 1 minus the mean of the cosines.
 
     Returns:
@@ -37,41 +37,41 @@ def nearest(
     places, distances = np.empty((len(probe), k), np.int64), np.empty((len(probe), k))
     scaled = Scaled.of(values, kind)
     for start in range(0, len(probe), PROBES):
-        some = probe[start : start + PROBES]
-        ours = scaled.taken(some)
-        least, most = (np.empty((len(gallery), len(some)), np.float32) for _ in range(2))
+        block = probe[start : start + PROBES]
+        points = scaled.taken(block)
+        least, most = (np.empty((len(gallery), len(block)), np.float32) for _ in range(2))
         for first in range(0, len(gallery), GALLERY):
             part = slice(first, first + GALLERY)
-            near, error = between(ours, slice(None), scaled.taken(gallery[part]), kind)
-            least[part], most[part] = near - error, near + error
+            distance, error = between(points, slice(None), scaled.taken(gallery[part]), kind)
+            least[part], most[part] = distance - error, distance + error
         farthest = np.partition(most, k - 1, axis=0)[k - 1]
-        for row, sample in enumerate(some):
+        for row, sample in enumerate(block):
             candidates = np.flatnonzero(least[:, row] <= farthest[row])
-            found = _exact(values, values[sample], gallery, candidates, k, kind)
-            order = np.argsort(found, kind="stable")[:k]
-            places[start + row], distances[start + row] = candidates[order], found[order]
+            exact_distances = _exact(values, values[sample], gallery, candidates, k, kind)
+            order = np.argsort(exact_distances, kind="stable")[:k]
+            places[start + row], distances[start + row] = candidates[order], exact_distances[order]
     return places, distances
 
 
 def _exact(
     values: np.ndarray, sample: np.ndarray, gallery: np.ndarray, candidates: np.ndarray, k: int, kind: Distance
 ) -> np.ndarray:
-    """Distances of the candidates, or of the first of them as soon as k are at Euclidean distance 0: nothing is nearer."""
-    found = np.empty(0)
+    """Distances of the candidates in order, up to where k of them are at Euclidean distance 0: nothing is nearer."""
+    distances = np.empty(0)
     for start in range(0, len(candidates), EXACT_ROWS):
         rows = gallery[candidates[start : start + EXACT_ROWS]]
-        found = np.concatenate([found, exact(values, sample, rows, kind)])
-        if kind == "euclidean" and (found == 0).sum() >= k:
+        distances = np.concatenate([distances, exact(values, sample, rows, kind)])
+        if kind == "euclidean" and (distances == 0).sum() >= k:
             break
-    return found
+    return distances
 
 
 def vote(identities: Sequence[str], distances: Sequence[float]) -> str:
-    """Whom most votes are for; of several with as many, the one whose votes' distances have the smallest sum.
+    """The identity with most votes; among equals the one whose votes' distances have the smallest sum.
 
     Args:
-        identities: whom each vote is for; of those that are equal even so, the first here is elected.
-        distances: of each vote.
+        identities: the identity that each vote is for; if sums are equal too, the first here is elected.
+        distances: the distance of each vote.
     """
     totals: dict[str, tuple[int, float]] = {}
     for identity, distance in zip(identities, distances, strict=True):
@@ -81,17 +81,17 @@ def vote(identities: Sequence[str], distances: Sequence[float]) -> str:
 
 
 def elected(identities: np.ndarray, distances: np.ndarray, videos: np.ndarray) -> dict[int, str]:
-    """Whom the samples of each video vote for: the neighbours of a sample elect, then the samples of a video.
+    """The identity of each video: a sample's neighbours vote for the sample's identity, then the samples for the video's.
 
-    A sample's vote counts with the distance of its nearest neighbour of the one it is for.
+    A sample's vote counts with the distance of its nearest neighbour of the elected identity.
 
     Args:
-        identities: [samples, k] whose the neighbours of each sample are, nearest first.
+        identities: [samples, k] identities of the neighbours of each sample, nearest first.
         distances: [samples, k] their distances.
-        videos: [samples] which video each sample is of.
+        videos: [samples] the video of each sample.
 
     Returns:
-        For each video, the identity.
+        The identity by video.
     """
     ballots: dict[int, list[tuple[str, float]]] = {}
     for names, far, video in zip(identities.tolist(), distances.tolist(), videos.tolist(), strict=True):

@@ -1,9 +1,9 @@
 """How many wrong people are closer to a probe than the right one: all that rank-r identification needs to know.
 
-A probe is identified at rank r if fewer than r wrong gallery sequences are closer than the closest right one. So the few
-right ones come first, and a probe is done as soon as as many wrong ones are closer as the largest r allows. Whole signatures
-are compared only where their projections, which are never farther apart than they are, leave it open. Comparisons that
-float32 cannot be sure of are made again in float64. The answer is that of a stable sort of all exact distances.
+A probe is identified at rank r if fewer than r wrong gallery sequences are closer than the closest right one. So the search
+compares the few right ones first, and leaves a probe as soon as r wrong ones, for the largest r, are closer. It compares
+whole signatures only where their projections, which are never farther apart, do not decide. It computes in float64 again
+what float32 leaves unsure. The answer is that of a stable sort of all exact distances.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between,
 
 FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
 BLOCK_ROWS = 4096  # probes at a time
-BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # but no more of either than these shares of the signatures, for they are copied
+BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # the largest shares of all signatures in a block and a chunk, which are copies
 DIRECTIONS, SAMPLE = 30, 128
-WORTH = 0.6  # of all comparisons that are left, so that those settled repay the projection
+WORTH = 0.6  # the largest share of comparisons that projections may leave open and still repay their cost
 EXACT_ROWS = 8
 NOBODY = -1
 
 
 @dataclass(frozen=True)
 class Search:
-    """Who is looked for, and among whom.
+    """The probes, and the gallery in which they are looked for.
 
     Attributes:
         probe: [probes] rows of the signatures to identify.
-        gallery: [gallery] rows of the enrolled ones; of equally close ones, the first here is the closer.
-        people: whose each row of the signatures is, as whole numbers.
-        groups: [gallery] each probe is looked for in each group by itself, 0 ... n - 1; such as views.
-        excluded: bool [probes, groups], where not to look.
-        ranks: which ranks are asked for, such as (1, 5).
+        gallery: [gallery] rows of the enrolled signatures; among equally close ones the first here counts as closer.
+        people: [samples] the person of each signature, as a whole number.
+        groups: [gallery] the group of each row, 0 ... n - 1, such as its view; each group is searched by itself.
+        excluded: bool [probes, groups], the groups in which a probe is not looked for.
+        ranks: the ranks to decide, such as (1, 5).
     """
 
     probe: np.ndarray
@@ -49,7 +49,7 @@ class Search:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """The number of groups."""
         return self.excluded.shape[1]
 
 
@@ -57,15 +57,15 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     """How many wrong gallery sequences are closer than the closest right one.
 
     Args:
-        values: float32 [samples, parts, channels], signatures as the network gave them, which are left as they are; memory
-            for a quarter of these is needed.
-        search: who is looked for.
+        values: float32 [samples, parts, channels], signatures as the network gave them. They stay unchanged; the search
+            needs a quarter of their memory in addition.
+        search: the probes and the gallery.
         kind: the mean over parts of the Euclidean distance, or 1 minus the mean of the cosines.
-        threads: how many; the answer is the same.
+        threads: their number; the answer does not depend on it.
 
     Returns:
         int [probes, groups]: fewer than r if and only if the probe is identified at rank r, for each of the ranks;
-        ``NOBODY`` where not looked, or where the group has no sequence of that person.
+        ``NOBODY`` where the group is excluded or has no sequence of the probe's person.
 
     Raises:
         DataError: a signature is not finite.
@@ -74,7 +74,7 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     order = np.argsort(search.people[search.probe], kind="stable")
     size = int(np.clip(BLOCK_SHARE * len(values) / threads, 1, BLOCK_ROWS))
     chunk = int(np.clip(CHUNK_SHARE * len(values) / threads, 1, LARGEST))
-    # The products are too small to be shared out among threads each; whole blocks are.
+    # A matrix product is too small to share among threads, so each thread takes whole blocks.
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         scaled = Scaled.of(values, kind)
         projection = _Projection.of(scaled, search) if kind == "euclidean" else None
@@ -88,12 +88,12 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
 
 
 class _Block:
-    """Some of the probes, which are compared together.
+    """A block of probes that are compared together.
 
     Attributes:
-        low, high: [probes, groups], between what the distance to the nearest right sequence lies; inf if there is none.
-        sure: [probes, groups], how many wrong ones are closer for sure.
-        unsure: [probes, gallery], which wrong ones may be closer or not.
+        low, high: [probes, groups], bounds of the distance to the nearest right sequence; inf if there is none.
+        sure: [probes, groups], how many wrong sequences are closer for sure.
+        unsure: [gallery, probes], whether float32 leaves open if a wrong sequence is closer.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class _Block:
     ) -> None:
         self.scaled, self.projection, self.search, self.kind = scaled, projection, search, kind
         self.rows = search.probe[chosen]
-        self.ours, self.people = scaled.taken(self.rows), search.people[self.rows]
-        self.near = projection and projection.of_probes(self.ours)
+        self.probes, self.people = scaled.taken(self.rows), search.people[self.rows]
+        self.shadows = projection and projection.of_probes(self.probes)
         self.enrolled = search.people[search.gallery]
         self.low, self.high = self._nearest_right()
         self.answered = ~search.excluded[chosen] & np.isfinite(self.high)
-        self.low[~self.answered] = self.high[~self.answered] = -np.inf  # nobody is closer
+        self.low[~self.answered] = self.high[~self.answered] = -np.inf  # so that nobody is closer
         self.sure = np.zeros(self.low.shape, np.int64)
         self.unsure = np.zeros((len(search.gallery), len(chosen)), bool)
 
@@ -116,8 +116,8 @@ class _Block:
             rows, columns = np.flatnonzero(self.people == person), np.flatnonzero(self.enrolled == person)
             if not len(columns):
                 continue
-            theirs = self.scaled.taken(self.search.gallery[columns])
-            distance, error = between(self.ours, rows, theirs, self.kind)
+            enrolled = self.scaled.taken(self.search.gallery[columns])
+            distance, error = between(self.probes, rows, enrolled, self.kind)
             groups = self.search.groups[columns]
             for group in np.unique(groups):
                 of_group = groups == group
@@ -126,7 +126,7 @@ class _Block:
         return low, high
 
     def closer_wrong(self, chunk: int) -> np.ndarray:
-        """See the function of this name; ``chunk`` gallery sequences are compared at a time, at most."""
+        """The block's rows of the function of this name; it compares at most ``chunk`` gallery sequences at a time."""
         members = [np.flatnonzero(self.search.groups == group) for group in range(self.search.count)]
         first = min(FIRST, -(-chunk // len(members)))
         self._compare(np.arange(len(self.rows)), np.concatenate([columns[:first] for columns in members]))
@@ -136,7 +136,7 @@ class _Block:
                 undecided = self.answered[:, group] & (self.sure[:, group] < max(self.search.ranks))
                 if not undecided.any():
                     break
-                # Where the first ones settled little, the others hardly will.
+                # Where the first sequences decided little, the next ones hardly decide more: larger chunks are cheaper.
                 stop = start + (chunk if undecided.mean() > 0.8 else min(2 * start, chunk))
                 self._compare(np.flatnonzero(undecided), columns[start:stop])
                 start = stop
@@ -144,45 +144,45 @@ class _Block:
         return np.where(self.answered, self.sure, NOBODY)
 
     def _compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
-        """Find out which gallery sequences are closer to these probes than the nearest right one."""
-        for some, open_columns in self._open(rows, columns):
-            theirs = self.scaled.taken(self.search.gallery[open_columns])
-            everyone = len(some) == len(self.rows)
-            distance, error = between(self.ours, slice(None) if everyone else some, theirs, self.kind)
+        """Note which wrong gallery sequences are closer to these probes than the nearest right one, or may be."""
+        for open_rows, open_columns in self._open(rows, columns):
+            enrolled = self.scaled.taken(self.search.gallery[open_columns])
+            everyone = len(open_rows) == len(self.rows)
+            distance, error = between(self.probes, slice(None) if everyone else open_rows, enrolled, self.kind)
             groups = self.search.groups[open_columns]
-            wrong = self.enrolled[open_columns, None] != self.people[some]
-            closer = wrong & (distance < self.low[some][:, groups].T - error)
-            unsure = wrong & ~closer & (distance <= self.high[some][:, groups].T + error)
-            self.unsure[open_columns[:, None], some] = unsure
+            wrong = self.enrolled[open_columns, None] != self.people[open_rows]
+            closer = wrong & (distance < self.low[open_rows][:, groups].T - error)
+            unsure = wrong & ~closer & (distance <= self.high[open_rows][:, groups].T + error)
+            self.unsure[open_columns[:, None], open_rows] = unsure
             for group in np.unique(groups):
-                self.sure[some, group] += closer[groups == group].sum(0)
+                self.sure[open_rows, group] += closer[groups == group].sum(0)
 
     def _open(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Those of the comparisons that projections do not settle, one person's probes at a time, as rows and columns."""
-        if not self.projection or not self.near or not self.projection.pays:
+        """Rows and columns of the comparisons that projections leave open, for one person's probes at a time."""
+        if not self.projection or not self.shadows or not self.projection.pays:
             yield rows, columns
             return
-        bound, error = self.projection.bound(self.near, rows, columns)
+        bound, error = self.projection.bound(self.shadows, rows, columns)
         possible = bound <= self.high[rows][:, self.search.groups[columns]].T + error
         possible &= self.enrolled[columns, None] != self.people[rows]
         self.projection.seen += possible.size
         for person in np.unique(self.people[rows]):
-            own = self.people[rows] == person
-            some, open_columns = rows[own & possible.any(0)], columns[possible[:, own].any(1)]
-            self.projection.left += len(some) * len(open_columns)
-            if len(some):
-                yield some, open_columns
+            of_person = self.people[rows] == person
+            open_rows, open_columns = rows[of_person & possible.any(0)], columns[possible[:, of_person].any(1)]
+            self.projection.left += len(open_rows) * len(open_columns)
+            if len(open_rows):
+                yield open_rows, open_columns
 
     def _settle(self, group: int, columns: np.ndarray) -> None:
-        """Add those that float32 is unsure of and that are closer, where a rank depends on them."""
+        """Compute unsure comparisons in float64 where a rank depends on them, and count the closer sequences."""
         unsure = self.unsure[columns]
         least = self.sure[:, group]
         most = least + unsure.sum(0)
         matters = np.any([(least < rank) & (rank <= most) for rank in self.search.ranks], 0)
         for row in np.flatnonzero(matters).tolist():
-            own = columns[self.enrolled[columns] == self.people[row]]
-            right = np.concatenate([self._exact(row, part) for part in _parts(own)])
-            nearest, place = right.min(), own[right.argmin()]
+            right = columns[self.enrolled[columns] == self.people[row]]
+            distances = np.concatenate([self._exact(row, part) for part in _parts(right)])
+            nearest, place = distances.min(), right[distances.argmin()]
             for part in _parts(columns[unsure[:, row]]):
                 distance = self._exact(row, part)
                 closer = (distance < nearest) | ((distance == nearest) & (part < place))
@@ -200,11 +200,11 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class _Shadows:
-    """Projections of some signatures, and room for what their distances need beside a product of them.
+    """Projections of signatures, with two more columns that make half of a squared distance one product.
 
     Attributes:
         values: float32 [parts, points, directions + 2].
-        lengths: [points] mean of the lengths of the signature's parts.
+        lengths: [points] the mean length of a signature's parts.
     """
 
     values: np.ndarray
@@ -212,22 +212,22 @@ class _Shadows:
 
 
 class _Projection:
-    """Signatures in the few directions in which they differ most, part by part: nearer to each other than they are.
+    """Projections of signatures on the few directions in which they differ most, part by part, which brings them nearer.
 
     Half of a squared distance is one product of two rows, (y, 1, y * y / 2) and (-x, x * x / 2, 1). The squares are enlarged
-    by more than rounding can take away, so that the roots need no care. Those of the gallery are kept, for every block of
-    probes is compared with them.
+    by more than rounding can take away, so that no root is of a negative number. The projections of the gallery are kept,
+    for every block of probes is compared with them.
     """
 
     def __init__(self, directions: np.ndarray, scaled: Scaled, gallery: np.ndarray) -> None:
         self.directions = directions
         self.seen = self.left = 0
-        # Of the squares, of the products of projections, and of their halves.
+        # By how much the squares are enlarged, and how far rounding puts the projections and sums off, as shares.
         self.excess = 3.2 * rounding(DIRECTIONS + 2)
         self.rounding = 2 * (DIRECTIONS**0.5 + 1) * rounding(directions.shape[1]) + 8 * (len(directions) + 8) * UNIT
         values = np.empty((len(directions), len(gallery), DIRECTIONS + 2), np.float32)
-        for part, those in enumerate(directions):
-            np.matmul(scaled.values[gallery, part], those, out=values[part, :, :-2])
+        for part, axes in enumerate(directions):
+            np.matmul(scaled.values[gallery, part], axes, out=values[part, :, :-2])
         values[..., -2], values[..., -1] = 1, self._halves(values[..., :-2])
         self.gallery = _Shadows(values, np.sqrt(2 * scaled.halves[gallery]).mean(1))
 
@@ -237,12 +237,12 @@ class _Projection:
 
     @property
     def pays(self) -> bool:
-        """Whether it has settled enough comparisons so far."""
+        """Whether the projection has decided enough comparisons so far."""
         return self.left <= WORTH * self.seen
 
     @classmethod
     def of(cls, scaled: Scaled, search: Search) -> _Projection | None:
-        """The projection, or None if less than half of the variance would be left: too few comparisons could be spared."""
+        """The projection, or None where it would spare too few comparisons: it keeps less than half of the variance."""
         channels = scaled.values.shape[2]
         used = np.concatenate([search.gallery, search.probe])
         if scaled.factors is not None or channels < 4 * DIRECTIONS or len(used) < 12 * SAMPLE:
@@ -250,7 +250,7 @@ class _Projection:
         rng = np.random.default_rng(0)
         sample = scaled.values[np.sort(rng.choice(used, SAMPLE, replace=False))].swapaxes(0, 1)
         sample = sample - sample.mean(1, keepdims=True)
-        # Randomised subspace iteration (Halko et al., SIAM Review 2011, algorithm 4.4): near enough to the principal ones.
+        # Randomised subspace iteration (Halko et al., SIAM Review 2011, algorithm 4.4) is near enough to the principal axes.
         directions = rng.standard_normal((len(sample), channels, DIRECTIONS), np.float32)
         for _ in range(2):
             directions = np.linalg.qr(sample.swapaxes(1, 2) @ (sample @ directions))[0]
@@ -259,7 +259,7 @@ class _Projection:
         return cls(directions, scaled, search.gallery)
 
     def of_probes(self, points: Points) -> _Shadows:
-        """The projections of some probes."""
+        """The projections of a block's probes."""
         values = np.empty((len(self.directions), len(points.values), DIRECTIONS + 2), np.float32)
         np.matmul(points.values.swapaxes(0, 1), -self.directions, out=values[..., :-2])
         values[..., -2], values[..., -1] = self._halves(values[..., :-2]), 1
@@ -270,21 +270,21 @@ class _Projection:
 
         Args:
             probes: the projections of a block's probes.
-            rows: which of them.
-            columns: which of the gallery.
+            rows: the probes to compare, as places in the block.
+            columns: the signatures to compare, as places in the gallery.
         """
-        theirs, ours = self.gallery.values[:, columns], probes.values[:, rows]
+        enrolled, projected = self.gallery.values[:, columns], probes.values[:, rows]
         bound = np.zeros((len(columns), len(rows)), np.float32)
         step = max(1, TILE // len(columns))
         products = np.empty((len(columns), min(step, len(rows))), np.float32)
         for first in range(0, len(rows), step):
-            some = slice(first, first + step)
-            room = products[:, : len(rows[some])]
-            for part in range(len(theirs)):
-                np.matmul(theirs[part], ours[part, some].T, out=room)
-                np.sqrt(room, out=room)
-                bound[:, some] += room
-        bound *= np.float32(2**0.5 / len(theirs))
-        # The root of what was added, at most, and the rounding of the projections and of the sum.
+            tile = slice(first, first + step)
+            roots = products[:, : len(rows[tile])]
+            for part in range(len(enrolled)):
+                np.matmul(enrolled[part], projected[part, tile].T, out=roots)
+                np.sqrt(roots, out=roots)
+                bound[:, tile] += roots
+        bound *= np.float32(2**0.5 / len(enrolled))
+        # At most the root of what the squares were enlarged by, and the rounding of the projections and of the sum.
         share = np.float32((2 * self.excess) ** 0.5 + self.rounding)
         return bound, share * (probes.lengths[rows] + self.gallery.lengths[columns, None])

@@ -1,4 +1,4 @@
-"""Who searches: a GPU if there is one, else the processor. The answer is the same."""
+"""The search on a GPU if there is one, else on the processor. The answer is the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRIVER = Path("/dev/nvidiactl")
 def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean", threads: int = 1) -> np.ndarray:
     """How many wrong gallery sequences are closer than the closest right one: :func:`gait.evaluation.ranking.closer_wrong`.
 
-    Cosines are left to the processor.
+    The processor computes cosines even where there is a GPU.
     """
     device = gpu() if kind == "euclidean" else None
     if device is None:
@@ -32,7 +32,7 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
 
 
 def gpu() -> torch.device | None:
-    """The GPU, if there is one. Where there is neither a driver nor PyTorch in use, PyTorch is not loaded to find out."""
+    """The GPU, or None. Without a driver and without PyTorch in use, this does not load PyTorch to look for one."""
     if "torch" not in sys.modules and not DRIVER.exists():
         return None
     import torch

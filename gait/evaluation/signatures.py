@@ -29,11 +29,11 @@ class Signatures:
 
     @classmethod
     def collect(cls, positions: Sequence[int], outputs: Iterable[np.ndarray]) -> Self:
-        """Take in a network's outputs one after the other.
+        """The signatures from a network's outputs, which are taken one after the other.
 
         Args:
             positions: for each sample, the position of its sequence.
-            outputs: arrays [n, parts, channels], together a row for each of ``positions``.
+            outputs: arrays [n, parts, channels], together one row for each of ``positions``.
 
         Raises:
             DataError: there is no sample, or no room for all.
@@ -54,10 +54,11 @@ class Signatures:
         return cls(values, np.asarray(positions, np.int64))
 
     def averaged(self) -> Signatures:
-        """One signature a sequence, the mean of its samples; these very signatures if every sequence has one sample.
+        """One signature a sequence, the mean of its samples; this object itself if every sequence has one sample.
 
-        The mean is of the network's outputs as they are: a distance that scales signatures to length 1 scales their mean.
-        Protocols of silhouettes publish no mean, since a whole sequence is one sample there; windows of it have one here.
+        The mean is of the network's outputs as they are; a distance that scales signatures to length 1 scales their mean.
+        The published protocols of silhouettes need no mean, for a whole sequence is one sample there. Here windows of a
+        sequence are averaged.
         """
         if self._averaged is None:
             sequences, first, counts = np.unique(self.positions, return_index=True, return_counts=True)
@@ -71,13 +72,13 @@ class Signatures:
 
 
 def blocks(values: np.ndarray) -> Iterable[np.ndarray]:
-    """Views of some megabytes each, which together are ``values`` [samples, ...]."""
+    """Views of a few megabytes, which together are ``values`` [samples, ...]."""
     size = max(1, BLOCK_BYTES // max(1, values[:1].nbytes))
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:
-    """An array for float32, in memory or, if it would fill more than half of that, in a file without a name."""
+    """A float32 array, in memory or, if it would fill more than half of that, in a file without a name."""
     size = 4 * int(np.prod(shape))
     if 2 * size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         return np.empty(shape, np.float32)
