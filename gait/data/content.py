@@ -1,4 +1,4 @@
-"""What a dataset's files hold, found out from some walks spread over it before anything is computed."""
+"""The content of a dataset's files, from a sample of walks spread over it, before anything is computed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from gait.data.readers import Clip, Faults, Reader, masks
 from gait.errors import DataError
 
-UNITS, WALKS = 16, 3  # looked at, and of each unit
-MOST_FRAMES = 30  # of a walk, that decide
-MOSTLY = 0.9  # of the frames that decide
+UNITS, WALKS = 16, 3  # units in the sample, and walks of each
+MOST_FRAMES = 30  # of a walk in the sample
+MOSTLY = 0.9  # of the frames in the sample
 OFF_CENTRE = 0.06  # of the height, at most, between a centred person's centre of mass and the middle
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was found.
+    """What a sample of a dataset's walks holds.
 
     Attributes:
-        walks: how many were looked at, by what they hold: "silhouettes", "pictures" (from which silhouettes are made) or
-            "nothing".
+        walks: the number of walks in the sample by what they hold: "silhouettes", "pictures" (from which silhouettes are
+            made) or "nothing".
         shapes: height and width of the silhouettes, most frequent first, at most four.
         levels: the brightest level of the silhouettes as they were written, most frequent first.
         aligned: whether the silhouettes are aligned already: of one shape, and each person as high as the picture and in
@@ -38,37 +38,37 @@ class Content:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Content:
-        """From :meth:`facts`; what is missing there is not known."""
+        """The content from its :meth:`facts`; missing facts are unknown."""
         known = {key: facts[key] for key in ("walks", "levels", "aligned") if key in facts}
         return cls(**known, shapes=[(height, width) for height, width in facts.get("shapes", ())])
 
     def facts(self) -> dict[str, Any]:
-        """As JSON's types."""
+        """The content in JSON's types."""
         return asdict(self)
 
     def words(self) -> str:
-        """For people: "16 walks looked at: 16 of silhouettes, aligned, 64 x 44 px, levels 0 to 255"."""
+        """A text such as "16 walks looked at: 16 of silhouettes; the silhouettes are aligned already, 64 x 44 px"."""
         kinds = ", ".join(f"{count} of {kind}" for kind, count in self.walks.items())
-        told = f"{sum(self.walks.values())} walks looked at: {kinds or 'none'}"
+        text = f"{sum(self.walks.values())} walks looked at: {kinds or 'none'}"
         if self.shapes:
             shapes = " and ".join(f"{height} x {width}" for height, width in self.shapes)
-            told += f"; the silhouettes are {'aligned already' if self.aligned else 'not aligned'}, {shapes} px"
+            text += f"; the silhouettes are {'aligned already' if self.aligned else 'not aligned'}, {shapes} px"
         if unusual := [level for level in self.levels if level != masks.FULL]:
-            told += f"; some are written as 0 and {' or '.join(map(str, unusual))}, and taken as 0 and {masks.FULL}"
+            text += f"; some are written as 0 and {' or '.join(map(str, unusual))}, and taken as 0 and {masks.FULL}"
         if {"silhouettes", "pictures"} <= self.walks.keys():
-            told += "; for walks of pictures, background subtraction makes the silhouettes"
-        return told
+            text += "; for walks of pictures, background subtraction makes the silhouettes"
+        return text
 
 
 def look(reader: Reader, units: Sequence[str]) -> Content:
-    """Look at some walks of a dataset.
+    """The content of a sample of a dataset's walks.
 
     Args:
-        reader: of the dataset.
+        reader: the dataset's reader.
         units: all of the reader's units.
 
     Raises:
-        DataError: its silhouettes are dark on bright, so that nothing of them could be used.
+        DataError: the silhouettes are dark on bright, so that none could be used.
     """
     walks: Counter[str] = Counter()
     shapes: Counter[tuple[int, int]] = Counter()
@@ -76,11 +76,11 @@ def look(reader: Reader, units: Sequence[str]) -> Content:
     fits: list[bool] = []
     inverted: list[bool] = []
     known_aligned = False
-    for clip in _some_clips(reader, units):
+    for clip in _sample_of_clips(reader, units):
         if clip.made:
             walks["pictures"] += 1
             continue
-        frames, level = masks.brightened(_some(list(clip.silhouettes([]).values()), MOST_FRAMES))
+        frames, level = masks.brightened(_spread(list(clip.silhouettes([]).values()), MOST_FRAMES))
         shown = [frame for frame in frames if frame.any()]
         walks["silhouettes" if shown else "nothing"] += 1
         if shown:
@@ -96,9 +96,9 @@ def look(reader: Reader, units: Sequence[str]) -> Content:
 
 
 def is_aligned(frame: np.ndarray) -> bool:
-    """Whether a silhouette [height, width] is as aligning makes it: as high as the picture, and in its middle.
+    """Whether a silhouette [height, width] is aligned: as high as the picture, and in its middle.
 
-    Widths are those of aligned silhouettes, or of such whose outer columns were cut off (64 -> 44, 128 -> 88).
+    The width is that of aligned silhouettes, or of those whose outer columns were cut off (64 -> 44, 128 -> 88).
     """
     height, width = frame.shape
     if width not in (height, height - 2 * (height // 64 * 10)) or not (frame[0].any() and frame[-1].any()):
@@ -114,14 +114,14 @@ def is_inverted(frame: np.ndarray) -> bool:
     return bool((around > masks.FULL // 2).mean() > MOSTLY and (frame <= masks.DARK).any())
 
 
-def _some_clips(reader: Reader, units: Sequence[str]) -> Iterable[Clip]:
+def _sample_of_clips(reader: Reader, units: Sequence[str]) -> Iterable[Clip]:
     faults: Faults = []
-    for unit in _some(units, UNITS):
-        yield from _some(list(reader.clips(unit, faults)), WALKS)
+    for unit in _spread(units, UNITS):
+        yield from _spread(list(reader.clips(unit, faults)), WALKS)
 
 
-def _some(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many, spread over all."""
+def _spread(items: Sequence[Any], most: int) -> list[Any]:
+    """At most ``most`` of the items, spread over all."""
     if len(items) <= most:
         return list(items)
     return [items[round(place)] for place in np.linspace(0, len(items) - 1, most)]

@@ -1,4 +1,4 @@
-"""Who trains and who is tested: by the rules of a protocol, and what its partition is checked for."""
+"""Partitions of people and sequences into training and test by a protocol's rules, and checks of them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def first_train(
     gallery: Sequence[str],
     without: Sequence[str] = (),
 ) -> dict[str, list[int]]:
-    """The first identities train; of the others, some conditions are the gallery, the rest probes.
+    """A partition whose first identities train; walks of the others are gallery or probes by their condition.
 
     Args:
         sequences: all sequences of a store.
         identities: all people of the dataset. A training identity without usable sequences (005 in some copies of CASIA-B)
             leaves one less to train, and moves nobody from the test side.
-        train_subjects: how many train.
+        train_subjects: the number of identities that train.
         gallery: the enrolled conditions.
         without: training identities to leave out.
 
@@ -61,7 +61,7 @@ def check_people(identities: Sequence[str], train_subjects: int) -> None:
     """Fail where nobody would be left to test.
 
     Raises:
-        DataError: there are no more identities than are to train.
+        DataError: the dataset has no more identities than ``train_subjects``.
     """
     if len(identities) <= train_subjects:
         raise DataError(
@@ -73,12 +73,12 @@ def check_conditions(setting: str, conditions: Sequence[str], sequences: Sequenc
     """Fail where a setting names conditions that nobody walked in.
 
     Args:
-        setting: its name, such as "gallery".
-        conditions: what it names.
-        sequences: all that there are.
+        setting: the setting's name, such as "gallery".
+        conditions: the conditions that it names.
+        sequences: all sequences.
 
     Raises:
-        DataError: with the names most like it.
+        DataError: a condition is unknown; the message has the names most like it.
     """
     known = {sequence.condition for sequence in sequences}
     if unknown := [name for name in conditions if name not in known]:
@@ -86,20 +86,20 @@ def check_conditions(setting: str, conditions: Sequence[str], sequences: Sequenc
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    """The known names that are meant by a mistyped one, most likely."""
+    """The end of a message: the known names that a mistyped one most likely means, and all that there are."""
     names = sorted(known)
-    # Whether a name has capitals, or "-" or "_" before its number, is what people remember least.
-    plain = {re.sub("[-_. ]", "", each).lower(): each for each in names}
+    # People remember capitals, and "-" or "_" before a number, least.
+    plain = {re.sub("[-_. ]", "", known_name).lower(): known_name for known_name in names}
     close = difflib.get_close_matches(re.sub("[-_. ]", "", name).lower(), plain, 3)
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return (f"did you mean {' or '.join(plain[each] for each in close)}? " if close else "") + f"(there: {shown})"
+    return (f"did you mean {' or '.join(plain[key] for key in close)}? " if close else "") + f"(there: {shown})"
 
 
 def complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int]]:
-    """The same parts, if none of those that have a reason is empty.
+    """The parts ``chosen``, if none that has a reason is empty.
 
     Raises:
-        DataError: one is, with its reason.
+        DataError: such a part is empty; the message is its reason.
     """
     for part, reason in reasons.items():
         if not chosen[part]:
@@ -113,7 +113,7 @@ def partition_for(
     """The partition of a store for one model.
 
     Args:
-        model: whose partition it is.
+        model: the model's name.
         store: preprocessed sequences.
         rules: ``partition`` of the dataset's entry in params.yaml.
         distance: ``distance`` of the model's entry, by which it is tested.
@@ -134,10 +134,10 @@ def choose(
     split: Mapping[str, Sequence[str]],
     rules: Mapping[str, Any],
 ) -> tuple[str, dict[str, list[int]]]:
-    """How a test by some rules compares, as records name it, and positions of sequences by what they are for.
+    """The comparison of a test by these rules, as records name it, and positions of sequences by their part.
 
     Args:
-        sequences: all usable ones, or all that there are files of.
+        sequences: all usable sequences, or all that have files.
         identities: all people of the dataset.
         split: identities of each part, where the dataset comes with lists of them.
         rules: ``partition`` of the dataset's entry in params.yaml.
@@ -164,12 +164,12 @@ def _check_comparable(
     if not comparison.cross_view or any(_comparable(sequences, chosen)):
         return
     views = sorted({sequence.view for sequence in [*gallery, *probes]})
-    there = f"the only view is {views[0]}" if len(views) == 1 else "nobody's probes and gallery are of different views"
-    raise DataError(f"{there}, and protocol {name} compares walks of different views alone; {comparison.one_view}")
+    reason = f"the only view is {views[0]}" if len(views) == 1 else "nobody's probes and gallery are of different views"
+    raise DataError(f"{reason}, and protocol {name} compares walks of different views alone; {comparison.one_view}")
 
 
 def _comparable(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]]) -> Iterator[bool]:
-    """Of each probe, whether its person is enrolled in another view."""
+    """Whether each probe's person is enrolled in another view."""
     views: dict[str, set[str]] = {}
     for position in chosen["gallery"]:
         views.setdefault(sequences[position].identity, set()).add(sequences[position].view)
@@ -179,7 +179,7 @@ def _comparable(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence
 
 
 def doubts(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]], protocol: str) -> list[str]:
-    """What its user should know of a partition that is not wrong.
+    """Doubts about a valid partition, for its user.
 
     Args:
         sequences, chosen, protocol: of :func:`choose`.
@@ -189,22 +189,22 @@ def doubts(sequences: Sequence[GaitSequence], chosen: Mapping[str, Sequence[int]
     """
     comparison = protocols.comparisons()[protocol]
     enrolled, probed = ({sequences[position].identity for position in chosen[part]} for part in ("gallery", "probe"))
-    told = []
+    sentences = []
     if lacking := sorted(enrolled - probed):
-        told.append(f"enrolled, but with no probe: {_listed(lacking)}")
+        sentences.append(f"enrolled, but with no probe: {_listed(lacking)}")
     if lacking := sorted(probed - enrolled):
-        told.append(f"not enrolled, so that their probes are {comparison.unenrolled}: {_listed(lacking)}")
+        sentences.append(f"not enrolled, so that their probes are {comparison.unenrolled}: {_listed(lacking)}")
     if comparison.cross_view:
         alone = sum(not comparable for comparable in _comparable(sequences, chosen)) - sum(
             sequences[position].identity not in enrolled for position in chosen["probe"]
         )
         if alone:
-            told.append(f"{alone} probes have no gallery walk of their person in another view, and can only be misses")
+            sentences.append(f"{alone} probes have no gallery walk of their person in another view, and can only be misses")
     if comparison.by_condition:
         kinds = {sequences[position].kind for position in [*chosen["train"], *chosen["gallery"]]}
         if lacking := sorted(kinds - {sequences[position].kind for position in chosen["probe"]}):
-            told.append(f"no probe of {', '.join(lacking)}: there will be no rank-1 of it")
-    return told
+            sentences.append(f"no probe of {', '.join(lacking)}: there will be no rank-1 of it")
+    return sentences
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Datasets in the form in which they are distributed, behind one interface.
 
-A layout is read by the module of its name, with ``_`` for ``-``, whose ``open_dataset(root)`` gives a :class:`Reader`.
-Nothing is unpacked or copied, nothing outside ``root`` is opened, and what cannot be read is skipped and noted.
+The module with a layout's name, with ``_`` for ``-``, reads it: its ``open_dataset(root)`` returns a :class:`Reader`.
+Readers unpack and copy nothing and open nothing outside ``root``. They skip and note what they cannot read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from gait.errors import DataError
 
-# The layouts as params.yaml names them: those that know their frame rate, and those whose user says it.
+# The layouts by their names in params.yaml: those with a known frame rate, and those whose user gives it.
 PUBLISHED = ("casia-b", "oumvlp", "tum-gaid")
 OWN = ("pickles", "folder")
 LAYOUTS = (*PUBLISHED, *OWN)
@@ -25,13 +25,13 @@ Faults = list[str]
 
 @dataclass(frozen=True)
 class Clip:
-    """One walk in one view. The frames are read when asked for.
+    """One walk in one view. Its frames are read only when needed.
 
     Attributes:
         identity, condition, view: as the dataset names them, such as "001", "nm-01", "090".
-        silhouettes: gives uint8 [height, width] frames, the person bright, by their number in the video, from 1; what cannot
-            be read is left out and added to the list of faults given.
-        video: gives the grey frames, uint8 [height, width], in order, for optical flow; None where a dataset has none.
+        silhouettes: returns uint8 [height, width] frames, the person bright, by their number in the video, from 1. It leaves
+            out what it cannot read, and adds that to its list of faults.
+        video: returns the grey frames, uint8 [height, width], in order, for optical flow; None where a dataset has none.
         aligned: whether the silhouettes are known to be aligned and scaled already.
         made: whether the silhouettes come from background subtraction.
     """
@@ -46,7 +46,7 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """Such as "001-nm-01-090"."""
+        """The walk's name, such as "001-nm-01-090"."""
         return f"{self.identity}-{self.condition}-{self.view}"
 
 
@@ -60,7 +60,7 @@ class Reader(Protocol):
     fps: float | None
 
     def identities(self) -> list[str]:
-        """All people there is a file or folder of, sorted, also those without a usable walk.
+        """All people who have a file or folder, sorted, also those without a usable walk.
 
         Raises:
             DataError: the folder is missing or holds nobody.
@@ -68,7 +68,7 @@ class Reader(Protocol):
         ...
 
     def units(self) -> list[str]:
-        """What can be read independently of each other, sorted: archives or walks. Each starts with its identity."""
+        """Archives or walks that can be read independently of each other, sorted. Each name starts with its identity."""
         ...
 
     def files(self, unit: str) -> list[Path]:
@@ -76,7 +76,7 @@ class Reader(Protocol):
         ...
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
-        """The walks of a unit, ordered by condition and view; what is wrong with the unit as a whole is added to faults."""
+        """The walks of a unit, ordered by condition and view; ``faults`` gets what is wrong with the unit as a whole."""
         ...
 
     def names(self, unit: str) -> tuple[str, str, str] | None:
@@ -84,11 +84,11 @@ class Reader(Protocol):
         ...
 
     def strays(self) -> list[str]:
-        """Names of what is in the dataset's folder and taken for no person and no walk, sorted."""
+        """Names of the entries in the dataset's folder that are no person and no walk, sorted."""
         ...
 
     def unread(self, unit: str) -> list[Path]:
-        """Files beside those of a unit that are of no kind that is read, sorted."""
+        """Files in a unit's folder of a kind that is not read, sorted."""
         ...
 
     def expected(self) -> Iterator[str]:
@@ -105,7 +105,7 @@ def open_dataset(layout: str, root: Path) -> Reader:
 
     Args:
         layout: one of LAYOUTS.
-        root: where it is.
+        root: the dataset's folder.
 
     Raises:
         DataError: the folder is missing or holds no dataset of that layout.

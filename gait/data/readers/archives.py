@@ -48,13 +48,12 @@ class _Unpacked:
 def files_and_folders(archive: Path, largest: int, faults: Faults) -> Iterator[tuple[str, bytes | None]]:
     """Names and contents of the regular files, and names of the folders with None, in order.
 
-    Links, devices and whatever else an archive may hold are passed over. A damaged archive gives what comes before the
-    damage, and a fault.
+    Links, devices and all other kinds are passed over. A damaged archive gives what comes before the damage, and a fault.
 
     Args:
         archive: the .tar.gz file.
-        largest: bytes of the largest file to give; larger ones are noted in ``faults``.
-        faults: where to note what is wrong.
+        largest: the largest file to read, in bytes; larger ones become faults.
+        faults: gets what is wrong.
     """
     try:
         with gzip.open(archive) as packed:
@@ -82,7 +81,7 @@ def _entries(archive: Path, stream: _Unpacked, largest: int, faults: Faults) -> 
         elif kind in b"0\0" and size <= largest:
             yield name, stream.read(end - stream.at)[:size]
         stream.skip_to(end)
-    # Only here does gzip compare its checksum; and what follows the end is content that a broken entry hid.
+    # gzip compares its checksum only at its end. Anything but zeros after the tar's end is content that a broken entry hid.
     while rest := stream.packed.read(2**20):
         stream.skip_to(stream.at)
         stream.at += len(rest)
@@ -102,13 +101,13 @@ def _name(header: bytes) -> str:
 
 
 def _records(content: bytes) -> dict[str, str]:
-    """``27 path=some/name\\n`` and so on."""
-    found = {}
+    """The records of a header by their keys, from lines such as ``27 path=some/name\\n``."""
+    records = {}
     while content:
         length = int(content.partition(b" ")[0])
         if not 4 <= length <= len(content):
             raise _Broken("a broken record")
         key, _, value = content[:length].partition(b" ")[2].rstrip(b"\n").partition(b"=")
-        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
         content = content[length:]
-    return found
+    return records

@@ -2,8 +2,8 @@
 
 Silhouettes: ``GaitDatasetB-silh/001.tar.gz`` (or a folder ``001``) with ``001/nm-01/090/001-nm-01-090-001.png`` and so on;
 videos: ``DatasetB-video/001-nm-01-090.avi``. The people may also be in the dataset's own folder or in one of another name.
-Archives are read as a stream and never unpacked; whatever in them is not such a picture is ignored, so that no path in an
-archive reaches the file system.
+Archives are read as a stream and never unpacked. All that is not such a picture is ignored, so that no path in an archive
+reaches the file system.
 """
 
 from __future__ import annotations
@@ -43,29 +43,29 @@ class CasiaB:
     def __init__(self, root: Path) -> None:
         self._silhouettes = root / SILHOUETTES
         if not _has_people(self._silhouettes):
-            found = tree.beginning(root, _has_people)
-            self._silhouettes = found if _has_people(found) else self._silhouettes
+            folder = tree.beginning(root, _has_people)
+            self._silhouettes = folder if _has_people(folder) else self._silhouettes
         beside = self._silhouettes.parent / VIDEOS
         self._videos = beside if beside.is_dir() and not (root / VIDEOS).is_dir() else root / VIDEOS
 
     def identities(self) -> list[str]:
         if not self._silhouettes.is_dir():
             raise DataError(f"{self._silhouettes}: no such folder")
-        found = {name[:3] for entry in os.scandir(self._silhouettes) if (name := _person(entry))}
-        if not found:
+        people = {name[:3] for entry in os.scandir(self._silhouettes) if (name := _person(entry))}
+        if not people:
             raise DataError(f"{self._silhouettes}: holds no 001.tar.gz ... and no folder 001 ...")
-        return sorted(found)
+        return sorted(people)
 
     def units(self) -> list[str]:
         return self.identities()
 
     def files(self, unit: str) -> list[Path]:
         archive = self._archive(unit)
-        shown = [archive] if archive.is_file() else sorted(_own_folder(self._silhouettes, unit).glob("*/*/*.png"))
-        return [*shown, *sorted(self._videos.glob(f"{unit}-*.avi"))]
+        pictured = [archive] if archive.is_file() else sorted(_folder_of(self._silhouettes, unit).glob("*/*/*.png"))
+        return [*pictured, *sorted(self._videos.glob(f"{unit}-*.avi"))]
 
     def names(self, unit: str) -> None:
-        """Walks are known when a person's archive is read."""
+        """None: a person's walks are known only when their archive is read."""
 
     def strays(self) -> list[str]:
         expected = {SILHOUETTES, VIDEOS}
@@ -76,19 +76,19 @@ class CasiaB:
         ]
 
     def unread(self, unit: str) -> list[Path]:
-        own = _own_folder(self._silhouettes, unit)
+        folder = _folder_of(self._silhouettes, unit)
         if self._archive(unit).is_file():
             return []
-        files = (path for path in sorted(own.glob("*/*/*")) if not path.name.startswith("."))
-        return [path for path in files if not _MEMBER.fullmatch(path.relative_to(own.parent).as_posix())]
+        files = (path for path in sorted(folder.glob("*/*/*")) if not path.name.startswith("."))
+        return [path for path in files if not _MEMBER.fullmatch(path.relative_to(folder.parent).as_posix())]
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """A person's walks.
 
-        A damaged archive gives what comes before the damage. A walk whose folder is there but empty has no pictures. Where
-        there are both an archive and a folder, the archive counts.
+        A damaged archive gives the pictures before the damage. A walk with an empty folder has no pictures. If a person has
+        both an archive and a folder, the archive counts.
         """
-        found: dict[tuple[str, str], dict[int, bytes]] = {}
+        walks: dict[tuple[str, str], dict[int, bytes]] = {}
         archive = self._archive(unit)
         if archive.is_file():
             entries = archives.files_and_folders(archive, pictures.LARGEST_PICTURE, faults)
@@ -97,12 +97,12 @@ class CasiaB:
         for path, data in entries:
             match = (_FOLDER if data is None else _MEMBER).fullmatch(path)
             if match and match[1] == unit:
-                frames = found.setdefault((match[2], match[3]), {})
+                frames = walks.setdefault((match[2], match[3]), {})
                 if data is not None:
                     frames[int(match[4])] = data
-        for condition, view in sorted(found):
+        for condition, view in sorted(walks):
             walk = f"{unit}-{condition}-{view}"
-            frames = found.pop((condition, view))
+            frames = walks.pop((condition, view))
             names = {number: f"{walk}-{number:03d}.png" for number in frames}
             video = partial(pictures.read_video, self._videos / f"{walk}.avi") if self._videos.is_dir() else None
             yield Clip(unit, condition, view, partial(pictures.silhouettes, frames, names), video)
@@ -134,28 +134,27 @@ def _person(entry: os.DirEntry[str]) -> str | None:
 
 
 def _has_people(folder: Path) -> bool:
-    """Whether a folder holds a person's archive, or a person's folder with one of a walking condition."""
+    """Whether a folder holds a person's archive, or a person's folder with the folder of a walking condition."""
     people = (entry for entry in (tree.entries(folder) if folder.is_dir() else ()) if _person(entry))
     return any(
-        not entry.is_dir()
-        or any(_CONDITION.fullmatch(inner.name) for inner in tree.folders(_own_folder(folder, entry.name)))
+        not entry.is_dir() or any(_CONDITION.fullmatch(inner.name) for inner in tree.folders(_folder_of(folder, entry.name)))
         for entry in people
     )
 
 
-def _own_folder(silhouettes: Path, subject: str) -> Path:
-    """A person's folder, which an archive that was extracted into a folder of its own has one level below."""
+def _folder_of(silhouettes: Path, subject: str) -> Path:
+    """A person's folder, which is one level deeper if the archive was extracted into a folder of its name."""
     outer = silhouettes / subject
     return outer / subject if (outer / subject).is_dir() else outer
 
 
 def _from_folder(silhouettes: Path, subject: str, faults: Faults) -> Iterator[tuple[str, bytes | None]]:
-    """Names and contents of pictures, and names of folders with None, as of an archive."""
-    own = _own_folder(silhouettes, subject)
-    for path in sorted(own.glob("*/*/")):
-        yield path.relative_to(own.parent).as_posix(), None
-    for path in sorted(own.glob("*/*/*.png")):
-        name = path.relative_to(own.parent).as_posix()
+    """Names and contents of pictures, and names of folders with None, as an archive gives them."""
+    folder = _folder_of(silhouettes, subject)
+    for path in sorted(folder.glob("*/*/")):
+        yield path.relative_to(folder.parent).as_posix(), None
+    for path in sorted(folder.glob("*/*/*.png")):
+        name = path.relative_to(folder.parent).as_posix()
         if _MEMBER.fullmatch(name) and (content := pictures.read_picture(path, faults)) is not None:
             yield name, content
 
@@ -168,9 +167,9 @@ def write_archive(
     Args:
         path: the .tar.gz file to write.
         walks: identity, condition, view and frames (uint8 [height, width]) of each.
-        png_settings: of OpenCV's encoder.
+        png_settings: settings of OpenCV's encoder.
     """
-    # gzip and tar would note the time; a data set that is made again must be the same file.
+    # gzip and tar would note the time, but a dataset that is made again must be the same file.
     with (
         path.open("wb") as raw,
         gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,

@@ -6,9 +6,9 @@ What a view may be:
   silhouettes come from background subtraction;
 - a folder with ``silhouettes/*.png`` and a video or pictures, for those who have silhouettes and want optical flow too.
 
-Which pictures a walk has is decided by some of them, spread over it.
+A sample of pictures, spread over a walk, decides which kind the walk has.
 
-A frame's number is the last one in its name, from 0 or 1; where a name has none or two have the same, frames are counted.
+A frame's number is the last one in its name, from 0 or 1. If a name has none or two have the same, the reader counts frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VIDEOS = (
     *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
 )
 SILHOUETTES = "silhouettes"
-LOOKED_AT = 9  # pictures of a walk, to tell silhouettes from others
+LOOKED_AT = 9  # pictures of a walk, which tell silhouettes from others
 
 
 class Folder:
@@ -63,7 +63,7 @@ class Folder:
         return sorted([*silhouettes, *frames, *videos])
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
-        """The walk; none, and a fault, where the names do not fit or it is not clear which files it is made of."""
+        """The walk; none, and a fault, if its names do not fit or its files do not make clear which are the walk."""
         if (names := tree.walk(self._root, unit, faults)) is None:
             return
         silhouettes, frames, videos = self._content(unit)
@@ -88,15 +88,15 @@ class Folder:
         return {}
 
     def _content(self, unit: str) -> tuple[list[Path], list[Path], list[Path]]:
-        """Silhouettes in a folder of their own, pictures and videos of a walk, each in order."""
+        """A walk's silhouettes in a folder of their own, its other pictures, and its videos; each list in order."""
         folder = self._root / unit
         beside = _files(folder.parent, VIDEOS)
         videos = [path for path in beside if path.stem == folder.name]
         if not folder.is_dir():
             return [], [], videos
-        own = folder / SILHOUETTES
+        silhouettes = folder / SILHOUETTES
         within = _files(folder, VIDEOS)
-        return _files(own, PICTURES) if own.is_dir() else [], _files(folder, PICTURES), [*within, *videos]
+        return _files(silhouettes, PICTURES) if silhouettes.is_dir() else [], _files(folder, PICTURES), [*within, *videos]
 
 
 def open_dataset(root: Path) -> Folder:
@@ -105,7 +105,7 @@ def open_dataset(root: Path) -> Folder:
 
 
 def _walk(entry: os.DirEntry[str]) -> str | None:
-    """The view that an entry of a condition's folder is a walk in: a video, or a folder of what is read or of nothing."""
+    """The view of a walk in a condition's folder: a video, a folder with a readable file, or an empty one; else None."""
     stem, kind = os.path.splitext(entry.name)
     if not entry.is_dir():
         return stem if kind.lower() in VIDEOS else None
@@ -118,7 +118,7 @@ def _walk(entry: os.DirEntry[str]) -> str | None:
 
 
 def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
-    """Files with some endings in natural order: 2 before 10."""
+    """A folder's files with these endings, in natural order: 2 before 10."""
     names = [entry.name for entry in tree.entries(folder) if os.path.splitext(entry.name)[1].lower() in kinds]
     return [folder / name for name in sorted(names, key=_natural)]
 
@@ -129,8 +129,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:
     """Pictures, in order, by the numbers of their frames, from 1."""
-    found = [re.findall(r"[0-9]+", path.stem)[-1:] for path in paths]
-    numbers = [int(last[0]) for last in found if last]
+    last_numbers = [re.findall(r"[0-9]+", path.stem)[-1:] for path in paths]
+    numbers = [int(last[0]) for last in last_numbers if last]
     if len(set(numbers)) != len(paths):
         numbers = list(range(1, len(paths) + 1))
     first = 0 if min(numbers, default=1) else 1
@@ -138,7 +138,7 @@ def _numbered(paths: list[Path]) -> dict[int, Path]:
 
 
 def _are_silhouettes(folder: Path, paths: list[Path], faults: Faults) -> bool:
-    """Whether a walk's pictures are silhouettes, by some of them that can be read."""
+    """Whether a walk's pictures are silhouettes, by a sample of those that can be read."""
     chosen = {round(place) for place in np.linspace(0, len(paths) - 1, LOOKED_AT)} if paths else ()
     contents = [pictures.read_picture(paths[place], [], pictures.LARGEST_COLOUR_PICTURE) for place in sorted(chosen)]
     shown = [frame for content in contents if content is not None and (frame := pictures.grey(content)) is not None]

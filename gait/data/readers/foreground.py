@@ -2,13 +2,14 @@
 
 The background is the median of a walk's frames, or a picture of the empty place where a dataset has one. (Mixture models
 such as OpenCV's MOG2 need longer videos: in the two or three seconds of a walk they learn the person too.) A pixel belongs
-to the person if it differs from the background by more than the frames' noise, and by enough of what its neighbours differ,
-which keeps the blurred outline as narrow as the person; the largest connected part counts, and small holes in it are closed.
+to the person if it differs from the background by more than the frames' noise, and by a large enough share of its
+neighbours' difference, which keeps the blurred outline as narrow as the person. The largest connected part counts, and small
+holes in it are closed.
 
 Limits: the camera must not move or zoom, its exposure may change only as a whole, and there must be one person who walks
-across the picture. Who comes straight towards the camera or stands still covers the same pixels most of the time and becomes
-background, unless there is a picture of it; several people are not told apart; sharp shadows count as part of the person.
-Where that does not suit, bring silhouettes from elsewhere.
+across the picture. A person who comes straight towards the camera or stands still covers the same pixels most of the time
+and becomes background, unless there is a picture of it. Several people become one silhouette. Sharp shadows count as part
+of the person. Where that does not suit, bring silhouettes from elsewhere.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ import numpy as np
 
 from gait.data.readers import Faults
 
-NOISE_FACTOR = 4.0  # how many standard deviations of the noise a person differs from the background at least
-LEAST_NOISE = 1.0  # grey levels: compressed videos have none where nothing moves, and some around whatever does
+NOISE_FACTOR = 4.0  # a person differs from the background by at least so many standard deviations of the noise
+LEAST_NOISE = 1.0  # grey levels: compressed videos have no noise where nothing moves, but some around what moves
 OUTLINE = 0.45  # share of the largest difference nearby that a pixel of the person must have
 SMALLEST_PERSON = 0.002  # of the picture
 LARGEST_HOLE = 0.02  # of the person
-MEDIAN_FRAMES = 61  # as many show the background as well as all do
-SPARSE = 4  # every so many rows and columns show the noise as well as all do
+MEDIAN_FRAMES = 61  # these show the background as well as all frames do
+SPARSE = 4  # every fourth row and column show the noise as well as all do
 SCALE_ROWS = 240  # the sizes below are for pictures of so many rows and grow with them
 DETAIL, GAP, PARTED = 1, 2, 4  # px to each side: finest detail, gaps within the person, gaps between their parts
 
@@ -53,16 +54,16 @@ def silhouettes(frames: Sequence[np.ndarray], background: np.ndarray | None = No
 
 
 def _difference(frame: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """How much each pixel differs, float32 [height, width], after a change of brightness of the whole is taken away."""
+    """How much each pixel differs, float32 [height, width], without a change of brightness of the whole picture."""
     difference = frame - background
     difference = np.abs(difference - np.median(difference[::SPARSE, ::SPARSE], axis=(0, 1)))
     return difference if difference.ndim == 2 else difference.max(2)
 
 
 def _noise(difference: np.ndarray) -> float:
-    """Standard deviation of the noise: the small differences are its, the large ones are the person's."""
-    some = difference[::SPARSE, ::SPARSE]
-    small = some[some <= 4 * max(LEAST_NOISE, float(np.median(some)))]
+    """Standard deviation of the noise, from the small differences; the large ones are the person's."""
+    sample = difference[::SPARSE, ::SPARSE]
+    small = sample[sample <= 4 * max(LEAST_NOISE, float(np.median(sample)))]
     return float(np.sqrt(np.mean(small**2)))
 
 
@@ -93,11 +94,11 @@ def _disc(radius: int) -> np.ndarray:
 
 
 class Footage:
-    """A walk's colour frames as :class:`gait.data.readers.Clip` wants them, read once and let go with the clip.
+    """A walk's colour frames in the form that :class:`gait.data.readers.Clip` needs, read once and freed with the clip.
 
     Args:
-        frames: reads them, uint8 [height, width, 3], all of one shape, and adds what is wrong to the faults given.
-        background: reads the picture of the empty place in the same way, or gives None.
+        frames: reads the frames, uint8 [height, width, 3], all of one shape, and adds what is wrong to its list of faults.
+        background: reads the picture of the empty place in the same way, or returns None.
     """
 
     def __init__(
@@ -110,12 +111,12 @@ class Footage:
         self._faults: Faults = []
 
     def silhouettes(self, faults: Faults) -> Mapping[int, np.ndarray]:
-        frames, found = self._take(faults), list[str]()
-        background = self._read_background(found)
+        frames, background_faults = self._take(faults), list[str]()
+        background = self._read_background(background_faults)
         if background is not None and frames and background.shape != frames[0].shape:
-            found.append("the picture of the background and the frames differ in size, and it is not used")
+            background_faults.append("the picture of the background and the frames differ in size, and it is not used")
             background = None
-        faults += found
+        faults += background_faults
         return dict(enumerate(silhouettes(frames, background), start=1))
 
     def video(self, faults: Faults) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
-"""What tells silhouettes from other pictures, and how those that were not written as 0 and 255 are brought there.
+"""Telling silhouettes from other pictures, and bringing those that were written otherwise to 0 and 255.
 
 Silhouettes are written in many ways: as 0 and 1, of 16 bits, as a palette's colours, resized with grey edges, as JPEG files
-with noise around the person. What a picture is cannot be seen in one frame, so that all this is decided by a walk's frames.
+with noise around the person. One frame does not show which way it is, so all frames of a walk decide.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MOST_GREY_OF_SHARP = 0.05  # of the outline's pixels: JPEG files of sharp ones h
 
 
 def brightened(frames: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], int]:
-    """A walk's silhouettes with the person at 255, where they have only two levels, and the level that it was at.
+    """A walk's silhouettes with the person at 255, where they have only two levels, and the person's level before that.
 
     Args:
         frames: uint8 [height, width] each.
 
     Returns:
-        The frames, themselves if they have other levels than 0 and one more, and their brightest level; 0 if all are black.
+        The frames, unchanged if they have levels besides 0 and the brightest, and the brightest level; 0 if all are black.
     """
     brightest = 0
     for frame in frames:
@@ -41,7 +41,7 @@ def brightened(frames: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], int]
 
 
 def of_eight_bits(frames: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """A walk's frames as uint8; of those of 16 bits the high ones, if any of the walk uses them."""
+    """A walk's frames as uint8: of 16 bits the high eight, if any frame of the walk uses them."""
     if not any(frame.dtype == np.uint16 for frame in frames.values()):
         return dict(frames)
     wide = [frame for frame in frames.values() if frame.dtype == np.uint16]
@@ -54,9 +54,7 @@ def of_eight_bits(frames: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
 def without_compression_noise(frame: np.ndarray) -> np.ndarray:
     """A silhouette from a JPEG file, uint8 [height, width], black and white again.
 
-    The outline stays grey where it was, as that of resized silhouettes.
-
-    Noise around the person would count as the person's rows.
+    The outline stays grey where it was, as in resized silhouettes. Noise around the person would count as the person's rows.
     """
     person = (frame > FULL // 2).astype(np.uint8)
     if person.min() == person.max():
@@ -71,13 +69,13 @@ def without_compression_noise(frame: np.ndarray) -> np.ndarray:
 
 
 def shows_silhouettes(frames: Iterable[np.ndarray]) -> bool:
-    """Whether most of some frames of a walk, uint8 or uint16 [height, width], are silhouettes; black ones do not count."""
+    """Whether most of a walk's frames, uint8 or uint16 [height, width], are silhouettes; black ones do not count."""
     votes = votes_of(frames)
     return votes.count(True) > votes.count(False) or not votes
 
 
 def votes_of(frames: Iterable[np.ndarray]) -> list[bool]:
-    """Of each frame of a walk that is not black, whether it is a silhouette."""
+    """Whether each frame of a walk that is not black is a silhouette."""
     read, brightest = brightened(list(of_eight_bits(dict(enumerate(frames))).values()))
     if brightest <= NEARLY_BLACK:
         return [True] * bool(brightest)

@@ -31,10 +31,10 @@ class OuMvlp:
         self._root = tree.beginning(root, _has_walks)
 
     def identities(self) -> list[str]:
-        found = {identity for identity, _, _ in self._walks()}
-        if not found:
+        people = {identity for identity, _, _ in self._walks()}
+        if not people:
             raise DataError(f"{self._root}: holds no folder Silhouette_000-00/00001 ...")
-        return sorted(found)
+        return sorted(people)
 
     def units(self) -> list[str]:
         return sorted("/".join(walk) for walk in self._walks())
@@ -47,14 +47,14 @@ class OuMvlp:
         return identity, condition, view
 
     def strays(self) -> list[str]:
-        found = []
+        names = []
         for folder in tree.entries(self._root):
             if not (_FOLDER.fullmatch(folder.name) and folder.is_dir()):
-                found.append(folder.name)
+                names.append(folder.name)
                 continue
             inner = tree.entries(_inner(Path(folder.path)))
-            found += [f"{folder.name}/{entry.name}" for entry in inner if not _IDENTITY.fullmatch(entry.name)]
-        return found
+            names += [f"{folder.name}/{entry.name}" for entry in inner if not _IDENTITY.fullmatch(entry.name)]
+        return names
 
     def unread(self, unit: str) -> list[Path]:
         return [Path(entry.path) for entry in tree.entries(self._folder(unit)) if not _FRAME.fullmatch(entry.name)]
@@ -75,7 +75,7 @@ class OuMvlp:
         return {}
 
     def _walks(self) -> Iterator[tuple[str, str, str]]:
-        """Identity, condition and view of each walk's folder; there are 288,596, so that none of them is looked into."""
+        """Identity, condition and view of each walk's folder. There are 288,596, so the reader looks into none of them."""
         for folder in tree.entries(self._root):
             if (match := _FOLDER.fullmatch(folder.name)) and folder.is_dir():
                 for person in tree.entries(_inner(Path(folder.path))):
@@ -83,8 +83,8 @@ class OuMvlp:
                         yield person.name, match[2], match[1]
 
     def _frames(self, unit: str) -> dict[int, Path]:
-        found = ((_FRAME.fullmatch(entry.name), entry.path) for entry in tree.entries(self._folder(unit)))
-        return {int(match[1]): Path(path) for match, path in found if match}
+        files = ((_FRAME.fullmatch(entry.name), entry.path) for entry in tree.entries(self._folder(unit)))
+        return {int(match[1]): Path(path) for match, path in files if match}
 
     def _folder(self, unit: str) -> Path:
         identity, condition, view = unit.split("/")

@@ -45,20 +45,20 @@ class Pickles:
 
     def files(self, unit: str) -> list[Path]:
         folder = self._root / unit
-        own = folder / f"{folder.name}.pkl"
-        if own.is_file():
-            return [own]
+        pickle = folder / f"{folder.name}.pkl"
+        if pickle.is_file():
+            return [pickle]
         return [Path(entry.path) for entry in tree.entries(folder) if entry.name.endswith(ENDING)] if folder.is_dir() else []
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
-        """The walk; none, and a fault, where the names do not fit or there is not one pickle."""
+        """The walk; none, and a fault, if its names do not fit or it has no pickle or several."""
         if (names := tree.walk(self._root, unit, faults)) is None:
             return
-        found = self.files(unit)
-        if len(found) == 1:
-            yield Clip(*names, partial(_silhouettes, found[0]), aligned=True)
+        files = self.files(unit)
+        if len(files) == 1:
+            yield Clip(*names, partial(_silhouettes, files[0]), aligned=True)
         else:
-            faults.append(f"{self._root / unit}: left out, for it holds {len(found)} pickles")
+            faults.append(f"{self._root / unit}: left out, for it holds {len(files)} pickles")
 
     def expected(self) -> Iterator[str]:
         return iter(())
@@ -73,7 +73,7 @@ def open_dataset(root: Path) -> Pickles:
 
 
 def _walk(entry: os.DirEntry[str]) -> str | None:
-    """The view that a folder of a condition is a walk in: one that holds a pickle or nothing."""
+    """The view of a walk in a condition's folder: a folder that holds a pickle or nothing; else None."""
     within = tree.entries(entry.path) if entry.is_dir() else None
     if within is None or (within and not any(inner.name.endswith(ENDING) for inner in within)):
         return None

@@ -39,16 +39,16 @@ class TumGaid:
     fps = 30.0
 
     def __init__(self, root: Path) -> None:
-        self._given = root
+        self._dataset = root
         self._root = tree.beginning(root, lambda folder: _images(folder) is not None or bool(_videos(folder)))
         self._images = _images(self._root) or self._root / IMAGES
 
     def identities(self) -> list[str]:
-        found = {unit.partition("/")[0] for unit in self._videos()}
-        found |= {identity for identity, _ in self._people()}
-        if not found:
+        people = {unit.partition("/")[0] for unit in self._videos()}
+        people |= {identity for identity, _ in self._people()}
+        if not people:
             raise DataError(f"{self._root}: holds no folder image/p001 ... and no video p001-n01.avi ...")
-        return sorted(found)
+        return sorted(people)
 
     def units(self) -> list[str]:
         walks = {
@@ -72,26 +72,26 @@ class TumGaid:
 
     def strays(self) -> list[str]:
         expected = {*VIDEO_FOLDERS, *LISTS.values(), IMAGES, LABELS}
-        found = []
+        names = []
         for entry in tree.entries(self._images) if self._images.is_dir() else []:
             if not (_PERSON.fullmatch(entry.name) and entry.is_dir()):
-                beside = entry.name in expected or _VIDEO.fullmatch(entry.name)
-                found += [] if beside else [entry.name]
+                is_expected = entry.name in expected or _VIDEO.fullmatch(entry.name)
+                names += [] if is_expected else [entry.name]
                 continue
             inner = (walk.name for walk in tree.entries(entry.path))
-            found += [f"{entry.name}/{name}" for name in inner if name != BACKGROUND and not re.fullmatch(_CONDITION, name)]
+            names += [f"{entry.name}/{name}" for name in inner if name != BACKGROUND and not re.fullmatch(_CONDITION, name)]
         for folder in (self._root / name for name in VIDEO_FOLDERS[:-1]):
             files = tree.entries(folder) if folder.is_dir() else []
-            found += [f"{folder.name}/{entry.name}" for entry in files if not _VIDEO.fullmatch(entry.name)]
-        return sorted(found)
+            names += [f"{folder.name}/{entry.name}" for entry in files if not _VIDEO.fullmatch(entry.name)]
+        return sorted(names)
 
     def unread(self, unit: str) -> list[Path]:
         folder = self._images / f"p{unit}"
-        found = tree.entries(folder) if folder.is_dir() else []
-        return [Path(entry.path) for entry in found if not _FRAME.fullmatch(entry.name)]
+        files = tree.entries(folder) if folder.is_dir() else []
+        return [Path(entry.path) for entry in files if not _FRAME.fullmatch(entry.name)]
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
-        """The walk; where there are both frames and a video, the frames count."""
+        """The walk; if it has both frames and a video, the frames count."""
         identity, condition = unit.split("/")
         frames = self._frames(unit)
         if frames is None:
@@ -107,26 +107,26 @@ class TumGaid:
             yield from (f"{person:03d}-{condition}-{VIEW}" for condition in sorted(conditions))
 
     def split(self) -> dict[str, list[str]]:
-        """Identities of "train", "validation" and "test", as far as their lists are there.
+        """Identities of "train", "validation" and "test", of those parts whose lists exist.
 
         Raises:
             DataError: a list holds anything but numbers of people.
         """
         parts = {}
         for part, name in LISTS.items():
-            for path in (place / name for root in (self._root, self._given) for place in (root, root / LABELS)):
+            for path in (place / name for root in (self._root, self._dataset) for place in (root, root / LABELS)):
                 if path.is_file() and part not in parts:
                     parts[part] = _read_list(path)
         return parts
 
     def _people(self) -> Iterator[tuple[str, str]]:
-        """Identity and folder of everybody there are frames of."""
+        """Identity and folder of each person who has frames."""
         for entry in tree.entries(self._images) if self._images.is_dir() else []:
             if (match := _PERSON.fullmatch(entry.name)) and entry.is_dir():
                 yield match[1], entry.path
 
     def _videos(self) -> set[str]:
-        """Units there is a video of."""
+        """Units that have a video."""
         return _videos(self._root)
 
     def _paths(self, unit: str) -> list[Path]:
@@ -151,13 +151,13 @@ def open_dataset(root: Path) -> TumGaid:
 
 
 def _images(root: Path) -> Path | None:
-    """Where the people's folders are: in image/, which may have another around it, or in the dataset's own folder."""
+    """The folder that holds the people's folders: image/, also within another image/, or the dataset's own; else None."""
     places = (root / IMAGES, root / IMAGES / IMAGES, root)
     return next((place for place in places if any(_PERSON.fullmatch(entry.name) for entry in tree.folders(place))), None)
 
 
 def _videos(root: Path) -> set[str]:
-    """Units that there is a video of."""
+    """Units that have a video."""
     folders = [root / name for name in VIDEO_FOLDERS]
     names = [entry.name for folder in folders if folder.is_dir() for entry in tree.entries(folder) if entry.is_file()]
     return {f"{match[1]}/{match[2]}" for match in map(_VIDEO.fullmatch, names) if match}
