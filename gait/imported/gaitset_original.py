@@ -27,7 +27,7 @@ def model_of(names: Collection[str]) -> str | None:
 
 
 def reading(model: TorchModel, tensors: Mapping[str, Tensor], bnneck: str) -> Reading:
-    """How a file is read for a GaitSet of ours.
+    """The links of a file for a GaitSet of this pipeline.
 
     Raises:
         DataError: its bins are not the original's.

@@ -2,8 +2,8 @@
 
 A layer is a group with the attribute ``weight_names``, and the group of all layers, ``model_weights`` in a file of a full
 model and the root in a file of weights only, has ``layer_names``. A long attribute is in parts with 0, 1, ... at the end
-of their names. Such files come from anywhere: nothing in them is run, no link to somewhere else is followed, and a tensor
-is read only after its shape and its layout were seen to be what they must be.
+of their names. Such files come from anywhere: this module runs nothing in them, follows no link to somewhere else, and reads
+a tensor only after a check of its shape and layout.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from gait.errors import DataError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Layers known by their names; the others that matter are convolutions, whose names vary, and are known by their order.
+# Layers known by their names. The others that matter are convolutions: their names vary, so their order identifies them.
 NAMED = ("dense", "code", "code_1", "probs", "grayCode")
 CLASSIFIER = "probs"
-# Of layers in a file and of weights in a layer: an attribute that claims more is not read.
+# The most layers in a file and weights in a layer: an attribute that claims more is not read.
 MOST_NAMES = 1000
 LAYOUTS = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
 
@@ -41,10 +41,10 @@ def load_into(model: Any, path: Path) -> list[str]:
 
     Args:
         model: built by gait.models.cnn2d, cnn3d or cnn2plus1d, with the widths of the file.
-        path: of the HDF5 file.
+        path: the HDF5 file's path.
 
     Returns:
-        What the user should know: why the classifier keeps fresh weights, if it does.
+        Notes for the user: why the classifier keeps fresh weights, if it does.
 
     Raises:
         DataError: the file is damaged, is not what Keras writes, or has other tensors than the model. The classifier
@@ -57,12 +57,12 @@ def load_into(model: Any, path: Path) -> list[str]:
         with h5py.File(path, "r") as file:
             tensors = _by_role(dict(_layers(file)))
             wanted = _by_role(
-                {layer.name: {each.name: each for each in layer.weights} for layer in model.layers if layer.weights}
+                {layer.name: {weight.name: weight for weight in layer.weights} for layer in model.layers if layer.weights}
             )
             notes = _set_classifier_aside(tensors, wanted)
             _compare(tensors, wanted)
             arrays = {key: _read(dataset) for key, dataset in tensors.items()}
-    # What h5py raises on damaged files is of all these kinds.
+    # On damaged files, h5py raises all of these.
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path}: {error}") from None
     for key, array in arrays.items():
@@ -71,7 +71,7 @@ def load_into(model: Any, path: Path) -> list[str]:
 
 
 def _check_flatten(model: Any) -> None:
-    """The pixels of a map are flattened in another order where channels come first, unless there is only one."""
+    """Fail if the flattened maps have several pixels: with channels first, their order would be another."""
     flatten = next((layer for layer in model.layers if layer.name == "flatten"), None)
     if flatten is None:
         raise DataError(f"{model.name}: HDF5 files of Keras are read for cnn2d, cnn3d and cnn2plus1d alone")
@@ -103,30 +103,30 @@ def _layers(file: h5py.File) -> Iterator[tuple[str, dict[str, h5py.Dataset]]]:
 
 def _member(group: h5py.Group, name: str, kind: type) -> Any:
     """The group or dataset at a path below ``group``; links to other places and other files are refused."""
-    found: Any = group
+    member: Any = group
     for part in name.split("/"):
-        if part in ("", ".") or not isinstance(found, h5py.Group) or part not in found:
+        if part in ("", ".") or not isinstance(member, h5py.Group) or part not in member:
             raise DataError(f"{group.name} has no {name}")
-        if not isinstance(found.get(part, getlink=True), h5py.HardLink):
+        if not isinstance(member.get(part, getlink=True), h5py.HardLink):
             raise DataError(f"{group.name}: {name} is a link to somewhere else")
-        found = found[part]
-    if not isinstance(found, kind):
-        raise DataError(f"{found.name} is not a {kind.__name__.lower()}")
-    return found
+        member = member[part]
+    if not isinstance(member, kind):
+        raise DataError(f"{member.name} is not a {kind.__name__.lower()}")
+    return member
 
 
 def _strings(group: h5py.Group, name: str) -> list[str]:
     """The texts of an attribute, or of its parts one after the other."""
     if name in group.attrs:
         return _texts(group, name)
-    found: list[str] = []
+    texts: list[str] = []
     part = 0
     while f"{name}{part}" in group.attrs:
-        found += _texts(group, f"{name}{part}")
+        texts += _texts(group, f"{name}{part}")
         part += 1
     if not part:
         raise DataError(f"{group.name} has no attribute {name}, as the files of Keras do")
-    return found
+    return texts
 
 
 def _texts(group: h5py.Group, name: str) -> list[str]:
@@ -137,24 +137,24 @@ def _texts(group: h5py.Group, name: str) -> list[str]:
         return []  # an empty list has no type of its own
     if h5py.check_string_dtype(attribute.dtype) is None:
         raise DataError(f"{group.name}: attribute {name} must hold text, not {attribute.dtype}")
-    return [each.decode() if isinstance(each, bytes) else each for each in group.attrs[name]]
+    return [text.decode() if isinstance(text, bytes) else text for text in group.attrs[name]]
 
 
 def _by_role(layers: Mapping[str, Mapping[str, Any]]) -> Tensors:
-    """All tensors by what their layers are, such as "dense" or "convolution 2", and their own names."""
+    """All tensors by the role of their layer, such as "dense" or "convolution 2", and their name in it."""
     tensors: Tensors = {}
     convolutions = 0
-    for name, own in layers.items():
+    for name, weights in layers.items():
         role = name
-        if name not in NAMED and "kernel" in own and len(own["kernel"].shape) > 2:
+        if name not in NAMED and "kernel" in weights and len(weights["kernel"].shape) > 2:
             convolutions += 1
             role = f"convolution {convolutions}"
-        tensors |= {(role, tensor): value for tensor, value in own.items()}
+        tensors |= {(role, tensor): value for tensor, value in weights.items()}
     return tensors
 
 
 def _set_classifier_aside(tensors: Tensors, wanted: Tensors) -> list[str]:
-    """Take the classifier out of both where the file has none or one for other identities; say so."""
+    """Take the classifier out of both if the file has none or one for other identities, and return notes on that."""
     inputs, classes = wanted[CLASSIFIER, "kernel"].shape
     shapes = {tensor: value.shape for (role, tensor), value in tensors.items() if role == CLASSIFIER}
     others = shapes.get("kernel", ())[-1:]
@@ -171,7 +171,7 @@ def _set_classifier_aside(tensors: Tensors, wanted: Tensors) -> list[str]:
 
 
 def _compare(tensors: Tensors, wanted: Tensors) -> None:
-    """Refuse a file with other tensors than the model, all differences in one message."""
+    """Refuse a file with other tensors than the model; one message lists all differences."""
     differences = {
         "missing": [f"{'/'.join(key)} {list(value.shape)}" for key, value in wanted.items() if key not in tensors],
         "not in the model": [f"{'/'.join(key)} {list(value.shape)}" for key, value in tensors.items() if key not in wanted],
@@ -182,14 +182,14 @@ def _compare(tensors: Tensors, wanted: Tensors) -> None:
         ],
     }
     if any(differences.values()):
-        listed = "; ".join(f"{title}: {', '.join(found)}" for title, found in differences.items() if found)
+        listed = "; ".join(f"{title}: {', '.join(lines)}" for title, lines in differences.items() if lines)
         raise DataError(f"the weights do not fit the model; {listed}")
 
 
 def _read(dataset: h5py.Dataset) -> np.ndarray:
     """The numbers of a dataset, once its shape is known to be right."""
     stored = dataset.id.get_create_plist()
-    # Chunks may be far larger than the dataset and run filters; Keras writes none, and nothing into other files.
+    # Chunks may be far larger than the dataset and run filters. Keras writes no chunks, and nothing into other files.
     if stored.get_layout() not in LAYOUTS or stored.get_external_count():
         raise DataError(f"{dataset.name} is not stored in one piece, as Keras does")
     if dataset.id.get_storage_size() != dataset.nbytes:

@@ -1,4 +1,4 @@
-"""How tensors of a file become those of a PyTorch network, and their setting once everything fits."""
+"""Links from the tensors of a file to those of a PyTorch network, which get their values once everything fits."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from gait.imported.comparison import differences, for_other_identities
 from gait.networks.torch_model import TorchModel
 
 TRAINING_ONLY = "classifier."
-COUNTER = "num_batches_tracked"  # of batch norm, which older files do not have and evaluation does not need
+COUNTER = "num_batches_tracked"  # of batch norm; older files lack it, and evaluation does not need it
 PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
 
 
 class Link(NamedTuple):
-    """What one tensor of ours is made of.
+    """The tensors of a file that make one tensor of a network.
 
     Attributes:
-        ours: its name in the network's state.
-        foreign: names in the file; several follow one another along axis 0.
-        order: along ``axis``, entry i of ours is entry ``order[i]`` of theirs; None leaves the order as it is.
-        axis: of the order.
+        name: the tensor's name in the network's state.
+        foreign: names in the file; several tensors follow one another along axis 0.
+        order: along ``axis``, entry i of the network's is entry ``order[i]`` of the file's; None keeps the file's order.
+        axis: the axis of the order.
     """
 
-    ours: str
+    name: str
     foreign: tuple[str, ...]
     order: Tensor | None = None
     axis: int = 0
 
 
 class Reading(NamedTuple):
-    """How a file is read for a network: a link for each tensor, and notes for the user."""
+    """A link for each tensor of a network, and notes for the user."""
 
     links: Sequence[Link]
     notes: Sequence[str] = ()
 
 
-def same(modules: Mapping[str, str], ours: str, foreign: str) -> list[Link]:
-    """Links between tensors called ``ours`` and ``foreign`` in modules, given as ours: theirs."""
-    return [Link(f"{module}.{ours}", (f"{their}.{foreign}",)) for module, their in modules.items()]
+def same(modules: Mapping[str, str], name: str, foreign: str) -> list[Link]:
+    """Links between the tensor ``name`` of each module and ``foreign`` of the file's module; ``modules`` pairs these."""
+    return [Link(f"{module}.{name}", (f"{foreign_module}.{foreign}",)) for module, foreign_module in modules.items()]
 
 
-def batch_norm(ours: str, foreign: str, order: Tensor | None = None) -> list[Link]:
-    """Links for all tensors of a batch norm, the channels reordered."""
-    counter = Link(f"{ours}.{COUNTER}", (f"{foreign}.{COUNTER}",))
-    return [*(Link(f"{ours}.{name}", (f"{foreign}.{name}",), order) for name in PER_CHANNEL), counter]
+def batch_norm(module: str, foreign: str, order: Tensor | None = None) -> list[Link]:
+    """Links for all tensors of a batch norm, with the channels in ``order``."""
+    counter = Link(f"{module}.{COUNTER}", (f"{foreign}.{COUNTER}",))
+    return [*(Link(f"{module}.{name}", (f"{foreign}.{name}",), order) for name in PER_CHANNEL), counter]
 
 
 def set_weights(model: TorchModel, tensors: Mapping[str, Tensor], reading: Reading, path: Path) -> list[str]:
@@ -59,9 +59,9 @@ def set_weights(model: TorchModel, tensors: Mapping[str, Tensor], reading: Readi
 
     Args:
         model: the network.
-        tensors: all of the file.
-        reading: what goes where.
-        path: of the file, for messages.
+        tensors: all tensors of the file.
+        reading: the links.
+        path: the file's path, for messages.
 
     Returns:
         Notes for the user.
@@ -69,40 +69,40 @@ def set_weights(model: TorchModel, tensors: Mapping[str, Tensor], reading: Readi
     Raises:
         DataError: a tensor is missing, left over, of another shape or type, or not finite.
     """
-    name, own = model.architecture.name, model.state_dict()
-    classifier = [link for link in reading.links if link.ours.startswith(TRAINING_ONLY)]
-    links = [link for link in reading.links if not (link.ours.startswith(TRAINING_ONLY) or _old(link, tensors))]
+    name, state = model.architecture.name, model.state_dict()
+    classifier = [link for link in reading.links if link.name.startswith(TRAINING_ONLY)]
+    links = [link for link in reading.links if not (link.name.startswith(TRAINING_ONLY) or _lacks_counter(link, tensors))]
     fitting, aside, notes = _classifier(model, tensors, classifier)
     links += fitting
-    needed = {foreign: _share(own[link.ours], link) for link in links for foreign in link.foreign}
-    differing = differences(name, needed, {each: tensors[each].shape for each in tensors if each not in aside})
+    needed = {foreign: _share(state[link.name], link) for link in links for foreign in link.foreign}
+    differing = differences(name, needed, {key: tensor.shape for key, tensor in tensors.items() if key not in aside})
     if differing:
         raise DataError(f"{path} does not fit {differing}")
-    unusable = [each for link in links for each in link.foreign if not _usable(tensors[each], own[link.ours].dtype)]
+    unusable = [key for link in links for key in link.foreign if not _usable(tensors[key], state[link.name].dtype)]
     if unusable:
         raise DataError(f"{path} holds other than finite floating-point numbers in {', '.join(unusable)}")
-    model.load_state_dict(own | {link.ours: _value(tensors, link) for link in links})
+    model.load_state_dict(state | {link.name: _value(tensors, link) for link in links})
     return [*reading.notes, *notes]
 
 
-def _old(link: Link, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether it is for a counter that the file's batch norm did not have yet."""
-    return link.ours.endswith(COUNTER) and link.foreign[0] not in tensors
+def _lacks_counter(link: Link, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the link is for a counter that the batch norm of an older file does not have."""
+    return link.name.endswith(COUNTER) and link.foreign[0] not in tensors
 
 
 def _classifier(
     model: TorchModel, tensors: Mapping[str, Tensor], links: Sequence[Link]
 ) -> tuple[list[Link], set[str], list[str]]:
-    """The links of the classifier that can be followed, the names in the file that are set aside, notes for the user."""
-    name, own, classes = model.architecture.name, model.state_dict(), model.architecture.classes
+    """The classifier's links that fit, the names in the file that are set aside, and notes for the user."""
+    name, state, classes = model.architecture.name, model.state_dict(), model.architecture.classes
     fitting, other, left_out, missing = [], {}, set(), []
     for link in links:
         (foreign,) = link.foreign
-        if link.ours not in own:
+        if link.name not in state:
             left_out |= {foreign} & set(tensors)
         elif foreign not in tensors:
-            missing += [] if _old(link, tensors) else [link.ours]
-        elif note := for_other_identities(link.ours, own[link.ours].shape, tensors[foreign].shape, classes):
+            missing += [] if _lacks_counter(link, tensors) else [link.name]
+        elif note := for_other_identities(link.name, state[link.name].shape, tensors[foreign].shape, classes):
             other[foreign] = note
         else:
             fitting.append(link)
@@ -110,8 +110,8 @@ def _classifier(
     if left_out:
         notes.append(f"the file's classifier is left out, since {name} as configured has none")
     if missing:
-        what = ", ".join(missing) if fitting or other else "the classifier"
-        notes.append(f"{what}: not in the file, starts afresh")
+        subject = ", ".join(missing) if fitting or other else "the classifier"
+        notes.append(f"{subject}: not in the file, starts afresh")
     return fitting, {*other, *left_out}, notes
 
 
@@ -123,7 +123,7 @@ def _share(target: Tensor, link: Link) -> Sequence[int]:
 
 
 def _usable(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether all of its numbers are finite in the network's type; counters may be of any."""
+    """Whether all numbers of a tensor are finite in the network's type; counters may be of any type."""
     right_kind = tensor.is_floating_point() or not dtype.is_floating_point
     return right_kind and bool(torch.isfinite(tensor.to(dtype)).all())
 

@@ -95,14 +95,14 @@ def _gaitset(model: TorchModel, bnneck: str) -> list[Link]:
 def _gaitpart(model: TorchModel, bnneck: str) -> list[Link]:
     motion = [
         Link(
-            f"{branch}.{ours}.weight",
+            f"{branch}.{module}.weight",
             tuple(
-                f"TFA.pooling_func.{their}.{part}.{place}.conv.weight"
+                f"TFA.pooling_func.{foreign}.{part}.{place}.conv.weight"
                 for part in range(len(model.get_parameter("fc.weight")))
             ),
         )
-        for branch, their in (("short", "conv1d3x1"), ("long", "conv1d3x3"))
-        for ours, place in (("squeeze", 0), ("expand", 2))
+        for branch, foreign in (("short", "conv1d3x1"), ("long", "conv1d3x3"))
+        for module, place in (("squeeze", 0), ("expand", 2))
     ]
     return [*_plain(model), *motion, Link("fc.weight", ("Head.fc_bin",))]
 
@@ -151,20 +151,20 @@ def _gaitbase(model: TorchModel, bnneck: str) -> list[Link]:
     norms = {"stem": f"{BACKBONE}.bn1"}
     for unit in model.architecture.channels:
         block, _, layer = unit.partition(".")
-        their = f"{BACKBONE}.{block.replace('block', 'layer')}.0"
+        foreign = f"{BACKBONE}.{block.replace('block', 'layer')}.0"
         if layer == "shortcut":
-            convs[unit], norms[unit] = f"{their}.downsample.0", f"{their}.downsample.1"
+            convs[unit], norms[unit] = f"{foreign}.downsample.0", f"{foreign}.downsample.1"
         elif layer:
-            convs[unit], norms[unit] = f"{their}.{layer}", f"{their}.{layer.replace('conv', 'bn')}"
+            convs[unit], norms[unit] = f"{foreign}.{layer}", f"{foreign}.{layer.replace('conv', 'bn')}"
     return [
         *same(convs, "conv.weight", "weight"),
-        *(link for ours, their in norms.items() for link in batch_norm(f"{ours}.bn", their)),
+        *(link for module, foreign in norms.items() for link in batch_norm(f"{module}.bn", foreign)),
         *_bnneck_head(model, bnneck),
     ]
 
 
 def _plain(model: TorchModel) -> list[Link]:
-    """The plain convolutions; a LeakyReLU after each and a pooling after the first two pairs have numbers of their own."""
+    """The plain convolutions; a LeakyReLU after each and a pooling after the first two pairs have numbers of foreign own."""
     places = {unit: 2 * number + min(number // 2, 2) for number, unit in enumerate(model.architecture.channels)}
     modules = {unit: f"{BACKBONE}.feature.{place}" for unit, place in places.items()}
     return same(modules, "conv.weight", "conv.weight")

@@ -29,15 +29,15 @@ def load_into(model: Any, path: Path) -> list[str]:
 
     Args:
         model: the model; its last layer, the classifier, may be missing in the file or tell other identities apart.
-        path: of the file.
+        path: the file's path.
 
     Returns:
-        What the user should know.
+        Notes for the user.
 
     Raises:
         DataError: the file is damaged or has other tensors than the model.
     """
-    variables = {f"{layer.name}/{number}": each for layer in model.layers for number, each in enumerate(layer.weights)}
+    variables = {f"{layer.name}/{number}": weight for layer in model.layers for number, weight in enumerate(layer.weights)}
     try:
         with zipfile.ZipFile(path) as archive:
             names = _layer_names(json.loads(archive.read("config.json")))
@@ -47,7 +47,7 @@ def load_into(model: Any, path: Path) -> list[str]:
             notes = _set_classifier_aside(model.layers[-1].name, datasets, variables)
             differing = differences(model.name, _shapes(variables), _shapes(datasets))
             arrays = {} if differing else {name: dataset[()] for name, dataset in datasets.items()}
-    # What damaged archives, descriptions and HDF5 files raise.
+    # Damaged archives, descriptions and HDF5 files raise all of these.
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged: {error}") from None
     if differing:
@@ -72,10 +72,10 @@ def _layer_names(config: Mapping[str, Any]) -> dict[tuple[str, int], str]:
 
 
 def _datasets(layers: h5py.Group, names: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, h5py.Dataset]]:
-    """All weights as layer/number; links to elsewhere are not followed, and only plain floating-point numbers taken."""
-    found: list[h5py.Dataset] = []
-    layers.visititems(lambda _, each: found.append(each) if isinstance(each, h5py.Dataset) else None)
-    for dataset in found:
+    """All weights by layer/number, only of plain floating-point numbers; links to elsewhere are not followed."""
+    datasets: list[h5py.Dataset] = []
+    layers.visititems(lambda _, member: datasets.append(member) if isinstance(member, h5py.Dataset) else None)
+    for dataset in datasets:
         group, _, number = dataset.name.removeprefix("/layers/").partition("/vars/")
         parts = GROUP.fullmatch(group)
         if parts is None or not number.isdecimal() or not _is_plain(dataset):
@@ -89,20 +89,20 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
 
 
 def _set_classifier_aside(classifier: str, datasets: dict[str, Any], variables: dict[str, Any]) -> list[str]:
-    """Take the classifier out of both where the file has none or one for other identities; say so."""
-    own = {name: each.shape for name, each in variables.items() if name.startswith(f"{classifier}/")}
-    classes = own[f"{classifier}/0"][-1]
-    theirs = {name: datasets[name].shape for name in own if name in datasets}
-    notes = {for_other_identities(classifier, own[name], shape, classes) for name, shape in theirs.items()}
-    if not theirs:
+    """Take the classifier out of both if the file has none or one for other identities, and return notes on that."""
+    needed = {name: variable.shape for name, variable in variables.items() if name.startswith(f"{classifier}/")}
+    classes = needed[f"{classifier}/0"][-1]
+    stored = {name: datasets[name].shape for name in needed if name in datasets}
+    notes = {for_other_identities(classifier, needed[name], shape, classes) for name, shape in stored.items()}
+    if not stored:
         notes = {"the classifier: not in the file, starts afresh"}
     if None in notes or len(notes) > 1:
         return []
-    for name in own:
+    for name in needed:
         variables.pop(name)
         datasets.pop(name, None)
     return [note for note in notes if note]
 
 
 def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(each.shape) for name, each in tensors.items()}
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -28,18 +28,18 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def matches(model: TorchModel, names: Collection[str]) -> bool:
-    """Whether a file has names of this network's own."""
+    """Whether a file has a name of this network's tensors."""
     return not model.state_dict().keys().isdisjoint(names)
 
 
 def reading(model: TorchModel, tensors: Mapping[str, Tensor], path: Path) -> Reading:
-    """How a file is read whose names are ours.
+    """The links of a file whose names are the network's own.
 
     Raises:
         DataError: architecture.json, if there is one beside the file, is damaged or names another model.
     """
-    own = model.state_dict()
-    names = [*own, *(name for name in tensors if name.startswith(TRAINING_ONLY) and name not in own)]
+    state = model.state_dict()
+    names = [*state, *(name for name in tensors if name.startswith(TRAINING_ONLY) and name not in state)]
     return Reading([Link(name, (name,)) for name in names], _differences(model, path.with_name("architecture.json")))
 
 
@@ -48,8 +48,8 @@ def _differences(model: TorchModel, described: Path) -> list[str]:
     if not described.is_file():
         return []
     try:
-        found = json.loads(described.read_text(encoding="utf-8"))
-        name, settings = found["name"], dict(found["settings"])
+        description = json.loads(described.read_text(encoding="utf-8"))
+        name, settings = description["name"], dict(description["settings"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{described} cannot be read: {error}") from None
     if name != model.architecture.name:
