@@ -22,8 +22,8 @@ def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     Args:
         model: maps one tensor to one tensor.
         path: the .onnx file to write.
-        shape: of the input; axes given by a name are dynamic, such as ["batch", "frames", 64, 44]. The first one's is
-            the output's first one too.
+        shape: of the input, such as ["batch", "frames", 64, 44]; a named axis is dynamic. If the first axis is, the output's
+            first axis is dynamic too, with the same name.
         opset: ONNX operator set.
 
     Raises:
@@ -31,7 +31,7 @@ def export_torch(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     """
     import torch
 
-    # Tracing bakes in what it sees, so dynamic axes are traced at a size that no layer has by chance.
+    # Tracing may write an example's size into the network, so dynamic axes have a size that no layer has by chance.
     example = torch.rand([3 if isinstance(axis, str) else axis for axis in shape])
     dynamic = {INPUT: {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}}
     dynamic[OUTPUT] = {axis: name for axis, name in dynamic[INPUT].items() if axis == 0}
@@ -53,7 +53,7 @@ def export_keras(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     Args:
         model: maps one input to one output.
         path: the .onnx file to write.
-        shape: of the input, such as ["batch", 50, 60, 60]; only the first axis may be dynamic.
+        shape: of the input, such as ["batch", 50, 60, 60]; only the first axis may be named, and so dynamic.
         opset: ONNX operator set.
 
     Raises:
@@ -62,8 +62,8 @@ def export_keras(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     import tensorflow as tf
     import tf2onnx
 
-    for noisy in ("tf2onnx", "tensorflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for logger in ("tf2onnx", "tensorflow"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
 
     sizes = [None if isinstance(axis, str) else axis for axis in shape]
 
@@ -104,11 +104,11 @@ def _simplify(path: Path) -> None:
 def save(proto: onnx.ModelProto, path: Path) -> None:
     """Write an ONNX file that old runtimes read too: with the lowest IR version that its operator sets allow.
 
-    A runtime refuses a file for its IR version alone, and tools stamp their newest one. Operator sets that no node uses
-    (quantisers declare all that they know) would raise it, so they go.
+    A runtime refuses a file for its IR version alone, and tools write their newest one. Operator sets that no node uses
+    (quantisers declare all that they know) would raise the version, so this removes them.
     """
     used = _domains(proto.graph)
-    kept = [each for each in proto.opset_import if (each.domain or "ai.onnx") in used]
+    kept = [opset for opset in proto.opset_import if (opset.domain or "ai.onnx") in used]
     del proto.opset_import[:]
     proto.opset_import.extend(kept)
     proto.ir_version = onnx.helper.find_min_ir_version_for(kept, ignore_unknown=True)
@@ -116,12 +116,12 @@ def save(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def fix_axes(source: Path, target: Path, shape: Sequence[int | str]) -> None:
-    """Write a network with some of its input's free axes fixed; what is computed from them becomes constant.
+    """Write a network with free axes of its input fixed; all that the network computes from them becomes constant.
 
     Args:
         source: the ONNX file.
         target: the file to write.
-        shape: of the input; axes given by a name stay free.
+        shape: of the input; named axes stay free.
     """
     import onnxslim
 
@@ -129,26 +129,26 @@ def fix_axes(source: Path, target: Path, shape: Sequence[int | str]) -> None:
     for axis, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
         if isinstance(size, int):
             axis.dim_value = size
-    del proto.graph.value_info[:]  # shapes as they were with the axes free
+    del proto.graph.value_info[:]  # these shapes still have the axes free
     fixed = onnxslim.slim(proto)
     onnx.checker.check_model(fixed, full_check=True)
     save(fixed, target)
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
-    """The operator set of ONNX itself that a network is written in."""
-    return next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
+    """The version of ONNX's own operator set in which a network is written."""
+    return next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
 
 
 def _domains(graph: onnx.GraphProto) -> set[str]:
-    """The operator sets that the nodes of a graph and of those inside it come from; ONNX's own always."""
-    found = {"ai.onnx"}
+    """The operator sets of the nodes of a graph and of the graphs inside it; always with ONNX's own."""
+    domains = {"ai.onnx"}
     for node in graph.node:
-        found.add(node.domain or "ai.onnx")
+        domains.add(node.domain or "ai.onnx")
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                found |= _domains(inner) if inner.node else set()
-    return found
+                domains |= _domains(inner) if inner.node else set()
+    return domains
 
 
 def session(path: Path) -> Any:
@@ -165,13 +165,14 @@ def session(path: Path) -> Any:
 def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The outputs of an ONNX file for each input, computed by ONNX Runtime on one thread."""
     loaded = session(path)
-    return [loaded.run([OUTPUT], {INPUT: each})[0] for each in inputs]
+    return [loaded.run([OUTPUT], {INPUT: array})[0] for array in inputs]
 
 
 def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
     """Greatest absolute difference over all outputs, relative to the greatest absolute expected value."""
-    greatest = max(float(np.abs(one).max()) for one in expected)
-    return max(float(np.abs(one - other).max()) for one, other in zip(actual, expected, strict=True)) / max(greatest, 1e-30)
+    greatest = max(float(np.abs(output).max()) for output in expected)
+    differences = (float(np.abs(output - right).max()) for output, right in zip(actual, expected, strict=True))
+    return max(differences) / max(greatest, 1e-30)
 
 
 def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
@@ -180,14 +181,14 @@ def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.
     Args:
         path: the ONNX file, with a dynamic batch axis.
         inputs: arrays of the same shape with a batch axis of 1; together they are the batch.
-        expected: the output of each.
+        expected: the output of each input alone.
 
     Raises:
-        CompressionError: it takes no batch.
+        CompressionError: the network takes no batch.
     """
     try:
         [together] = run(path, [np.concatenate(inputs)])
-    except Exception as error:  # whatever the runtime throws is about the network
+    except Exception as error:  # the runtime raises many kinds, all about the network
         raise CompressionError(f"it does not run on {len(inputs)} inputs at once: {' '.join(str(error).split())}") from None
     if len(together) != len(inputs):
         raise CompressionError(f"it gives {len(together)} outputs for {len(inputs)} inputs at once")
@@ -198,7 +199,7 @@ def multiply_adds(path: Path, shape: Sequence[int]) -> int:
     """Multiply-adds of one inference with an input of ``shape``: those of convolutions and matrix products."""
     import onnxslim
 
-    # With its input's shape fixed, whatever is computed from that shape becomes constant.
+    # With the input's shape fixed, all that the network computes from that shape becomes constant.
     proto = onnxslim.slim(onnx.load(path), input_shapes=[f"{INPUT}:{','.join(map(str, shape))}"])
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
     shapes = {tensor.name: list(tensor.dims) for tensor in inferred.graph.initializer}

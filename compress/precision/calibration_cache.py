@@ -14,39 +14,39 @@ from onnx import numpy_helper
 from compress.errors import CompressionError
 
 CACHE_VERSION = 100300  # TensorRT 10.3.0, that of JetPack 6.1 and 6.2
-# What these give lies within the range of what they take.
+# Operators whose outputs lie within the range of their inputs.
 SAME_RANGE = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Relu", "Clip", "Slice"}
 
 
 def activation_scales(source: Path, quantised: Path) -> dict[str, float]:
-    """The scales that TensorRT's calibration cache would hold of a network, from its Q/DQ file.
+    """The scales that TensorRT's calibration cache would hold for a network, from its Q/DQ file.
 
     Args:
-        source: the network in fp32, whose names of tensors count: the cache goes with this file.
-        quantised: what quantization.Calibrated wrote of it.
+        source: the network in fp32; the scales have its tensors' names, for the cache goes with this file.
+        quantised: the file that quantization.Calibrated wrote of it.
 
     Returns:
-        For each tensor that was calibrated, its greatest absolute value / 127. Where activations are int8, this is the very
-        scale of its QuantizeLinear node.
+        The greatest absolute value / 127 of each tensor that was calibrated. Where activations are int8, this is exactly
+        the scale of the tensor's QuantizeLinear node.
     """
     proto = onnx.load(quantised)
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    found: dict[str, float] = {}
+    calibrated: dict[str, float] = {}
     for node in proto.graph.node:
         if node.op_type == "QuantizeLinear" and node.input[0] not in constants:
             scale = float(numpy_helper.to_array(constants[node.input[1]]))
             zero = numpy_helper.to_array(constants[node.input[2]])
             if zero.dtype == np.uint8:
                 scale *= max(int(zero), 255 - int(zero)) / 127
-            found[node.input[0].removesuffix("_QuantizeLinear_Input")] = scale
+            calibrated[node.input[0].removesuffix("_QuantizeLinear_Input")] = scale
     graph = onnx.load(source).graph
-    scales = {value.name: found[value.name] for value in graph.input if value.name in found}
+    scales = {value.name: calibrated[value.name] for value in graph.input if value.name in calibrated}
     for node in graph.node:
-        # The quantiser drops some nodes: a Relu is done by quantising, and a constant shape needs no Reshape.
+        # The quantiser drops some nodes: quantising does the work of a Relu, and a constant shape needs no Reshape.
         ranges = [scales[name] for name in node.input if name in scales]
         for name in node.output:
-            if name in found:
-                scales[name] = found[name]
+            if name in calibrated:
+                scales[name] = calibrated[name]
             elif ranges and node.op_type in SAME_RANGE:
                 scales[name] = ranges[0]
             elif node.op_type == "Concat" and len(ranges) == len(node.input):
@@ -57,12 +57,12 @@ def activation_scales(source: Path, quantised: Path) -> dict[str, float]:
 def write(path: Path, scales: Mapping[str, float], version: int = CACHE_VERSION) -> None:
     """Write a calibration cache as TensorRT up to 10 does, for trtexec's ``--int8 --calib=FILE`` with the file in fp32.
 
-    TensorRT compares the first line with its own version and with the calibrator's kind, and trtexec's is
-    EntropyCalibration2 whatever the ranges came from.
+    TensorRT compares the first line with its own version and with the calibrator's kind, which is EntropyCalibration2 in
+    trtexec, whatever the ranges came from.
 
     Args:
         path: the file to write.
-        scales: of each tensor, its greatest absolute value / 127, as :func:`activation_scales` gives them.
+        scales: the greatest absolute value / 127 of each tensor, as :func:`activation_scales` returns them.
         version: NV_TENSORRT_VERSION of the device: 8201 for 8.2.1, 100300 for 10.3.0.
 
     Raises:
@@ -79,16 +79,16 @@ def write(path: Path, scales: Mapping[str, float], version: int = CACHE_VERSION)
 
 
 def read(path: Path) -> tuple[int, str, dict[str, float]]:
-    """Read a calibration cache.
+    """The content of a calibration cache.
 
     Returns:
         NV_TENSORRT_VERSION, the calibrator's kind ("EntropyCalibration2", ...), and the scale of each tensor.
 
     Raises:
-        CompressionError: it is not a calibration cache; names the line.
+        CompressionError: the file is no calibration cache; the message names the line.
     """
     head, *lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    if not (told := re.fullmatch(r"TRT-(\d+)-(\w+)\r?", head)):
+    if not (first_line := re.fullmatch(r"TRT-(\d+)-(\w+)\r?", head)):
         raise CompressionError(f"{path}: line 1 must be like TRT-8201-EntropyCalibration2, not {head[:60]!r}")
     scales = {}
     for number, line in enumerate(lines, 2):
@@ -96,4 +96,4 @@ def read(path: Path) -> tuple[int, str, dict[str, float]]:
         if not colon or not re.fullmatch("[0-9a-fA-F]{8}", digits):
             raise CompressionError(f"{path}: line {number} must be like `tensor: 3c008912`, not {line[:60]!r}")
         scales[name] = struct.unpack(">f", bytes.fromhex(digits))[0]
-    return int(told[1]), told[2], scales
+    return int(first_line[1]), first_line[2], scales

@@ -1,4 +1,4 @@
-"""Which filters stay: percentiles, rounding and exemptions, for both frameworks."""
+"""The choice of the filters that stay: percentiles, rounding and exemptions, for both frameworks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ Kernels = Mapping[str, Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class PruneSettings:
-    """How much to remove and by what measure; the names are those of params.yaml.
+    """How much pruning removes, and by which measure; the names are those of params.yaml.
 
     Attributes:
         percentile: filters that score strictly below this percentile of the scores go; 0 removes none.
-        criterion: what a filter's score is: the name of a file in compress/pruning/criteria.
-        scope: "layer", each layer's own percentile, or "global", one threshold for all layers. Under the global scope a
+        criterion: computes the scores: the name of a file in compress/pruning/criteria.
+        scope: "layer", a threshold for each layer, or "global", one threshold for all layers. Under the global scope a
             criterion that sums empties the layers with the smallest kernels first.
-        round_to: the filters that stay in a pruned layer are rounded to the nearest multiple of this, but not to none.
-        keep_min: no layer keeps fewer, unless it never had them.
-        mode: "percentile", all of the above, or "published", :func:`select_as_published`, which heeds the percentile alone.
-        spare: names of layers to leave whole, or patterns of them (fnmatch); both modes heed it.
-        seed: of criteria that draw at random.
+        round_to: the number of filters that stay in a pruned layer is rounded to the nearest multiple of this, but not to 0.
+        keep_min: the fewest filters that a layer keeps, unless it had fewer.
+        mode: "percentile", which uses all of the above, or "published", :func:`select_as_published`, which uses the
+            percentile alone.
+        spare: names of layers to leave whole, or patterns of them (fnmatch); both modes use it.
+        seed: the seed of criteria that draw at random.
     """
 
     percentile: float
@@ -42,13 +43,13 @@ class PruneSettings:
 
 @dataclass(frozen=True)
 class Selection:
-    """What stays of a layer, or of several units that must lose the same filters.
+    """The filters that stay of a layer, whose units must lose the same filters.
 
     Attributes:
-        filters: how many there were (in each unit).
-        kept: positions of those that stay, ascending.
-        threshold: the score below which filters were to go, before rounding; None in a layer that was spared.
-        units: the convolutions of these filters; one, unless sums or shared readers tie several.
+        filters: the number of filters before pruning (in each unit).
+        kept: positions of the filters that stay, ascending.
+        threshold: the score below which filters go, before rounding; None in a layer that was spared.
+        units: the convolutions of these filters: one, unless sums or shared readers tie several.
     """
 
     filters: int
@@ -62,17 +63,16 @@ class Selection:
 
 
 def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
-    """Choose the filters that stay.
+    """The filters that stay.
 
-    A layer is spared if a pattern fits the name of one of its units. The filters of spared layers are not among those
-    whose percentile is taken.
+    A layer is spared if a pattern fits the name of one of its units. Scores of spared layers do not count in the percentile.
 
     Args:
-        kernels: of each convolution, [filters, ...], by layer and by the layer's units; those lose their filters together.
+        kernels: of each convolution, [filters, ...], by layer and by the layer's units, which lose their filters together.
         settings: how much goes.
 
     Returns:
-        What stays, by layer, in the order of ``kernels``.
+        The selections by layer, in the order of ``kernels``.
 
     Raises:
         CompressionError: there is nothing to prune, a weight is not finite, there is no such criterion, or its scores
@@ -97,9 +97,9 @@ def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Select
 
     The score of a filter is the plain sum of its |w|; the threshold is the percentile, with linear interpolation, of the
     filters of all convolutions together. Scores come from the trained weights and are not taken again. In each layer the
-    filters strictly below the threshold go, from the last to the first, as long as the layer has more than one: of a layer
-    that lies below as a whole the first filter is left, whatever it is worth. So what goes are all filters below the
-    threshold, less one for each such layer; layers with small kernels are the first to shrink to one filter.
+    filters strictly below the threshold go, from the last to the first, as long as the layer has more than one: a layer
+    that lies below as a whole keeps its first filter, whatever its score. So all filters below the threshold go, less one
+    for each such layer; layers with small kernels are the first to shrink to one filter.
 
     The 2D-CNN and the 3D-CNN have no ties, and there this is all. GaitSet's sums tie frame4 to global2 and frame6 to
     global4; how the study kept those in step is not known. Here the threshold is the study's, over each unit's own sums
@@ -112,21 +112,22 @@ def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Select
         percentile: 0 to less than 100.
 
     Returns:
-        What stays, by layer.
+        The selections by layer.
     """
-    scores = {name: np.stack([np.abs(flat(each)).sum(1) for each in units.values()]) for name, units in kernels.items()}
-    threshold = _percentile((each.ravel() for each in scores.values()), percentile)
+    sums = {name: np.stack([np.abs(flat(kernel)).sum(1) for kernel in units.values()]) for name, units in kernels.items()}
+    threshold = _percentile((unit_sums.ravel() for unit_sums in sums.values()), percentile)
     selections = {}
-    for name, each in scores.items():
-        kept = np.flatnonzero(each.mean(0) >= threshold)
-        selections[name] = Selection(each.shape[1], kept if len(kept) else np.array([0]), threshold, tuple(kernels[name]))
+    for name, unit_sums in sums.items():
+        kept = np.flatnonzero(unit_sums.mean(0) >= threshold)
+        kept = kept if len(kept) else np.array([0])
+        selections[name] = Selection(unit_sums.shape[1], kept, threshold, tuple(kernels[name]))
     return selections
 
 
 def _select_by_percentile(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
-    scores = {name: layer_scores(name, units, settings.criterion, settings.seed) for name, units in kernels.items()}
-    overall = _percentile(scores.values(), settings.percentile)
-    return {name: _select_layer(own, overall, settings, tuple(kernels[name])) for name, own in scores.items()}
+    by_layer = {name: layer_scores(name, units, settings.criterion, settings.seed) for name, units in kernels.items()}
+    overall = _percentile(by_layer.values(), settings.percentile)
+    return {name: _select_layer(scores, overall, settings, tuple(kernels[name])) for name, scores in by_layer.items()}
 
 
 def _select_layer(scores: np.ndarray, overall: float, settings: PruneSettings, units: tuple[str, ...]) -> Selection:

@@ -1,19 +1,19 @@
-"""What a filter is worth, one file a criterion; the file's name is ``prune.criterion`` in params.yaml.
+"""Criteria, which score filters, a file each; the file's name is ``prune.criterion`` in params.yaml.
 
 A criterion's file offers ``scores(weights)``:
 
-- ``weights``: of a convolution, float64 [filters, weights]; the bias is not among them, and the order of a filter's weights
-  is its framework's own.
+- ``weights``: of a convolution, float64 [filters, weights], without the bias; the framework decides the order of a filter's
+  weights.
 
-It returns a score for each filter, [filters], finite; the filters of the lowest scores go first. Filters that several
+It returns a finite score for each filter, [filters]; the filters with the lowest scores go first. Filters that several
 convolutions lose together have the mean of their scores.
 
 A criterion that draws at random offers ``scores(weights, *, seed)``. The seed is a text, another one for each layer and for
-each ``seed`` of a model. It is asked once for filters that go together: a mean of several draws would spare them under a low
+each ``seed`` of a model. Filters that go together get one draw: a mean of several draws would spare them under a low
 percentile and hit them under a high one.
 
 A file's name may have a dash, as mean-l1.py has: dvc.yaml puts the name from params.yaml into the path of the one criterion
-that `prune` depends on, so that an edit of another prunes nothing again.
+on which `prune` depends, so that an edit of another criterion prunes nothing again.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ def layer_scores(layer: str, kernels: Mapping[str, np.ndarray], criterion: str, 
     """The scores of the filters that units lose together.
 
     Args:
-        layer: its name.
+        layer: the layer's name.
         kernels: of each unit, [filters, ...], by the unit's name.
         criterion: the name of a file in this folder.
-        seed: of criteria that draw at random.
+        seed: the seed of criteria that draw at random.
 
     Returns:
         [filters], float64.
 
     Raises:
-        CompressionError: there is no such criterion, or what it gives is not one finite number a filter.
+        CompressionError: there is no such criterion, or it does not return one finite number a filter.
     """
     _check_name(criterion)
     scores = importlib.import_module(f"compress.pruning.criteria.{criterion}").scores
     weights = [flat(kernel) for kernel in kernels.values()]
     if "seed" in inspect.signature(scores).parameters:
-        units = [scores(weights[0], seed=f"{seed}/{layer}")]
+        by_unit = [scores(weights[0], seed=f"{seed}/{layer}")]
     else:
-        units = [scores(each) for each in weights]
+        by_unit = [scores(unit_weights) for unit_weights in weights]
     filters = len(weights[0])
-    if any(np.shape(each) != (filters,) or not np.isfinite(each).all() for each in units):
+    if any(np.shape(unit_scores) != (filters,) or not np.isfinite(unit_scores).all() for unit_scores in by_unit):
         raise CompressionError(f"criterion {criterion}: must give {filters} finite scores for layer {layer}, one a filter")
-    result: np.ndarray = np.mean(units, axis=0)
+    result: np.ndarray = np.mean(by_unit, axis=0)
     return result
