@@ -69,8 +69,8 @@ def test_an_engine_is_measured_and_its_files_are_there_once(
     timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
     assert timing.latency_ms["queries"] >= 30
     assert "load_before" in timing.conditions
-    # The two scripts, the lock's, the program that reads power sensors, the network, the engine and the example.
-    assert len(list((server.home / "files").iterdir())) == 7
+    # The agent's two scripts and the runtime's part, the lock's, the sensors' program, the network, engine and example.
+    assert len(list((server.home / "files").iterdir())) == 8
 
 
 def test_an_input_that_the_engine_refuses_is_its_failure(runtime: Runtime, built: tuple[Path, Path], server: Server) -> None:
