@@ -119,7 +119,7 @@ class PythonRuntime:
         there = self.link.place(engine / ENGINE)
         processes = min(MAX_PROCESSES, max(1, cores // threads))
         try:
-            words = [*self._part(), "run", "--engine", there, "--threads", str(threads)]
+            words = ["run", "--engine", there, "--threads", str(threads), *self._part()]
             return self.agent.stream(AGENT, words, threads, inputs, processes)
         except EngineFailed as error:
             raise EngineFailed(_brief(error, there, ENGINE)) from None
@@ -196,7 +196,7 @@ class PythonRuntime:
 
     def _call(self, arguments: Sequence[str], threads: int = 1, *, repeatable: bool = False) -> dict[str, Any]:
         """The agent's answer."""
-        return self.agent.call(AGENT, [*self._part(), *arguments], threads, repeatable=repeatable)
+        return self.agent.call(AGENT, [*arguments, *self._part()], threads, repeatable=repeatable)
 
     def _part(self) -> list[str]:
         return ["--part", self.link.place(self.package.part), "--options", json.dumps(dict(self.options))]
