@@ -19,6 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+import stages  # noqa: F401 - as every stage, it looks at what it starts from
 from gaitpress import started
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
