@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gait import protocols
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sequences import SequenceStore
 from gait.data.prepared.sets import Distance, TestSet, TrainingSet
 from gait.errors import DataError
 from gait.protocols import Comparison
+
+if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sequences import SequenceStore
 
 MOST_LISTED = 10
 

@@ -2,6 +2,8 @@
 
 The file's name is the ``protocol`` of a dataset's ``partition`` in params.yaml, with ``_`` for ``-``. What it offers is a
 :class:`Protocol`. What protocols share stands in :mod:`gait.data.partitions` and :mod:`gait.evaluation`.
+
+Whoever reads params.yaml imports these files, so they import numpy and what computes rates where they use it.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sets import TestSet
 from gait.errors import DataError
 
 if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sets import TestSet
     from gait.evaluation.hits import Hits
     from gait.evaluation.signatures import Signatures
 

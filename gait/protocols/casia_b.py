@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gait.data.partitions import first_train
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sets import TestSet
-from gait.evaluation.comparisons import cross_view, ranks
-from gait.evaluation.hits import Hits
-from gait.evaluation.signatures import Signatures
 from gait.protocols import Comparison
+
+if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sets import TestSet
+    from gait.evaluation.hits import Hits
+    from gait.evaluation.signatures import Signatures
 
 GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 COMPARISONS = {"casia-b": Comparison("over all pairs of different views", cross_view=True)}
@@ -50,10 +51,14 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
+    from gait.evaluation.comparisons import cross_view
+
     return cross_view(signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
 
 def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
+    from gait.evaluation.comparisons import ranks
+
     return ranks(hits)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gait.data.partitions import complete
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sets import TestSet
 from gait.errors import DataError
-from gait.evaluation.comparisons import cross_view, ranks
-from gait.evaluation.hits import Hits
-from gait.evaluation.signatures import Signatures
 from gait.protocols import Comparison
+
+if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sets import TestSet
+    from gait.evaluation.hits import Hits
+    from gait.evaluation.signatures import Signatures
 
 LAST_THAT_TRAINS = 10305
 COMPARISONS = {
@@ -79,6 +78,10 @@ def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: 
     Raises:
         DataError: as of cross_view, or no probe's identity is enrolled in another view.
     """
+    import numpy as np
+
+    from gait.evaluation.comparisons import cross_view
+
     everyone = cross_view(signatures, sequences, test.gallery, test.probe, test.distance, threads)
     enrolled = {(sequences[position].identity, sequences[position].view) for position in test.gallery}
     whose = zip(everyone.identities, everyone.probe_views, strict=True)
@@ -98,6 +101,10 @@ def rates(
     ``all_probes`` has both with the others as misses, and ``probes_without_gallery`` is how many lack a gallery sequence in
     any other view.
     """
+    import numpy as np
+
+    from gait.evaluation.comparisons import ranks
+
     enrolled = ranks(hits)
     everyone = {measure: hits.rates(f"{measure}_all_probes") for measure in enrolled}
     for rates_of_one in (*enrolled.values(), *everyone.values()):

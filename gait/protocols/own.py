@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gait.data.partitions import check_conditions, first_train
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sets import TestSet
-from gait.evaluation.comparisons import all_views, cross_view, ranks
-from gait.evaluation.hits import Hits
-from gait.evaluation.signatures import Signatures
 from gait.protocols import Comparison
+
+if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sets import TestSet
+    from gait.evaluation.hits import Hits
+    from gait.evaluation.signatures import Signatures
 
 COMPARISONS = {
     "cross-view": Comparison(
@@ -52,6 +53,8 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
+    from gait.evaluation.comparisons import all_views, cross_view
+
     compared = cross_view if COMPARISONS[test.protocol].cross_view else all_views
     return compared(signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
@@ -59,4 +62,6 @@ def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: 
 def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
+    from gait.evaluation.comparisons import ranks
+
     return ranks(hits)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gait.data.partitions import complete
-from gait.data.prepared.sequences import Sequence as GaitSequence
-from gait.data.prepared.sets import Distance, TestSet
 from gait.errors import DataError
-from gait.evaluation import neighbours
-from gait.evaluation.comparisons import all_views, check_signatures, facts_of, hits_of, ranks
-from gait.evaluation.hits import Hits
-from gait.evaluation.signatures import Signatures
 from gait.protocols import Comparison
+
+if TYPE_CHECKING:
+    from gait.data.prepared.sequences import Sequence as GaitSequence
+    from gait.data.prepared.sets import Distance, TestSet
+    from gait.evaluation.hits import Hits
+    from gait.evaluation.signatures import Signatures
 
 PARTS = {
     "gallery": ("n01", "n02", "n03", "n04"),
@@ -82,6 +80,8 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
+    from gait.evaluation.comparisons import all_views
+
     return all_views(signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
 
@@ -89,6 +89,8 @@ def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
     """Also ``knn7`` and, if the walks recorded months later are there, ``temporal``, with all three of those."""
+    from gait.evaluation.comparisons import all_views, ranks
+
     result = ranks(hits)
     result["knn7"] = votes(signatures, sequences, test.gallery, test.probe, test.distance).rates("knn7")
     if test.temporal_gallery and test.temporal_probe:
@@ -122,6 +124,11 @@ def votes(
     Raises:
         DataError: gallery or probe is empty, or a sequence has no signature or one that is not finite.
     """
+    import numpy as np
+
+    from gait.evaluation import neighbours
+    from gait.evaluation.comparisons import check_signatures, facts_of, hits_of
+
     check_signatures(signatures, gallery, probe)
     rows, asked = (np.flatnonzero(np.isin(signatures.positions, which)) for which in (gallery, probe))
     places, distances = neighbours.nearest(signatures.values, asked, rows, kind=distance)

@@ -1,10 +1,13 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from gaitpress import params
+from tests.support.toy import ROOT
 from workflow.dvc.stages import read_yaml
 
 TEXT = Path("params.yaml").read_text(encoding="utf-8")
@@ -114,3 +117,11 @@ def test_the_schema_accepts_the_params_file_and_refuses_what_the_loader_refuses(
     content["prune"]["percentiles"] = [0, 140]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(content, schema)
+
+
+def test_reading_it_waits_for_no_numbers() -> None:
+    # Snakemake reads it before every run, and each command before it says anything.
+    loaded = "sorted({'numpy', 'scipy', 'torch'} & set(sys.modules))"
+    code = f"import sys; from gaitpress import params; params.load(); print({loaded})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

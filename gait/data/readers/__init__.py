@@ -10,11 +10,12 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from gait.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The layouts by their names in params.yaml: those with a known frame rate, and those whose user gives it.
 PUBLISHED = ("casia-b", "oumvlp", "tum-gaid")
