@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class BenchmarkSettings:
     max_cov: float
     session: int
     sweep: Sequence[int] = ()
+
+    def as_protocol(self) -> dict[str, Any]:
+        """The settings as the protocol of a record has them, in JSON's types."""
+        return {**asdict(self), "sweep": list(self.sweep)}
 
 
 @dataclass(frozen=True)
@@ -193,15 +197,7 @@ def timing(
         },
         repeats=[summary(repeat) for repeat in repeats],
         protocol={
-            "warmup_s": settings.warmup_s,
-            "duration_s": settings.duration_s,
-            "repeats": settings.repeats,
-            "min_queries": settings.min_queries,
-            "max_cov": settings.max_cov,
-            "batch": settings.batch,
-            "sweep": list(settings.sweep),
-            "threads": settings.threads,
-            "session": settings.session,
+            **settings.as_protocol(),
             **protocol,
         },
         energy=None if "reason" in energy else energy,

@@ -20,6 +20,27 @@ def key(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps({part: parts[part] for part in PARTS}, sort_keys=True).encode()).hexdigest()
 
 
+def described(onnx: Path, engine: str, facts: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of build.json that is known before the build.
+
+    Args:
+        onnx: the network.
+        engine: the name of the engine's file.
+        facts: of the device.
+        flags: what the runtime is asked for.
+    """
+    return {
+        "onnx": onnx.name,
+        "onnx_sha256": sha256(onnx),
+        "onnx_bytes": onnx.stat().st_size,
+        "engine": engine,
+        "facts": facts,
+        "flags": flags,
+        "runtime": facts["runtime"],
+        "version": facts["runtime_version"],
+    }
+
+
 def write(directory: Path, described: Mapping[str, Any]) -> None:
     """Write build.json."""
     (directory / "build.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -80,17 +80,8 @@ class PythonRuntime:
     ) -> dict[str, Any]:
         """See Runtime. Free axes stay free, whatever the ``shape`` and the largest batch."""
         engine = out / ENGINE
-        facts = self.facts()
-        described = {
-            "onnx": onnx.name,
-            "onnx_sha256": sha256(onnx),
-            "flags": {**self.package.flags, "precision": precision, "threads": threads},
-            "facts": facts,
-            "engine": ENGINE,
-            "onnx_bytes": onnx.stat().st_size,
-            "runtime": facts["runtime"],
-            "version": facts["runtime_version"],
-        }
+        flags = {**self.package.flags, "precision": precision, "threads": threads}
+        described = engines.described(onnx, ENGINE, self.facts(), flags)
         described |= {"key": engines.key(described), "seconds": None, "sha256": None, "bytes": None}
         if precision == "best":
             # The report names the fastest of the precisions that were measured.

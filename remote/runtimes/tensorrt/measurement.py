@@ -183,14 +183,8 @@ def timing(
         },
         repeats=[_summary(run) for run in runs],
         protocol={
-            "warmup_s": settings.warmup_s,
-            "duration_s": settings.duration_s,
-            "repeats": settings.repeats,
-            "min_queries": settings.min_queries,
-            "max_cov": settings.max_cov,
-            "batch": settings.batch,
-            "sweep": list(settings.sweep),
-            "session": settings.session,
+            # A GPU's work has no number of threads.
+            **{key: value for key, value in settings.as_protocol().items() if key != "threads"},
             "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
             "transfers": COPIES if always_copies(version) else NO_COPIES,
             "types": TYPES_OF_FILE if strongly_typed(version) else TYPES_CHOSEN,

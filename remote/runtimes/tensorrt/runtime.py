@@ -70,16 +70,7 @@ class TensorRT:
     ) -> dict[str, Any]:
         """See Runtime. ``threads`` changes nothing: trtexec takes what it needs."""
         facts = self.facts()
-        described: dict[str, Any] = {
-            "facts": facts,
-            "flags": {"precision": precision},
-            "onnx": onnx.name,
-            "onnx_sha256": sha256(onnx),
-            "onnx_bytes": onnx.stat().st_size,
-            "engine": ENGINE,
-            "runtime": facts["runtime"],
-            "version": facts["runtime_version"],
-        }
+        described = engines.described(onnx, ENGINE, facts, {"precision": precision})
         empty = {"seconds": None, "sha256": None, "bytes": None}
         try:
             parsed = network.read(onnx)
