@@ -55,7 +55,8 @@ def sampling(device: torch.device) -> Sampling:
 def ours(store: SequenceStore, iterations: int) -> Times:
     times, processes = Times(), Processes()
     training = torch_loop.TorchTraining(
-        iterations=iterations, milestones=[], gamma=1, lr=LR, optimizer="sgd", momentum=MOMENTUM, weight_decay=0.0,
+        iterations=iterations, decay="constant", milestones=None, gamma=1, lr=LR, optimizer="sgd", momentum=MOMENTUM,
+        weight_decay=0.0,
         clip_norm=None, loss=[{"name": "triplet", "weight": 1, "margin": 0.2}], sampling=sampling(processes.device),
         freeze_batch_norm=False, mixed_precision=True, seed=0,
     )  # fmt: skip

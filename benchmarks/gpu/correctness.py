@@ -40,7 +40,8 @@ WIDTH = 0.125
 OFF, COSINE = 0.01, 0.9
 TINY = ("gaitset", "gaitgl", "gaitbase")
 TRAINING = torch_loop.TorchTraining(
-    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0, clip_norm=None,
+    iterations=30, decay="step", milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0,
+    clip_norm=None,
     loss=[TRIPLET], sampling=Sampling(3, 2, 4, "unordered", 0, augment=[], seed=3), freeze_batch_norm=False,
     mixed_precision=False, seed=3,
 )  # fmt: skip
@@ -108,7 +109,7 @@ def the_first_losses_are_those_of_the_cpu(subject: Subject) -> dict[str, Any]:
 def sixteen_bits_stay_in_the_band(subject: Subject) -> dict[str, Any]:
     """Losses in bfloat16, and in float16 with a scaled loss, beside those in float32."""
     iterations = 8 if subject.tiny else BAND_ITERATIONS
-    training = replace(TRAINING, iterations=iterations, optimizer="sgd", lr=0.01, milestones=[])
+    training = replace(TRAINING, iterations=iterations, optimizer="sgd", lr=0.01, decay="constant")
     exact = np.array(subject.trained(training)[1])
     found: dict[str, Any] = {"band": BAND}
     for kind in (torch.bfloat16, torch.float16):

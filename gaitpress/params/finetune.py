@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from gaitpress.params.values import Natural, Positive, Rate, Section
+from gaitpress.params.decay import KerasDecay, TorchDecay
+from gaitpress.params.values import Natural, Rate
 
 
-class TorchFinetune(Section):
+class TorchFinetune(TorchDecay):
     iterations: Natural
-    milestones: list[Positive]
     lr: Rate
     freeze_batch_norm: bool = False
 
 
-class KerasFinetune(Section):
+class KerasFinetune(KerasDecay):
     epochs: Natural
     lr: Rate
 

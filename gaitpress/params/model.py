@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 from pydantic import Discriminator, Field
 
+from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import (
     FileIn,
     ModelName,
@@ -70,10 +71,9 @@ class TorchOptimizer(Section):
     clip_norm: Rate | None = None
 
 
-class TorchSchedule(Section):
+class TorchSchedule(TorchDecay):
     iterations: Natural
-    milestones: list[Positive]
-    gamma: Annotated[float, Range(gt=0, le=1)]
+    gamma: Annotated[float, Range(gt=0, le=1)] = 0.1
 
 
 class TorchPhase(Section):
@@ -115,7 +115,7 @@ class TorchModel(Section):
         return [first, first.model_copy(update=changed)]
 
 
-class KerasSchedule(Section):
+class KerasSchedule(KerasDecay):
     epochs: Natural
     plateau_factor: Annotated[float, Range(gt=0, lt=1)]
     plateau_patience: Positive

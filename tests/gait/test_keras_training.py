@@ -1,5 +1,6 @@
 """Training the 2D-CNN on samples that are easy to tell apart."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,9 +24,9 @@ from tests.support.killing import kill_once_there  # noqa: E402
 from tests.support.toy import ROOT  # noqa: E402
 
 TRAINING = keras_loop.KerasTraining(
-    epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, plateau_factor=0.2, plateau_patience=3, min_lr=1e-5, stop_patience=5,
-    extra_epochs=1, extra_lr=1e-3, loss=[{"name": "sparse_categorical_crossentropy", "weight": 1}],
-    batch=8, augment=False, mixed_precision=False, seed=3,
+    epochs=3, lr=3e-3, optimizer="adam", momentum=0.9, decay="plateau", plateau_factor=0.2, plateau_patience=3,
+    min_lr=1e-5, stop_patience=5, extra_epochs=1, extra_lr=1e-3,
+    loss=[{"name": "sparse_categorical_crossentropy", "weight": 1}], batch=8, augment=False, mixed_precision=False, seed=3,
 )  # fmt: skip
 PEOPLE: dict[str, Any] = {"identities": ["000", "001"], "split": {}}
 
@@ -54,6 +55,16 @@ def network(dropout: float = 0.0) -> Any:
 def trained(store: SequenceStore, training=TRAINING, model=None, **around):
     model = model or network()
     return model, keras_loop.fit(model, store, list(range(len(store.sequences))), training, **around)
+
+
+def test_a_decay_by_steps_sets_the_rate_of_every_step(store: SequenceStore) -> None:
+    training = replace(TRAINING, decay="cosine", epochs=2, extra_epochs=0)
+    _, history = trained(store, training)
+    steps = 2 * keras_loop.FlowBatches(store, range(22), {"000": 0, "001": 1}, training, augment=False).length
+    last = [row["learning_rate"] for row in history]
+    assert last == pytest.approx(
+        [training.lr * (1 + math.cos(math.pi * (step - 1) / steps)) / 2 for step in (steps // 2, steps)]
+    )
 
 
 def same(one: Any, other: Any) -> bool:

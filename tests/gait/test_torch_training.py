@@ -25,7 +25,8 @@ from tests.support.toy import ROOT
 
 SAMPLING = Sampling(identities=3, sequences=2, frames=4, order="unordered", skip=0, augment=[], seed=3)
 TRAINING = torch_loop.TorchTraining(
-    iterations=30, milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0, clip_norm=None,
+    iterations=30, decay="step", milestones=[25], gamma=0.1, lr=1e-3, optimizer="adam", momentum=0.9, weight_decay=0.0,
+    clip_norm=None,
     loss=[{"name": "triplet", "weight": 1, "margin": 0.2}], sampling=SAMPLING, freeze_batch_norm=False,
     mixed_precision=False, seed=3,
 )  # fmt: skip
@@ -109,6 +110,25 @@ def test_the_learning_rate_falls_at_the_milestones_as_pytorchs_scheduler_has_it(
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, sorted(training.milestones), training.gamma)
     for iteration in range(1, 13):
         assert training.lr_at(iteration) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("decay", ["cosine", "one-cycle", "restarts"])
+def test_the_learning_rate_falls_as_pytorchs_scheduler_of_that_name_has_it(decay: str) -> None:
+    training, steps = replace(TRAINING, iterations=12, decay=decay, milestones=None), 12
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], training.lr)
+    schedules = torch.optim.lr_scheduler
+    scheduler: Any = {
+        "cosine": lambda: schedules.CosineAnnealingLR(optimizer, steps),
+        # PyTorch's reaches its least rate at the last step; ours would reach 0 at the step after that.
+        "one-cycle": lambda: schedules.OneCycleLR(
+            optimizer, training.lr, total_steps=steps + 1, pct_start=(0.3 * steps + 1) / (steps + 1), final_div_factor=1e9
+        ),
+        "restarts": lambda: schedules.CosineAnnealingWarmRestarts(optimizer, steps // 3, T_mult=2),
+    }[decay]()
+    for iteration in range(1, steps + 1):
+        assert training.lr_at(iteration) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6, abs=1e-9)
         optimizer.step()
         scheduler.step()
 

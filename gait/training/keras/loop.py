@@ -17,7 +17,7 @@ from gait import losses
 from gait.data.prepared.inputs import network_input
 from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
-from gait.training import sampling
+from gait.training import decays, sampling
 from gait.training.checkpoints import Checkpoints
 from gait.training.keras.augmentation import augmented_flow
 from gait.training.precision import bfloat16_is_native
@@ -34,8 +34,9 @@ class KerasTraining:
     Attributes:
         epochs: at most this many, on the training part alone.
         optimizer: "sgd" (as published) or "adam"; ``momentum`` is that of sgd.
-        plateau_factor, plateau_patience, min_lr: the learning rate is multiplied by the factor after that many epochs
-            without a lower validation loss.
+        decay: how the learning rate changes from step to step: a name of :mod:`gait.training.decays`, or "plateau".
+        plateau_factor, plateau_patience, min_lr: of "plateau": the learning rate is multiplied by the factor after that many
+            epochs without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
         loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
         extra_epochs, extra_lr: then on training and validation part together.
@@ -46,6 +47,7 @@ class KerasTraining:
     lr: float
     optimizer: str
     momentum: float
+    decay: str
     plateau_factor: float
     plateau_patience: int
     min_lr: float
@@ -256,7 +258,7 @@ class _Run:
         self.learner.optimizer.build(self.learner.trainable_variables)
         self.learner.stop_training = False
         callbacks: list[Any] = [keras.callbacks.EarlyStopping("loss", patience=training.stop_patience)]
-        if part.validation is not None:
+        if part.validation is not None and training.decay == "plateau":
             factor, patience = training.plateau_factor, training.plateau_patience
             callbacks.append(
                 keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, min_lr=training.min_lr)
@@ -271,6 +273,7 @@ class _Run:
             first = state.epoch * part.batches.length
             numbers = range(first + state.step, first + part.batches.length)
             for samples, labels in _ahead(part.batches, numbers, self.workers):
+                self._set_lr(part)
                 logs = self.learner.train_on_batch(samples, labels, return_dict=True)
                 state.step += 1
                 self._check(logs)
@@ -279,6 +282,13 @@ class _Run:
                 if self.checkpoints is not None and self.checkpoints.due():
                     self._save()
             self._end_epoch(part)
+
+    def _set_lr(self, part: _Part) -> None:
+        """The learning rate of the next step, where it does not wait for a plateau."""
+        if self.training.decay != "plateau":
+            steps = part.epochs * part.batches.length
+            step = self.state.epoch * part.batches.length + self.state.step + 1
+            self.learner.optimizer.learning_rate.assign(part.lr * decays.share(self.training.decay, step, steps))
 
     def _check(self, logs: dict[str, float]) -> None:
         if not np.isfinite(logs["loss"]):

@@ -18,6 +18,7 @@ from gait.errors import DataError
 from gait.memory import keep_freed_memory, told_if_short
 from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
+from gait.training import decays
 from gait.training.checkpoints import Checkpoints
 from gait.training.precision import bfloat16_is_native
 from gait.training.torch.batches import Sampling, SilhouetteBatches, on_device
@@ -30,7 +31,8 @@ class TorchTraining:
 
     Attributes:
         iterations: optimizer steps.
-        milestones: iterations at which the learning rate is multiplied by ``gamma``.
+        decay: how the learning rate changes: a name of :mod:`gait.training.decays`, or "step".
+        milestones: of "step": iterations at which the learning rate is multiplied by ``gamma``.
         optimizer: "sgd", "adam" or "adamw"; ``momentum`` is that of sgd.
         clip_norm: the most that the length of the gradient may be, or None.
         loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
@@ -42,7 +44,8 @@ class TorchTraining:
     """
 
     iterations: int
-    milestones: Sequence[int]
+    decay: str
+    milestones: Sequence[int] | None
     gamma: float
     lr: float
     optimizer: str
@@ -57,7 +60,9 @@ class TorchTraining:
 
     def lr_at(self, iteration: int) -> float:
         """The learning rate of an iteration, counted from 1."""
-        return self.lr * self.gamma ** bisect_right(sorted(self.milestones), iteration - 1)
+        if self.decay != "step":
+            return self.lr * decays.share(self.decay, iteration, self.iterations)
+        return self.lr * self.gamma ** bisect_right(sorted(self.milestones or []), iteration - 1)
 
 
 class _Learner(nn.Module):
