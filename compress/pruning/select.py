@@ -21,8 +21,8 @@ class PruneSettings:
     Attributes:
         percentile: filters that score strictly below this percentile of the scores go; 0 removes none.
         criterion: computes the scores: the name of a file in compress/pruning/criteria.
-        scope: "layer", a threshold for each layer, or "global", one threshold for all layers. Under the global scope a
-            criterion that sums empties the layers with the smallest kernels first.
+        scope: "layer", a threshold for each layer's own scores, or "global", one threshold for the :func:`importances` of
+            all layers.
         round_to: the number of filters that stay in a pruned layer is rounded to the nearest multiple of this, but not to 0.
         keep_min: the fewest filters that a layer keeps, unless it had fewer.
         mode: "percentile", which uses all of the above, or "published", :func:`select_as_published`, which uses the
@@ -92,6 +92,26 @@ def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
     return {name: chosen.get(name) or _whole(units) for name, units in kernels.items()}
 
 
+def importances(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarray]:
+    """What each filter is worth beside those of all layers: its score as a multiple of the mean |score| of its layer.
+
+    So a criterion whose scores grow with a layer's kernels, maps or distance to the loss puts no layer below the others as a
+    whole. The L2 norm in place of the mean (Molchanov et al., ICLR 2017, section 2.2) makes scores small where filters are
+    many, and empties the widest layers.
+
+    Args:
+        kernels: as for :func:`select`.
+        settings: the criterion and its seed.
+
+    Returns:
+        [filters], float64, by layer; 0 in a layer whose scores are all 0.
+
+    Raises:
+        CompressionError: there is no such criterion, or its scores are not finite.
+    """
+    return {name: _relative(scores) for name, scores in _scores(kernels, settings).items()}
+
+
 def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Selection]:
     """The study's own algorithm, to the filter (Ruiz-Barroso et al., SUSCOM 36 (2022) 100814, filter pruning).
 
@@ -125,9 +145,22 @@ def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Select
 
 
 def _select_by_percentile(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
-    by_layer = {name: layer_scores(name, units, settings.criterion, settings.seed) for name, units in kernels.items()}
+    by_layer = (_scores if settings.scope == "layer" else importances)(kernels, settings)
     overall = _percentile(by_layer.values(), settings.percentile)
     return {name: _select_layer(scores, overall, settings, tuple(kernels[name])) for name, scores in by_layer.items()}
+
+
+def _scores(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarray]:
+    return {name: layer_scores(name, units, settings.criterion, settings.seed) for name, units in kernels.items()}
+
+
+def _relative(scores: np.ndarray) -> np.ndarray:
+    greatest = np.abs(scores).max()
+    if greatest == 0:
+        return scores
+    scaled = scores / greatest  # first, so that equal scores have exactly their own mean, and none overflows
+    relative: np.ndarray = scaled / np.abs(scaled).mean()
+    return relative
 
 
 def _select_layer(scores: np.ndarray, overall: float, settings: PruneSettings, units: tuple[str, ...]) -> Selection:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.criteria import layer_scores
-from compress.pruning.select import PruneSettings, Selection, select
+from compress.pruning.select import PruneSettings, Selection, importances, select
 
 scores = st.lists(st.floats(0, 100), min_size=1, max_size=64).map(np.array)
 layers = st.dictionaries(st.sampled_from("abcde"), scores, min_size=1)
@@ -24,9 +24,14 @@ def settings(percentile: float, **changes) -> PruneSettings:
     return replace(PruneSettings(percentile, "l1", "layer", 1, 1), **changes)
 
 
+def kernels_of(by_layer: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Layers of one unit with these scores by "l1"."""
+    return {name: {name: values[:, None]} for name, values in by_layer.items()}
+
+
 def chosen(by_layer: dict[str, np.ndarray], how: PruneSettings) -> dict[str, Selection]:
     """The selection among layers of one unit with these scores."""
-    return select({name: {name: values[:, None]} for name, values in by_layer.items()}, how)
+    return select(kernels_of(by_layer), how)
 
 
 @given(layers, scopes, criteria, modes, st.integers(1, 16))
@@ -38,9 +43,10 @@ def test_percentile_0_removes_nothing(by_layer, scope: str, criterion: str, mode
 
 @given(layers, percentiles, scopes)
 def test_without_rounding_what_goes_is_strictly_below_the_percentile(by_layer, percentile: float, scope: str) -> None:
-    everything = np.concatenate(list(by_layer.values()))
+    compared = by_layer if scope == "layer" else importances(kernels_of(by_layer), settings(percentile))
+    everything = np.concatenate(list(compared.values()))
     for name, selection in chosen(by_layer, settings(percentile, scope=scope)).items():
-        own = by_layer[name]
+        own = compared[name]
         threshold = np.percentile(own if scope == "layer" else everything, percentile)
         expected = np.flatnonzero(own >= threshold)
         assert selection.threshold == threshold
@@ -145,8 +151,8 @@ def test_filters_that_go_together_are_judged_by_the_mean_of_their_scores_and_onc
     one, two = np.array([[1.0], [4.0], [2.0], [9.0]]), np.array([[9.0], [1.0], [2.0], [9.0]])
     kernels = {"one": {"one": one, "two": two}, "other": {"other": np.array([[3.0], [6.0]])}}
     found = select(kernels, settings(50, scope="global"))
-    # Means 5, 2.5, 2, 9 and scores 3, 6: the median is 4.
-    assert found["one"].threshold == 4
+    # Means 5, 2.5, 2, 9, in units of their own mean 4.625, and scores 3, 6 in units of 4.5: the median is between 5 and 3.
+    assert found["one"].threshold == pytest.approx((5 / 4.625 + 3 / 4.5) / 2)
     assert found["one"].kept.tolist() == [0, 3]
     assert found["one"].units == ("one", "two")
     assert found["other"].kept.tolist() == [1]
@@ -174,17 +180,47 @@ def test_a_percentile_of_each_layer_collapses_none(sizes, percentile, criterion,
     assert report.collapsed(select(kernels, how), percentile) == []
 
 
-def test_plain_l1_over_all_layers_collapses_the_layer_with_the_smallest_fan_in_and_mean_l1_does_not() -> None:
+def test_one_threshold_for_all_layers_collapses_the_smallest_kernels_only_in_the_studys_algorithm() -> None:
     rng = np.random.default_rng(0)
     kernels = {"first": {"first": rng.normal(size=(32, 25))}, "second": {"second": rng.normal(size=(32, 800))}}
 
-    def found(criterion: str) -> dict[str, Selection]:
-        return select(kernels, settings(50, scope="global", criterion=criterion))
+    def found(**changes) -> dict[str, Selection]:
+        return select(kernels, settings(50, scope="global", **changes))
 
-    assert len(found("l1")["first"].kept) == 1
-    assert report.collapsed(found("l1"), 50) == ["first"]
-    assert len(found("mean-l1")["first"].kept) > 8
-    assert report.collapsed(found("mean-l1"), 50) == []
+    assert len(found(mode="published")["first"].kept) == 1
+    assert report.collapsed(found(mode="published"), 50) == ["first"]
+    for criterion in ("l1", "l2", "mean-l1"):
+        assert len(found(criterion=criterion)["first"].kept) > 8
+        assert report.collapsed(found(criterion=criterion), 50) == []
+
+
+@given(kernels_of_any_size, criteria, st.integers(0, 99))
+def test_importances_have_mean_1_in_every_layer_and_keep_the_order_of_scores(sizes, criterion: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kernels = {name: {name: scale * rng.normal(size=(n, fan_in))} for name, (n, fan_in, scale) in sizes.items()}
+    for name, found in importances(kernels, settings(0, criterion=criterion)).items():
+        scores = layer_scores(name, kernels[name], criterion, 0)
+        assert found.mean() == pytest.approx(1)
+        assert (np.diff(found[np.argsort(scores)]) >= 0).all()
+
+
+@given(kernels_of_any_size, percentiles, criteria, st.floats(1e-3, 1e3))
+def test_how_large_a_layers_weights_are_as_a_whole_does_not_count(sizes, percentile, criterion, factor: float) -> None:
+    rng = np.random.default_rng(0)
+    kernels = {name: {name: scale * rng.normal(size=(n, fan_in))} for name, (n, fan_in, scale) in sizes.items()}
+    first = min(kernels)
+    other = {**kernels, first: {first: factor * kernels[first][first]}}
+    how = settings(percentile, criterion=criterion, scope="global")
+    found, again = select(kernels, how), select(other, how)
+    # The filter whose score is the threshold may fall on either side by rounding.
+    assert all(abs(len(found[name].kept) - len(again[name].kept)) <= 1 for name in kernels)
+
+
+def test_a_layer_of_no_importance_goes_first_and_down_to_what_is_kept() -> None:
+    by_layer = {"dead": np.zeros(8), "alive": np.arange(1.0, 9)}
+    found = chosen(by_layer, settings(50, scope="global", keep_min=2))
+    assert len(found["dead"].kept) == 2
+    assert len(found["alive"].kept) == 8
 
 
 def test_nothing_to_prune_and_broken_weights_are_errors() -> None:
