@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import keras
 import numpy as np
 
 from compress.errors import CompressionError
-from compress.pruning.select import PruneSettings, Selection, select
+from compress.pruning.keras_measures import measured
+from compress.pruning.measures import Batch
+from compress.pruning.select import PruneSettings, Selection, is_spared, select
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 READERS = (*CONVOLUTIONS, keras.layers.Dense)
@@ -103,15 +105,24 @@ def _follow(conv: Any) -> Channels:
             along.append(layer.name)
 
 
-def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection]]:
+def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) -> tuple[Any, dict[str, Selection]]:
     """A narrower copy of a model with the weights of the filters that stay.
+
+    Args:
+        model: a classifier.
+        settings: how much goes.
+        batches: for criteria that need data.
 
     Returns:
         The pruned model, and what was selected, by convolution.
+
+    Raises:
+        CompressionError: there is nothing to prune, or the model lacks what the criterion needs.
     """
     groups = channels(model)
     kernels = {group.conv: {group.conv: np.moveaxis(model.get_layer(group.conv).kernel.numpy(), -1, 0)} for group in groups}
-    selections = select(kernels, settings)
+    scored = [group for group in groups if not is_spared((group.conv,), settings.spare)]
+    selections = select(kernels, settings, measured(model, scored, settings.measures, batches))
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for group in groups:
         kept = selections[group.conv].kept

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from compress.errors import CompressionError
-from compress.pruning.criteria import flat, layer_scores
+from compress.pruning.criteria import MEASURED, Measured, flat, layer_scores, needs
 
 Kernels = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -40,6 +40,13 @@ class PruneSettings:
     spare: Sequence[str] = ()
     seed: int = 0
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What has to be measured of a network beside its weights: "scales", "effects" or nothing."""
+        if self.mode == "published":
+            return ()
+        return tuple(quantity for quantity in needs(self.criterion) if quantity in MEASURED)
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -62,7 +69,7 @@ class Selection:
         return self.threshold is None
 
 
-def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
+def select(kernels: Kernels, settings: PruneSettings, measured: Measured | None = None) -> dict[str, Selection]:
     """The filters that stay.
 
     A layer is spared if a pattern fits the name of one of its units. Scores of spared layers do not count in the percentile.
@@ -70,6 +77,7 @@ def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
     Args:
         kernels: of each convolution, [filters, ...], by layer and by the layer's units, which lose their filters together.
         settings: how much goes.
+        measured: what ``settings.measures`` names, of all layers that are not spared.
 
     Returns:
         The selections by layer, in the order of ``kernels``.
@@ -84,15 +92,20 @@ def select(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
         for unit, kernel in units.items():
             if not np.isfinite(kernel).all():
                 raise CompressionError(f"layer {unit}: its weights are not finite; train it again with a lower lr")
-    pruned = {name: units for name, units in kernels.items() if not _is_spared(units, settings.spare)}
+    pruned = {name: units for name, units in kernels.items() if not is_spared(units, settings.spare)}
     if settings.mode == "published":
         chosen = select_as_published(pruned, settings.percentile)
     else:
-        chosen = _select_by_percentile(pruned, settings)
+        chosen = _select_by_percentile(pruned, settings, measured)
     return {name: chosen.get(name) or _whole(units) for name, units in kernels.items()}
 
 
-def importances(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarray]:
+def is_spared(units: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether a layer of these units stays whole; ``patterns`` are those of ``PruneSettings.spare``."""
+    return any(fnmatchcase(unit, pattern) for unit in units for pattern in patterns)
+
+
+def importances(kernels: Kernels, settings: PruneSettings, measured: Measured | None = None) -> dict[str, np.ndarray]:
     """What each filter is worth beside those of all layers: its score as a multiple of the mean |score| of its layer.
 
     So a criterion whose scores grow with a layer's kernels, maps or distance to the loss puts no layer below the others as a
@@ -102,6 +115,7 @@ def importances(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarr
     Args:
         kernels: as for :func:`select`.
         settings: the criterion and its seed.
+        measured: what ``settings.measures`` names, of these layers.
 
     Returns:
         [filters], float64, by layer; 0 in a layer whose scores are all 0.
@@ -109,7 +123,7 @@ def importances(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarr
     Raises:
         CompressionError: there is no such criterion, or its scores are not finite.
     """
-    return {name: _relative(scores) for name, scores in _scores(kernels, settings).items()}
+    return {name: _relative(scores) for name, scores in _scores(kernels, settings, measured).items()}
 
 
 def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Selection]:
@@ -144,14 +158,14 @@ def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Select
     return selections
 
 
-def _select_by_percentile(kernels: Kernels, settings: PruneSettings) -> dict[str, Selection]:
-    by_layer = (_scores if settings.scope == "layer" else importances)(kernels, settings)
+def _select_by_percentile(kernels: Kernels, settings: PruneSettings, measured: Measured | None) -> dict[str, Selection]:
+    by_layer = (_scores if settings.scope == "layer" else importances)(kernels, settings, measured)
     overall = _percentile(by_layer.values(), settings.percentile)
     return {name: _select_layer(scores, overall, settings, tuple(kernels[name])) for name, scores in by_layer.items()}
 
 
-def _scores(kernels: Kernels, settings: PruneSettings) -> dict[str, np.ndarray]:
-    return {name: layer_scores(name, units, settings.criterion, settings.seed) for name, units in kernels.items()}
+def _scores(kernels: Kernels, settings: PruneSettings, measured: Measured | None) -> dict[str, np.ndarray]:
+    return {name: layer_scores(name, units, settings.criterion, settings.seed, measured) for name, units in kernels.items()}
 
 
 def _relative(scores: np.ndarray) -> np.ndarray:
@@ -177,10 +191,6 @@ def _select_layer(scores: np.ndarray, overall: float, settings: PruneSettings, u
 def _percentile(scores: Iterable[np.ndarray], percentile: float) -> float:
     together = np.concatenate([np.empty(0), *scores])
     return float(np.percentile(together, percentile)) if len(together) else 0.0
-
-
-def _is_spared(units: Iterable[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(unit, pattern) for unit in units for pattern in patterns)
 
 
 def _whole(units: Mapping[str, np.ndarray]) -> Selection:

@@ -8,7 +8,7 @@ block) and modules ``along`` the way that make something else than 0 of 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,17 +19,25 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from compress.errors import CompressionError
-from compress.pruning.select import PruneSettings, Selection, select
+from compress.pruning.measures import Batch
+from compress.pruning.select import PruneSettings, Selection, is_spared, select
+from compress.pruning.torch_measures import measured
 
 
-def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection]]:
+def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) -> tuple[Any, dict[str, Selection]]:
     """A narrower copy of a model with the weights of the filters that stay.
+
+    Args:
+        model: in evaluation mode.
+        settings: how much goes.
+        batches: for criteria that need data.
 
     Returns:
         The pruned model in evaluation mode, and what was selected, by group.
 
     Raises:
-        CompressionError: there is nothing to prune, or the model's groups are not what it is made of.
+        CompressionError: there is nothing to prune, the model's groups are not what it is made of, or it lacks what the
+            criterion needs.
     """
     state = model.state_dict()
     groups = model.filter_groups()
@@ -38,7 +46,8 @@ def prune(model: Any, settings: PruneSettings) -> tuple[Any, dict[str, Selection
     kernels = {
         group.name: {unit: state[f"{unit}.conv.weight"].numpy(force=True) for unit in group.units} for group in groups
     }
-    selections = select(kernels, settings)
+    scored = [group for group in groups if not is_spared(group.units, settings.spare)]
+    selections = select(kernels, settings, measured(model, scored, settings.measures, batches))
     return remove(model, selections), selections
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_criterion_is_told() -> None:
     with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l3")
     assert str(caught.value) == (
-        "criterion l3: compress/pruning/criteria has no l3.py; there are: fpgm, l1, l2, mean-l1, random"
+        "criterion l3: compress/pruning/criteria has no l3.py; there are: batch-norm, fpgm, l1, l2, mean-l1, random, taylor"
     )
 
 
@@ -68,6 +68,30 @@ def test_scores_that_are_not_one_finite_number_a_filter_are_told(monkeypatch: py
     monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", module)
     with pytest.raises(CompressionError, match="criterion l1: must give 2 finite scores for layer conv1, one a filter"):
         filter_scores(KERNELS, "l1")
+
+
+def test_a_criterion_says_by_its_arguments_what_it_needs() -> None:
+    found = {name: criteria.needs(name) for name in ("mean-l1", "random", "batch-norm", "taylor")}
+    assert found == {
+        "mean-l1": ("weights",), "random": ("weights", "seed"), "batch-norm": ("scales",), "taylor": ("effects",),
+    }  # fmt: skip
+    assert [name for name in (*found, "l1", "l2", "fpgm") if criteria.needs_data(name)] == ["taylor"]
+
+
+def test_an_argument_that_nothing_provides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", SimpleNamespace(scores=lambda weights, frames: weights))
+    with pytest.raises(CompressionError) as caught:
+        filter_scores(KERNELS, "l1")
+    assert str(caught.value) == "criterion l1: scores takes frames; it may take weights, scales, effects, seed"
+
+
+def test_what_was_measured_reaches_the_criteria_that_ask_for_it() -> None:
+    effects = {"conv1": {"conv1": np.array([[1.0, -5.0], [-3.0, 1.0]]), "other": np.array([[0.0, 0.0], [2.0, 2.0]])}}
+    scales = {"conv1": {"conv1": np.array([-2.0, 0.5]), "other": np.array([4.0, 1.5])}}
+    units, measured = {"conv1": KERNELS, "other": KERNELS}, {"effects": effects, "scales": scales}
+    assert layer_scores("conv1", units, "taylor", 0, measured).tolist() == [(2 + 1) / 2, (3 + 1) / 2]
+    assert layer_scores("conv1", units, "batch-norm", 0, measured).tolist() == [3, 1]
+    assert layer_scores("conv1", units, "l1", 0, measured).tolist() == layer_scores("conv1", units, "l1", 0).tolist()
 
 
 def test_units_that_lose_filters_together_have_the_mean_of_their_scores() -> None:

@@ -1,16 +1,21 @@
 """Criteria, which score filters, a file each; the file's name is ``prune.criterion`` in params.yaml.
 
-A criterion's file offers ``scores(weights)``:
+A criterion's file offers ``scores(...)``, whose arguments are what it needs, by these names:
 
 - ``weights``: of a convolution, float64 [filters, weights], without the bias; the framework decides the order of a filter's
   weights.
+- ``scales``: of the batch norm that follows the convolution, its gamma, float64 [filters]. A layer without one is an error.
+- ``effects``: how the training loss depends on each filter for each sample, float64 [samples, filters]: the derivative of a
+  batch's loss with respect to a factor on the filter's output for that sample, where the factor is 1. That is the sum of
+  activation x gradient over the positions of the output. The output is what pruning sets to zero: that of the whole layer,
+  after batch norm and activation.
+- ``seed``: a text, another one for each layer and for each ``seed`` of a model, for a criterion that draws at random.
 
 It returns a finite score for each filter, [filters]; the filters with the lowest scores go first. Filters that several
-convolutions lose together have the mean of their scores.
+convolutions lose together have the mean of their scores. But where there is a seed they get one draw, that of the first: a
+mean of several draws would spare them under a low percentile and hit them under a high one.
 
-A criterion that draws at random offers ``scores(weights, *, seed)``. The seed is a text, another one for each layer and for
-each ``seed`` of a model. Filters that go together get one draw: a mean of several draws would spare them under a low
-percentile and hit them under a high one.
+A criterion that takes ``effects`` makes `prune` depend on the training data and on the code of training; others do not.
 
 A file's name may have a dash, as mean-l1.py has: dvc.yaml puts the name from params.yaml into the path of the one criterion
 on which `prune` depends, so that an edit of another criterion prunes nothing again.
@@ -20,12 +25,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from compress.errors import CompressionError
+
+MEASURED = ("scales", "effects")  # what a framework's module of measures finds out beside the weights
+KNOWN = ("weights", *MEASURED, "seed")
+# Of each quantity in MEASURED that the criterion takes, by layer and by the layer's units.
+Measured = Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
 
 
 def flat(kernels: np.ndarray) -> np.ndarray:
@@ -33,14 +44,34 @@ def flat(kernels: np.ndarray) -> np.ndarray:
     return kernels.reshape(len(kernels), -1).astype(np.float64)
 
 
-def _check_name(criterion: str) -> None:
+def needs(criterion: str) -> tuple[str, ...]:
+    """What a criterion takes, of "weights", "scales", "effects" and "seed".
+
+    Raises:
+        CompressionError: there is no such criterion, or it takes something else.
+    """
+    return tuple(inspect.signature(_scores_of(criterion)).parameters)
+
+
+def needs_data(criterion: str) -> bool:
+    """Whether a criterion needs training data; errors as of :func:`needs`."""
+    return "effects" in needs(criterion)
+
+
+def _scores_of(criterion: str) -> Callable[..., Any]:
     folder = Path(__file__).parent
     if not (folder / f"{criterion}.py").is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
         raise CompressionError(f"criterion {criterion}: compress/pruning/criteria has no {criterion}.py; there are: {known}")
+    scores: Callable[..., Any] = importlib.import_module(f"compress.pruning.criteria.{criterion}").scores
+    if unknown := [name for name in inspect.signature(scores).parameters if name not in KNOWN]:
+        raise CompressionError(f"criterion {criterion}: scores takes {unknown[0]}; it may take {', '.join(KNOWN)}")
+    return scores
 
 
-def layer_scores(layer: str, kernels: Mapping[str, np.ndarray], criterion: str, seed: int) -> np.ndarray:
+def layer_scores(
+    layer: str, kernels: Mapping[str, np.ndarray], criterion: str, seed: int, measured: Measured | None = None
+) -> np.ndarray:
     """The scores of the filters that units lose together.
 
     Args:
@@ -48,6 +79,7 @@ def layer_scores(layer: str, kernels: Mapping[str, np.ndarray], criterion: str, 
         kernels: of each unit, [filters, ...], by the unit's name.
         criterion: the name of a file in this folder.
         seed: the seed of criteria that draw at random.
+        measured: what the criterion takes beside weights and seed.
 
     Returns:
         [filters], float64.
@@ -55,14 +87,13 @@ def layer_scores(layer: str, kernels: Mapping[str, np.ndarray], criterion: str, 
     Raises:
         CompressionError: there is no such criterion, or it does not return one finite number a filter.
     """
-    _check_name(criterion)
-    scores = importlib.import_module(f"compress.pruning.criteria.{criterion}").scores
-    weights = [flat(kernel) for kernel in kernels.values()]
-    if "seed" in inspect.signature(scores).parameters:
-        by_unit = [scores(weights[0], seed=f"{seed}/{layer}")]
-    else:
-        by_unit = [scores(unit_weights) for unit_weights in weights]
-    filters = len(weights[0])
+    scores, taken = _scores_of(criterion), needs(criterion)
+    by_unit = []
+    for unit, kernel in list(kernels.items())[: 1 if "seed" in taken else None]:
+        known = {"weights": flat(kernel), "seed": f"{seed}/{layer}"}
+        known |= {quantity: by_layer[layer][unit] for quantity, by_layer in (measured or {}).items()}
+        by_unit.append(scores(**{name: known[name] for name in taken}))
+    filters = len(next(iter(kernels.values())))
     if any(np.shape(unit_scores) != (filters,) or not np.isfinite(unit_scores).all() for unit_scores in by_unit):
         raise CompressionError(f"criterion {criterion}: must give {filters} finite scores for layer {layer}, one a filter")
     result: np.ndarray = np.mean(by_unit, axis=0)

@@ -1,0 +1,80 @@
+"""What criteria need of a PyTorch network beside its weights, for the groups of :mod:`compress.pruning.torch_surgery`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compress.errors import CompressionError
+from compress.pruning import measures
+from compress.pruning.criteria import Measured
+from compress.pruning.measures import Batch
+
+
+def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batches: Iterable[Batch]) -> Measured:
+    """Each quantity by group and unit, as :mod:`compress.pruning.criteria` describes it.
+
+    Args:
+        model: the network, in evaluation mode; it is left as it was.
+        groups: those to measure.
+        quantities: of "scales" and "effects".
+        batches: for effects. The first axis of a unit's output is that of the samples, or has further things of each
+            sample, such as its frames, one after the other.
+
+    Raises:
+        CompressionError: a layer has no batch norm, or as :func:`compress.pruning.measures.effects`.
+    """
+    units = [unit for group in groups for unit in group.units]
+    found = {}
+    for quantity in quantities:
+        by_unit = _scales(model, units) if quantity == "scales" else _effects(model, units, batches)
+        found[quantity] = {group.name: {unit: by_unit[unit] for unit in group.units} for group in groups}
+    return found
+
+
+def _scales(model: Any, units: Sequence[str]) -> dict[str, np.ndarray]:
+    scales = {}
+    for unit in units:
+        module = model.get_submodule(unit)
+        norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.affine]
+        if len(norms) != 1 or len(norms[0].weight) != len(module.conv.weight):
+            raise measures.no_batch_norm(unit)
+        scales[unit] = norms[0].weight.numpy(force=True).astype(np.float64)
+    return scales
+
+
+def _effects(model: Any, units: Sequence[str], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+    def of_batch(batch: Batch) -> dict[str, np.ndarray]:
+        samples, loss = batch
+        factors = {unit: _ones(model.get_submodule(unit), samples) for unit in units}
+        with ExitStack() as hooks, torch.enable_grad():
+            for unit, factor in factors.items():
+                handle = model.get_submodule(unit).register_forward_hook(_multiply_by(unit, factor))
+                hooks.callback(handle.remove)
+            # An effect is the derivative with respect to a factor that is 1: nothing else is kept of activations.
+            found = torch.autograd.grad(loss(model(samples)), list(factors.values()), materialize_grads=True)
+        return {unit: gradient.numpy(force=True) for unit, gradient in zip(units, found, strict=True)}
+
+    return measures.effects(batches, of_batch)
+
+
+def _ones(module: Any, samples: Tensor) -> Tensor:
+    return samples.new_ones((len(samples), len(module.conv.weight)), requires_grad=True)
+
+
+def _multiply_by(unit: str, factors: Tensor) -> Any:
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        of_each, left_over = divmod(len(output), len(factors))
+        if left_over:
+            raise CompressionError(
+                f"layer {unit}: gives {len(output)} maps for {len(factors)} samples, which is no multiple"
+            )
+        spread = factors[:, None].expand(-1, of_each, -1).reshape(len(output), -1, *[1] * (output.ndim - 2))
+        return output * spread
+
+    return hook
