@@ -3,6 +3,8 @@
 - ``joined()``: a context, this process among those that train together (a Keras model trains in one).
 - ``fit(model, store, train, entry, session)``, ``finetune(model, store, train, entry, finetune, session)``: train in place;
   the history. ``session`` is what :meth:`gaitpress.sessions.Session.phase` gives.
+- ``gradient_batches(model, store, train, entry)``: training batches without end, always the same ones; each is samples, and
+  the training loss of what the network gives for them, as a function.
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ def finetune(
     return _fit(model, store, train, entry, {**dict(entry.schedule), **dict(settings), "extra_epochs": 0}, session)
 
 
+def gradient_batches(model: Any, store: SequenceStore, train: Sequence[int], entry: KerasModel) -> Iterator[tuple[Any, Any]]:
+    training = _training(entry, {**dict(entry.schedule), "lr": entry.optimizer.lr})
+    return loop.batches_with_losses(model, store, train, training)
+
+
 def _fit(
     model: Any,
     store: SequenceStore,
@@ -50,7 +55,12 @@ def _fit(
     schedule: Mapping[str, Any],
     session: Mapping[str, Any],
 ) -> Any:
-    training = loop.KerasTraining(
+    around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
+    return loop.fit(model, store, train, _training(entry, schedule), **around)
+
+
+def _training(entry: KerasModel, schedule: Mapping[str, Any]) -> loop.KerasTraining:
+    return loop.KerasTraining(
         **schedule,
         optimizer=entry.optimizer.name,
         momentum=entry.optimizer.momentum,
@@ -60,5 +70,3 @@ def _fit(
         mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )
-    around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
-    return loop.fit(model, store, train, training, **around)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gait.data.prepared.sequences import SequenceStore
@@ -35,6 +35,20 @@ def finetune(
     return _fit(model, store, train, entry.phases()[-1], schedule, session)
 
 
+def gradient_batches(model: Any, store: SequenceStore, train: Sequence[int], entry: TorchModel) -> Iterator[tuple[Any, Any]]:
+    check_size(model, store)
+    phase = entry.phases()[-1]
+    return torch_loop.batches_with_losses(model, store, train, _sampling(phase), _loss(phase))
+
+
+def _sampling(entry: TorchModel) -> Sampling:
+    return Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
+
+
+def _loss(entry: TorchModel) -> list[dict[str, Any]]:
+    return [term.model_dump() for term in entry.loss]
+
+
 def _fit(
     model: Any,
     store: SequenceStore,
@@ -44,15 +58,14 @@ def _fit(
     session: Mapping[str, Any],
 ) -> Any:
     check_size(model, store)
-    drawn = Sampling(**dict(entry.sampling), augment=[change.model_dump() for change in entry.augment], seed=entry.seed)
     training = torch_loop.TorchTraining(
         **schedule,
         optimizer=entry.optimizer.name,
         momentum=entry.optimizer.momentum,
         weight_decay=entry.optimizer.weight_decay,
         clip_norm=entry.optimizer.clip_norm,
-        loss=[term.model_dump() for term in entry.loss],
-        sampling=drawn,
+        loss=_loss(entry),
+        sampling=_sampling(entry),
         mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )

@@ -212,3 +212,20 @@ here.keras_model.save(model, out)
         )
         with pytest.raises(DataError, match="checkpoint is of another model"):
             trained(store, training, other, checkpoints=self.checkpoints(tmp_path, other))
+
+
+def test_whoever_asks_gets_the_batches_of_a_training_with_its_losses(store: SequenceStore) -> None:
+    model = network(dropout=0.5)
+    everyone = list(range(len(store.sequences)))
+    asked, again = (keras_loop.batches_with_losses(model, store, everyone, TRAINING) for _ in range(2))
+    classes = {"000": 0, "001": 1}
+    batches = keras_loop.FlowBatches(store, everyone, classes, TRAINING, augment=False)
+    signatures = keras.Model(model.input, model.layers[-1].input)
+    for number in range(2):
+        (samples, loss), (same, _) = next(asked), next(again)
+        expected, labels = batches[number]
+        assert np.array_equal(samples, expected)
+        assert np.array_equal(samples, same)
+        probabilities = np.asarray(model(samples, training=False))
+        told = float(loss(signatures(samples, training=False)))
+        assert told == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)

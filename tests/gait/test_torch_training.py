@@ -297,3 +297,27 @@ def test_one_process_needs_no_distributed_set_up() -> None:
     with Processes.joined() as processes:
         assert processes.first
         assert not torch.distributed.is_initialized()
+
+
+def test_whoever_asks_gets_the_batches_of_a_training_with_its_losses(store: SequenceStore) -> None:
+    """A training that learns nothing tells the same losses."""
+    model, history = trained(store, replace(TRAINING, iterations=3, lr=0.0))
+    everyone = list(range(len(store.sequences)))
+    asked = torch_loop.batches_with_losses(model, store, everyone, SAMPLING, TRAINING.loss)
+    for row, (frames, loss) in zip(history, asked, strict=False):
+        assert frames.shape == (6, 4, 64, 44)
+        assert float(loss(model(frames)).detach()) == pytest.approx(row["loss"], rel=1e-4)
+
+
+def test_losses_of_batches_take_in_the_classifier(store: SequenceStore) -> None:
+    model = residual().eval()
+    terms = [{"name": "triplet", "weight": 0.5}, {"name": "cross_entropy", "weight": 2.0, "scale": 16}]
+    asked = torch_loop.batches_with_losses(model, store, list(range(12)), SAMPLING, terms)
+    (frames, loss), parts = next(asked), []
+    with torch.inference_mode():
+        signatures = model(frames)
+        for term in terms:
+            alone = next(torch_loop.batches_with_losses(model, store, list(range(12)), SAMPLING, [{**term, "weight": 1}]))[1]
+            parts.append(term["weight"] * alone(signatures))
+        assert float(loss(signatures)) == pytest.approx(float(sum(parts)), rel=1e-6)
+        assert float(parts[1]) > 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +167,7 @@ def fit(
             a checkpoint does not fit.
     """
     keras.utils.set_random_seed(training.seed)
-    names = sorted({store.sequences[position].identity for position in train})
-    classes = {name: number for number, name in enumerate(names)}
+    classes = _classes(store, train)
     shuffled = np.random.default_rng(training.seed).permutation(np.asarray(train)).tolist()
     held_out = len(shuffled) // VALIDATION_SHARE
     if not held_out:
@@ -184,6 +185,42 @@ def fit(
     with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
         run = _Run(_Learner(model, losses.terms(training.loss)), training, parts, workers, checkpoints, watcher or Nobody())
         return run.whole()
+
+
+def batches_with_losses(
+    model: Any, store: SequenceStore, train: Sequence[int], training: KerasTraining
+) -> Iterator[tuple[np.ndarray, Callable[[Any], Any]]]:
+    """The batches of a training, for whoever asks how its loss depends on something.
+
+    Args:
+        model: the classifier.
+        store, train: as for :func:`fit`; here all sequences train.
+        training: its batch, augmentation, loss and seed count.
+
+    Yields:
+        Samples [n, 50, 60, 60] in px, and the loss of the signatures [n, channels] that the network gives for them; without
+        end.
+    """
+    terms = losses.terms(training.loss)
+    batches = FlowBatches(store, train, _classes(store, train), training, training.augment)
+
+    def loss_of(signatures: Any, labels: np.ndarray) -> Any:
+        return _weighed(terms, signatures, model.layers[-1](signatures), labels)
+
+    for number in count():
+        samples, labels = batches[number]
+        yield samples, partial(loss_of, labels=labels)
+
+
+def _classes(store: SequenceStore, train: Sequence[int]) -> dict[str, int]:
+    """The class number of each training identity."""
+    names = sorted({store.sequences[position].identity for position in train})
+    return {name: number for number, name in enumerate(names)}
+
+
+def _weighed(terms: Sequence[losses.Term], signatures: Any, probabilities: Any, labels: Any) -> Any:
+    """The weighted sum of the terms."""
+    return sum(term.compute(signatures[:, None], probabilities, labels)[0] * term.weight for term in terms)
 
 
 @contextmanager
@@ -209,8 +246,9 @@ class _Learner(keras.Model):
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
         signatures, probabilities = y_pred
-        told = [term.compute(signatures[:, None], probabilities, y)[0] * term.weight for term in self.terms]
-        return sum(told) + sum(self.losses)  # the latter are the layers' regularisers
+        return _weighed(self.terms, signatures, probabilities, y) + sum(
+            self.losses
+        )  # the latter are the layers' regularisers
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         self.accuracy.update_state(y, y_pred[1])

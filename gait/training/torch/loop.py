@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -176,6 +178,33 @@ def _fit(
     history.read()
     model.eval()
     return history.rows
+
+
+def batches_with_losses(
+    model: TorchModel, store: SequenceStore, train: Sequence[int], sampling: Sampling, loss: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
+    """The batches of a training, for whoever asks how its loss depends on something.
+
+    Args:
+        model: the network in evaluation mode, on the CPU.
+        store, train: as for :func:`fit`.
+        sampling, loss: those of the training.
+
+    Yields:
+        Frames [n, frames, height, width] in 0..1, and the loss of the signatures that the network gives for them; from the
+        first iteration on, without end.
+    """
+    terms = losses.terms(loss)
+    device, kind = torch.device("cpu"), next(model.parameters()).dtype
+    batches = SilhouetteBatches(store, train, sampling, Processes(device=device))
+
+    def loss_of(signatures: Tensor, identities: Tensor) -> Tensor:
+        outputs = None if model.classifier is None else model.classifier(signatures)
+        return _weighed(terms, signatures, outputs, identities)[0]
+
+    for iteration in count(1):
+        ((frames, identities),) = on_device(batches, range(iteration, iteration + 1), 0, device, kind)
+        yield frames, partial(loss_of, identities=identities)
 
 
 def mixed_type(device: torch.device) -> torch.dtype | None:
