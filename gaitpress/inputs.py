@@ -16,19 +16,19 @@ from gaitpress.errors import StageError
 Side = TrainingSet | TestSet
 
 
-def add_training(parser: ArgumentParser) -> None:
+def add_training(parser: ArgumentParser, required: bool = True) -> None:
     """Add the options that say where a model's training data are."""
-    _add(parser, "training", "training set")
+    _add(parser, "training", "training set", required)
 
 
 def add_test(parser: ArgumentParser) -> None:
     """Add the options that say where a model's test data are."""
-    _add(parser, "test", "test set")
+    _add(parser, "test", "test set", required=True)
 
 
-def _add(parser: ArgumentParser, side: str, name: str) -> None:
-    parser.add_argument(f"--{side}", type=Path, required=True, help=f"the model's {name} (data/{side}/<model>.json)")
-    parser.add_argument("--preprocessed", type=Path, required=True, help="folder of all modalities (data/preprocessed)")
+def _add(parser: ArgumentParser, side: str, name: str, required: bool) -> None:
+    parser.add_argument(f"--{side}", type=Path, required=required, help=f"the model's {name} (data/{side}/<model>.json)")
+    parser.add_argument("--preprocessed", type=Path, required=required, help="folder of all modalities (data/preprocessed)")
 
 
 def open_training(path: Path, preprocessed: Path) -> tuple[TrainingSet, SequenceStore]:

@@ -32,8 +32,8 @@ from workflow.dvc.stages import PipelineError, Stage, read_yaml
 EXPECTED = "GAITPRESS_STARTED_FROM"
 SMALL = 1 << 20  # bytes; a larger file is known by its size, time and inode, and read only where that does not suffice
 ABSENT = object()
-# The folders of files that name code by its content, and the stage that makes each.
-CODE = {"data/code": "partition", "data/protocol": "partition", "data/runtime": "runtime"}
+# The folders of files that name code, or a training set, by its content, and the stage that makes each.
+CODE = {"data/code": "partition", "data/protocol": "partition", "data/needs": "needs", "data/runtime": "runtime"}
 
 
 class Edited(Exception):

@@ -1,10 +1,14 @@
-"""Remove the least important filters of a trained model at one percentile, and prove that nothing else changed."""
+"""Remove the least important filters of a trained model at one percentile, and prove that nothing else changed.
+
+The stage `needs` says whether the criterion needs training data; only then are they opened.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,11 +16,12 @@ from typing import Any
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
-from gaitpress import command_line, outputs
+from gaitpress import command_line, inputs, outputs
 from gaitpress import settings as made_with
 from gaitpress.errors import StageError
 from gaitpress.frameworks import framework
 from gaitpress.params.prune import Prune
+from gaitpress.trainers import trainer
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # frames enough to differ over time, where a network takes any number
@@ -31,6 +36,20 @@ def surgery(framework_name: str) -> ModuleType:
 def prune_settings(settings: Prune, percentile: float, seed: int) -> PruneSettings:
     """The section ``prune`` of params.yaml for one of its percentiles, as the settings that `compress` takes."""
     return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles"}))
+
+
+def training_batches(dense: Any, entry: Any, options: Namespace) -> Iterable[Any]:
+    """Batches of the training of a model, with their losses.
+
+    Raises:
+        StageError: the command line does not say where the data are, or the model was trained with others.
+    """
+    if options.training is None or options.preprocessed is None:
+        raise StageError("prune.criterion needs training data: say where with --training and --preprocessed")
+    training_set, store = inputs.open_training(options.training, options.preprocessed)
+    inputs.of_same_training(options.dense, training_set, store)
+    batches: Iterable[Any] = trainer(entry.framework).gradient_batches(dense, store, training_set.train, entry)
+    return batches
 
 
 def proof_shape(library: Any, model: Any, entry: Any) -> tuple[int, ...]:
@@ -60,6 +79,7 @@ def main() -> None:
         "--percentile", type=command_line.number, required=True, help="filters scoring below this percentile go"
     )
     parser.add_argument("--dense", type=Path, required=True, help="the trained model (results/train/<model>)")
+    inputs.add_training(parser, required=False)
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, pruning.json, metrics.json")
     options, settings = command_line.parse(parser)
     if not 0 <= options.percentile < 100:
@@ -70,7 +90,8 @@ def main() -> None:
     dense = library.load(options.dense)
     how = prune_settings(settings.prune, options.percentile, entry.seed)
     cuts = surgery(entry.framework)
-    pruned, selections = cuts.prune(dense, how)
+    batches = training_batches(dense, entry, options) if "effects" in how.measures else ()
+    pruned, selections = cuts.prune(dense, how, batches)
     error = cuts.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     if not error <= TOLERANCE:
         raise CompressionError(

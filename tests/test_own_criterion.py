@@ -28,7 +28,7 @@ FILES = {
     for match in re.finditer(r"```python\n# (\S+)\n.*?```", PAGE, re.DOTALL)
 }
 (ENTRY,) = (YAML(typ="safe", pure=True).load(StringIO(block)) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
-GEOMETRIC, NOISY = (f"compress/pruning/criteria/{name}.py" for name in ("geometric-mean", "noisy-mean"))
+GEOMETRIC, FISHER, NOISY = (f"compress/pruning/criteria/{name}.py" for name in ("geometric-mean", "fisher", "noisy-mean"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def gaitset(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 def test_the_page_adds_one_file_and_changes_one_line(home: Path) -> None:
-    assert list(FILES) == [GEOMETRIC, NOISY]
+    assert list(FILES) == [GEOMETRIC, FISHER, NOISY]
     assert run(["git", "status", "--porcelain", "-uall"], home).splitlines() == [" M params.yaml", f"?? {GEOMETRIC}"]
     assert run(["git", "diff", "--numstat"], home).split() == ["1", "1", "params.yaml"]
     prune_alone = {"stages": {"prune": read_yaml(home / "dvc.yaml")["stages"]["prune"]}}
@@ -101,6 +101,22 @@ def test_a_keras_network_is_pruned_by_it(home: Path, tmp_path: Path) -> None:
     assert np.array_equal(before[..., kept], after)
 
 
+def test_a_criterion_of_effects_looks_at_training_data(home: Path, gaitset: tuple[Any, Path], tmp_path: Path) -> None:
+    """As the file asks for them; what it gets is tested in tests/stages/test_prune_by_data.py."""
+    module: dict[str, Any] = {}
+    exec(FILES[FISHER], module)
+    assert module["scores"](np.array([[1.0, -2.0], [3.0, 0.0]])).tolist() == [5, 2]
+    _, where = gaitset
+    try:
+        (home / FISHER).write_text(FILES[FISHER], encoding="utf-8")
+        choose(home, "fisher")
+        told = prune(home, "gaitset", where, tmp_path / "out").stderr.splitlines()[-1]
+        assert told == "error: prune.criterion needs training data: say where with --training and --preprocessed"
+    finally:
+        (home / FISHER).unlink()
+        choose(home, "geometric-mean")
+
+
 def test_scores_by_chance_follow_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     module: dict[str, Any] = {}
     exec(FILES[NOISY], module)
@@ -119,6 +135,8 @@ def test_what_is_checked_is_told_as_on_the_page(home: Path, gaitset: tuple[Any, 
         code = FILES[GEOMETRIC].replace("np.maximum(np.abs(weights), SMALLEST)", "weights")
         (home / GEOMETRIC).write_text(code, encoding="utf-8")
         assert prune(home, "gaitset", where, tmp_path / "out").stderr.splitlines()[-1] == errors[1]
+        (home / GEOMETRIC).write_text(FILES[GEOMETRIC].replace("weights", "kernels"), encoding="utf-8")
+        assert prune(home, "gaitset", where, tmp_path / "out").stderr.splitlines()[-1] == errors[2]
         assert not (tmp_path / "out").exists()
         choose(home, "geometric_mean")
         assert python(home, "-m", "gaitpress", "params").stderr == f"{errors[0]}\n"

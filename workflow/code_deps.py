@@ -52,6 +52,7 @@ BY_NAME = {
 # The files that name code by its content: for each the stage that makes it, and the code that it names, by whose code it is.
 NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
+    "data/needs/${item.model}.json": ("partition", naming.TRAINING_CODE),  # by way of the stage needs
     "data/protocol/${item.model}.json": ("partition", {"protocol": ("gait/protocols",)}),
     "data/runtime/${item.device}.json": (
         "runtime",
@@ -59,6 +60,7 @@ NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     ),
 }
 CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # the file names only the modules that a model chooses
+HANDS_ON = ("needs",)  # stages that read such a file for the names in it, and do not run that code
 # Modules that stages import by name if they depend on such a file.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 # A protocol's file says who trains, computes the rates and has words about them. Each stage asks for one of these, and does
@@ -196,7 +198,7 @@ def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root
     """The code that a stage has to list: the code that it runs and no file names, and the code that it names itself."""
     needed: set[str] = set()
     idle = IDLE.get(stage, ())
-    files = {file: code for file, (_, code) in NAMED.items() if file in deps}
+    files = {file: code for file, (_, code) in NAMED.items() if file in deps and stage not in HANDS_ON}
     for maker, code in NAMED.values():
         if stage == maker:
             needed.update(*(_named(names, root) for names in code.values()))

@@ -40,6 +40,7 @@ class Resources(Section):
     preprocess: Needs = Needs()
     partition: Needs = Needs()
     train: Needs = Needs()
+    needs: Needs = Needs()
     prune: Needs = Needs()
     finetune: Needs = Needs()
     export: Needs = Needs()

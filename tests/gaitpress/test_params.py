@@ -47,11 +47,16 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("  batch: 1\n", "  batch: 2\n", "benchmark.batch = 2: must be at most 1, which export.max_batch is"),
         ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, which export.max_batch is"),
         ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
-        ("criterion: mean-l1", "criterion: l3", "prune.criterion = l3: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'"),
+        (
+            "criterion: mean-l1",
+            "criterion: l3",
+            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
+        ),
         (
             "criterion: mean-l1",
             "criterion: mean_l1",
-            "prune.criterion = mean_l1: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'; did you mean mean-l1?",
+            "prune.criterion = mean_l1: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'; "
+            "did you mean mean-l1?",
         ),
         (
             "    mixed_precision: true           #",

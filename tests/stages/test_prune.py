@@ -142,7 +142,11 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
     ("key", "value", "said"),
     [
         ("mode", "study", "prune.mode = study: must be 'percentile' or 'published'"),
-        ("criterion", "l3", "prune.criterion = l3: must be 'fpgm', 'l1', 'l2', 'mean-l1' or 'random'"),
+        (
+            "criterion",
+            "l3",
+            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
+        ),
         ("spare", "frame1", "prune.spare = frame1: must be a list, such as [a, b]"),
         ("spare", ["conv1", "two words"], "prune.spare[1] = two words: must match"),
         ("spare", [1], "prune.spare[0] = 1: must be text; put it in quotes"),

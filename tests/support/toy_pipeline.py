@@ -55,7 +55,7 @@ def toy_dvc_yaml(declared: Path = ROOT / "dvc.yaml", all_code: bool = False) -> 
     if all_code:
         return text.getvalue()
     # Without code nothing names any.
-    return re.sub("data/(code|protocol|runtime)/", r"data/of-\1/", text.getvalue())
+    return re.sub("data/(code|protocol|needs|runtime)/", r"data/of-\1/", text.getvalue())
 
 
 class Toy:

@@ -88,6 +88,12 @@ def named(out: Path) -> dict[str, str]:
 
         settings = params.load("params.yaml")
         return protocol_code(settings.datasets[settings.dataset].partition)
+    if out.parent.name == "needs":
+        from gaitpress import params
+        from stages import needs
+
+        needed = needs.needs_data(params.load("params.yaml").prune)
+        return needs.named(Path("data/training", out.name), Path("data/code", out.name)) if needed else {}
     from remote import inventory
     from stages.runtime import code_on
 

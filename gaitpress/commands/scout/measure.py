@@ -16,6 +16,7 @@ import numpy as np
 
 from compress import export
 from compress.errors import CompressionError
+from compress.pruning.select import PruneSettings
 from gaitpress import outputs, params
 from gaitpress.commands import describe
 from gaitpress.frameworks import framework
@@ -117,7 +118,7 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
     scouted, shapes = Scouted({}, {}), dict[str, Shape]()
     for percentile in progress(percentiles, len(percentiles), f"{model}: pruning and building"):
         try:
-            pruned, selections = cuts.prune(dense, prune_settings(settings.prune, percentile, entry.seed))
+            pruned, selections = cuts.prune(dense, _of_weights(prune_settings(settings.prune, percentile, entry.seed)))
         except CompressionError as error:
             scouted.refused[percentile] = str(error)
             continue
@@ -131,6 +132,11 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
                 shape.reason = str(error)
         scouted.shapes[percentile] = shapes[key]
     return scouted
+
+
+def _of_weights(settings: PruneSettings) -> PruneSettings:
+    """The settings with a criterion that fresh weights suffice for; under the scope "layer" all leave the same shapes."""
+    return replace(settings, criterion="mean-l1") if settings.measures else settings
 
 
 def _built(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.Params, folder: Path) -> dict[str, Any]:
