@@ -106,11 +106,11 @@ def is_spared(units: Iterable[str], patterns: Sequence[str]) -> bool:
 
 
 def importances(kernels: Kernels, settings: PruneSettings, measured: Measured | None = None) -> dict[str, np.ndarray]:
-    """What each filter is worth beside those of all layers: its score as a multiple of the mean |score| of its layer.
+    """What each filter is worth beside those of all layers: its score as a multiple of the root mean square of its layer's.
 
     So a criterion whose scores grow with a layer's kernels, maps or distance to the loss puts no layer below the others as a
-    whole. The L2 norm in place of the mean (Molchanov et al., ICLR 2017, section 2.2) makes scores small where filters are
-    many, and empties the widest layers.
+    whole. Molchanov et al. (ICLR 2017, section 2.2) divide by the layer's L2 norm. That is the same but for the root of the
+    number of filters, which makes the scores of wide layers small and empties them first: docs/pruning.md has the counts.
 
     Args:
         kernels: as for :func:`select`.
@@ -173,7 +173,7 @@ def _relative(scores: np.ndarray) -> np.ndarray:
     if greatest == 0:
         return scores
     scaled = scores / greatest  # first, so that equal scores have exactly their own mean, and none overflows
-    relative: np.ndarray = scaled / np.abs(scaled).mean()
+    relative: np.ndarray = scaled / np.sqrt(np.square(scaled).mean())
     return relative
 
 

@@ -151,8 +151,8 @@ def test_filters_that_go_together_are_judged_by_the_mean_of_their_scores_and_onc
     one, two = np.array([[1.0], [4.0], [2.0], [9.0]]), np.array([[9.0], [1.0], [2.0], [9.0]])
     kernels = {"one": {"one": one, "two": two}, "other": {"other": np.array([[3.0], [6.0]])}}
     found = select(kernels, settings(50, scope="global"))
-    # Means 5, 2.5, 2, 9, in units of their own mean 4.625, and scores 3, 6 in units of 4.5: the median is between 5 and 3.
-    assert found["one"].threshold == pytest.approx((5 / 4.625 + 3 / 4.5) / 2)
+    # Means 5, 2.5, 2, 9 and scores 3, 6, in units of their layers' root mean squares: the median is between 5 and 3.
+    assert found["one"].threshold == pytest.approx((5 / (116.25 / 4) ** 0.5 + 3 / (45 / 2) ** 0.5) / 2)
     assert found["one"].kept.tolist() == [0, 3]
     assert found["one"].units == ("one", "two")
     assert found["other"].kept.tolist() == [1]
@@ -195,12 +195,14 @@ def test_one_threshold_for_all_layers_collapses_the_smallest_kernels_only_in_the
 
 
 @given(kernels_of_any_size, criteria, st.integers(0, 99))
-def test_importances_have_mean_1_in_every_layer_and_keep_the_order_of_scores(sizes, criterion: str, seed: int) -> None:
+def test_importances_have_mean_square_1_in_every_layer_and_keep_the_order_of_scores(
+    sizes, criterion: str, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     kernels = {name: {name: scale * rng.normal(size=(n, fan_in))} for name, (n, fan_in, scale) in sizes.items()}
     for name, found in importances(kernels, settings(0, criterion=criterion)).items():
         scores = layer_scores(name, kernels[name], criterion, 0)
-        assert found.mean() == pytest.approx(1)
+        assert np.square(found).mean() == pytest.approx(1)
         assert (np.diff(found[np.argsort(scores)]) >= 0).all()
 
 

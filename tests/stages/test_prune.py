@@ -120,11 +120,9 @@ WAYS = (
 
 @pytest.mark.parametrize(("name", "recipe", "column"), [("gaitset", "casia-b", 0), ("cnn3d", "tum-gaid", 6)])
 def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, column: int) -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
-    start = next(place for place, row in enumerate(rows) if row[0] == "GaitSet" and row[1] == "before") + 2
-    told = {
-        row[column]: [int(cell.strip("*")) for cell in row[column + 1 : column + 5]] for row in rows[start:] if row[column]
-    }
+    table = PAGE[PAGE.index("| GaitSet | before") :].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    told = {row[column]: [int(cell.strip("*")) for cell in row[column + 1 : column + 5]] for row in rows[2:] if row[column]}
 
     entry = recipes.load(recipe).model[name]
     if entry.framework == "keras":
