@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import chdir
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +17,6 @@ EDITS = {
     "preprocess": ("params.yaml", r"size: 64 ", "size: 96 ", {"gaitset", "cnn2d"}),
     "a loss": ("gait/losses/triplet.py", r"\Z", "# edited\n", {"gaitset"}),
     "a training loop": ("gait/training/keras/loop.py", r"\Z", "# edited\n", {"cnn2d"}),
-    "a runtime": ("remote/runtimes/onnxruntime/onboard.py", r"\Z", "# edited\n", set()),
 }
 
 
@@ -39,18 +38,13 @@ def pruned(criterion: str, tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def out_of_date(toy: Toy) -> set[str]:
     """The models that are to be pruned again, whatever becomes of their training."""
     with chdir(toy.where), Repo() as repo:
-        addresses = [address.rpartition(":")[2] for address in repo.status(["prune"])]
-    return {address.partition("@")[2].partition("-")[0] for address in addresses}
+        addresses = [address.rpartition(":")[2] for address in repo.status()]
+    return {address.removeprefix("prune@").partition("-")[0] for address in addresses if address.startswith("prune@")}
 
 
 @pytest.fixture
-def toy(pruned: Toy) -> Iterator[Toy]:
-    files = [*pruned.where.glob("data/*/*.json"), *(pruned.where / name for name, *_ in EDITS.values())]
-    kept = {path: path.read_bytes() for path in (*files, pruned.where / "dvc.lock")}
-    yield pruned
-    for path, content in kept.items():
-        path.write_bytes(content)
-    run(["dvc", "checkout", "-q"], pruned.where)
+def toy(pruned: Toy, tmp_path: Path) -> Toy:
+    return pruned.copy(tmp_path)
 
 
 @pytest.mark.parametrize("edit", EDITS)
