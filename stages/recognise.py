@@ -33,7 +33,7 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
 
     Returns:
         The record: ``status`` and ``reason``, the ``variant``, the ``engine``, the ``settings`` of the test and, if the
-        status is ok, ``accuracy`` and ``rank1_by_view``, which is None where there is a single view.
+        status is ok, what :func:`rates` returns.
 
     Raises:
         StageError: the engine has to be built again, or inputs do not belong together.
@@ -50,6 +50,7 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
         "settings": inputs.test_facts(test_set, store),
         "accuracy": None,
         "rank1_by_view": None,
+        "rank1_by_person": None,
     }
     try:
         if measured.build["status"] != "ok":
@@ -66,7 +67,12 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
 def rates(
     runtime: Runtime, engine: Path, store: SequenceStore, test_set: TestSet, signature: dict[str, Any], threads: int
 ) -> dict[str, Any]:
-    """The engine's rates by the test's protocol, and rank-1 of each pair of views if there are several views.
+    """The engine's rates by the test's protocol.
+
+    Returns:
+        ``accuracy``; ``rank1_by_view``, None where there is a single view; and ``rank1_by_person``, from which the mean
+        rank-1 follows for any choice of people (:class:`gait.people.ByPerson`). That is None where a protocol's
+        mean is not that of its hits.
 
     Raises:
         EngineFailed: a signature of the engine has another shape than declared or is not finite.
@@ -87,9 +93,11 @@ def rates(
     del outputs  # a runtime may return a list of all outputs
     hits = protocols.identified(signatures, store.sequences, test_set, threads=threads)
     result = protocols.rates(hits, signatures, store.sequences, test_set, threads=threads)
+    people = hits.by_person()
     return {
         "accuracy": {**result, "protocol": test_set.protocol, "distance": test_set.distance, "source": "engine"},
         "rank1_by_view": hits.by_view() if len(hits.gallery_views) > 1 else None,
+        "rank1_by_person": people.to_json() if people.mean == result["rank1"]["mean"] else None,
     }
 
 

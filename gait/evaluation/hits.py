@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gait.evaluation import intervals
+from gait.people import ByPerson, mean_rates, ratio
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Hits:
         """Hits in % for one condition: [probe views, gallery views], NaN where no probe is counted."""
         hits, counted = self._cells(measure)
         place = np.unique(self.kinds).tolist().index(kind)
-        return _ratio(hits.sum(0), counted.sum(0))[place]
+        return ratio(hits.sum(0), counted.sum(0))[place]
 
     def by_view(self, measure: str = "rank1") -> dict[str, Any]:
         """The tables of all conditions, in JSON's types.
@@ -68,6 +69,13 @@ class Hits:
             "conditions": {kind: figures for kind, figures in conditions.items() if figures["probes"]},
         }
 
+    def by_person(self, measure: str = "rank1") -> ByPerson:
+        """What the mean of one measure follows from, person by person, without people of whom no probe is counted."""
+        hits, counted = self._cells(measure)
+        tested = counted.any((1, 2, 3))
+        numbers = (cells[tested].astype(np.int64) for cells in (hits, counted))
+        return ByPerson.of(self._people[0][tested].tolist(), *numbers)
+
     def gap(self, condition: str, other: str, measure: str = "rank1") -> tuple[float, float]:
         """Student's 95 % interval of how far one condition's rate is above another's, over people, in percentage points."""
         kinds = np.unique(self.kinds)
@@ -96,7 +104,7 @@ class Hits:
         by_person = tuple(cells[:, kinds] for cells in self._cells(measure))  # hits, and counted probes
         everybody = [cells.sum(0, keepdims=True) for cells in by_person]
         without = (total - cells for total, cells in zip(everybody, by_person, strict=True))
-        (rate,), rates_without = (_mean(_mean(_mean(_ratio(*cells)))) for cells in (everybody, tuple(without)))
+        (rate,), rates_without = (mean_rates(*cells) for cells in (everybody, tuple(without)))
         return float(rate), rates_without
 
     @cached_property
@@ -116,14 +124,3 @@ class Hits:
             return np.stack(sums, -1).reshape(*shape, -1)
 
         return summed(np.nan_to_num(hits)), summed(~np.isnan(hits))
-
-
-def _ratio(hits: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Hits in % of the counted probes; NaN where none is counted."""
-    return 100 * np.divide(hits, counted, out=np.full(hits.shape, np.nan), where=counted > 0)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean along the last axis without NaN; NaN where nothing else is."""
-    counted = ~np.isnan(values)
-    return _ratio(np.where(counted, values, 0).sum(-1), counted.sum(-1).astype(np.float64)) / 100
