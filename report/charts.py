@@ -10,6 +10,9 @@ from gaitpress.results.figures import (
     COSTS,
     ENERGY,
     LATENCY,
+    LOSS,
+    LOSS_HIGH,
+    LOSS_LOW,
     PEOPLE,
     PROBES,
     RANK1,
@@ -61,6 +64,9 @@ def description(row: Row) -> list[str]:
     if row.rank1 is not None:
         behind = f"{PEOPLE.of(row)} people, {PROBES.of(row)} probes"
         lines.append(f"{RANK1.title} {RANK1.text(row)} % [{digits.interval(*row.rank1_interval, 'percent')}], {behind}")
+    if row.loss and row.dense and row.key != row.dense.key:
+        interval = digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), "points")
+        lines.append(f"loss {LOSS.text(row)} points [{interval}] against {row.dense.short_name}")
     if row.get("latency_ms"):
         lines.append(f"p50 {LATENCY.text(row)} ms, {TIME.text(row)} ms a second of video")
         if ENERGY.of(row) is not None:

@@ -9,6 +9,7 @@ from gaitpress.results import digits, figures, words
 from gaitpress.results.records import Condition, Row, by_device
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+SPECIAL |= {"\N{MINUS SIGN}": "$-$"}
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
 SHOWN = {
     figures.LATENCY: "p50 (ms)",
@@ -38,19 +39,21 @@ def _table(rows: Sequence[Row]) -> str:
     caption = escaped(
         f"Mean rank-1 in % on {dataset} ({words.data(rows)}) and the median time of a query, {words.place(rows)}, "
         f"{words.runtime(rows)}. Brackets: 95 % intervals; {words.counts(rows)}. "
-        "Bold: Pareto-optimal. Speed-up: against unpruned fp32."
+        "Bold: Pareto-optimal. Loss: points of mean rank-1 below unpruned fp32, with its paired interval. "
+        "Speed-up: against unpruned fp32."
     )
     if any(row.same_as for row in rows):
         caption += escaped(" best = X: no other engine, X is the fastest of the precisions measured.")
     if any(not row.shown.eligible for row in rows):
         caption += r" $^\dagger$: times not valid, or not worth it."
+    head = ["variant", "mean", r"[95 \%]", "loss", r"[95 \%]"]
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}}}",
-        rf"\begin{{tabular}}{{lrr{'r' * (len(kinds) + len(SHOWN))}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1 + len(kinds) + len(SHOWN))}}}",
         r"\toprule",
-        " & ".join(["variant", "mean", "[95 \\%]", *(escaped(kind.title) for kind in kinds), *SHOWN.values()]) + r" \\",
+        " & ".join([*head, *(escaped(kind.title) for kind in kinds), *SHOWN.values()]) + r" \\",
         r"\midrule",
         *(_line(row, kinds) for row in rows),
         r"\bottomrule",
@@ -65,6 +68,8 @@ def _line(row: Row, kinds: Sequence[Condition]) -> str:
     cells = [
         figures.RANK1.text(shown),
         f"[{digits.interval(*shown.rank1_interval, 'percent')}]",
+        figures.LOSS.text(shown),
+        f"[{digits.interval(figures.LOSS_LOW.of(shown), figures.LOSS_HIGH.of(shown), 'points')}]",
         *(digits.percent(shown.rank1_of(kind).get("rate")) for kind in kinds),
         *(figure.text(shown).removesuffix("×") for figure in SHOWN),
     ]

@@ -16,7 +16,7 @@ from gaitpress.results.figures import COSTS, Figure
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Condition, Row, by_device
 from gaitpress.results.work import POINTS, Curve, curves, pruning
-from report import charts
+from report import answers, charts
 
 HERE = Path(__file__).parent
 BEST_SHOWN = 12
@@ -69,6 +69,8 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         vega=Markup(_vega()),
         data_of={name: Markup(_json(value)) for name, value in data.items()},
         devices=[_device(device, listed) for device, listed in by_device(rows).items()],
+        budget=answers.budget(settings.select),
+        answers=answers.by_device(rows, settings.select),
         rows=rows,
         filters=_filters(rows),
         costs={cost: cost for cost in COSTS} | {"size": figures.SIZE.title},
@@ -186,7 +188,7 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
     """The column titles of the table of variants, each with "text" or "number"."""
-    numbers = ["mean rank-1 % [95 %]", *(condition.title for condition in conditions), *SHOWN.values()]
+    numbers = ["mean rank-1 % [95 %]", "loss points [95 %]", *(condition.title for condition in conditions), *SHOWN.values()]
     return [("variant", "text"), ("device", "text"), ("verdict", "text"), *((title, "number") for title in numbers)]
 
 
@@ -211,6 +213,7 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
         Cell(row.device, row.device, "text"),
         Cell("", row.verdict, "text", small=_evidence(row), flags=flags),
         cell(figures.RANK1, digits.interval(*shown.rank1_interval, "percent")),
+        cell(figures.LOSS, digits.interval(figures.LOSS_LOW.of(shown), figures.LOSS_HIGH.of(shown), "points")),
         *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
         *(cell(figure, intervals.get(figure, "")) for figure in SHOWN),
     ]

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gaitpress.params.select import Select
 from gaitpress.results import digits, figures, words
 from gaitpress.results.records import Condition, Row, by_device, of_condition
+from report import answers
 
 WIDTH = 110
 # The figures of the table on the terminal, by their short titles.
@@ -26,13 +28,24 @@ COLUMNS = (
 )
 
 
-def text(rows: Sequence[Row]) -> str:
-    """All variants, at most 110 columns wide; Pareto-optimal ones are marked with an asterisk."""
+def text(rows: Sequence[Row], select: Select) -> str:
+    """All variants, at most 110 columns wide; Pareto-optimal ones are marked with an asterisk.
+
+    Args:
+        rows: the variants.
+        select: the budget within which the fastest ones are named.
+    """
     lines = []
+    best = answers.by_device(rows, select)
     for device, listed in by_device(rows).items():
         dataset = next((row.get("variant", "dataset") for row in listed if row.get("variant")), "")
         head = f"{device}: {dataset} ({words.data(listed)}), {words.place(listed)}, {words.runtime(listed)}"
         lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(listed), ""]
+        if named := best[device]:
+            lines += [f"Fastest {answers.budget(select)}:"]
+            for name, told in named:
+                lines += ["  " + line for line in textwrap.wrap(f"{name}, {told}", WIDTH - 2, break_on_hyphens=False)]
+            lines += [""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),

@@ -27,7 +27,7 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
     """
     folders = Folders(results)
     rows = load(folders, settings)
-    text = table.text(rows)
+    text = table.text(rows, settings.select)
     with outputs.new_directory(out) as partial:
         (partial / "index.html").write_text(page.render(rows, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")

@@ -30,7 +30,8 @@ class Run:
             means a new run.
         name: the name in the list of runs.
         params, metrics, tags: the values that the tracker shows and filters by.
-        speedup, optimal: the values that also depend on other variants' records, and so may change for the same measurement.
+        relative, optimal: the metrics and the verdict that also depend on other variants' records, and so may change for the
+            same measurement.
         artifacts: JSON files by name.
         files: files to keep beside these.
         views: rank-1 by view as the record has it, or None.
@@ -47,7 +48,7 @@ class Run:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    speedup: float | None
+    relative: Mapping[str, float]
     optimal: bool
     artifacts: Mapping[str, Any]
     files: tuple[Path, ...]
@@ -78,7 +79,7 @@ def described(row: Row, folders: Folders) -> Run:
         params=params,
         metrics=_metrics(row),
         tags=_tags(row),
-        speedup=row.speedup,
+        relative=_known({figure.name: figure.of(row) for figure in figures.RELATIVE}),
         optimal=row.optimal,
         artifacts=artifacts,
         files=_files(row, folders),
@@ -122,6 +123,10 @@ def _metrics(row: Row) -> dict[str, float]:
                 values |= of_condition(Condition(_quoted(name), later), condition_rates, measure)
     for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
         values[f"all_probes_{measure}_mean"] = rates["mean"]
+    return _known(values)
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in values.items() if value is not None}
 
 

@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 
 from gaitpress.errors import StageError
 from gaitpress.params.mlflow import MLflow
-from gaitpress.results.figures import SPEEDUP
+from gaitpress.results.figures import RELATIVE
 from tracking.runs import Run
 
 PAGE = 1000
@@ -44,7 +44,7 @@ class LoggedRun:
     complete: bool
     superseded: bool
     listed: bool
-    speedup: float | None
+    relative: Mapping[str, float]
     optimal: bool
 
 
@@ -145,13 +145,14 @@ class TrackingServer:
             for run in page:
                 tags = run.data.tags
                 if "variant" in tags and "content_key" in tags:
+                    metrics = run.data.metrics
                     logged = LoggedRun(
                         run.info.run_id,
                         tags["content_key"],
                         run.info.status in ("FINISHED", "FAILED"),
                         tags.get("superseded") == "true",
                         tags.get("listed") != "false",
-                        run.data.metrics.get(SPEEDUP.name),
+                        {figure.name: metrics[figure.name] for figure in RELATIVE if figure.name in metrics},
                         tags.get("pareto_optimal") == "true",
                     )
                     runs.setdefault(tags["variant"], []).append(logged)
@@ -163,7 +164,7 @@ class TrackingServer:
         """Log a whole run, which counts as running until MLflow has all of it. Returns its id."""
         from mlflow.entities import Metric, Param
 
-        metrics = run.metrics if run.speedup is None else {**run.metrics, SPEEDUP.name: run.speedup}
+        metrics = {**run.metrics, **run.relative}
         tags = {
             **run.tags,
             "variant": run.variant,
@@ -253,8 +254,9 @@ class TrackingServer:
 
     def compare_anew(self, run: Run, logged: LoggedRun) -> None:
         """Update the values of a logged run that depend on other variants' records."""
-        if run.speedup is not None and run.speedup != logged.speedup:
-            self._client.log_metric(logged.run_id, SPEEDUP.name, run.speedup)
+        for name, value in run.relative.items():
+            if value != logged.relative.get(name):
+                self._client.log_metric(logged.run_id, name, value)
         if run.optimal != logged.optimal:
             self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
 

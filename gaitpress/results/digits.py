@@ -19,6 +19,8 @@ def significant(value: float | None) -> str:
 def interval(low: float | None, high: float | None, form: str = "significant") -> str:
     if low is None or high is None:
         return DASH
+    if form == "points":  # which may be below 0, so that a dash between them would be read as a minus
+        return f"{points(low)} to {points(high)}"
     show = percent if form == "percent" else significant
     return f"{show(low)}{DASH}{show(high)}"
 
@@ -30,3 +32,8 @@ def times(value: float | None) -> str:
 def mega(value: float | None) -> str:
     """Millions (of bytes, weights, multiply-adds)."""
     return DASH if value is None else significant(value / 1e6)
+
+
+def points(value: float | None) -> str:
+    """Percentage points, with a minus sign below 0; what would be "-0.0" is 0.0."""
+    return DASH if value is None else f"{round(value, 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")

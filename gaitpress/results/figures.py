@@ -55,7 +55,8 @@ class Figure:
 
     def limit(self, value: float) -> str:
         """A value, in the record's unit, as limits and their breaches are told."""
-        return f"{value / self.scale:.4g} {self.unit}".rstrip()
+        unit = "point" if self.unit == "points" and value == 1 else self.unit
+        return f"{value / self.scale:.4g} {unit}".rstrip()
 
     @property
     def labelled(self) -> str:
@@ -71,6 +72,26 @@ def _energy_per_video_second(row: Row) -> float | None:
 RANK1 = Figure("rank1_mean", ("accuracy", "rank1", "mean"), "mean rank-1", "%", better="more", written=digits.percent)
 RANK1_LOW = Figure("rank1_mean_low", unit="%", written=digits.percent, computed=lambda row: row.rank1_interval[0])
 RANK1_HIGH = Figure("rank1_mean_high", unit="%", written=digits.percent, computed=lambda row: row.rank1_interval[1])
+# Against the dense network: the same model's at percentile 0 in fp32 on the same device.
+LOSS = Figure(
+    "rank1_loss",
+    title="loss against dense",
+    unit="points",
+    better="less",
+    written=digits.points,
+    computed=lambda row: row.loss.points if row.loss else None,
+)
+LOSS_LOW = Figure(
+    "rank1_loss_low", unit="points", written=digits.points, computed=lambda row: row.loss.low if row.loss else None
+)
+LOSS_HIGH = Figure(
+    "rank1_loss_high",
+    title="upper end of the loss against dense",
+    unit="points",
+    better="less",
+    written=digits.points,
+    computed=lambda row: row.loss.high if row.loss else None,
+)
 PEOPLE = Figure("people", ("accuracy", "rank1", "people"), "people tested")
 PROBES = Figure("probes", ("accuracy", "rank1", "probes"), "probes")
 LATENCY = Figure("latency_p50_ms", ("latency_ms", "p50"), "latency", "ms", better="less")
@@ -101,14 +122,16 @@ MACS = Figure("macs", ("size", "macs"), "multiply-adds", "million", 1e6, better=
 # What a rank-1 costs: the fronts, the page's charts.
 COSTS = {"time": TIME, "energy": ENERGY_PER_VIDEO_SECOND, "size": SIZE}
 # Of variants.csv: how well an engine recognises, and what it takes.
-RATES = (RANK1, RANK1_LOW, RANK1_HIGH, PEOPLE, PROBES)
+RATES = (RANK1, RANK1_LOW, RANK1_HIGH, LOSS, LOSS_LOW, LOSS_HIGH, PEOPLE, PROBES)
 MEASURED = (
     *(LATENCY, LATENCY_LOW, LATENCY_HIGH, LATENCY_P90, LATENCY_P99, LATENCY_MEAN, LATENCY_COV),
     *(THROUGHPUT, MOST, MOST_BATCH, TIME, ENERGY, SPEEDUP, SIZE, ONNX_SIZE, PARAMS, MACS),
 )
-# Of a run in MLflow, whose comparison begins with the first; the speed-up follows from other runs too, and is logged apart.
+# Of a run in MLflow, whose comparison begins with the first.
 TRACKED = (
     *(RANK1, RANK1_LOW, RANK1_HIGH, TIME, LATENCY, LATENCY_LOW, LATENCY_HIGH, LATENCY_P90, LATENCY_P99, LATENCY_COV),
     *(THROUGHPUT, ENERGY, SIZE, ONNX_SIZE, PARAMS, MACS),
 )
+# The same, of figures that follow from other runs too: they change for a run that is logged already.
+RELATIVE = (SPEEDUP, LOSS, LOSS_LOW, LOSS_HIGH)
 MAIN = (RANK1, LATENCY, ENERGY, SIZE)  # in DVC's metrics

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gaitpress import outputs
 from gaitpress.errors import StageError
 from gaitpress.params import Params
 from gaitpress.results.figures import COSTS, LATENCY, RANK1
 from gaitpress.results.folders import Folders
+from gaitpress.results.losses import Loss, loss_of
 from gaitpress.results.pareto import front
 from gaitpress.variant import Variant
+
+if TYPE_CHECKING:
+    from gait.people import ByPerson
 
 K = TypeVar("K", bound=Hashable)
 
@@ -43,6 +48,10 @@ class Row(Variant):
     Attributes:
         path: the file of its benchmark record, which may be missing.
         record: that record, with the rates of the same engine; a missing record has a stand-in with ``status: missing``.
+        by_person: the hits of each test person, as recognise wrote them; not in ``record``, which is shipped and logged.
+            Empty if the record was made before they were kept, None if there is none.
+        dense: the row of its dense network: the same model's at percentile 0 in fp32 on this device; None if its rank-1 is
+            not known.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
         baseline_valid: whether that baseline's times are valid.
         fronts: the keys of COSTS by which it is Pareto-optimal: no other valid variant on this device beats it in both that
@@ -56,6 +65,8 @@ class Row(Variant):
 
     path: Path
     record: Mapping[str, Any]
+    by_person: Mapping[str, Any] | None = None
+    dense: Row | None = None
     speedup: float | None = None
     baseline_valid: bool = True
     fronts: frozenset[str] = frozenset()
@@ -145,6 +156,27 @@ class Row(Variant):
         """The 95 % interval of the mean rank-1, in %."""
         return ends(self.get("accuracy", "rank1"))
 
+    @cached_property
+    def hits_of_people(self) -> ByPerson:
+        """The hits of each test person, where the record has them.
+
+        Raises:
+            StageError: they are damaged.
+        """
+        from gait.errors import DataError
+        from gait.people import ByPerson
+
+        try:
+            return ByPerson.from_json(self.by_person or {})
+        except DataError as error:
+            again = f"`dvc repro -f -s {self.address('recognise')}`"
+            raise StageError(f"the rates of {self.key}: {error}; measure them again: {again}") from None
+
+    @cached_property
+    def loss(self) -> Loss | None:
+        """How far its mean rank-1 is below that of its dense network; None if it is not known."""
+        return loss_of(self, self.dense)
+
     @property
     def conditions(self) -> list[Condition]:
         """The walking conditions whose rank-1 the record has."""
@@ -208,27 +240,31 @@ def _row(folders: Folders, variant: Variant, dataset: str) -> Row:
     row = Row(**asdict(variant), path=path, record={})
     if not path.exists():
         return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
-    record = _read(path, variant, "benchmark", dataset)
-    return replace(row, record=_with_rates(record, folders.recognise / f"{variant.key}.json", variant, dataset))
+    row = replace(row, record=_read(path, variant, "benchmark", dataset))
+    return _with_rates(row, folders.recognise / f"{variant.key}.json", variant, dataset)
 
 
-def _with_rates(record: dict[str, Any], path: Path, variant: Variant, dataset: str) -> dict[str, Any]:
-    """A benchmark record with the rates of the engine that it measured."""
+def _with_rates(row: Row, path: Path, variant: Variant, dataset: str) -> Row:
+    """The row of a benchmark record with the rates of the engine that it measured."""
+    record = dict(row.record)
     none = {"accuracy": None, "rank1_by_view": None}
     if record["status"] != "ok":
-        return record | none
+        return replace(row, record=record | none)
+    again = f"`dvc repro {variant.address('recognise')}`"
     if not path.exists():
-        reason = f"its accuracy is not measured yet: `dvc repro {variant.address('recognise')}`"
-        return record | none | {"valid": False, "invalid_reasons": [*record["invalid_reasons"], reason]}
+        reasons = [*record["invalid_reasons"], f"its accuracy is not measured yet: {again}"]
+        return replace(row, record=record | none | {"valid": False, "invalid_reasons": reasons})
     recognised = _read(path, variant, "recognise", dataset)
     if recognised["engine"] != record["engine"]:
-        raise StageError(f"{path}: is of another engine than was timed; run `dvc repro {variant.address('recognise')}`")
+        raise StageError(f"{path}: is of another engine than was timed; run {again}")
     if recognised["status"] != "ok":
         failed = {"status": recognised["status"], "reason": recognised["reason"], "valid": False}
-        return record | none | failed | {"invalid_reasons": [f"{recognised['status']}: {recognised['reason']}"]}
+        failed["invalid_reasons"] = [f"{recognised['status']}: {recognised['reason']}"]
+        return replace(row, record=record | none | failed)
     if "settings" in record:
         record["settings"]["test"] = recognised["settings"]
-    return record | {key: recognised[key] for key in none}
+    rates = {key: recognised[key] for key in none}
+    return replace(row, record=record | rates, by_person=recognised.get("rank1_by_person", {}))
 
 
 def _read(path: Path, variant: Variant, stage: str, dataset: str) -> dict[str, Any]:
@@ -322,6 +358,11 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
     baselines = {
         (row.device, row.model): row for row in rows if row.percentile == 0 and row.precision == "fp32" and LATENCY.of(row)
     }
+    denses = {
+        (row.device, row.model): row
+        for row in rows
+        if row.percentile == 0 and row.precision == "fp32" and row.rank1 is not None
+    }
     fronts = _members(by_device(rows).values())
     own_fronts = _members(_grouped(rows, lambda row: (row.device, row.model)).values())
     for row in rows:
@@ -329,6 +370,7 @@ def _compared(rows: Sequence[Row]) -> Iterator[Row]:
         latency = LATENCY.of(row)
         yield replace(
             row,
+            dense=denses.get((row.device, row.model)),
             speedup=round(LATENCY.of(baseline) / latency, 4) if baseline and latency else None,
             baseline_valid=baseline is None or baseline.valid,
             fronts=frozenset(cost for cost in COSTS if id(row) in fronts[cost]),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gait import protocols
 from gaitpress.results import digits
+from gaitpress.results.figures import LOSS, LOSS_HIGH, LOSS_LOW, SPEEDUP
 from gaitpress.results.records import Condition, Row
 
 # In the order of the field's tables; conditions of a user's own dataset come after them.
@@ -118,6 +119,31 @@ def distance(rows: Sequence[Row]) -> str:
     if len(models) < 2:
         return DISTANCES[next(iter(models))] if models else "a distance that is not recorded"
     return " and ".join(f"{DISTANCES[kind]} ({', '.join(names)})" for kind, names in models.items())
+
+
+def loss(row: Row, budget: float) -> str:
+    """What a variant loses against its dense network, such as "loses 0.4 (−0.2 to 1.0): surely within 1 point".
+
+    Args:
+        row: a variant whose loss is known.
+        budget: the points that it may lose.
+    """
+    if row.loss is None or row.dense is None:
+        return "its loss is unknown"
+    if row.key == row.dense.key:
+        return "the dense network itself"
+    told = f"loses {LOSS.text(row)}"
+    if row.loss.unknown:
+        return f"{told}, not sure: its interval is unknown ({row.loss.unknown})"
+    sure = f"surely within {LOSS.limit(budget)}" if row.loss.surely_within(budget) else "not sure"
+    return f"{told} ({digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), 'points')}): {sure}"
+
+
+def faster(row: Row) -> str:
+    """How fast a variant is beside its dense network: "5.10× as fast as gaitset p0 fp32"; "" if that is unknown."""
+    if row.speedup is None or row.dense is None or row.key == row.dense.key:
+        return ""
+    return f"{SPEEDUP.text(row)} as fast as {row.dense.name}"
 
 
 def measured_at(rows: Sequence[Row]) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from gaitpress.commands.select.choice import UNITS, Limits, amount, choose, limits
 from gaitpress.errors import StageError
 from gaitpress.params.select import Select
+from gaitpress.results.ordering import fastest_within
 from gaitpress.results.records import Row
 from tests.support.many_records import study
 from tests.support.toy import ROOT
@@ -50,10 +52,13 @@ def rows(draw: st.DrawFn) -> list[Row]:
                 ],
             }
         found.append(Row("board", "gaitset", number, "fp32", Path("record.json"), record))
-    return found
+    dense = found[0] if found and found[0].rank1 is not None and draw(st.booleans()) else None
+    return [replace(row, dense=dense) for row in found]
 
 
-LIMITS = st.builds(Limits, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+LIMITS = st.builds(
+    Limits, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, st.none() | st.integers(0, 3).map(float), st.booleans()
+)
 
 
 def people(row: Row, fps: float | None) -> int | None:
@@ -78,15 +83,24 @@ def comparable(row: Row) -> bool:
     return row.record["status"] == "ok" and row.record["valid"] and row.record["accuracy"] is not None
 
 
+def loss(row: Row, within: Limits) -> float | None:
+    """These records have no hits of each person, so that only the dense network's own loss is sure."""
+    if row.dense is None:
+        return None
+    known = not within.sure or row is row.dense or row.percentile == row.dense.percentile
+    return row.dense.record["accuracy"]["rank1"]["mean"] - row.record["accuracy"]["rank1"]["mean"] if known else None
+
+
 def keeps(row: Row, within: Limits) -> bool:
     latency, rank1, energy, size = figures(row)
-    count = people(row, within.fps)
+    count, lost = people(row, within.fps), loss(row, within)
     return (
         (within.max_latency is None or latency <= within.max_latency)
         and (within.min_rank1 is None or rank1 >= within.min_rank1)
         and (within.max_energy is None or (energy is not None and energy <= within.max_energy))
         and (within.max_size is None or (size is not None and size <= within.max_size))
         and (within.people is None or (count is not None and count >= within.people))
+        and (within.max_loss is None or (lost is not None and lost <= within.max_loss))
     )
 
 
@@ -106,7 +120,8 @@ def better(one: Row, other: Row, fastest: bool) -> bool:
 def test_the_choice_is_that_of_looking_at_every_variant(found: list[Row], within: Limits) -> None:
     choice = choose(found, within)
     fitting = [row for row in found if comparable(row) and keeps(row, within)]
-    fastest = within == Limits(min_rank1=within.min_rank1, fps=within.fps) and within.min_rank1 is not None
+    others = (within.max_latency, within.max_energy, within.max_size, within.people)
+    fastest = within.max_loss is not None or (within.min_rank1 is not None and others == (None,) * 4)
     if not fitting:
         assert choice.best is None
         return
@@ -134,9 +149,10 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
         return
     latency, rank1, energy, size = figures(choice.nearest)
     needed = {"max_latency": latency, "min_rank1": rank1, "max_energy": energy, "max_size": size}
-    needed |= {"people": people(choice.nearest, within.fps)}
+    needed |= {"people": people(choice.nearest, within.fps), "max_loss": loss(choice.nearest, within)}
     words = {"max_latency": "latency", "min_rank1": "mean rank-1", "max_energy": "energy", "max_size": "size"}
     words |= {"people": "people served"}
+    words |= {"max_loss": "upper end of the loss" if within.sure else "loss"}
     blocking = [limit for limit, word in words.items() if any(text.startswith(word) for text in choice.blocking)]
     assert not keeps(choice.nearest, within)
     assert keeps(choice.nearest, replace(within, **{limit: needed[limit] for limit in blocking}))
@@ -144,16 +160,21 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
     def excess(row: Row) -> float:
         shares = []
         for bound, value, sign in zip(
-            (within.max_latency, within.min_rank1, within.max_energy, within.max_size, within.people),
-            (*figures(row), people(row, within.fps)),
-            (1, -1, 1, 1, -1),
+            (within.max_latency, within.min_rank1, within.max_energy, within.max_size, within.people, within.max_loss),
+            (*figures(row), people(row, within.fps), loss(row, within)),
+            (1, -1, 1, 1, -1, 1),
             strict=True,
         ):
             if bound is not None:
-                shares.append(1e9 if value is None else sign * (value - bound) / bound)
+                shares.append(1e9 if value is None else sign * (value - bound) / (bound or 1))
         return max(shares)
 
     assert excess(choice.nearest) == min(excess(row) for row in found if comparable(row))
+
+
+@given(rows(), st.integers(0, 3).map(float), st.booleans())
+def test_the_report_names_the_variant_that_select_chooses(found: list[Row], budget: float, sure: bool) -> None:
+    assert fastest_within(found, budget, sure) is choose(found, Limits(max_loss=budget, sure=sure)).best
 
 
 @pytest.mark.parametrize(
@@ -204,7 +225,7 @@ def test_the_command_prints_json_for_scripts(where: Path) -> None:
     assert chosen["energy_mj_per_inference"] <= 50
     assert len(found["reasons"]) == 249
     limits = {"max_latency": 20.0, "min_rank1": 70.0, "max_energy": 50.0, "max_size": None, "people": None, "fps": None}
-    assert found["limits"] == limits
+    assert found["limits"] == limits | {"max_loss": None, "sure": False}
 
 
 def test_a_device_must_serve_so_many_people(where: Path) -> None:
@@ -217,11 +238,14 @@ def test_a_device_must_serve_so_many_people(where: Path) -> None:
     assert re.search(r"in its way: people served \d+ is below 4000", said)
 
 
+def with_select(where: Path, other: Path, section: dict[str, Any]) -> None:
+    """Write the params.yaml of ``where`` with another section `select` to the folder ``other``."""
+    data = YAML(typ="safe", pure=True).load((where / "params.yaml").read_text(encoding="utf-8"))
+    YAML().dump({**data, "select": section}, other / "params.yaml")
+
+
 def test_limits_of_the_params_hold_until_an_option_says_otherwise(where: Path, tmp_path: Path) -> None:
-    text = (where / "params.yaml").read_text(encoding="utf-8")
-    text, count = re.subn(r"select: \{\}", "select: {device: board-b, max_latency: 3ms, min_rank1: 50}", text)
-    assert count == 1
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with_select(where, tmp_path, {"device": "board-b", "max_latency": "3ms", "min_rank1": 50})
     options = ["--params", str(tmp_path / "params.yaml"), "--max-latency", "30ms", "--json"]
     found = json.loads(run(where, *options).stdout)
     assert found["variant"]["device"] == "board-b"

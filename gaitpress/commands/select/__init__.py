@@ -2,9 +2,12 @@
 
     python -m gaitpress select --device local --max-latency 5ms --min-rank1 90 --max-energy 10mJ --max-size 5MB
     python -m gaitpress select --device board --people 40 --fps 25
+    python -m gaitpress select --max-loss 1
 
-The best variant is the most accurate that keeps all limits; where a least rank-1 is the only limit, the fastest. The section
-`select` of params.yaml has the limits that no option names. The exit status is 1 if no variant keeps all limits.
+The best variant is the most accurate that keeps all limits. With --max-loss it is the fastest: of those that lose at most so
+many points of mean rank-1 against their own dense network, which is the same model's at percentile 0 in fp32 on that
+device. It is the fastest too where a least rank-1 is the only limit. The section `select` of params.yaml has the limits that
+no option names; its max_loss counts where there is no limit at all. The exit status is 1 if no variant keeps all limits.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from gaitpress.commands.select import choice as selecting
 from gaitpress.commands.select.choice import UNITS, Choice, Limits
 from gaitpress.errors import StageError
 from gaitpress.results import words
-from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, TIME
+from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, LOSS_LOW, RANK1, SIZE, SPEEDUP, TIME
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 
+FIGURES = (RANK1, LOSS, LOSS_LOW, LOSS_HIGH, LATENCY, TIME, SPEEDUP, ENERGY, SIZE)
 SHOWN = 8  # runners-up that it prints without --all
 
 
@@ -36,6 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
     parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
+    parser.add_argument("--max-loss", type=_points, help="points of mean rank-1 below the dense network: 1")
+    parser.add_argument(
+        "--sure", action="store_true", default=None, help="the whole 95 %% interval of the loss must be within --max-loss"
+    )
     parser.add_argument("--max-energy", type=_amount("max_energy"), help="of an inference: 10mJ, 0.5J")
     parser.add_argument("--max-size", type=_amount("max_size"), help="of the engine: 5MB, 800kB, 2MiB")
     parser.add_argument("--people", type=_positive, help="that the device must serve at once: 40")
@@ -72,6 +80,16 @@ def _rank1(text: str) -> float:
     return float(value)
 
 
+def _points(text: str) -> float:
+    try:
+        value = float(command_line.number(text.strip()))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of points, 0 to 100")
+    return value
+
+
 def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice, Limits]:
     """The choice by the options and the section `select` of params.yaml, and the limits that it keeps to.
 
@@ -86,8 +104,11 @@ def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice
         )
         raise StageError(f"{problem}: {known}")
     limits = selecting.limits(settings.select)
-    keys = (*UNITS, "min_rank1", "people", "fps")
+    keys = (*UNITS, "min_rank1", "people", "fps", "max_loss", "sure")
     limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key) is not None})
+    unlimited = not any(getattr(limits, key) is not None for key in selecting.limited(limits))
+    if unlimited or (options.sure and limits.max_loss is None):
+        limits = replace(limits, max_loss=settings.select.max_loss)
     rows = [row for row in load(Folders(options.results), settings) if row.device == device]
     return selecting.choose(rows, limits), limits
 
@@ -109,7 +130,9 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
     return {
         **row.record["variant"],
         "key": row.key,
-        **{figure.name: figure.of(row) for figure in (RANK1, LATENCY, TIME, ENERGY, SIZE)},
+        **{figure.name: figure.of(row) for figure in FIGURES},
+        "loss_surely_within": None if within.max_loss is None or not row.loss else row.loss.surely_within(within.max_loss),
+        "loss_interval_unknown": row.loss.unknown or None if row.loss else None,
         "people": selecting.served(row, within.fps),
         "evidence": row.get("evidence"),
         "data": row.get("data"),
@@ -118,16 +141,17 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
 
 def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     """The choice for a terminal."""
-    named = [
+    named = ["sure of the loss"] if limits.max_loss is not None and limits.sure else []
+    named += [
         f"{key.replace('_', ' ')} {figure.limit(value)}"
         for key, figure in selecting.limited(limits).items()
-        if (value := getattr(limits, key))
+        if (value := getattr(limits, key)) is not None
     ]
     if limits.people and limits.fps:
         named[-1] += f" at {limits.fps:g} inferences a second each"
     lines = [f"limits: {', '.join(named) or 'none'}"]
     if choice.best:
-        lines += [f"best: {_line(choice.best, limits)}"]
+        lines += [f"best: {_line(choice.best, limits)}", *_loss(choice.best, limits)]
     elif choice.nearest:
         lines += ["no variant keeps all limits", f"nearest: {_line(choice.nearest, limits)}"]
         lines += [f"  in its way: {reason}" for reason in choice.blocking]
@@ -149,6 +173,13 @@ def _line(row: Row, within: Limits) -> str:
         f"{'energy unknown' if ENERGY.of(row) is None else f'{ENERGY.text(row)} mJ'}, "
         f"{SIZE.text(row)} MB{people} ({evidence})"
     )
+
+
+def _loss(row: Row, within: Limits) -> list[str]:
+    """What a variant loses against its dense network, and gains, where there is a budget for that."""
+    if within.max_loss is None:
+        return []
+    return [f"  {', '.join(part for part in (words.faster(row), words.loss(row, within.max_loss)) if part)}"]
 
 
 def main() -> None:

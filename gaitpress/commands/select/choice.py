@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from gaitpress.errors import StageError
 from gaitpress.params.select import Select
-from gaitpress.results.figures import ENERGY, LATENCY, RANK1, SIZE, TIME, Figure
+from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, RANK1, SIZE, TIME, Figure
+from gaitpress.results.ordering import order
 from gaitpress.results.records import Row
 
 UNITS = {
@@ -30,6 +31,8 @@ class Limits:
         max_size: size of the engine, bytes.
         people: people that the device must serve at once.
         fps: inferences a second for each person; None: as many as the model takes for a second of video.
+        max_loss: points of mean rank-1 that it may be below its dense network.
+        sure: whether the upper end of that loss's 95 % interval must be within ``max_loss`` too.
     """
 
     max_latency: float | None = None
@@ -38,6 +41,17 @@ class Limits:
     max_size: float | None = None
     people: float | None = None
     fps: float | None = None
+    max_loss: float | None = None
+    sure: bool = False
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the fastest variant is asked for: by a budget of accuracy, or by a least rank-1 as the only limit."""
+        accuracy_alone = replace(NONE, min_rank1=self.min_rank1, fps=self.fps, sure=self.sure)
+        return self.max_loss is not None or (self.min_rank1 is not None and self == accuracy_alone)
+
+
+NONE = Limits()
 
 
 def served(row: Row, fps: float | None) -> int | None:
@@ -54,13 +68,19 @@ def served(row: Row, fps: float | None) -> int | None:
 
 
 # Next to an option called --max-size, "size" is clear enough.
-LIMITED = {"max_latency": LATENCY, "min_rank1": RANK1, "max_energy": ENERGY, "max_size": replace(SIZE, title="size")}
+LIMITED = {
+    "max_latency": LATENCY,
+    "min_rank1": RANK1,
+    "max_energy": ENERGY,
+    "max_size": replace(SIZE, title="size"),
+    "max_loss": LOSS,
+}
 
 
 def limited(within: Limits) -> dict[str, Figure]:
     """The figure that each limit bounds; how many people a device serves depends on ``within.fps``."""
     people = Figure("people", title="people served", better="more", computed=lambda row: served(row, within.fps))
-    return {**LIMITED, "people": people}
+    return {**LIMITED, "people": people, **({"max_loss": LOSS_HIGH} if within.sure else {})}
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ def amount(limit: str, text: str) -> float:
 
 
 def limits(settings: Select) -> Limits:
-    """The limits of the section ``select`` of params.yaml.
+    """The limits of the section ``select`` of params.yaml, without its budget, which counts where there is no limit.
 
     Raises:
         StageError: a limit is 0 or is no amount.
@@ -110,23 +130,21 @@ def limits(settings: Select) -> Limits:
                 amounts[limit] = amount(limit, text)
             except ValueError as error:
                 raise StageError(f"params.yaml: select.{limit} = {error}") from None
-    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, **amounts)
+    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, sure=settings.sure, **amounts)
 
 
 def choose(rows: Sequence[Row], within: Limits) -> Choice:
-    """The most accurate variant that keeps all limits, or the fastest if a least rank-1 is the only limit.
+    """The most accurate variant that keeps all limits, or the fastest where :attr:`Limits.by_time` says so.
 
     Among equals it takes the faster one, then the one of less energy, then the smaller one, then the first. A missing figure
     fails its limit. It leaves out variants with invalid times and lower precisions that are not worth it. Limits are on an
     inference. Speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
     faults = {row.key: _faults(row, within) for row in rows}
-    by_time = within.min_rank1 is not None and within == Limits(min_rank1=within.min_rank1, fps=within.fps)
+    by_time = within.by_time
     measured = [row for row in rows if _measured(row)]
-    passing = sorted((row for row in measured if not faults[row.key]), key=lambda row: _order(row, by_time))
-    failing = sorted(
-        (row for row in measured if faults[row.key]), key=lambda row: (_excess(row, within), _order(row, False))
-    )
+    passing = sorted((row for row in measured if not faults[row.key]), key=lambda row: order(row, by_time))
+    failing = sorted((row for row in measured if faults[row.key]), key=lambda row: (_excess(row, within), order(row, False)))
     best, nearest = (passing[0], None) if passing else (None, failing[0] if failing else None)
     chosen = best or nearest
     reasons = {row.key: row.reasons for row in rows if chosen and row.same_as and row.same_as.key == chosen.key}
@@ -157,22 +175,12 @@ def _broken(row: Row, limit: str, figure: Figure, within: Limits) -> str | None:
         return None
     value = figure.of(row)
     if value is None or not math.isfinite(value):
-        why = f" ({row.get('energy_reason')})" if limit == "max_energy" and row.get("energy_reason") else ""
+        reason = {"max_energy": row.get("energy_reason"), "max_loss": row.loss.unknown if row.loss else None}.get(limit)
+        why = f" ({reason})" if reason else ""
         return f"{figure.title} unknown{why}, and at {'least' if least else 'most'} {figure.limit(bound)} is asked for"
     if least:
         return f"{figure.title} {figure.limit(value)} is below {figure.limit(bound)}" if value < bound else None
     return f"{figure.title} {figure.limit(value)} is above {figure.limit(bound)}" if value > bound else None
-
-
-def _order(row: Row, by_time: bool) -> tuple[float, ...]:
-    """The sort key of variants, the best first."""
-    time, accuracy = _known(TIME.of(row)), -row.rank1
-    energy, size = (_known(figure.of(row)) for figure in (ENERGY, SIZE))
-    return (time, accuracy, energy, size) if by_time else (accuracy, time, energy, size)
-
-
-def _known(value: float | None) -> float:
-    return math.inf if value is None else value
 
 
 def _worse(row: Row, best: Row, by_time: bool) -> str:
@@ -202,5 +210,6 @@ def _excess(row: Row, within: Limits) -> float:
             value = figure.of(row)
             if value is None or not math.isfinite(value):
                 return math.inf
-            worst = max(worst, ((bound - value) if figure.better == "more" else (value - bound)) / bound)
+            # A loss may be forbidden altogether: then its points count.
+            worst = max(worst, ((bound - value) if figure.better == "more" else (value - bound)) / (bound or 1))
     return worst
