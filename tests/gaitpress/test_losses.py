@@ -144,6 +144,7 @@ def test_the_strict_reading_takes_the_upper_end(study: Study) -> None:
     assert found["variant"]["rank1_loss_high"] <= 1.5
     assert found["variant"]["loss_surely_within"] is True
     assert found["limits"]["sure"] is True
+    assert study.select("--max-loss", "1.5", "--sure").stdout.startswith("limits: max loss 1.5 points for sure\n")
     assert found["reasons"]["board-a/gaitset/p30-fp32"][0].startswith("upper end of the loss against dense ")
     assert "surely within 1.5 points" in study.select("--max-loss", "1.5", "--sure").stdout
     loose = json.loads(study.select("--max-loss", "1.5", "--json").stdout)["variant"]

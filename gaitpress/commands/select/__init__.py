@@ -141,9 +141,8 @@ def _figures(row: Row | None, within: Limits) -> dict[str, Any] | None:
 
 def in_words(choice: Choice, limits: Limits, everything: bool) -> str:
     """The choice for a terminal."""
-    named = ["sure of the loss"] if limits.max_loss is not None and limits.sure else []
-    named += [
-        f"{key.replace('_', ' ')} {figure.limit(value)}"
+    named = [
+        f"{key.replace('_', ' ')} {figure.limit(value)}{' for sure' if key == 'max_loss' and limits.sure else ''}"
         for key, figure in selecting.limited(limits).items()
         if (value := getattr(limits, key)) is not None
     ]
