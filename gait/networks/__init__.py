@@ -1,1 +1,1 @@
-"""What the models share: their building blocks, and a network of each framework around them."""
+"""Code that the models share: their building blocks, and networks in each framework."""

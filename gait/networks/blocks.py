@@ -1,6 +1,6 @@
 """Layers that the silhouette models share (PyTorch).
 
-Frames are folded into the batch where a layer sees each alone: maps are then [batch * frames, channels, height, width].
+Layers that see each frame alone have the frames folded into the batch: maps are [batch * frames, channels, height, width].
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def scaled(channels: int, width: float) -> int:
 def folded_frames(frames: Tensor) -> Tensor:
     """Silhouettes [batch, frames, height, width] as maps [batch * frames, 1, height, width].
 
-    With one channel the layout in memory is free, and channels-last is the fast one for all that follows.
+    With one channel, channels-last costs no copy, and it is the fast layout for the layers that follow.
     """
     return frames.reshape(-1, 1, *frames.shape[2:]).contiguous(memory_format=torch.channels_last)
 
@@ -41,27 +41,27 @@ class ConvUnit(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if self.strips == 1:
             return F.leaky_relu_(self.conv(maps), 0.01)
-        # Strips join the batch for one convolution of all; in channels-last memory that moves nothing.
+        # Strips join the batch, so that one convolution sees all; in channels-last memory this copies nothing.
         batch, channels, height, width = maps.shape
         folded = maps.permute(0, 2, 3, 1).reshape(batch * self.strips, height // self.strips, width, channels)
-        found = F.leaky_relu_(self.conv(folded.permute(0, 3, 1, 2)), 0.01).permute(0, 2, 3, 1)
-        return found.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+        convolved = F.leaky_relu_(self.conv(folded.permute(0, 3, 1, 2)), 0.01).permute(0, 2, 3, 1)
+        return convolved.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 class PlainConvs(nn.ModuleDict):
-    """Convolutions one after the other, on maps of frames; the maps are halved after the second and the fourth.
+    """A chain of convolutions on maps of frames, with max pooling by 2 after the second and the fourth.
 
     Args:
-        channels: outputs of each by name, the first of which is 5 x 5 and the others 3 x 3.
-        strips: horizontal strips of each.
+        channels: output channels of each convolution by name; the first is 5 x 5, the others are 3 x 3.
+        strips: the number of horizontal strips of each convolution.
     """
 
     def __init__(self, channels: Mapping[str, int], strips: Sequence[int]) -> None:
         inputs, kernels = [1, *channels.values()], [5, *[3] * (len(channels) - 1)]
         super().__init__(
             {
-                name: ConvUnit(before, after, kernel, apart)
-                for (name, after), before, kernel, apart in zip(channels.items(), inputs, kernels, strips, strict=False)
+                name: ConvUnit(before, after, kernel, count)
+                for (name, after), before, kernel, count in zip(channels.items(), inputs, kernels, strips, strict=False)
             }
         )
 
@@ -87,8 +87,8 @@ class SeparateFC(nn.Module):
 class BNNeck(nn.Module):
     """Classifier of each part: signatures [batch, parts, channels] -> cosines [batch, parts, classes].
 
-    Batch norm, then the cosine between what it gives and a vector for each class (Luo et al., CVPRW 2019). The batch norm
-    has all parts' channels one after the other.
+    Batch norm, then the cosine between its output and a vector for each class (Luo et al., CVPRW 2019). One batch norm
+    takes the channels of all parts, part by part.
     """
 
     def __init__(self, parts: int, channels: int, classes: int) -> None:
@@ -126,5 +126,5 @@ def set_max(maps: Tensor, batch: int) -> Tensor:
 
 
 def maximum(values: Tensor, axis: int) -> Tensor:
-    """The greatest along an axis; its gradient goes to one of several equal ones, which takes less time than to all."""
+    """The maximum along an axis. Of several equal values, one alone gets the gradient, which is faster than sharing it."""
     return values.max(axis).values if values.requires_grad else values.amax(axis)

@@ -1,6 +1,6 @@
-"""What a Keras gait model is: a classifier in training, whose classifier layer's input is the signature.
+"""Keras gait models: classifiers in training; the input of the last layer is the signature.
 
-On disk a model is one ``model.keras`` file, which holds no code.
+On disk a model is one ``model.keras`` file without code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from gait.errors import DataError
 
 SAMPLE = (50, 60, 60)  # 25 flow frames of 60 x 60 px: channel 2k is the horizontal flow of frame k, 2k + 1 the vertical
-KERNEL_DECAY = 5e-5  # L2 of the convolutions' kernels
+KERNEL_DECAY = 5e-5  # the L2 penalty of the convolutions' kernels
 
 
 def scaled(units: int, width: float) -> int:
@@ -26,11 +26,11 @@ def check_settings(name: str, settings: Mapping[str, Any], convolutions: int, wi
     """Refuse a wrong ``architecture`` section.
 
     Args:
-        name: of the model.
+        name: the model's name.
         settings: the section.
-        convolutions: how many numbers ``filters`` must have.
-        widths: the keys of its other layers' widths, with spaces between.
-        rates: the keys of its dropout rates.
+        convolutions: the number of entries that ``filters`` must have.
+        widths: the keys of the other layers' widths, with spaces between.
+        rates: the keys of the dropout rates, with spaces between.
 
     Raises:
         DataError: a key is missing or unknown, or a value is out of range.
@@ -54,7 +54,7 @@ def _is_width(value: Any) -> bool:
 
 
 def clip(samples: Any) -> Any:
-    """Samples as 3D convolutions read them: [batch, 50, 60, 60] -> [batch, 25 frames, 60, 60, 2 (x and y)]."""
+    """Samples in the layout of 3D convolutions: [batch, 50, 60, 60] -> [batch, 25 frames, 60, 60, 2 (x and y)]."""
     from keras import layers
 
     frames, height, width = SAMPLE[0] // 2, *SAMPLE[1:]
@@ -103,7 +103,7 @@ def layers(model: Any) -> list[dict[str, Any]]:
 
     A row has the layer's "name", its "kind" in Keras, the "output" shape of one sample, "params", and "macs": the
     multiply-adds of convolutions and dense layers for one sample, biases not counted. The last row, the classifier's,
-    also has "training_only": true, for what is deployed ends at the signature.
+    also has "training_only": true, since the deployed network ends at the signature.
     """
     rows = []
     for layer in model.layers[1:]:  # the first is the input

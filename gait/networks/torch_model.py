@@ -1,4 +1,4 @@
-"""What a PyTorch gait model is: a network that can say how it is built, be rebuilt narrower, saved and loaded.
+"""PyTorch gait models: networks that describe how they are built, and can be rebuilt narrower, saved and loaded.
 
 On disk a model is ``architecture.json`` (name, settings, channels of every layer) beside ``weights.safetensors``.
 """
@@ -25,9 +25,10 @@ class Reader(NamedTuple):
     """A tensor with an axis over the channels of a group.
 
     Attributes:
-        parameter: its name in the network's state.
+        parameter: the tensor's name in the network's state.
         axis: the axis.
-        blocks: how often the channels follow one another along it, as where a tensor reads their concatenation.
+        blocks: the number of times that all the channels follow one another along the axis, such as 2 where the tensor reads
+            a concatenation of two maps.
     """
 
     parameter: str
@@ -37,13 +38,13 @@ class Reader(NamedTuple):
 
 @dataclass(frozen=True)
 class FilterGroup:
-    """Filters that can only be removed together, since their outputs are added or share what reads them.
+    """Filters that must be removed together, since their outputs are added or the same tensors read them.
 
     Attributes:
-        units: modules whose output channels these are, on axis 1; the convolution of unit ``u`` is ``u.conv``. The first
-            one's name is the group's.
-        readers: what reads them.
-        along: modules on the way that keep channels apart and make something else than 0 of 0.
+        units: modules whose output channels these are, on axis 1; the convolution of unit ``u`` is ``u.conv``. The group
+            has the first unit's name.
+        readers: the tensors that read these channels.
+        along: modules between units and readers that keep channels apart but do not map 0 to 0.
     """
 
     units: tuple[str, ...]
@@ -56,19 +57,19 @@ class FilterGroup:
 
 
 def filter_group(units: str, *readers: tuple[str, int] | tuple[str, int, int], along: str = "") -> FilterGroup:
-    """A group from names with spaces between and (parameter, axis[, blocks]) of its readers."""
+    """A group; ``units`` and ``along`` are names with spaces between, each reader is (parameter, axis[, blocks])."""
     return FilterGroup(tuple(units.split()), tuple(Reader(*reader) for reader in readers), tuple(along.split()))
 
 
 @dataclass(frozen=True)
 class TorchArchitecture:
-    """All that is needed to build a network again, without its weights.
+    """The facts from which a network can be built again, without its weights.
 
     Attributes:
         name: the model's file in gait/models.
         settings: its ``architecture`` section of params.yaml, with the width worked in.
         channels: output channels of every prunable unit.
-        classes: identities that its classifier tells apart; 0 without one.
+        classes: the number of identities that its classifier tells apart; 0 without a classifier.
     """
 
     name: str
@@ -97,7 +98,7 @@ class TorchModel(nn.Module):
         self.classifier: nn.Module | None = None
 
     def filter_groups(self) -> list[FilterGroup]:
-        """All prunable filters, grouped by what must be removed together, from input to output."""
+        """All prunable filters from input to output, in groups that must be removed together."""
         raise DataError(
             f"{self.architecture.name} does not say which of its filters can be removed: it has no filter_groups"
         )
@@ -111,19 +112,19 @@ def build(name: str, settings: Mapping[str, Any], width: float, classes: int) ->
     return importlib.import_module(f"gait.models.{name}").build(settings, width, classes)
 
 
-def check_settings(name: str, settings: Mapping[str, Any], known: str, *, bins_of_rows: int | None = None) -> None:
+def check_settings(name: str, settings: Mapping[str, Any], required: str, *, bins_of_rows: int | None = None) -> None:
     """Refuse a wrong ``architecture`` section.
 
     Args:
-        name: of the model.
+        name: the model's name.
         settings: the section.
-        known: the keys it must have, with spaces between.
-        bins_of_rows: the rows that the numbers of strips under ``bins`` must divide.
+        required: the keys that it must have, with spaces between.
+        bins_of_rows: the number of rows that each number of strips under ``bins`` must divide.
 
     Raises:
         DataError: a key is missing or unknown, or a number of strips does not divide.
     """
-    keys = known.split()
+    keys = required.split()
     if set(settings) != set(keys):
         raise DataError(f"{name}: architecture takes {', '.join(keys)}, not {', '.join(settings) or 'nothing'}")
     if bins_of_rows and any(strips < 1 or bins_of_rows % strips for strips in settings["bins"]):
@@ -134,7 +135,7 @@ def check_settings(name: str, settings: Mapping[str, Any], known: str, *, bins_o
 
 def save(model: TorchModel, directory: Path) -> None:
     """Write architecture.json and weights.safetensors into an existing directory."""
-    text = json.dumps({"framework": "torch", **asdict(model.architecture)}, indent=1)  # in order: channels are a chain
+    text = json.dumps({"framework": "torch", **asdict(model.architecture)}, indent=1)  # not sorted: channels are a chain
     (directory / "architecture.json").write_text(text + "\n", encoding="utf-8")
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / "weights.safetensors")
 
@@ -145,9 +146,9 @@ def load(directory: Path) -> TorchModel:
     Raises:
         DataError: the weights do not fit the architecture.
     """
-    described = json.loads((directory / "architecture.json").read_text(encoding="utf-8"))
-    described.pop("framework")
-    model = TorchArchitecture(**described).build()
+    description = json.loads((directory / "architecture.json").read_text(encoding="utf-8"))
+    description.pop("framework")
+    model = TorchArchitecture(**description).build()
     try:
         model.load_state_dict(load_file(directory / "weights.safetensors"))
     except RuntimeError as error:
@@ -155,52 +156,53 @@ def load(directory: Path) -> TorchModel:
     return model.eval()
 
 
-def _nothing(model: TorchModel, frames: int) -> Tensor:
+def _shape_only_input(model: TorchModel, frames: int) -> Tensor:
+    """One sequence of this many frames, without memory for them."""
     return torch.empty(1, frames, *model.frame_shape, device="meta")
 
 
 def signature_shape(model: TorchModel) -> list[int]:
-    """Parts and channels of one signature."""
-    return list(copy.deepcopy(model).to("meta").eval()(_nothing(model, 1)).shape[1:])
+    """The parts and channels of one signature: [parts, channels]."""
+    return list(copy.deepcopy(model).to("meta").eval()(_shape_only_input(model, 1)).shape[1:])
 
 
 def layers(model: TorchModel, frames: int) -> list[dict[str, Any]]:
-    """What a network is made of, in the order in which data passes.
+    """The layers of a network, in the order in which data passes them.
 
     Args:
         model: the network.
-        frames: of the sequence that is counted.
+        frames: the length of the sequence for which multiply-adds are counted.
 
     Returns:
-        For each module with weights of its own: ``name``, ``kind``, ``output`` (its shape; the frames come first where each
-        is seen alone), ``params``, ``macs`` (multiply-adds of convolutions and matrix products), and for the
+        For each module with weights of its own: ``name``, ``kind``, ``output`` (its shape; the frames come first where the
+        module sees each alone), ``params``, ``macs`` (multiply-adds of convolutions and matrix products), and for the
         classifier ``training_only``.
     """
-    shadow = copy.deepcopy(model).to("meta").eval()  # shapes alone: no memory, no computing
+    shape_only = copy.deepcopy(model).to("meta").eval()  # needs no memory and computes no values
     rows: dict[str, dict[str, Any]] = {}
 
-    def note(name: str, kind: str, params: int) -> Any:
+    def row_writer(name: str, kind: str, params: int) -> Any:
         def hook(module: nn.Module, args: Any, output: Tensor) -> None:
             rows[name] = {"name": name, "kind": kind, "output": list(output.shape), "params": params}
 
         return hook
 
-    counted = {}
-    for name, module in shadow.named_modules():
-        own = list(module.parameters(recurse=False))
-        if own:
-            module.register_forward_hook(note(name, type(module).__name__, sum(tensor.numel() for tensor in own)))
-            counted[name] = f"{type(shadow).__name__}.{name}"
+    counter_names = {}
+    for name, module in shape_only.named_modules():
+        weights = list(module.parameters(recurse=False))
+        if weights:
+            module.register_forward_hook(row_writer(name, type(module).__name__, sum(tensor.numel() for tensor in weights)))
+            counter_names[name] = f"{type(shape_only).__name__}.{name}"
     with FlopCounterMode(display=False) as counter:
-        signatures = shadow(_nothing(shadow, frames))
+        signatures = shape_only(_shape_only_input(shape_only, frames))
     flops = counter.get_flop_counts()
     for name, row in rows.items():
         if row["output"][0] == 1:
             row["output"].pop(0)
-        row["macs"] = sum(flops.get(counted[name], {}).values()) // 2
-    if shadow.classifier is not None:
-        known = set(rows)
-        shadow.classifier(signatures)
-        for name in rows.keys() - known:
+        row["macs"] = sum(flops.get(counter_names[name], {}).values()) // 2
+    if shape_only.classifier is not None:
+        deployed = set(rows)
+        shape_only.classifier(signatures)
+        for name in rows.keys() - deployed:
             rows[name] |= {"macs": 0, "training_only": True}
     return list(rows.values())
