@@ -1,7 +1,7 @@
 """Baseline: a plain convolutional network with a set maximum and BNNeck (the OpenGait benchmark's first model).
 
-Every silhouette passes the same plain convolutions; the maximum over frames, pyramid pooling and a separate FC for each
-strip give the signature, which is tested before the batch norm of BNNeck.
+The same plain convolutions see every silhouette; the maximum over frames, pyramid pooling and a separate FC for each strip
+give the signature. Tests use the signature before the batch norm of BNNeck.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel
 
 
 class Baseline(TorchModel):
-    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding]; their order does not matter."""
+    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding], in any order of frames."""
 
     def __init__(self, architecture: TorchArchitecture) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Baseline(TorchModel):
         return self.fc(horizontal_pyramid_pooling(set_max(maps, frames.shape[0]), self.bins))
 
     def filter_groups(self) -> list[FilterGroup]:
-        """A chain: every convolution is read by the next, the last one by the FC."""
+        """A chain: each convolution reads the one before, the FC reads the last."""
         units = list(self.architecture.channels)
         chain = [filter_group(unit, (f"{following}.conv.weight", 1)) for unit, following in pairwise(units)]
         return [*chain, filter_group(units[-1], ("fc.weight", 1))]

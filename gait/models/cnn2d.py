@@ -1,7 +1,7 @@
 """2D-CNN on optical flow (Castro et al.; deployed by Ruiz-Barroso et al., SUSCOM 2022), in Keras.
 
 The 25 flow frames of a sample are the channels of one image, x and y interleaved. Four convolutions and three dense
-layers follow, of which the last, "code_1", is the signature; then a classifier, for training only.
+layers follow; the last of these, "code_1", gives the signature. A classifier, for training only, ends the network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> Any:
     from keras import layers
 
     samples = keras.Input(SAMPLE, name="input")
-    # Stored channels-first as published; TensorFlow has no channels-first convolution on the CPU.
+    # Samples are stored channels-first as published; TensorFlow has no channels-first convolution on the CPU.
     maps = layers.Permute((2, 3, 1), name="channels_last")(samples)
     for index, (filters, kernel) in enumerate(zip(settings["filters"], KERNELS, strict=True), start=1):
         maps = layers.Conv2D(

@@ -1,8 +1,8 @@
 """(2+1)D-CNN on optical flow: the 3D-CNN (Ruiz-Barroso et al., SUSCOM 2022) with space and time apart, in Keras.
 
-Each of the 3D-CNN's six convolutions is one over the pixels of each frame and then one over the frames of each pixel
-(Tran et al., CVPR 2018), both with ReLU and the same number of filters. What follows is the 3D-CNN's: the linear
-convolution "grayCode", the dense layer "code_1", which is the signature, and a classifier, for training only.
+Two convolutions replace each of the 3D-CNN's six: one over the pixels of each frame, then one over the frames of each pixel
+(Tran et al., CVPR 2018), both with ReLU and the same number of filters. The end is the 3D-CNN's: the linear convolution
+"grayCode", the dense layer "code_1", which gives the signature, and a classifier, for training only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from gait.networks.keras_model import KERNEL_DECAY, SAMPLE, check_settings, classifier, clip, codes, scaled
 
-# Rows and columns alike.
+# Spatial kernels and strides are the same for rows and columns.
 SPATIAL_KERNELS, SPATIAL_STRIDES = (5, 3, 3, 3, 2, 1), (2, 2, 2, 2, 1, 1)
 TEMPORAL_KERNELS, TEMPORAL_STRIDES = (3, 3, 3, 3, 3, 2), (1, 1, 2, 2, 1, 1)
 

@@ -1,8 +1,8 @@
 """3D-CNN on optical flow (Castro et al.; deployed by Ruiz-Barroso et al., SUSCOM 2022), in Keras.
 
 A sample is a clip of 25 frames with two channels, x and y of the flow. Six convolutions over time and space shrink it to
-one voxel without pooling; the linear convolution "grayCode" and the dense layer "code_1", the signature, follow; then a
-classifier, for training only.
+one voxel without pooling. The linear convolution "grayCode", the dense layer "code_1", which gives the signature, and a
+classifier, for training only, follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GaitBase: a residual network of nine convolutions deep, as simple as a strong model gets (Fan et al., CVPR 2023)."""
+"""GaitBase: a simple and strong residual network, nine convolutions deep (Fan et al., CVPR 2023)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ResidualBlock(nn.Module):
 
 
 class GaitBase(TorchModel):
-    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding]; their order does not matter."""
+    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding], in any order of frames."""
 
     def __init__(self, architecture: TorchArchitecture) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class GaitBase(TorchModel):
         return self.fc(horizontal_pyramid_pooling(set_max(maps, frames.shape[0]), self.bins))
 
     def filter_groups(self) -> list[FilterGroup]:
-        """Sums tie what a block's convolutions give to its shortcut, and without a projection to the block before."""
+        """A block's sum ties its last convolution to its shortcut or, if that is the input itself, to the block before."""
         blocks = [f"block{number}" for number in range(1, len(STRIDES) + 1)]
         sums: list[list[str]] = [["stem"]]
         read_by: list[list[str]] = [[]]

@@ -1,7 +1,7 @@
 """GaitGL: global and local features of gait in 3D convolutions (Lin, Zhang and Yu, ICCV 2021).
 
-Every layer sees the whole body and, beside it, horizontal strips apart from each other; three frames at a time are
-aggregated early on. Generalised-mean pooling over rows, a separate FC for each and batch norm give the signature.
+Every layer has one convolution over the whole body and one over each horizontal strip by itself; an early layer aggregates
+three frames into one. Generalised-mean pooling of rows, a separate FC for each row and batch norm give the signature.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from gait.errors import DataError
 from gait.networks.blocks import SeparateFC, maximum, scaled
 from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
-ROWS = 32  # of the maps, after one halving; both features of the last layer are stacked, which makes twice as many parts
+ROWS = 32  # rows of the maps after one halving; the last layer stacks both its features, so there are twice as many parts
 
 
 def _convolved(conv: nn.Conv3d, maps: Tensor) -> Tensor:
-    """A convolution with one pixel of padding; of a single sequence on the CPU by oneDNN.
+    """A convolution with one pixel of padding; on the CPU, oneDNN computes that of a single sequence.
 
-    For a batch of one PyTorch prefers a path of its own, with which the whole network takes 1.6 to 2 times as long.
+    For a batch of one, PyTorch chooses another path, with which the whole network takes 1.6 to 2 times as long.
     """
     plain = torch.is_grad_enabled() or torch.jit.is_tracing() or maps.device.type != "cpu" or maps.dtype != torch.float32
     if plain or len(maps) > 1 or not torch.backends.mkldnn.is_available():
@@ -48,17 +48,17 @@ class Conv3dUnit(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if self.strips == 1:
             return F.leaky_relu_(_convolved(self.conv, maps), 0.01)
-        # Strips join the batch for one convolution of all, which is twice as fast and more as one for each.
+        # Strips join the batch: one convolution of all is at least twice as fast as one for each.
         batch, channels, length, height, width = maps.shape
         rows = height // self.strips
         folded = maps.reshape(batch, channels, length, self.strips, rows, width).permute(0, 3, 1, 2, 4, 5)
-        found = F.leaky_relu_(self.conv(folded.reshape(batch * self.strips, channels, length, rows, width)), 0.01)
-        unfolded = found.reshape(batch, self.strips, -1, length, rows, width).permute(0, 2, 3, 1, 4, 5)
+        convolved = F.leaky_relu_(self.conv(folded.reshape(batch * self.strips, channels, length, rows, width)), 0.01)
+        unfolded = convolved.reshape(batch, self.strips, -1, length, rows, width).permute(0, 2, 3, 1, 4, 5)
         return unfolded.reshape(batch, -1, length, height, width)
 
 
 class TemporalAggregation(nn.Module):
-    """Three frames become one (section 3.3); what remains of a sequence beyond a multiple of three is left out."""
+    """Three frames become one (section 3.3); one or two frames left over at the end of a sequence are dropped."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class GLConv(nn.Module):
 
 
 class GeM(nn.Module):
-    """Generalised mean over each row, with a power that is learnt: [batch, c, height, width] -> [batch, c, height]."""
+    """Generalised mean over each row, with a learnt power: [batch, c, height, width] -> [batch, c, height]."""
 
     def __init__(self, power: float = 6.5, least: float = 1e-6) -> None:
         super().__init__()
@@ -130,14 +130,14 @@ class GaitGL(TorchModel):
         return self.bn(self.fc(parts).transpose(1, 2)).transpose(1, 2)
 
     def filter_groups(self) -> list[FilterGroup]:
-        """A chain, in which each layer's global and local convolution are tied by their sum."""
+        """A chain; in each layer, a sum ties the global to the local convolution."""
         steps = [[unit] for unit in self.architecture.channels if not unit.startswith("layers.")]
         steps += [[f"layers.{number}.whole", f"layers.{number}.local"] for number in range(len(self.layers))]
         chain = [
             filter_group(" ".join(units), *((f"{reader}.conv.weight", 1) for reader in readers))
             for units, readers in pairwise(steps)
         ]
-        # The generalised mean of nothing is its least value, not 0.
+        # The generalised mean of zeros is its least value, not 0.
         return [*chain, filter_group(" ".join(steps[-1]), ("fc.weight", 1), along="gem")]
 
 
@@ -148,8 +148,8 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitGL:
 
     Args:
         settings: ``stem``, channels of the first 3D convolutions (CASIA-B: 32; OU-MVLP: 32, 32); ``layers``, channels of the
-            global-local ones (64, 128, 128; 64, 64, 128, 128, 256, 256); ``pool_after``, the number of these before the
-            maps are halved (1; 2); ``halving``, the strips as a power of 2 (3; 1); ``embedding`` (128; 256).
+            global-local layers (64, 128, 128; 64, 64, 128, 128, 256, 256); ``pool_after``, the number of these layers before
+            the maps are halved (1; 2); ``halving``, the number of strips as a power of 2 (3; 1); ``embedding`` (128; 256).
         width: multiplier of channels and embedding.
         classes: number of training identities.
 

@@ -1,7 +1,7 @@
 """GaitPart: temporal part-based gait recognition (Fan et al., CVPR 2020).
 
-Focal convolutions look at horizontal strips apart from each other. Every part then has its own temporal feature
-aggregator, which weighs short-range motion by attention before the maximum over time: the order of frames matters.
+Focal convolutions see each horizontal strip by itself. Every part then has its own temporal feature aggregator, which weighs
+short-range motion by attention before the maximum over time: the order of frames matters.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SQUEEZE = 4
 class MicroMotion(nn.Module):
     """Attention over short windows of frames, each part with its own weights (section 3.3, MCM).
 
-    The parts are groups of channels: [batch, parts * channels, frames] in and out.
+    The parts are groups of channels: input and output are [batch, parts * channels, frames].
 
     Args:
-        kernel: of the second convolution; the templates are means and maxima over ``kernel + 2`` frames.
+        kernel: size of the second convolution; the templates are means and maxima over ``kernel + 2`` frames.
     """
 
     def __init__(self, channels: int, hidden: int, kernel: int) -> None:
@@ -36,7 +36,7 @@ class MicroMotion(nn.Module):
         self.squeeze = nn.Conv1d(PARTS * channels, PARTS * hidden, 3, padding=1, groups=PARTS, bias=False)
         self.expand = nn.Conv1d(PARTS * hidden, PARTS * channels, kernel, padding=kernel // 2, groups=PARTS, bias=False)
         for conv in (self.squeeze, self.expand):
-            # Each group by itself: the fans of the whole would be sixteen times too large.
+            # Xavier's fans of all groups together would be sixteen times too large, so each group is initialised by itself.
             for part in conv.weight.data.chunk(PARTS):
                 nn.init.xavier_uniform_(part)
 
@@ -71,10 +71,10 @@ class GaitPart(TorchModel):
         return self.fc(motion.reshape(batch, PARTS, -1))
 
     def filter_groups(self) -> list[FilterGroup]:
-        """A chain; what the last convolution gives passes the aggregators channel by channel on its way to the FC."""
+        """A chain; the aggregators keep the last convolution's channels apart on the way to the FC."""
         units = list(self.architecture.channels)
         chain = [filter_group(unit, (f"{following}.conv.weight", 1)) for unit, following in pairwise(units)]
-        # Attention reads all channels of a part and scores each: both ends of both aggregators go with the channel.
+        # Attention reads and scores each channel, so a channel's weights at both ends of both aggregators go with it.
         squeezes = [(f"{branch}.squeeze.weight", 1) for branch in ("short", "long")]
         expands = [(f"{branch}.expand.weight", 0, PARTS) for branch in ("short", "long")]
         return [*chain, filter_group(units[-1], *squeezes, *expands, ("fc.weight", 1))]
@@ -87,7 +87,7 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitPart:
 
     Args:
         settings: ``channels`` of the stages of two convolutions, three or more (CASIA-B: 32, 64, 128; OU-MVLP: 32, 64, 128,
-            256); ``halving``, for each of these the strips as a power of 2 (0, 2, 3; 0, 0, 3, 3); ``embedding`` (128;
+            256); ``halving``, each stage's number of strips as a power of 2 (0, 2, 3; 0, 0, 3, 3); ``embedding`` (128;
             256). The maps are halved after the first two stages.
         width: multiplier of channels and embedding.
         classes: not used, since there is no classifier.

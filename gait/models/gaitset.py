@@ -1,7 +1,7 @@
 """GaitSet: gait as a set of silhouettes (Chao et al., AAAI 2019; TPAMI 2021).
 
-A frame branch sees each silhouette alone; set pooling (the maximum over frames) turns its maps into maps of the set at
-three depths, which a global branch gathers. Horizontal pyramid pooling cuts both into strips, each with its own FC.
+A frame branch sees each silhouette alone. At three depths, set pooling (the maximum over frames) turns its maps into maps of
+the set, which a global branch gathers. Horizontal pyramid pooling cuts both into strips, each with its own FC.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """GLN: the gait lateral network (Hou et al., ECCV 2020).
 
 A silhouette branch and a set branch meet at three depths; lateral connections carry the deeper, coarser features to the
-finer ones, as in a feature pyramid. In a second phase of training a compact block learns to tell identities from all parts
-together. What is tested are the parts.
+finer ones, as in a feature pyramid. In a second phase of training, a compact block learns to tell identities apart by all
+parts together. Tests use the parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel
 
 
 class PlainConv(nn.Module):
-    """A bias-free convolution and nothing else."""
+    """A bias-free convolution without an activation."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class CompactBlock(nn.Module):
 
 
 class GLN(TorchModel):
-    """Frames [batch, frames, 128, 88] in 0..1 -> signatures [batch, 3 * sum(bins), embedding]; their order is forgotten."""
+    """Frames [batch, frames, 128, 88] in 0..1 -> signatures [batch, 3 * sum(bins), embedding], in any order of frames."""
 
     frame_shape = (128, 88)
 
@@ -115,13 +115,13 @@ class GLN(TorchModel):
 def build(settings: Mapping[str, Any], width: float, classes: int) -> GLN:
     """A network with fresh weights.
 
-    The published size has 8,541,984 parameters, and with the compact block of the second phase for the 74 identities of
-    CASIA-B 14,703,904.
+    The published size has 8,541,984 parameters, and 14,703,904 with the compact block of the second phase for the 74
+    identities of CASIA-B.
 
     Args:
         settings: ``channels`` of the three stages (32, 64, 128), ``lateral`` channels (256), ``embedding`` (256), ``bins``
             (16, 8, 4, 2, 1), ``compact``, the width of the compact block (256; 0 for the first phase, which has none),
-            ``dropout`` within it (0.9).
+            the ``dropout`` in it (0.9).
         width: multiplier of channels, embedding and the compact block.
         classes: number of training identities; not used without a compact block.
 
