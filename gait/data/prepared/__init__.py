@@ -1,1 +1,1 @@
-"""Prepared data: the store of a modality's sequences, the sets that train and are tested, and a network's inputs."""
+"""Prepared data: the stores of sequences, a store a modality, the training and test sets, and a network's inputs."""

@@ -1,4 +1,4 @@
-"""Stored frames as networks take them: float32, cut and scaled as published."""
+"""Network inputs from stored frames: float32, cut and scaled as published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ STORED_PER_PX = 100  # flow is stored in hundredths of a pixel
 
 
 def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
-    """Prepare the stored frames of a sequence, or a batch of flow samples.
+    """The network input of a sequence's stored silhouettes, or of a batch of flow samples.
 
     Args:
         frames: uint8 [n, height, width] silhouettes or int16 [n, 60, 60, 50] flow samples.
@@ -19,7 +19,7 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
         flow [n, 50, 60, 60] in px.
     """
     if kind == "flow":
-        # Reordering the short integers and dividing in place is twice as fast as reordering floats.
+        # Reordering integers of 16 bits and dividing in place is twice as fast as reordering floats.
         flow = np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).astype(np.float32)
         flow /= STORED_PER_PX
         return flow
@@ -27,11 +27,11 @@ def network_input(frames: np.ndarray, kind: str) -> np.ndarray:
 
 
 def cut(frames: np.ndarray) -> np.ndarray:
-    """The middle columns of silhouettes [n, height, width]: int(width // 64) * 10 fewer on each side, as published."""
+    """The middle columns of silhouettes [n, height, width], without width // 64 * 10 columns on each side, as published."""
     margin = cut_margin(frames.shape[2])
     return frames[:, :, margin : frames.shape[2] - margin] if margin else frames
 
 
 def cut_margin(width: int) -> int:
-    """The columns that :func:`cut` takes off each side."""
+    """The number of columns that :func:`cut` takes off each side."""
     return width // 64 * 10

@@ -18,7 +18,7 @@ from gait.errors import DataError
 
 FRAMES, INDEX, JOURNAL = "frames.npy", "index.json", "journal.jsonl"
 DTYPES = {"silhouette": np.dtype(np.uint8), "flow": np.dtype(np.int16)}
-UNCOUNTED = ("skipped", "faults", "missing")  # no model sees these, and they hold paths
+UNCOUNTED = ("skipped", "faults", "missing")  # not in the digest: no model sees these, and they hold paths
 REMEDY = "run `dvc repro -f -s preprocess`"
 
 
@@ -28,7 +28,7 @@ class Sequence:
 
     Attributes:
         identity, condition, view: as the dataset names them, such as "001", "nm-01", "090".
-        start, count: which rows of the store's array are its frames (or flow samples).
+        start, count: the first row and the number of rows of its frames (or flow samples) in the store's array.
     """
 
     identity: str
@@ -39,12 +39,12 @@ class Sequence:
 
     @property
     def kind(self) -> str:
-        """The walking condition without its number: "nm" of "nm-01", "n" of "n05"; a mere number stays, "00" of "00"."""
+        """The walking condition without its number: "nm" for "nm-01", "n" for "n05"; a number alone stays, "00" for "00"."""
         return re.sub("[-_]?[0-9]+$", "", self.condition) or self.condition
 
     @property
     def name(self) -> str:
-        """How the dataset names the sequence, such as "001-nm-01-090"."""
+        """The sequence's name, such as "001-nm-01-090"."""
         return f"{self.identity}-{self.condition}-{self.view}"
 
 
@@ -52,13 +52,13 @@ class SequenceStore:
     """Sequences of one modality, opened with :meth:`open`.
 
     Attributes:
-        directory: where it is.
-        modality, kind, settings: entry of ``preprocess`` in params.yaml, its ``kind``, and all its settings.
-        dataset, evidence: where the frames come from; "synthetic" or "published".
+        directory: the store's folder.
+        modality, kind, settings: the name of an entry of ``preprocess`` in params.yaml, its ``kind``, and all its settings.
+        dataset, evidence: the dataset of the frames; "synthetic" or "published".
         fps: frames a second of the video.
-        digest: SHA-256 of the array and of all facts but ``skipped``, ``faults`` and ``missing``: what results depend on.
-        identities: all people of the dataset, also those none of whose walks could be used.
-        split: identities of each part, where the dataset comes with lists of them.
+        digest: SHA-256 of all that results depend on: the array and all facts but ``skipped``, ``faults`` and ``missing``.
+        identities: all people of the dataset, including those without a usable walk.
+        split: the identities of each part, if the dataset comes with lists of them.
         sequences: all sequences, in the order of their frames.
     """
 
@@ -81,11 +81,11 @@ class SequenceStore:
         """Open a store that :class:`StoreWriter` wrote.
 
         Raises:
-            DataError: it is missing, damaged or cut short.
+            DataError: the store is missing, damaged or cut short.
         """
         try:
             index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
-            frames = _mapped(directory / FRAMES)
+            frames = _memory_map(directory / FRAMES)
             store = cls(directory, index, frames)
             _check(store, frames)
         except FileNotFoundError as error:
@@ -101,8 +101,8 @@ class SequenceStore:
         return self._frames[sequence.start : sequence.start + sequence.count]
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The array of a .npy file, mapped into memory; never a pickle."""
+def _memory_map(path: Path) -> np.ndarray:
+    """The array of a .npy file, mapped into memory; pickles are refused."""
     frames = np.lib.format.open_memmap(path, mode="r")
     expected, size = frames.offset + frames.nbytes, path.stat().st_size
     if size != expected:
@@ -111,10 +111,10 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def _check(store: SequenceStore, frames: np.ndarray) -> None:
-    """Whether the sequences cover the array, each row once.
+    """Check that the sequences cover each row of the array once.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not, or the array has the wrong type.
     """
     if frames.dtype != DTYPES.get(store.kind, np.dtype(object)):
         raise ValueError(f"{FRAMES} holds {frames.dtype}, which is no {store.kind}")
@@ -128,15 +128,14 @@ def _check(store: SequenceStore, frames: np.ndarray) -> None:
 
 
 class StoreWriter:
-    """Writes a store unit by unit; nothing but the index is held in memory.
+    """Writes a store unit by unit; only the index stays in memory.
 
-    Each unit that is complete is noted in a journal, so that a writer opened on what a killed one left goes on after the
-    last of them.
+    A journal notes each complete unit. If a killed writer left files, a new writer continues after the last unit in them.
 
     Attributes:
-        units: those that the store has already.
-        skipped, faults: of all units so far.
-        rows: how many the array has so far.
+        units: the units in the store so far.
+        skipped, faults: the skipped walks and the faults of these units.
+        rows: the number of rows in the array so far.
     """
 
     def __init__(self, directory: Path, shape: tuple[int, ...], dtype: str) -> None:
@@ -148,26 +147,26 @@ class StoreWriter:
         self.rows = 0
         self._sequences: list[Sequence] = []
         self._hash = hashlib.sha256()
-        self._checksum = 0  # of the unit's rows
-        self._noted = 0  # sequences in the journal
+        self._checksum = 0  # of the current unit's rows
+        self._journaled = 0  # sequences in the journal
         self._file = (directory / FRAMES).open("r+b" if (directory / FRAMES).exists() else "w+b")
         self._write_header()
         self._journal = (directory / JOURNAL).open("a+", encoding="utf-8")
-        self._go_on()
+        self._resume()
 
     @property
     def names(self) -> set[str]:
-        """Of all sequences so far."""
+        """The names of all sequences so far."""
         return {sequence.name for sequence in self._sequences}
 
     def _write_header(self) -> None:
-        # numpy leaves room for the number of rows to grow, so that the header keeps its length.
+        # numpy leaves room for a larger number of rows, so the header keeps its length.
         self._file.seek(0)
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.rows, *self._shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
-    def _go_on(self) -> None:
-        """Take over the units of an earlier writer, up to the first that did not reach the disk whole."""
+    def _resume(self) -> None:
+        """Take over the units of an earlier writer, up to the first that is incomplete on disk."""
         row_bytes = int(np.prod(self._shape)) * self._dtype.itemsize
         end = 0
         self._journal.seek(0)
@@ -182,7 +181,7 @@ class StoreWriter:
                 break
             self._hash.update(content)
             self.rows += len(content) // row_bytes
-            self._take(unit["unit"], sequences, unit["skipped"], unit["faults"])
+            self._record(unit["unit"], sequences, unit["skipped"], unit["faults"])
             end = self._journal.tell()
         self._journal.truncate(end)
         self._journal.seek(end)
@@ -190,23 +189,23 @@ class StoreWriter:
         self._file.seek(self.rows * row_bytes, os.SEEK_CUR)
         self._file.truncate()
 
-    def _take(self, unit: str, sequences: list[Sequence], skipped: list[dict[str, str]], faults: list[str]) -> None:
+    def _record(self, unit: str, sequences: list[Sequence], skipped: list[dict[str, str]], faults: list[str]) -> None:
         self.units.append(unit)
         self._sequences += sequences
-        self._noted = len(self._sequences)
+        self._journaled = len(self._sequences)
         self.skipped += skipped
         self.faults += faults
 
     def add(self, identity: str, condition: str, view: str, frames: np.ndarray) -> None:
-        """Append a sequence: at least one frame, [n, *shape] of the writer's dtype.
+        """Append a sequence of at least one frame: [n, *shape] of the writer's dtype.
 
         Raises:
-            DataError: the frames are of another shape or type, or there is none.
+            DataError: the frames have another shape or type, or there are none.
         """
         content = np.ascontiguousarray(frames)
         if content.shape[1:] != self._shape or content.dtype != self._dtype or not len(content):
-            found, wanted = f"{content.dtype} {content.shape}", f"{self._dtype} (n, {', '.join(map(str, self._shape))})"
-            raise DataError(f"{identity}-{condition}-{view}: frames are {found}, not {wanted}")
+            given, required = f"{content.dtype} {content.shape}", f"{self._dtype} (n, {', '.join(map(str, self._shape))})"
+            raise DataError(f"{identity}-{condition}-{view}: frames are {given}, not {required}")
         self._file.write(content.data)
         self._hash.update(content.data)
         self._checksum = zlib.crc32(content.data, self._checksum)
@@ -214,26 +213,26 @@ class StoreWriter:
         self.rows += len(content)
 
     def complete(self, unit: str, skipped: list[dict[str, str]], faults: list[str]) -> None:
-        """Note that the sequences added since the last unit are all of this one."""
-        new = self._sequences[self._noted :]
+        """Note in the journal that the sequences added since the last unit are all sequences of this unit."""
+        new = self._sequences[self._journaled :]
         entry = {"unit": unit, "sequences": [asdict(sequence) for sequence in new], "crc32": self._checksum}
         self._file.flush()
         self._journal.write(json.dumps({**entry, "skipped": skipped, "faults": faults}) + "\n")
         self._journal.flush()
         self._checksum = 0
-        self._take(unit, [], skipped, faults)
+        self._record(unit, [], skipped, faults)
 
     def close(self, **facts: Any) -> int:
-        """Complete the array and write the index with facts (modality, dataset, ...); the number of sequences."""
+        """Complete the array, write the index with facts (modality, dataset, ...) and return the number of sequences."""
         self._write_header()
         self._file.close()
         self._journal.close()
         sequences = [asdict(sequence) for sequence in self._sequences]
         index = {"skipped": self.skipped, "faults": self.faults, **facts, "sequences": sequences}
-        # Names and frame rate count too: with other ones, the same frames give other results.
-        what = {key: value for key, value in index.items() if key not in UNCOUNTED}
-        what["array"] = [self._dtype.str, *self._shape]
-        self._hash.update(json.dumps(what, sort_keys=True).encode())
+        # Names and frame rate are in the digest too: the same frames give other results if these differ.
+        counted = {key: value for key, value in index.items() if key not in UNCOUNTED}
+        counted["array"] = [self._dtype.str, *self._shape]
+        self._hash.update(json.dumps(counted, sort_keys=True).encode())
         index["digest"] = self._hash.hexdigest()
         (self._directory / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         (self._directory / JOURNAL).unlink()

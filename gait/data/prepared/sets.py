@@ -1,6 +1,6 @@
-"""The two sides of a model's data: the sequences that it trains on, and those that it is tested on.
+"""A model's training set and its test set.
 
-They are two files, so that a change of the test, its protocol or its distance trains nothing again.
+They are two files, so that a change of the test, its protocol or its distance does not train again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ Distance = Literal["euclidean", "cosine"]
 
 
 @dataclass(frozen=True)
-class _Side:
+class _Positions:
     """Positions of sequences in a store.
 
     Attributes:
-        model: whose data these are.
-        modality, digest: of the store.
-        dataset, evidence: of the store.
+        model: the model that uses these data.
+        modality, digest, dataset, evidence: facts of the store.
     """
 
     model: str
@@ -35,37 +34,37 @@ class _Side:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read one side.
+        """Read a set.
 
         Raises:
-            DataError: the file is missing or does not hold this side.
+            DataError: the file is missing or holds another kind of content.
         """
         try:
-            side = cls(**json.loads(path.read_text(encoding="utf-8")))
+            loaded = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; run `dvc repro` to make it") from None
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a {cls.WHAT} ({error})") from None
-        for part, positions in side.parts().items():
+        for part, positions in loaded.parts().items():
             if not isinstance(positions, list) or not all(type(position) is int and position >= 0 for position in positions):
                 raise DataError(f"{path}: not a {cls.WHAT} ({part} must be a list of positions)")
-        return side
+        return loaded
 
     def parts(self) -> dict[str, list[int]]:
-        """The lists of positions, by what they are for."""
+        """The lists of positions by name, such as "gallery"."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.type == "list[int]"}
 
     def to_json(self) -> dict[str, Any]:
-        """The side in JSON's types."""
+        """The set in JSON's types."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class TrainingSet(_Side):
-    """What a model trains on.
+class TrainingSet(_Positions):
+    """The sequences on which a model trains.
 
     Attributes:
-        train: sequences of the training identities.
+        train: positions of sequences of the training identities.
     """
 
     train: list[int]
@@ -74,18 +73,18 @@ class TrainingSet(_Side):
 
 
 @dataclass(frozen=True)
-class TestSet(_Side):
-    """What a model is tested on, and how.
+class TestSet(_Positions):
+    """The sequences on which a model is tested, with the protocol and the distance.
 
     Attributes:
-        protocol: how recognition is measured: one of :func:`gait.protocols.comparisons`, such as "casia-b" or "all-views".
+        protocol: the measure of recognition: one of :func:`gait.protocols.comparisons`, such as "casia-b" or "all-views".
         distance: between two signatures: "euclidean", the mean over parts of the Euclidean distance of signatures as they
             are, or "cosine", 1 minus the mean of the cosines.
-        gallery, probe: enrolled sequences and sequences to identify, of identities that do not train.
-        temporal_gallery, temporal_probe: TUM-GAID's second test, on walks recorded months later; else empty.
+        gallery, probe: positions of enrolled sequences and of sequences to identify, all of identities not in training.
+        temporal_gallery, temporal_probe: the same for TUM-GAID's second test, on walks recorded months later; else empty.
     """
 
-    __test__ = False  # pytest takes it for a class of tests by its name
+    __test__ = False  # by its name, pytest would take it for a class of tests
 
     protocol: str
     distance: Distance
@@ -98,13 +97,13 @@ class TestSet(_Side):
 
     @property
     def positions(self) -> list[int]:
-        """Every sequence that the test needs, once, in the store's order."""
+        """The positions of all sequences in the test, each once, in the store's order."""
         return sorted({*self.gallery, *self.probe, *self.temporal_gallery, *self.temporal_probe})
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """As of any side; the distance is checked too."""
-        side = super().load(path)
-        if side.distance not in get_args(Distance):
+        """Read a test set, as :meth:`TrainingSet.load` does; check the distance too."""
+        loaded = super().load(path)
+        if loaded.distance not in get_args(Distance):
             raise DataError(f"{path}: not a {cls.WHAT} (distance must be one of {', '.join(get_args(Distance))})")
-        return side
+        return loaded
