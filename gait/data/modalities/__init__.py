@@ -1,1 +1,1 @@
-"""What is made of a person's frames, a module a modality: aligned silhouettes, optical flow."""
+"""Modalities, a module each: aligned silhouettes and optical flow, made from a person's frames."""

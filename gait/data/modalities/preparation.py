@@ -1,4 +1,4 @@
-"""From a dataset's raw frames to rows of a store, unit by unit, in several processes."""
+"""Preparation of a dataset's raw frames as rows of a store, unit by unit, in several processes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ UNKNOWN = Content()
 
 @dataclass(frozen=True)
 class Job:
-    """One unit's part of the work.
+    """The preparation of one unit.
 
     Attributes:
         layout, root: of the dataset, as :func:`gait.data.readers.open_dataset` takes them.
         unit: one of the reader's units.
-        settings: entry of ``preprocess`` in params.yaml.
-        content: what the dataset holds, as far as it is known.
+        settings: the modality's entry of ``preprocess`` in params.yaml.
+        content: the dataset's content, as far as it is known.
     """
 
     layout: str
@@ -47,13 +47,13 @@ class Job:
 
 @dataclass
 class Prepared:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        unit: whose.
+        unit: the job's unit.
         sequences: (identity, condition, view, frames) of each usable walk.
-        skipped: walks that gave nothing, and why.
-        faults: frames or files that could not be read, or walks with few frames, though the rest could be used.
+        skipped: the walks without a usable frame, and why.
+        faults: unreadable frames or files of usable walks, and usable walks with few frames.
     """
 
     unit: str
@@ -63,7 +63,7 @@ class Prepared:
 
 
 def row_format(settings: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
-    """Shape and type of one row of a store: a silhouette or a flow sample."""
+    """The shape and the type of one row of a store: of a silhouette or a flow sample."""
     if settings["kind"] == "silhouette":
         return (settings["size"], settings["size"]), "uint8"
     return (flow.SIDE, flow.SIDE, 2 * settings["frames"]), "int16"
@@ -74,7 +74,7 @@ _reader = cache(open_dataset)
 
 def prepare(job: Job) -> Prepared:
     """Read and convert all walks of one unit."""
-    cv2.setNumThreads(1)  # the units are what runs in parallel
+    cv2.setNumThreads(1)  # units run in parallel already
     reader: Reader = _reader(job.layout, job.root)
     result = Prepared(job.unit)
     for clip in reader.clips(job.unit, result.faults):
@@ -87,13 +87,13 @@ def prepare(job: Job) -> Prepared:
 
 
 def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content = UNKNOWN) -> tuple[np.ndarray, str]:
-    """The rows of one walk, of the format of :func:`row_format`, and, if there is none, why.
+    """The rows of one walk in the format of :func:`row_format`, and why there are none if there are none.
 
     Args:
         clip: the walk.
-        settings: entry of ``preprocess`` in params.yaml.
-        faults: where to note what could not be read.
-        content: what the dataset holds, as far as it is known.
+        settings: the modality's entry of ``preprocess`` in params.yaml.
+        faults: gets notes of frames and files that could not be read.
+        content: the dataset's content, as far as it is known.
     """
     return (
         _silhouettes(clip, settings, faults, content) if settings["kind"] == "silhouette" else _flow(clip, settings, faults)
@@ -101,7 +101,7 @@ def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Co
 
 
 def scaling(content: Content, settings: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The height that a dataset's silhouettes are aligned to, and the one asked for, where they differ."""
+    """The height of a dataset's aligned silhouettes and the height in ``settings``, if they differ; else None."""
     heights = {height for height, _ in content.shapes}
     if settings["kind"] != "silhouette" or not content.aligned or not heights or settings["size"] in heights:
         return None
@@ -110,13 +110,13 @@ def scaling(content: Content, settings: Mapping[str, Any]) -> tuple[int, int] | 
 
 def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content) -> tuple[np.ndarray, str]:
     size = settings["size"]
-    read = list(clip.silhouettes(faults).values())
-    frames, level = masks.brightened(read)
-    if frames is read and 0 < level <= masks.NEARLY_BLACK:
+    original = list(clip.silhouettes(faults).values())
+    frames, level = masks.brightened(original)
+    if frames is original and 0 < level <= masks.NEARLY_BLACK:
         return silhouettes.stacked(
             [], size
         ), f"its levels are 0 to {level}, so that nobody can be told; a person must be 255"
-    if frames is not read and content.levels and level not in content.levels:
+    if frames is not original and content.levels and level not in content.levels:
         faults.append(f"{clip.name}: written as 0 and {level}, unlike the other walks; taken as 0 and {masks.FULL}")
     if clip.aligned or (content.aligned and not clip.made and all(frame.shape in content.shapes for frame in frames)):
         rows = _aligned(clip, [frame for frame in frames if frame.any()], size, faults)
@@ -128,7 +128,7 @@ def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, conten
 
 
 def _aligned(clip: Clip, frames: Sequence[np.ndarray], size: int, faults: Faults) -> np.ndarray:
-    """Rows of frames that are aligned already, all of one shape where they come from one array."""
+    """The rows of frames that are aligned already; frames from one array all have one shape."""
     if clip.aligned and frames and (frames[0].shape[0] < size or frames[0].shape[0] < frames[0].shape[1]):
         faults.append(f"{clip.name}: aligned frames are {frames[0].shape}, and preprocess asks for {size} x {size}")
         frames = []
@@ -145,7 +145,7 @@ def _flow(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.n
     video = clip.video(unreadable)
     shown = clip.silhouettes(faults)
     if len(video) and any(frame.shape != video[0].shape for frame in shown.values()):
-        # The person's place in a silhouette would be another one in the video.
+        # The person's box in a silhouette would not fit the video.
         return flow.no_samples(length), "the video's frames and the silhouettes differ in size"
     boxes = [flow.person_box(shown[number]) if number in shown else None for number in range(1, len(video) + 1)]
     rows = flow.samples(video, boxes, settings["method"], length, settings["stride"])
@@ -157,9 +157,9 @@ def _flow(clip: Clip, settings: Mapping[str, Any], faults: Faults) -> tuple[np.n
 
 
 def _follow_main_process() -> None:
-    """End when the main process does, however it ends.
+    """End this process when the main process ends, for whatever reason.
 
-    Ctrl-C reaches all processes of a terminal; the main one alone answers, and ends the others.
+    Ctrl-C reaches all processes of a terminal; only the main one handles it, and ends the others.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     main = parent_process()
@@ -173,16 +173,16 @@ def _follow_main_process() -> None:
 
 
 def prepare_all(jobs: Iterable[Job], processes: int) -> Iterator[Prepared]:
-    """Run jobs in some processes; results come in the order of the jobs, so that the store does not depend on timing.
+    """Run jobs in several processes; results come in the order of the jobs, so the store does not depend on timing.
 
     Raises:
-        DataError: a process was ended from outside, most often for want of memory.
+        DataError: something outside ended a process, most often the system for lack of memory.
     """
     if processes == 1:
         yield from map(prepare, jobs)
         return
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _follow_main_process)
-    # Only so many results wait for their turn: one person's optical flow can be half a gigabyte.
+    # Few results may wait at once: one person's optical flow can be half a gigabyte.
     waiting: deque[Future[Prepared]] = deque()
     try:
         for job in jobs:

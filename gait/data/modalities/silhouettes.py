@@ -1,4 +1,4 @@
-"""Alignment of silhouettes: each person at the same height, centred by their mass (as in GaitSet's preprocessing)."""
+"""Alignment of silhouettes: each person has the same height and is centred by mass (as in GaitSet's preprocessing)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-EMPTY_SUM = 10_000  # a frame whose pixels sum to no more shows nobody
+EMPTY_SUM = 10_000  # a frame shows nobody if its pixels sum to this or less
 
 
 def align(frame: np.ndarray, size: int) -> np.ndarray | None:
-    """Crop a silhouette to its rows, scale it to ``size`` rows, and cut ``size`` columns around its centre of mass.
+    """Crop a silhouette to the person's rows, scale it to ``size`` rows, and cut ``size`` columns around its centre of mass.
 
     Args:
-        frame: uint8 [height, width], the person bright.
+        frame: uint8 [height, width]; the person is bright.
         size: height and width of the result.
 
     Returns:
@@ -30,9 +30,9 @@ def align(frame: np.ndarray, size: int) -> np.ndarray | None:
         return None
     person = cv2.resize(person, (width, size), interpolation=cv2.INTER_CUBIC)
     mass = cv2.reduce(person, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel().cumsum()
-    if not mass[-1]:  # lines so thin that scaling lost them
+    if not mass[-1]:  # the lines were so thin that scaling lost them
         return None
-    centre = int(np.searchsorted(mass, mass[-1] // 2, side="right"))  # the first above half of the mass
+    centre = int(np.searchsorted(mass, mass[-1] // 2, side="right"))  # the first column beyond half of the mass
     half = size // 2
     left = centre - half
     if left < 0 or left + size > width:
@@ -52,9 +52,9 @@ def stacked(aligned: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 
 def to_full_width(frame: np.ndarray) -> np.ndarray:
-    """An aligned silhouette [height, width] as [height, height]: columns cut off at both sides are put back, black.
+    """An aligned silhouette [height, width] as [height, height], with black columns in place of those cut off at both sides.
 
-    Networks take the middle columns, :func:`gait.data.prepared.inputs.cut`, so that none is cut twice.
+    Networks take the middle columns, :func:`gait.data.prepared.inputs.cut`; without the black ones they would cut twice.
     """
     height, width = frame.shape
     left = (height - width) // 2
