@@ -1,7 +1,7 @@
-"""Walkers: a synthetic gait dataset, written in CASIA-B's own form.
+"""Walkers: a synthetic gait dataset in CASIA-B's own form.
 
-Articulated people who differ in build and in how they walk, filmed from CASIA-B's views while they walk normally (nm), with
-a bag (bg) and in a coat (cl).
+The people are articulated and differ in build and gait. Cameras at CASIA-B's views film them as they walk normally (nm),
+with a bag (bg) and in a coat (cl).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ KINDS = ("nm", "bg", "cl")
 
 @dataclass(frozen=True)
 class Walk:
-    """One walk as one camera saw it.
+    """One walk from one view.
 
     Attributes:
         identity, condition, view: as in CASIA-B, such as "001", "nm-01", "090".
-        silhouettes: uint8 [240, 320] a frame, 0 or 255.
-        video: grey uint8 [240, 320] a frame.
+        silhouettes: for each frame uint8 [240, 320], 0 or 255.
+        video: for each frame uint8 [240, 320], grey.
     """
 
     identity: str
@@ -36,7 +36,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class Walkers:
-    """What to generate; the names are those of params.yaml."""
+    """The settings of the dataset; the names are those of params.yaml."""
 
     views: tuple[str, ...]
     nm: int
@@ -54,7 +54,7 @@ class Walkers:
     def walks(self, subject: int) -> Iterator[Walk]:
         """All walks of one person (numbered from 1) in all views.
 
-        A person depends on the seed and their number alone, however many people there are.
+        A person depends on the seed and their number alone, not on the number of people.
         """
         person = np.random.default_rng([self.seed, subject])
         shape, habit = body.person_shape(person), motion.person_gait(person)
@@ -72,7 +72,7 @@ class Walkers:
             aside = walk.normal(0, 0.2 * self.difficulty)
             surface = [body.Tube(_placed(tube.rings, heading, aside), tube.material) for tube in surface]
             for view in self.views:
-                # The room is the same in all walks of a view; noise and faults are each frame's own.
+                # The room is the same in all walks of a view; noise and faults differ from frame to frame.
                 room = film.background(np.random.default_rng([self.seed, int(view)]))
                 noise = np.random.default_rng([*key, int(view)])
                 texture = np.random.default_rng([self.seed, subject, KINDS.index(kind)])
@@ -82,6 +82,6 @@ class Walkers:
 
 
 def _placed(rings: np.ndarray, heading: float, aside: float) -> np.ndarray:
-    """Turn a walk about the vertical and move it sideways."""
+    """The rings of a walk [..., 3] in metres, turned about the vertical by ``heading`` and moved sideways by ``aside``."""
     turn = np.array([[np.cos(heading), -np.sin(heading), 0], [np.sin(heading), np.cos(heading), 0], [0, 0, 1]])
     return rings @ turn.T + np.array([0, aside, 0])

@@ -15,13 +15,13 @@ from gait.data.walkers.motion import Limbs, Skeleton
 POINTS = 12  # of a ring
 _CIRCLE = 2 * np.pi * np.arange(POINTS) / POINTS
 BAGS = ("backpack", "shoulder bag", "hand bag")
-WIDEST_STEP_M = 0.16  # as far as a coat's skirt gives way to either leg
+WIDEST_STEP_M = 0.16  # the farthest that a leg pushes a coat's skirt
 HAIR = ("short", "short", "bun", "long")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a person looks like apart from their height.
+    """The body, clothes and bag of a person.
 
     Attributes:
         limbs: lengths.
@@ -29,9 +29,9 @@ class Shape:
         belly, chest, hips: depth or width of these relative to the average.
         hair: one of HAIR.
         trousers: looseness of the trouser legs, 1 = tight.
-        bag, bag_side, bag_size: what is carried in the bg condition, on which side, relative size.
-        coat, hem, bulk: in the cl condition: width of the coat, where it ends (0 = hips, 1 = knees, 2 = ankles), thickness
-            of the sleeves.
+        bag, bag_side, bag_size: in the bg condition: one of BAGS, its side and its relative size.
+        coat, hem, bulk: in the cl condition: width of the coat, level of its hem (0 = hips, 1 = knees, 2 = ankles),
+            thickness of the sleeves.
         greys: brightness of skin, hair, top, trousers, shoes, coat, bag in video, 0..255.
     """
 
@@ -100,7 +100,7 @@ def person_shape(rng: np.random.Generator) -> Shape:
 
 @dataclass(frozen=True)
 class Tube:
-    """A stack of rings [frames, rings, POINTS, 3] in metres, and what it is made of (a key of Shape.greys)."""
+    """A stack of rings [frames, rings, POINTS, 3] in metres, and its material (a key of Shape.greys)."""
 
     rings: np.ndarray
     material: str
@@ -112,7 +112,7 @@ def _ring(centre: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _limb(points: Sequence[np.ndarray], radii: Sequence[tuple[float, float]], material: str) -> Tube:
-    """A tube through some points [frames, 3]; radii are (forward, sideways) half axes at each, across the limb."""
+    """A tube through points [frames, 3]; radii are the (forward, sideways) half axes across the limb at each point."""
     rings = []
     for index, (at, (forward, sideways)) in enumerate(zip(points, radii, strict=True)):
         along = points[min(index + 1, len(points) - 1)] - points[max(index - 1, 0)]
@@ -147,7 +147,7 @@ def tubes(shape: Shape, skeleton: Skeleton, kind: str) -> list[Tube]:
 
 
 def _blend(pelvis: np.ndarray, trunk: np.ndarray, share: float) -> np.ndarray:
-    """A frame between two, for the waist; close enough to a rotation at these small angles."""
+    """A frame between pelvis and trunk, for the waist; at these small angles it is close enough to a rotation."""
     mixed = (1 - share) * pelvis + share * trunk
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
@@ -301,7 +301,7 @@ def _bag(shape: Shape, skeleton: Skeleton) -> Tube:
 
 
 def arm_swing(shape: Shape, kind: str) -> dict[str, float]:
-    """How much of its swing each arm has in a condition."""
+    """The share of its swing that each arm has in a condition, by side."""
     swing = {"left": 1.0, "right": 1.0}
     if kind == "bg" and shape.bag != "backpack":
         swing[shape.bag_side] = 0.25 if shape.bag == "hand bag" else 0.5

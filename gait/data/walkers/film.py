@@ -1,4 +1,4 @@
-"""Filming a synthetic person: a pinhole camera at one of CASIA-B's views, painted frames and segmented silhouettes."""
+"""The film of a synthetic person: a pinhole camera at one of CASIA-B's views, painted frames and segmented silhouettes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Camera:
     """A camera that looks at the middle of the path.
 
     Attributes:
-        position: metres.
-        axes: [3, 3], rows right, down, ahead.
+        position: [3] in metres.
+        axes: [3, 3]; the rows are right, down and ahead.
     """
 
     position: np.ndarray
     axes: np.ndarray
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels [..., 2] and depth in metres [...] of points [..., 3]."""
-        seen = (points - self.position) @ self.axes.T
-        depth = seen[..., 2]
+        """Pixels [..., 2] and depth in metres [...] of points [..., 3] in metres."""
+        relative = (points - self.position) @ self.axes.T
+        depth = relative[..., 2]
         centre = np.array([WIDTH, HEIGHT]) / 2
-        return FOCAL_PX * seen[..., :2] / depth[..., None] + centre, depth
+        return FOCAL_PX * relative[..., :2] / depth[..., None] + centre, depth
 
 
 def camera_at(view_degrees: float) -> Camera:
-    """CASIA-B's camera at an angle to the walking direction: 0 is walked towards, 90 sees the side, 180 the back."""
+    """CASIA-B's camera at an angle to the walking direction: 0 sees the front, 90 the side, 180 the back."""
     angle = np.radians(view_degrees)
     position = np.array([DISTANCE_M * np.cos(angle), DISTANCE_M * np.sin(angle), CAMERA_HEIGHT_M])
     ahead = np.array([0.0, 0.0, AIM_HEIGHT_M]) - position
@@ -71,7 +71,7 @@ def paint(tubes: Sequence[Tube], greys: dict[str, float], camera: Camera, textur
     Args:
         tubes: the body's surface in all frames.
         greys: brightness of each material.
-        camera: where it is seen from.
+        camera: the view.
         texture: gives each patch of the surface its own shade, which moves with the body.
     """
     corners, depths, shades = [], [], []
@@ -95,12 +95,12 @@ def paint(tubes: Sequence[Tube], greys: dict[str, float], camera: Camera, textur
     quads, shade = np.concatenate(corners, 1), np.clip(np.concatenate(shades, 1), 1, 250).astype(int)
     depth = np.concatenate(depths, 1)
     order = np.argsort(-depth, axis=1)  # hidden patches, NaN, come last
-    seen = depth.shape[1] - np.isnan(depth).sum(1)
+    visible = depth.shape[1] - np.isnan(depth).sum(1)
     fixed = np.round(quads * 2**SUBPIXEL_BITS).astype(np.int32)
     painted = []
     for frame in range(len(fixed)):
         image = np.zeros((HEIGHT, WIDTH), np.uint8)
-        for patch in order[frame, : seen[frame]]:
+        for patch in order[frame, : visible[frame]]:
             cv2.fillConvexPoly(image, fixed[frame, patch], int(shade[frame, patch]), cv2.LINE_8, SUBPIXEL_BITS)
         painted.append(image)
     return painted
@@ -119,9 +119,9 @@ def film(painted: Sequence[np.ndarray], room: np.ndarray, rng: np.random.Generat
 
 
 def segment(painted: Sequence[np.ndarray], rng: np.random.Generator, difficulty: float) -> list[np.ndarray]:
-    """Silhouettes as background subtraction gives them, uint8 0 or 255: frayed edges, holes, shadows at the feet.
+    """Silhouettes with the faults of background subtraction, uint8 0 or 255: frayed edges, holes, shadows at the feet.
 
-    Their faults grow with ``difficulty``; at 0 the silhouettes are exact.
+    The faults grow with ``difficulty``; at 0 the silhouettes are exact.
     """
     silhouettes = []
     for image in painted:
@@ -142,7 +142,7 @@ def _with_faults(exact: np.ndarray, rng: np.random.Generator, difficulty: float)
         min(HEIGHT, y + high + edge),
     )
     person = exact[top:bottom, left:right].copy()
-    # Parts that look like the background are missed, most often at the legs.
+    # Background subtraction misses parts that look like the background, most often at the legs.
     for _ in range(rng.poisson(0.6 * difficulty)):
         at = (int(rng.integers(0, right - left)), int(rng.triangular(0, 0.8, 1) * (bottom - top)))
         axes = (int(rng.integers(1, 2 + int(5 * difficulty))), int(rng.integers(1, 3 + int(8 * difficulty))))
@@ -154,7 +154,7 @@ def _with_faults(exact: np.ndarray, rng: np.random.Generator, difficulty: float)
     frayed = cv2.resize(coarse, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     soft = cv2.GaussianBlur(person, (5, 5), 1.1).astype(np.float32) / 255
     person = np.where(soft + 0.35 * difficulty * frayed > 0.5, 255, 0).astype(np.uint8)
-    # Small specks away from the person are removed, as every pipeline does.
+    # Remove small specks away from the person, as every pipeline does.
     count, labels, sizes, _ = cv2.connectedComponentsWithStats(person, connectivity=8)
     for label in range(1, count):
         if sizes[label, cv2.CC_STAT_AREA] < 30:

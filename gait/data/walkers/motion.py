@@ -1,8 +1,8 @@
-"""How a synthetic person walks: joint angles as low-order Fourier series, and the skeleton that they move.
+"""The gait of a synthetic person: joint angles as low-order Fourier series, and the skeleton that they move.
 
 The mean curves are those of normal adult gait (Winter, *Biomechanics and Motor Control of Human Movement*, ch. 4; Perry,
-*Gait Analysis*), given at some phases of the cycle, which begins with the heel strike of a leg. Each person has a series of
-their own around these, and each walk varies a little again.
+*Gait Analysis*), at some phases of the cycle, which begins with the heel strike of a leg. Each person's series differ from
+these, and each walk differs a little from the person's.
 
 Axes: x forward, y to the person's left, z up, in metres; angles in radians, flexion positive.
 """
@@ -28,7 +28,7 @@ MEAN_CURVES = {
 
 
 def _series(points: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Complex Fourier coefficients [ORDER + 1] of the smooth periodic curve through some points, in radians."""
+    """Complex Fourier coefficients [ORDER + 1] of the smooth periodic curve, in radians, through (% of the cycle, degrees)."""
     phases, angles = np.array([*points, (points[0][0] + 100, points[0][1])]).T
     curve = CubicSpline(phases / 100, np.radians(angles), bc_type="periodic")
     coefficients = np.fft.rfft(curve(np.arange(64) / 64))[: ORDER + 1] / 64
@@ -41,10 +41,10 @@ MEAN_SERIES = {joint: _series(points) for joint, points in MEAN_CURVES.items()}
 
 @dataclass(frozen=True)
 class Gait:
-    """One way of walking.
+    """A way of walking; angles in radians.
 
     Attributes:
-        series: Fourier coefficients of each joint's angle over the cycle of its own side.
+        series: Fourier coefficients [ORDER + 1] of each joint's angle over the cycle of its own side.
         stride_hz: full cycles (two steps) a second.
         lean: forward lean of the trunk.
         pelvis_turn, pelvis_drop, trunk_turn: amplitudes about the vertical and the forward axis.
@@ -53,7 +53,7 @@ class Gait:
         step_width: sideways distance between the feet, metres.
         toe_out: angle of the feet to the walking direction.
         head_tilt: forward tilt of the head.
-        asymmetry: how much more the left arm swings than the right.
+        asymmetry: the excess of the left arm's swing over the mean of both arms, as a share.
     """
 
     series: dict[str, np.ndarray]
@@ -97,7 +97,7 @@ def person_gait(rng: np.random.Generator) -> Gait:
 
 
 def walk_gait(person: Gait, rng: np.random.Generator, difficulty: float) -> Gait:
-    """One walk of a person: their habitual gait with the variation from walk to walk, which grows with ``difficulty``."""
+    """The gait in one walk of a person: their habitual gait with a variation that grows with ``difficulty``."""
     series = {}
     for joint, habitual in person.series.items():
         spread = 0.12 if joint in ("shoulder", "elbow") else 0.035
@@ -118,7 +118,7 @@ def walk_gait(person: Gait, rng: np.random.Generator, difficulty: float) -> Gait
 
 
 def hindered(gait: Gait, rng: np.random.Generator) -> Gait:
-    """A walk in a coat: its weight and its skirt shorten and slow the step."""
+    """The gait in a coat, whose weight and skirt shorten and slow the step."""
     freedom = {"hip": rng.uniform(0.82, 0.97), "knee": rng.uniform(0.85, 1.0)}
     series = {joint: curve.copy() for joint, curve in gait.series.items()}
     for joint, share in freedom.items():
@@ -127,18 +127,18 @@ def hindered(gait: Gait, rng: np.random.Generator) -> Gait:
 
 
 def angle(series: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    """Value of a Fourier series [ORDER + 1] at some phases (1 = one cycle), in radians."""
+    """The value of a Fourier series [ORDER + 1] at these phases (1 = one cycle), in radians."""
     return (np.exp(2j * np.pi * np.multiply.outer(phase, np.arange(len(series)))) @ series).real
 
 
 @dataclass(frozen=True)
 class Limbs:
-    """Lengths of a person, metres.
+    """Lengths of a person in metres.
 
     Attributes:
         thigh, shank, foot: leg; ``ankle`` is the height of the ankle above the sole.
         hips, shoulders: distance between the joints of both sides.
-        trunk: from the hips' height to the shoulders'; ``neck`` from there to the skull's base.
+        trunk: from the hips' height to the shoulders'; ``neck`` reaches from there to the skull's base.
         head: height of the head.
         upper_arm, forearm, hand: arm.
     """
@@ -159,11 +159,11 @@ class Limbs:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Where the joints of a walking person are, each [frames, 3] in metres.
+    """The joints of a walking person.
 
     Attributes:
-        points: by name; sides are the suffixes ``_left`` and ``_right``.
-        pelvis, trunk, head: frames of these parts, [frames, 3, 3], columns forward, left, up.
+        points: positions [frames, 3] in metres by name; sides are the suffixes ``_left`` and ``_right``.
+        pelvis, trunk, head: coordinate frames of these parts, [frames, 3, 3]; the columns are forward, left and up.
     """
 
     points: dict[str, np.ndarray]
@@ -198,10 +198,11 @@ def skeleton(limbs: Limbs, gait: Gait, frames: int, fps: float, start: float, ar
 
     Args:
         limbs: the person's lengths.
-        gait: how they walk.
-        frames: how many, at ``fps``.
+        gait: the person's gait in this walk.
+        frames: the number of frames.
+        fps: frames a second.
         start: phase of the cycle at the first frame.
-        arms: how much of its swing each arm has, by side; a carried bag stills it.
+        arms: the share of its swing that each arm has, by side; a carried bag reduces it.
     """
     phase = start + gait.stride_hz * np.arange(frames) / fps
     cycle = 2 * np.pi * phase
@@ -252,10 +253,10 @@ def skeleton(limbs: Limbs, gait: Gait, frames: int, fps: float, start: float, ar
 
 
 def _root(contacts: np.ndarray, sway: np.ndarray) -> np.ndarray:
-    """Where the pelvis is, [frames, 3], so that the lowest contact point rests on the ground and does not slip.
+    """Positions of the pelvis, [frames, 3] in metres; the lowest contact point rests on the ground and does not slip.
 
     Args:
-        contacts: [frames, points, 3] relative to the pelvis.
+        contacts: [frames, points, 3] in metres, relative to the pelvis.
         sway: [frames] sideways position, metres.
     """
     heights = contacts[:, :, 2]
