@@ -28,7 +28,7 @@ MEAN_CURVES = {
 
 
 def _series(points: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Complex Fourier coefficients [ORDER + 1] of the smooth periodic curve, in radians, through (% of the cycle, degrees)."""
+    """Complex Fourier coefficients [ORDER + 1] in radians of the smooth periodic curve through (% of cycle, degrees)."""
     phases, angles = np.array([*points, (points[0][0] + 100, points[0][1])]).T
     curve = CubicSpline(phases / 100, np.radians(angles), bc_type="periodic")
     coefficients = np.fft.rfft(curve(np.arange(64) / 64))[: ORDER + 1] / 64
