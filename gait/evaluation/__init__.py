@@ -1,1 +1,1 @@
-"""Who is it? Signatures of sequences, distances between them, and who is nearest to whom."""
+"""Identification: signatures of sequences, distances between them, and the nearest ones in the gallery."""

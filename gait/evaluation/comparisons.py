@@ -38,12 +38,12 @@ def cross_view(
     """Look for every probe in the gallery of every view but its own.
 
     Args:
-        signatures: has one or more for each position in ``gallery`` and ``probe``.
+        signatures: at least one for each position in ``gallery`` and ``probe``.
         sequences: all sequences of the store.
         gallery: positions of the enrolled sequences.
         probe: positions of the sequences to identify.
         distance: between two sequences: the mean over parts of the Euclidean distance, or 1 minus the mean cosine.
-        threads: their number.
+        threads: the number of threads.
 
     Returns:
         Hits "rank1" and "rank5". A probe counts as a miss where its identity is not enrolled in the gallery's view.
@@ -97,7 +97,7 @@ def _closer(
 
 
 def check_signatures(signatures: Signatures, gallery: Sequence[int], probe: Sequence[int]) -> None:
-    """Fail where there is nothing to compare.
+    """Check that gallery and probe have sequences, and that all these have signatures.
 
     Raises:
         DataError: gallery or probe is empty, or a sequence has no signature.

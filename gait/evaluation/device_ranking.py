@@ -107,7 +107,7 @@ class _Block:
         self.people = torch.from_numpy(np.asarray(search.people[self.rows])).to(gallery.device)
 
     def _distances(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distances [probes, gallery], and how far those of each probe can be from the exact ones, [probes, 1]."""
+        """Distances [probes, gallery], and the bound of each probe's errors in them, [probes, 1]."""
         probes, halves = _points(self.scaled, self.rows, self.gallery.device)
         distance = torch.empty(len(self.rows), len(self.search.gallery), device=self.gallery.device)
         error = torch.zeros(len(self.rows), device=self.gallery.device)
@@ -125,7 +125,7 @@ class _Block:
         return distance, (error + 4 * (parts + 4) * UNIT * distance.amax(1))[:, None]
 
     def closer_wrong(self) -> np.ndarray:
-        """The block's rows of the function of this name."""
+        """The block's rows of the function :func:`closer_wrong`."""
         distance, error = self._distances()
         unsure = torch.zeros(distance.shape, dtype=torch.bool, device=distance.device)
         right = self.gallery.people == self.people[:, None]
@@ -151,7 +151,7 @@ class _Block:
         return np.where(answered, sure, NOBODY)
 
     def _settled(self, row: int, span: slice, columns: np.ndarray) -> int:
-        """How many of these columns of a group are closer to a probe than the nearest right one, in float64."""
+        """The number of these columns of a group that are closer to a probe than the nearest right one, in float64."""
         enrolled = self.search.people[self.gallery.rows[span]]
         right = span.start + np.flatnonzero(enrolled == self.search.people[self.rows[row]])
         distances = self._exact(row, right)

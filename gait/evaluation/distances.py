@@ -24,7 +24,7 @@ SMALLEST, LARGEST = 2.0**-24, 2.0**24
 
 
 def rounding(channels: int) -> float:
-    """How far a float32 product of two vectors can be off, as a share of the product of their lengths, however summed."""
+    """The error bound of a float32 product of two vectors, in any order, as a share of the product of their lengths."""
     return 1.01 * (channels + 8) * UNIT
 
 
@@ -52,13 +52,13 @@ class Points:
 
 @dataclass(frozen=True)
 class Scaled:
-    """Signatures that stay as they are; copies of them are scaled as their comparison needs it.
+    """Unchanged signatures, and the factors that scale copies of them for a comparison.
 
     Attributes:
         values: float32 [samples, parts, channels], as the network gave them.
         halves: float32 [samples, parts], half of the squared lengths, scaled.
-        factors: what the signatures are multiplied by: None for 1; float32 [samples, parts]; or float64 [samples, parts]
-            where float32 cannot hold these or their products.
+        factors: multiply the signatures: None for 1; float32 [samples, parts]; or float64 [samples, parts] if float32 cannot
+            hold the factors or their products.
     """
 
     values: np.ndarray
@@ -71,7 +71,7 @@ class Scaled:
 
         Args:
             values: float32 [samples, parts, channels].
-            kind: the distance by which they are compared.
+            kind: the distance of the comparison.
 
         Raises:
             DataError: a signature is not finite.
@@ -126,7 +126,7 @@ def between(probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Dis
         kind: Euclidean distance, or 1 minus the cosine.
 
     Returns:
-        [gallery, rows] distances, and how far each can be from the exact one, in an array that broadcasts to these.
+        [gallery, rows] distances, and the bounds of their errors, in an array that broadcasts to the distances.
     """
     chosen = np.arange(len(probes.values))[rows]
     count, parts, channels = gallery.values.shape

@@ -1,4 +1,4 @@
-"""The probes that were identified, and the tables, means and intervals that a protocol reports of them, in %."""
+"""The probes that were identified, and the tables, means and intervals that a protocol reports about them, in %."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Hits:
         return ByPerson.of(self._people[0][tested].tolist(), *numbers)
 
     def gap(self, condition: str, other: str, measure: str = "rank1") -> tuple[float, float]:
-        """Student's 95 % interval of how far one condition's rate is above another's, over people, in percentage points."""
+        """Student's 95 % interval, over people, of one condition's rate minus another's, in percentage points."""
         kinds = np.unique(self.kinds)
         (first, without_first), (second, without_second) = (
             self._rate(measure, kinds == kind) for kind in (condition, other)
@@ -86,7 +86,7 @@ class Hits:
         return intervals.student(first - second, differences[~np.isnan(differences)])
 
     def _figures(self, measure: str, kinds: np.ndarray) -> dict[str, Any]:
-        """The rate of the chosen conditions together, its interval, and how many people and probes are counted."""
+        """The rate of the chosen conditions together, its interval, and the numbers of counted people and probes."""
         rate, without = self._rate(measure, kinds)
         counted = ~np.isnan(self.hits[measure]).all(1) & np.isin(self.kinds, np.unique(self.kinds)[kinds])
         people = np.unique(self.identities[counted])

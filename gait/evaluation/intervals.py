@@ -1,9 +1,9 @@
-"""95 % intervals of rates, honest for few people.
+"""95 % intervals of rates, valid for few people.
 
 Probes of one person depend on each other, so people, not probes, are the random sample. The bootstrap over people is too
 narrow for few people, and a point where all have the same rate. Korn and Graubard's interval (Survey Methodology 24, 1998)
 is made for such samples: Clopper and Pearson's exact interval for as many independent probes as would vary as these do.
-`python -m benchmarks.intervals` compares how often each covers the true rate.
+`python -m benchmarks.intervals` compares how often each interval covers the true rate.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def of_rate(rate: float, without: np.ndarray, probes: int) -> tuple[float, float
         return None
     share = rate / 100
     variance = _variance(without) / 1e4
-    independent = float(people)  # at least: as if each person had one probe
-    # People who all have the same rate do not show how people differ.
+    independent = float(people)  # the least: one probe a person, as where all have the same rate
     if variance > 1e-12:
         # Few people give a poor estimate of the variance: the ratio of Student's quantiles corrects for that.
         correction = _students(probes - 1) / _students(people - 1)

@@ -1,4 +1,4 @@
-"""The k nearest gallery samples of every probe sample, and whom they vote for."""
+"""The k nearest gallery samples of every probe sample, and the identities for which they vote."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def nearest(
 def _exact(
     values: np.ndarray, sample: np.ndarray, gallery: np.ndarray, candidates: np.ndarray, k: int, kind: Distance
 ) -> np.ndarray:
-    """Distances of the candidates in order, up to where k of them are at Euclidean distance 0: nothing is nearer."""
+    """Distances of the candidates in order, until k of them have Euclidean distance 0: none can be nearer."""
     distances = np.empty(0)
     for start in range(0, len(candidates), EXACT_ROWS):
         rows = gallery[candidates[start : start + EXACT_ROWS]]
@@ -67,10 +67,10 @@ def _exact(
 
 
 def vote(identities: Sequence[str], distances: Sequence[float]) -> str:
-    """The identity with most votes; among equals the one whose votes' distances have the smallest sum.
+    """The identity with most votes; among equals, that with the smallest sum of its votes' distances.
 
     Args:
-        identities: the identity that each vote is for; if sums are equal too, the first here is elected.
+        identities: the identity of each vote; if sums are equal too, the first in this list wins.
         distances: the distance of each vote.
     """
     totals: dict[str, tuple[int, float]] = {}
@@ -94,7 +94,7 @@ def elected(identities: np.ndarray, distances: np.ndarray, videos: np.ndarray) -
         The identity by video.
     """
     ballots: dict[int, list[tuple[str, float]]] = {}
-    for names, far, video in zip(identities.tolist(), distances.tolist(), videos.tolist(), strict=True):
-        name = vote(names, far)
-        ballots.setdefault(video, []).append((name, far[names.index(name)]))
+    for neighbours, far, video in zip(identities.tolist(), distances.tolist(), videos.tolist(), strict=True):
+        name = vote(neighbours, far)
+        ballots.setdefault(video, []).append((name, far[neighbours.index(name)]))
     return {video: vote(*zip(*ballot, strict=True)) for video, ballot in ballots.items()}

@@ -1,7 +1,7 @@
-"""How many wrong people are closer to a probe than the right one: all that rank-r identification needs to know.
+"""Counts of wrong sequences closer to a probe than the right one, from which identification at rank r follows.
 
 A probe is identified at rank r if fewer than r wrong gallery sequences are closer than the closest right one. So the search
-compares the few right ones first, and leaves a probe as soon as r wrong ones, for the largest r, are closer. It compares
+compares the few right ones first, and ends with a probe as soon as r wrong ones, for the largest r, are closer. It compares
 whole signatures only where their projections, which are never farther apart, do not decide. It computes in float64 again
 what float32 leaves unsure. The answer is that of a stable sort of all exact distances.
 """
@@ -29,14 +29,14 @@ NOBODY = -1
 
 @dataclass(frozen=True)
 class Search:
-    """The probes, and the gallery in which they are looked for.
+    """The probes, and the gallery in which the search looks for them.
 
     Attributes:
         probe: [probes] rows of the signatures to identify.
         gallery: [gallery] rows of the enrolled signatures; among equally close ones the first here counts as closer.
         people: [samples] the person of each signature, as a whole number.
-        groups: [gallery] the group of each row, 0 ... n - 1, such as its view; each group is searched by itself.
-        excluded: bool [probes, groups], the groups in which a probe is not looked for.
+        groups: [gallery] the group of each row, 0 ... n - 1, such as its view; the search treats each group by itself.
+        excluded: bool [probes, groups], the groups in which the search does not look for a probe.
         ranks: the ranks to decide, such as (1, 5).
     """
 
@@ -61,7 +61,7 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
             needs a quarter of their memory in addition.
         search: the probes and the gallery.
         kind: the mean over parts of the Euclidean distance, or 1 minus the mean of the cosines.
-        threads: their number; the answer does not depend on it.
+        threads: the number of threads; the answer does not depend on it.
 
     Returns:
         int [probes, groups]: fewer than r if and only if the probe is identified at rank r, for each of the ranks;
@@ -92,8 +92,8 @@ class _Block:
 
     Attributes:
         low, high: [probes, groups], bounds of the distance to the nearest right sequence; inf if there is none.
-        sure: [probes, groups], how many wrong sequences are closer for sure.
-        unsure: [gallery, probes], whether float32 leaves open if a wrong sequence is closer.
+        sure: [probes, groups], the number of wrong sequences that are surely closer.
+        unsure: [gallery, probes], true if float32 does not decide whether a wrong sequence is closer.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class _Block:
         return low, high
 
     def closer_wrong(self, chunk: int) -> np.ndarray:
-        """The block's rows of the function of this name; it compares at most ``chunk`` gallery sequences at a time."""
+        """The block's rows of the function :func:`closer_wrong`; compares at most ``chunk`` gallery sequences at a time."""
         members = [np.flatnonzero(self.search.groups == group) for group in range(self.search.count)]
         first = min(FIRST, -(-chunk // len(members)))
         self._compare(np.arange(len(self.rows)), np.concatenate([columns[:first] for columns in members]))
@@ -222,7 +222,7 @@ class _Projection:
     def __init__(self, directions: np.ndarray, scaled: Scaled, gallery: np.ndarray) -> None:
         self.directions = directions
         self.seen = self.left = 0
-        # By how much the squares are enlarged, and how far rounding puts the projections and sums off, as shares.
+        # The shares by which the squares are enlarged, and by which rounding can change projections and sums.
         self.excess = 3.2 * rounding(DIRECTIONS + 2)
         self.rounding = 2 * (DIRECTIONS**0.5 + 1) * rounding(directions.shape[1]) + 8 * (len(directions) + 8) * UNIT
         values = np.empty((len(directions), len(gallery), DIRECTIONS + 2), np.float32)

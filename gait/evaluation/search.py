@@ -19,7 +19,7 @@ DRIVER = Path("/dev/nvidiactl")
 
 
 def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean", threads: int = 1) -> np.ndarray:
-    """How many wrong gallery sequences are closer than the closest right one: :func:`gait.evaluation.ranking.closer_wrong`.
+    """The counts of :func:`gait.evaluation.ranking.closer_wrong`, on a GPU or the processor.
 
     The processor computes cosines even where there is a GPU.
     """

@@ -18,8 +18,8 @@ class Signatures:
     """Signatures of many sequences, one or more samples each; made by :meth:`collect`.
 
     Attributes:
-        values: float32 [samples, parts, channels]; on disk, in a file that nobody else sees and that goes with this object,
-            if it would take more than half of the machine's memory.
+        values: float32 [samples, parts, channels]; on disk, in a file without a name that goes with this object, if it
+            would take more than half of the machine's memory.
         positions: int64 [samples], for each sample the position of its sequence in the store.
     """
 
@@ -42,7 +42,7 @@ class Signatures:
         values, row = np.empty((0, 0, 0), np.float32), 0
         for output in outputs:
             if not values.size:
-                values = _room((len(positions), *output.shape[1:]))
+                values = _empty_array((len(positions), *output.shape[1:]))
             if output.shape[1:] != values.shape[1:] or row + len(output) > len(values):
                 raise ValueError(f"outputs {list(output.shape)} from row {row} do not fit {list(values.shape)}")
             values[row : row + len(output)] = output
@@ -56,9 +56,9 @@ class Signatures:
     def averaged(self) -> Signatures:
         """One signature a sequence, the mean of its samples; this object itself if every sequence has one sample.
 
-        The mean is of the network's outputs as they are; a distance that scales signatures to length 1 scales their mean.
-        The published protocols of silhouettes need no mean, for a whole sequence is one sample there. Here windows of a
-        sequence are averaged.
+        The mean is of the unscaled outputs of the network; a distance that scales signatures to length 1 scales their mean.
+        The published protocols of silhouettes need no mean, since a whole sequence is one sample there. A sequence with
+        several samples has windows.
         """
         if self._averaged is None:
             sequences, first, counts = np.unique(self.positions, return_index=True, return_counts=True)
@@ -77,7 +77,7 @@ def blocks(values: np.ndarray) -> Iterable[np.ndarray]:
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
-def _room(shape: tuple[int, ...]) -> np.ndarray:
+def _empty_array(shape: tuple[int, ...]) -> np.ndarray:
     """A float32 array, in memory or, if it would fill more than half of that, in a file without a name."""
     size = 4 * int(np.prod(shape))
     if 2 * size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
