@@ -1,4 +1,4 @@
-"""Signatures of sequences by a PyTorch network."""
+"""Signatures of sequences, computed by a PyTorch network."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def embed(
     Args:
         model: the network, in evaluation mode; moved to the process's device.
         store: preprocessed silhouettes.
-        positions: of the sequences.
-        processes: that share the work.
-        watched: goes through the first process's positions and tells how far it has come.
+        positions: the sequences' positions in the store.
+        processes: the processes that share the work.
+        watched: iterates over the first process's positions, and may show progress.
 
     Returns:
-        The signatures in the first process; None in the others, which give it theirs.
+        The signatures in the first process; None in the others, which send theirs to it.
 
     Raises:
         DataError: there is no sequence, or too little memory.
@@ -50,11 +50,12 @@ def embed(
     model.to(processes.device)
     own = positions[processes.rank :: processes.size]
     sequences = (store.sequences[position] for position in (watched(own) if processes.first else own))
-    found = (_on_cpu if processes.device.type == "cpu" else _on_gpu)(model, store, sequences, shape, processes.device)
+    compute = _on_cpu if processes.device.type == "cpu" else _on_gpu
+    own_signatures = compute(model, store, sequences, shape, processes.device)
     # Any number of frames is one sample, so a sequence has one row.
-    rows = processes.gathered(found, [1] * len(positions))
+    rows = processes.gathered(own_signatures, [1] * len(positions))
     if not processes.first:
-        assert next(rows, None) is None  # it gives its own and gets none
+        assert next(rows, None) is None  # this sends the process's own signatures and yields none
         return None
     return Signatures.collect(owners(store, positions, shape), rows)
 
@@ -78,22 +79,22 @@ def _on_gpu(
     shape: list[int | str],
     device: torch.device,
 ) -> Iterator[np.ndarray]:
-    """The same, with reading, sending and computing at once: the processor waits only where it fetches many signatures."""
+    """The same, but reading, sending and computing overlap: the processor waits only when it fetches many signatures."""
 
     def read(sequence: GaitSequence) -> tuple[GaitSequence, Tensor]:
         frames = torch.from_numpy(np.ascontiguousarray(cut(np.asarray(store.frames(sequence)))))
         return sequence, frames.pin_memory() if device.type == "cuda" else frames
 
-    def under_way() -> Iterator[tuple[GaitSequence, Tensor]]:
+    def read_ahead() -> Iterator[tuple[GaitSequence, Tensor]]:
         with ThreadPoolExecutor(1) as reader:
-            begun = deque(reader.submit(read, sequence) for sequence in islice(sequences, AHEAD))
-            while begun:
-                yield begun.popleft().result()
-                begun.extend(reader.submit(read, sequence) for sequence in islice(sequences, 1))
+            pending = deque(reader.submit(read, sequence) for sequence in islice(sequences, AHEAD))
+            while pending:
+                yield pending.popleft().result()
+                pending.extend(reader.submit(read, sequence) for sequence in islice(sequences, 1))
 
     computed: list[Tensor] = []
-    for sequence, frames in under_way():
-        # As gait.data.prepared.inputs.network_input has it, on the device: bytes are a quarter of the way.
+    for sequence, frames in read_ahead():
+        # The device does the work of gait.data.prepared.inputs.network_input: bytes are a quarter of the floats to send.
         sample = frames.to(device, non_blocking=True).to(torch.float32)[None] / 255
         computed.append(_signature(model, sequence, sample))
         if len(computed) == AHEAD:

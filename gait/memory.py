@@ -1,4 +1,4 @@
-"""Memory: kept for the next iteration, and what to do where there is too little."""
+"""Memory: how a process keeps it for the next iteration, and an error in plain words if there is too little."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import torch
 
 from gait.errors import DataError
 
-# Of glibc's malloc.h.
+# Options of glibc's mallopt, by malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 NEVER = 2**31 - 1
-# As PyTorch, cuDNN and cuBLAS tell that there is no room, on a GPU or on the CPU; a process that makes batches, of numpy's.
+# Words for a lack of memory of PyTorch, cuDNN and cuBLAS, and of processes that make batches with numpy.
 _SHORT = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|Caught MemoryError", re.IGNORECASE)
 
 
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees.
 
-    glibc gives large blocks back to the system at once and takes new ones page by page, each a page fault and filled with
-    zeros: an iteration of GaitSet has millions of them, which take as long as the rest of it. Elsewhere than on
-    Linux with glibc nothing changes.
+    glibc returns large blocks to the system at once, and takes new ones page by page; each page costs a fault and is filled
+    with zeros. An iteration of GaitSet has millions of such faults, which take as long as the rest of it. This does nothing
+    unless the system is Linux with glibc.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_MAX, 0)
@@ -33,15 +33,15 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def told_if_short(device: torch.device, what: str, remedy: str) -> Iterator[None]:
-    """Tell that memory ran out, and what to lower, instead of a traceback.
+    """Turn a lack of memory within this context into an error with a remedy.
 
     Args:
-        device: that computes.
-        what: needs the memory.
-        remedy: what to do about it.
+        device: the device that computes.
+        what: the work that needs the memory, in words.
+        remedy: the user's way out, in words.
 
     Raises:
-        DataError: within, there was no room.
+        DataError: memory ran out.
     """
     try:
         yield
@@ -52,5 +52,5 @@ def told_if_short(device: torch.device, what: str, remedy: str) -> Iterator[None
         if device.type == "cuda" and not isinstance(error, MemoryError):
             facts = torch.cuda.get_device_properties(device)
             where = f"GPU memory ({facts.name}, {facts.total_memory / 2**30:.1f} GiB)"
-        (reason, *_) = str(error).strip().splitlines() or ["nothing more is known"]
+        (reason, *_) = str(error).strip().splitlines() or ["no further reason"]
         raise DataError(f"out of {where}: {what}; {remedy} ({reason})") from None

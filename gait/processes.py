@@ -1,8 +1,8 @@
 """The processes that train and embed together (torch.distributed): one a GPU, or several on CPUs.
 
-One process alone needs no set-up. Several are started by ``torchrun``, or by a stage from ``train.processes``; each has the
-same program and takes its share of every batch. Gradients are averaged over processes. On GPUs batch norm takes its
-statistics from the whole batch; on CPUs, where PyTorch has no such batch norm, each process takes those of its share.
+One process alone needs no set-up. ``torchrun`` starts several, or a stage does by ``train.processes``; each runs the same
+program and takes its share of every batch. Gradients are averaged over processes. On GPUs, batch norm takes its statistics
+from the whole batch; on CPUs, where PyTorch has no such batch norm, each process takes those of its share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from gait.errors import DataError
 
-UNDER_WAY = 32  # arrays that a process may send ahead of the first one's taking them
+MOST_SENDS = 32  # the number of arrays that a process may send before the first process receives them
 
 
 def _best_device(local_rank: int = 0) -> torch.device:
@@ -30,23 +30,23 @@ def _best_device(local_rank: int = 0) -> torch.device:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that work together.
+    """This process, one of those that work together.
 
     Attributes:
-        rank: its number; the first, 0, is the one that writes.
-        size: how many there are.
-        device: what it computes on.
+        rank: its number; the first process, 0, writes results.
+        size: the number of processes.
+        device: the device on which it computes.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=_best_device)
-    _by_cpu: Any = None  # the group for what is not on the GPU
+    _by_cpu: Any = None  # the process group for data in the processor's memory
 
     @classmethod
     @contextmanager
     def joined(cls) -> Iterator[Self]:
-        """This process, joined with the others that ``torchrun`` started, if it did.
+        """This process, joined with the others if ``torchrun`` started several.
 
         Raises:
             DataError: there are more processes than GPUs on this machine.
@@ -76,17 +76,17 @@ class Processes:
         return self.rank == 0
 
     def share(self, count: int) -> range:
-        """Which of ``count`` things are this process's: every ``size``-th.
+        """The places of this process's things among ``count``: every ``size``-th.
 
         Raises:
-            DataError: the processes would have different numbers of them.
+            DataError: ``count`` is no multiple of the number of processes.
         """
         if count % self.size:
             raise DataError(f"a batch of {count} sequences cannot be shared evenly by {self.size} processes")
         return range(self.rank, count, self.size)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes call this."""
         if self.size > 1:
             dist.barrier(group=self._by_cpu)
 
@@ -100,7 +100,7 @@ class Processes:
         return nn.parallel.DistributedDataParallel(network)
 
     def whole(self, own: Tensor) -> Tensor:
-        """The rows [n, ...] of a batch from all processes' :meth:`share`, in order; gradients flow to the own ones alone."""
+        """The rows [n, ...] of a batch from all processes' shares, in order; only this process's rows have gradients."""
         if self.size == 1:
             return own
         parts = [torch.empty_like(own) for _ in range(self.size)]
@@ -109,27 +109,28 @@ class Processes:
         return torch.stack(parts, 1).flatten(0, 1)
 
     def gathered(self, own: Iterable[np.ndarray], rows: Sequence[int]) -> Iterator[np.ndarray]:
-        """Arrays that the processes make of many things by turns, in order, at the first; others get none and give theirs.
+        """Arrays of many things, which the processes compute in turn, in order in the first process.
 
-        No process but the first holds more than a few at a time.
+        The other processes yield nothing and send their arrays to the first. Each of them holds only a few at a time.
 
         Args:
-            own: float32 arrays [rows, ...] for every ``size``-th thing from the rank's, all alike but for the rows.
-            rows: of each thing's array.
+            own: float32 arrays [rows, ...] of this process's things, every ``size``-th from the rank's on; their shapes
+                differ only in the number of rows.
+            rows: the number of rows of each thing's array.
         """
         if self.first:
-            yield from self._taken(iter(own), rows)
+            yield from self._received(iter(own), rows)
             return
-        under_way: deque[tuple[Any, Tensor]] = deque()
+        sends: deque[tuple[Any, Tensor]] = deque()
         for array in own:
-            if len(under_way) == UNDER_WAY:
-                under_way.popleft()[0].wait()
+            if len(sends) == MOST_SENDS:
+                sends.popleft()[0].wait()
             sent = torch.from_numpy(np.ascontiguousarray(array))
-            under_way.append((dist.isend(sent, 0, group=self._by_cpu), sent))
-        for sending, _ in under_way:
+            sends.append((dist.isend(sent, 0, group=self._by_cpu), sent))
+        for sending, _ in sends:
             sending.wait()
 
-    def _taken(self, own: Iterator[np.ndarray], rows: Sequence[int]) -> Iterator[np.ndarray]:
+    def _received(self, own: Iterator[np.ndarray], rows: Sequence[int]) -> Iterator[np.ndarray]:
         array = np.empty(0, np.float32)
         for place, count in enumerate(rows):
             source = place % self.size
