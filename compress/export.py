@@ -164,19 +164,19 @@ def session(path: Path) -> Any:
 
 def run(path: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The outputs of an ONNX file for each input, computed by ONNX Runtime on one thread."""
-    loaded = session(path)
-    return [loaded.run([OUTPUT], {INPUT: array})[0] for array in inputs]
+    opened = session(path)
+    return [opened.run([OUTPUT], {INPUT: array})[0] for array in inputs]
 
 
 def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
-    """Greatest absolute difference over all outputs, relative to the greatest absolute expected value."""
+    """The greatest absolute difference over all outputs, as a share of the greatest absolute expected value."""
     greatest = max(float(np.abs(output).max()) for output in expected)
-    differences = (float(np.abs(output - right).max()) for output, right in zip(actual, expected, strict=True))
+    differences = (float(np.abs(output - wanted).max()) for output, wanted in zip(actual, expected, strict=True))
     return max(differences) / max(greatest, 1e-30)
 
 
 def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
-    """How far the outputs of an ONNX file for a batch are from those of each input alone; see :func:`relative_error`.
+    """The :func:`relative_error` of an ONNX file's outputs for a batch against those of each input alone.
 
     Args:
         path: the ONNX file, with a dynamic batch axis.
@@ -184,7 +184,7 @@ def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.
         expected: the output of each input alone.
 
     Raises:
-        CompressionError: the network takes no batch.
+        CompressionError: the network does not run on a batch, or does not return an output for each input.
     """
     try:
         [together] = run(path, [np.concatenate(inputs)])
@@ -196,7 +196,11 @@ def batch_error(path: Path, inputs: Sequence[np.ndarray], expected: Sequence[np.
 
 
 def multiply_adds(path: Path, shape: Sequence[int]) -> int:
-    """Multiply-adds of one inference with an input of ``shape``: those of convolutions and matrix products."""
+    """The multiply-adds of convolutions and matrix products in one inference with an input of ``shape``.
+
+    Raises:
+        CompressionError: the shapes of the layers cannot be inferred.
+    """
     import onnxslim
 
     # With the input's shape fixed, all that the network computes from that shape becomes constant.

@@ -1,4 +1,4 @@
-"""ONNX files in fp16, and what that does to a network."""
+"""ONNX files in fp16, and the errors of a network in fp16."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from onnx import TensorProto, helper, numpy_helper
 from compress.errors import CompressionError
 from compress.export import INPUT, OUTPUT, relative_error, run, save, session
 
-GREATEST, NORMAL = 65504.0, 2.0**-14  # the greatest fp16 number, and the least with all its 11 binary digits
+GREATEST, NORMAL = 65504.0, 2.0**-14  # the greatest fp16 number, and the least positive one with all 11 binary digits
 
 
 @dataclass(frozen=True)
 class Fp16:
-    """What fp16 does to a network.
+    """The effects of fp16 on a network.
 
     Attributes:
-        error: of the signatures where every operation rounds to fp16, relative to the greatest signature value of fp32.
-        largest: greatest absolute value inside the network, signatures included; fp16 ends at 65504.
-        weights: how many there are.
-        cut: weights beyond 65504, which became 65504.
-        subnormal: weights that are not 0 and below 2**-14: fp16 has fewer digits for these, and some hardware takes 0.
+        error: of the signatures if every operation rounds to fp16, relative to the greatest signature value in fp32.
+        largest: the greatest absolute value inside the network, signatures included; fp16 ends at 65504.
+        weights: the number of weights.
+        cut: the number of weights beyond 65504, which became 65504.
+        subnormal: the number of weights other than 0 below 2**-14: fp16 has fewer digits for these, and some hardware takes
+            them as 0.
     """
 
     error: float
@@ -37,10 +38,10 @@ class Fp16:
 
 
 def to_fp16(source: Path, target: Path, inputs: Sequence[np.ndarray]) -> Fp16:
-    """Write a network in fp16 whose input and output stay float32, and try what that does.
+    """Write a network in fp16 with input and output in float32, and measure the effects.
 
-    On processors ONNX Runtime computes most of it in fp32 between casts, which neither rounds nor overflows as a device
-    does. So the trial is a network in fp32 that rounds the result of every operation to fp16.
+    On processors, ONNX Runtime computes most of an fp16 network in fp32 between casts, and so neither rounds nor overflows
+    as a device does. So the measured network is in fp32 and rounds the result of every operation to fp16.
 
     Args:
         source: ONNX file in fp32.
@@ -48,7 +49,7 @@ def to_fp16(source: Path, target: Path, inputs: Sequence[np.ndarray]) -> Fp16:
         inputs: network inputs from the training data.
 
     Raises:
-        CompressionError: there are no inputs, or a value inside the network is too great for fp16: it would be infinite.
+        CompressionError: there are no inputs, or a value inside the network is too great for fp16 and would become infinite.
     """
     from onnxruntime.transformers import float16
     from onnxruntime.transformers.onnx_model import OnnxModel
@@ -63,7 +64,7 @@ def to_fp16(source: Path, target: Path, inputs: Sequence[np.ndarray]) -> Fp16:
     with tempfile.TemporaryDirectory() as scratch:
         trial = Path(scratch) / "rounded.onnx"
         onnx.save(rounded, trial)
-        outputs, largest = _tried(trial, values, inputs)
+        outputs, largest = _measure(trial, values, inputs)
     arrays = [numpy_helper.to_array(tensor) for tensor in _weights(proto)]
     half = Fp16(
         error=relative_error(outputs, run(source, inputs)),
@@ -72,7 +73,7 @@ def to_fp16(source: Path, target: Path, inputs: Sequence[np.ndarray]) -> Fp16:
         cut=sum(int((np.abs(array) > GREATEST).sum()) for array in arrays),
         subnormal=sum(int(((array != 0) & (np.abs(array) < NORMAL)).sum()) for array in arrays),
     )
-    # Minimum and maximum are left out by the converter's own list, for runtimes older than opset 8.
+    # The converter's own list blocks minimum and maximum, for runtimes older than opset 8.
     blocked = [kind for kind in float16.DEFAULT_OP_BLOCK_LIST if kind not in ("Min", "Max")]
     converted = float16.convert_float_to_float16(
         proto, keep_io_types=True, op_block_list=blocked, node_block_list=sorted(precise)
@@ -88,13 +89,13 @@ def _weights(proto: onnx.ModelProto) -> Iterator[TensorProto]:
     """The float32 constants of a network."""
     yield from (tensor for tensor in proto.graph.initializer if tensor.data_type == TensorProto.FLOAT)
     for node in proto.graph.node:
-        yield from (each.t for each in node.attribute if each.t.data_type == TensorProto.FLOAT)
+        yield from (attribute.t for attribute in node.attribute if attribute.t.data_type == TensorProto.FLOAT)
 
 
 def _powers(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that stay in fp32: powers, and what stands between two of them.
+    """The names of the nodes that stay in fp32: powers, and the nodes between two of them.
 
-    A generalised mean, (mean of x ** 6.5) ** (1 / 6.5), loses its small values in fp16 on the way, and overflows at 5.5.
+    In fp16 a generalised mean, (mean of x ** 6.5) ** (1 / 6.5), loses small values, and overflows from an x of about 5.5 on.
     """
     readers: dict[str, list[onnx.NodeProto]] = {}
     for number, node in enumerate(graph.node):
@@ -109,7 +110,7 @@ def _powers(graph: onnx.GraphProto) -> set[str]:
 
 
 def _drop_detours(graph: onnx.GraphProto) -> None:
-    """Between two nodes in fp32 the converter still goes through fp16; take the value before it."""
+    """Remove the casts to fp16 and back that the converter leaves between two nodes in fp32."""
     casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
     direct = {}
     for name, cast in casts.items():
@@ -133,11 +134,11 @@ def _rounding(source: onnx.ModelProto, precise: set[str]) -> tuple[onnx.ModelPro
 
     Args:
         source: the network.
-        precise: names of the nodes whose results are rounded only for those that are not among them.
+        precise: names of the nodes in fp32, whose results are rounded only if other nodes read them.
 
     Returns:
-        The network, and names of its operations' results: the output "<name> greatest" is the greatest absolute value of
-        one before it is rounded, in the order of computing.
+        The network, and the names of its operations' results in the order of computing. The output "<name> greatest" is the
+        greatest absolute value of a result before it is rounded.
     """
     from onnxruntime.transformers.float16 import convert_np_to_float16
 
@@ -171,23 +172,23 @@ def _rounding(source: onnx.ModelProto, precise: set[str]) -> tuple[onnx.ModelPro
 
 
 def _rounded(exact: str, name: str) -> list[onnx.NodeProto]:
-    """Nodes that make ``name`` of ``exact``."""
+    """Nodes that compute ``name``, which is ``exact`` rounded to fp16."""
     return [
         helper.make_node("Cast", [exact], [f"{name} half"], to=TensorProto.FLOAT16),
         helper.make_node("Cast", [f"{name} half"], [name], to=TensorProto.FLOAT),
     ]
 
 
-def _tried(path: Path, values: list[str], inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarray], float]:
-    """The signatures that a network of :func:`_rounding` gives, and the greatest value in it.
+def _measure(path: Path, values: list[str], inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarray], float]:
+    """The signatures of a network of :func:`_rounding`, and the greatest value inside it.
 
     Raises:
-        CompressionError: a value is too great for fp16; names the first.
+        CompressionError: a value is too great for fp16; the message names the first.
     """
-    loaded = session(path)
+    opened = session(path)
     outputs, largest = [], 0.0
-    for each in inputs:
-        signature, *greatest = loaded.run([OUTPUT, *(f"{name} greatest" for name in values)], {INPUT: each})
+    for array in inputs:
+        signature, *greatest = opened.run([OUTPUT, *(f"{name} greatest" for name in values)], {INPUT: array})
         for name, value in zip(values, map(float, greatest), strict=True):
             if not value <= GREATEST:
                 raise CompressionError(

@@ -1,4 +1,4 @@
-"""Which layers must stay in fp32 for an int8 network to be accurate enough."""
+"""The layers that must stay in fp32 so that an int8 network is accurate enough."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def floating_layers(
     """The layers to leave in fp32: :func:`fewest` by the error of the network's signatures on this computer.
 
     Args:
-        network: calibrated.
-        way: how it is to be written.
-        inputs: network inputs, of training people, on which signatures are compared.
-        max_error: the most that int8 signatures may differ from those of fp32, relative to the greatest.
-        watched: gives the layers back one by one, and may show how far it has come.
+        network: the calibrated network.
+        way: its form in int8.
+        inputs: network inputs, of training people, for which signatures are compared.
+        max_error: the greatest error of int8 signatures, relative to the greatest value in fp32.
+        watched: iterates over the layers, and may show progress.
 
     Returns:
-        Names of nodes, those that matter most first; none if int8 throughout is accurate enough.
+        Names of nodes, the most important first; none if int8 throughout is accurate enough.
 
     Raises:
-        CompressionError: not even with all layers in fp32; what remains are activations.
+        CompressionError: activations in int8 alone make the error too great, even with all layers in fp32.
     """
     expected = run(network.source, inputs)
     with tempfile.TemporaryDirectory() as scratch:
@@ -52,17 +52,17 @@ def fewest(
     max_error: float,
     watched: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> list[str]:
-    """The layers to leave in fp32, as few as keep ``max_error``.
+    """A small number of layers to leave in fp32 so that the error is at most ``max_error``.
 
-    Layers are ordered by how small the error is when that layer alone is left in fp32; the first of them stay in fp32. That
-    asks for each layer once and for the logarithm of their number in addition; all subsets would be too many, so another
-    choice might do with fewer.
+    Layers are sorted by the error with that layer alone in fp32, the smallest error first; the first ones stay in fp32. The
+    search measures the error once for each layer, and about log2 of their number times more. It does not try all subsets,
+    so another choice might need fewer layers.
 
     Args:
-        layers: names of all that could stay in fp32.
-        error: of the signatures when these layers are in fp32 and the others in int8.
-        max_error: the most that it may be.
-        watched: gives the layers back one by one, and may show how far it has come.
+        layers: names of all layers that could stay in fp32.
+        error: returns the signatures' error with these layers in fp32 and the others in int8.
+        max_error: the greatest error allowed.
+        watched: iterates over the layers, and may show progress.
 
     Raises:
         CompressionError: the error is greater even with all layers in fp32.

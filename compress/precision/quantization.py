@@ -18,20 +18,20 @@ from compress.errors import CompressionError
 from compress.export import INPUT, opset_of, save
 
 METHODS = ("minmax", "entropy", "percentile")
-INT8_OPSET = 13  # the first with one scale a channel
+INT8_OPSET = 13  # the first operator set with one scale a channel
 WEIGHTED = {"Conv", "MatMul", "Gemm"}
 
 
 @dataclass(frozen=True)
 class Int8:
-    """How a network is written in int8.
+    """The form of a network in int8.
 
     Attributes:
         activations: "uint8", which CPUs multiply fastest, or "int8", symmetric about 0, which TensorRT takes.
-        weight_bits: 8; or 7 for CPUs that add two products in 16 bits, and would overflow with 8.
-        placement: "kernels": Q/DQ pairs around every operator that has an integer kernel in ONNX Runtime, and biases in
-            INT32. "weights": pairs at the inputs of what has weights and at the weights themselves, which stay in fp32, as
-            do biases: the form that all of TensorRT 8.0 to 11 takes.
+        weight_bits: 8; or 7 for CPUs that add two products in 16 bits, where 8 would overflow.
+        placement: "kernels": Q/DQ pairs around every operator with an integer kernel in ONNX Runtime, and biases in INT32.
+            "weights": pairs at the inputs of nodes with weights and at the weights, which stay in fp32, as biases do:
+            the form that all TensorRT versions from 8.0 to 11 take.
     """
 
     activations: str
@@ -41,13 +41,13 @@ class Int8:
 
 @contextmanager
 def calibrated(source: Path, calibration: Iterable[np.ndarray], method: str, per_channel: bool) -> Iterator[Calibrated]:
-    """Calibrate a network, to quantise activations to 8 bits and weights, symmetrically, to 7 or 8.
+    """Calibrate a network whose activations get 8 bits, and its weights, symmetrically, 7 or 8.
 
     Args:
         source: ONNX file in fp32.
         calibration: network inputs from the training data.
-        method: how activation ranges follow from the values seen: "minmax", "entropy" or "percentile".
-        per_channel: one weight scale a filter instead of one a layer.
+        method: computes activation ranges from the values of the calibration: "minmax", "entropy" or "percentile".
+        per_channel: each filter has its weight scale; else each layer has.
 
     Raises:
         CompressionError: there is no calibration data, or the file cannot be quantised.
@@ -68,16 +68,16 @@ def calibrated(source: Path, calibration: Iterable[np.ndarray], method: str, per
             "calibrate_method": methods[method],
         }
         network = Calibrated(source, inputs, settings, Path(scratch))
-        # What is written first is calibrated: of all tensors, so that every other way has the ranges that it needs.
+        # The first write calibrates. This form needs the ranges of all tensors, so every other form has its ranges too.
         network.write(Path(scratch) / "first.onnx", Int8("uint8", 7, "kernels"))
         yield network
 
 
 class Calibrated:
-    """A network whose activations' ranges are found once, however often and in whatever way it is written.
+    """A network that is calibrated once and can be written in several forms.
 
     Attributes:
-        source: the network in fp32, as it is quantised.
+        source: the network in fp32, prepared for the quantiser.
         layers: the names of the nodes that have weights.
     """
 
@@ -85,30 +85,31 @@ class Calibrated:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         self.source = scratch / f"{sha256(source.read_bytes()).hexdigest()}.onnx"
-        quant_pre_process(_raised(source, self.source.with_suffix(".raised.onnx")), self.source, skip_symbolic_shape=True)
+        in_int8_opset = _in_int8_opset(source, self.source.with_suffix(".raised.onnx"))
+        quant_pre_process(in_int8_opset, self.source, skip_symbolic_shape=True)
         self._inputs, self._settings, self._scratch = inputs, settings, scratch
         graph = onnx.load(self.source).graph
         weights = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
         weighted = [node for node in graph.node if node.op_type in WEIGHTED and weights.keys() & {*node.input}]
         self.layers = [node.name for node in weighted]
-        # A matrix for each part: integer products have no scale for each column of each of them.
+        # Stacks of matrices, one for each part: integer products do not allow a scale for each column of each matrix.
         self._stacked = {
             name for node in weighted if node.op_type == "MatMul" for name in node.input if weights.get(name, 2) > 2
         }
 
-        # TensorRT's parser refuses these if their weights are quantised and the batch and the length are free.
+        # TensorRT's parser refuses these nodes if their weights are quantised and batch and length are free.
         self._floating_in_tensorrt = {node.name for node in weighted if _grouped_in_1d(node, weights)}
 
     def with_axes(self, source: Path) -> Calibrated:
-        """The same network with other axes fixed: its tensors have the same names, and take the same ranges."""
+        """The same network with other axes fixed; its tensors have the same names and so the same ranges."""
         return Calibrated(source, self._inputs, self._settings, self._scratch)
 
     def write(self, target: Path, way: Int8, floating: Sequence[str] = ()) -> None:
         """Write the Q/DQ ONNX file.
 
         Args:
-            target: where.
-            way: how.
+            target: the file to write.
+            way: the form of the network.
             floating: the names of the nodes that stay in fp32.
         """
         from onnxruntime.quantization import QuantType, quantize_static
@@ -144,16 +145,16 @@ class Calibrated:
 
 
 def _grouped_in_1d(node: onnx.NodeProto, ranks: Mapping[str, int]) -> bool:
-    """Whether a node is a convolution over one axis, in groups."""
+    """Whether a node is a grouped convolution over one axis."""
     groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
     return node.op_type == "Conv" and groups > 1 and ranks.get(node.input[1]) == 3
 
 
-def _raised(source: Path, target: Path) -> Path:
-    """The network in an operator set that int8 can be written in: the file itself, or ``target``, which is written.
+def _in_int8_opset(source: Path, target: Path) -> Path:
+    """The file of the network in an operator set that has int8: ``source`` itself, or ``target``, which this writes.
 
     Raises:
-        CompressionError: it cannot be written in that operator set.
+        CompressionError: the network cannot be converted to that operator set.
     """
     proto = onnx.load(source)
     if (opset := opset_of(proto)) >= INT8_OPSET:
@@ -169,11 +170,11 @@ def _raised(source: Path, target: Path) -> Path:
 
 
 class _Reader:
-    """Calibration inputs in the form that ONNX Runtime's quantiser asks for."""
+    """Calibration inputs as ONNX Runtime's quantiser reads them."""
 
     def __init__(self, inputs: list[np.ndarray]) -> None:
         self._inputs: Iterator[np.ndarray] = iter(inputs)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        following = next(self._inputs, None)
-        return None if following is None else {INPUT: following}
+        array = next(self._inputs, None)
+        return None if array is None else {INPUT: array}
