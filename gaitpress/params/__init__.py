@@ -1,7 +1,7 @@
-"""params.yaml: its meaning, its limits and how to read it; a file a section.
+"""params.yaml: its sections, their limits, and the reader; a file a section.
 
-The classes of the sections are the one declaration of what may stand in params.yaml; the JSON schema for editors
-(workflow/schemas/params.schema.json) is written from them by ``python -m gaitpress params --schema``.
+The classes of the sections are the only declaration of the keys and values of params.yaml. From them
+``python -m gaitpress params --schema`` writes the JSON schema for editors (workflow/schemas/params.schema.json).
 """
 
 from gaitpress.params.reading import check, load, parse, schema

@@ -8,7 +8,7 @@ from gaitpress.params.values import Natural, Positive, Range, Rate, Section
 
 
 class Benchmark(Section):
-    """``batch``: of what is measured in full; ``sweep``: batches that are timed as well, in less detail."""
+    """``batch``: the batch of the full measurement; ``sweep``: further batches to time in less detail."""
 
     session: Natural
     batch: Positive

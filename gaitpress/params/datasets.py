@@ -1,4 +1,4 @@
-"""The section `datasets`: where data lie, and who trains and is tested."""
+"""The section `datasets`: the place of the data, and the protocol of training and tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[N
 
 
 def _rules(name: str) -> type[Section]:
-    """The section ``partition`` by one protocol, of the settings that its file declares."""
+    """The section ``partition`` for one protocol, with the settings that the protocol's file declares."""
     declared = protocols.find(name).Settings
     types = get_type_hints(declared)
     settings: dict[str, Any] = {"protocol": (Literal[name], ...)}
@@ -39,7 +39,7 @@ class Walkers(Section):
     layout: Literal["walkers"]
     subjects: Annotated[int, Range(ge=2, le=999)]
     views: list[View]
-    nm: Annotated[int, Range(ge=5, le=99)]  # four enrol, so that at least one remains as a probe
+    nm: Annotated[int, Range(ge=5, le=99)]  # four enrol, and at least one must remain as a probe
     bg: Annotated[int, Range(ge=0, le=99)]
     cl: Annotated[int, Range(ge=0, le=99)]
     frames: Annotated[int, Range(ge=2, le=1000)]
@@ -49,7 +49,7 @@ class Walkers(Section):
 
 
 class Published(Section):
-    """A dataset as it is distributed, which knows its own frame rate."""
+    """A dataset in its published form, which has a known frame rate."""
 
     layout: Literal[readers.PUBLISHED]  # type: ignore[valid-type]
     path: str
@@ -57,7 +57,7 @@ class Published(Section):
 
 
 class Own(Section):
-    """What another framework preprocessed (pickles), or frames and videos of one's own (folder)."""
+    """Sequences that another framework preprocessed (pickles), or the user's own frames and videos (folder)."""
 
     layout: Literal[readers.OWN]  # type: ignore[valid-type]
     path: str

@@ -8,7 +8,7 @@ from gaitpress.params.values import Positive, Range, Section
 
 
 class Export(Section):
-    """``max_batch``: so many sequences at once at most; 1 fixes the batch axis.
+    """``max_batch``: the most sequences in a batch; 1 fixes the batch axis.
 
     ``dynamic_frames``: whether networks take any number of frames; "auto": those for processors do, TensorRT's do not."""
 

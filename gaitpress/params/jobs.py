@@ -1,4 +1,4 @@
-"""The sections `threads` and `resources`: what a job may take."""
+"""The sections `threads` and `resources`: the limits of a job."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Threads(Section):
 
 
 class Needs(Section):
-    """What a job may take, beside its threads; the scheduler of a cluster plans with it, and stops what takes more.
+    """The limits of a job, beside its threads; the scheduler of a cluster plans with them, and stops jobs that exceed them.
 
     Attributes:
         mem: memory, such as 8GB.
-        runtime: the longest that it may run, such as 90m or 2d.
+        runtime: the longest time, such as 90m or 2d.
         gpu: GPUs of each of its processes.
     """
 
@@ -34,7 +34,7 @@ class Needs(Section):
 
 
 class Resources(Section):
-    """By stage, of those that a cluster runs; no result depends on it."""
+    """The limits by stage, for the stages that a cluster runs; no result depends on them."""
 
     dataset: Needs = Needs()
     preprocess: Needs = Needs()

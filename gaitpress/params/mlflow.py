@@ -11,5 +11,5 @@ class MLflow(Section):
 
     @property
     def training_experiment(self) -> str:
-        """Where the curves of trainings are."""
+        """The experiment that holds the curves of trainings."""
         return f"{self.experiment}-training"

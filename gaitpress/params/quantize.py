@@ -8,7 +8,7 @@ from gaitpress.params.values import Positive, Range, Section
 
 
 class Quantize(Section):
-    """ "auto" gives each kind of device the int8 that it takes best; a value holds for all of them."""
+    """With "auto", each kind of device gets its best form of int8; any other value holds for all devices."""
 
     calibration_sequences: Positive
     method: Literal["minmax", "entropy", "percentile"]

@@ -1,4 +1,4 @@
-"""Read params.yaml, and say what is wrong by key, value and what is allowed."""
+"""Read params.yaml; an error names the key, its value and the values allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load(path: Path | str = "params.yaml") -> Params:
     """Read and check a params file.
 
     Raises:
-        ParamsError: with one line a fault, such as
+        ParamsError: the message has a line for each fault, such as
             ``params.yaml: prune.percentiles[2] = 140: must be at least 0 and less than 100``.
     """
     path = Path(path)
@@ -36,11 +36,11 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     """The sections of a params file or a recipe, unchecked.
 
     Args:
-        text: what is in the file.
-        path: of the file, which messages name.
+        text: the file's content.
+        path: the file that messages name.
 
     Raises:
-        ParamsError: the text is not valid YAML, or no mapping.
+        ParamsError: the text is not valid YAML or not a mapping.
     """
     try:
         data = YAML(typ="safe", pure=True).load(text)
@@ -52,11 +52,11 @@ def parse(text: str, path: Path) -> dict[str, Any]:
 
 
 def check(data: dict[str, Any], path: Path) -> Params:
-    """What the sections of a params file mean.
+    """The sections of a params file, checked and typed.
 
     Args:
         data: the sections.
-        path: of the file, which messages name.
+        path: the file that messages name.
 
     Raises:
         ParamsError: as :func:`load`.
@@ -64,11 +64,11 @@ def check(data: dict[str, Any], path: Path) -> Params:
     try:
         params = Params.model_validate(data)
     except ValidationError as error:
-        # Where a value may be of two types, the last one's complaint is enough.
-        told = dict(_told(item, data) for item in error.errors())
-        raise ParamsError("\n".join(f"{path}: {key}{words}" for key, words in told.items())) from None
-    if between := list(faults(params)):
-        raise ParamsError("\n".join(f"{path}: {fault}" for fault in between))
+        # If a value may have two types, pydantic reports both, and the last report is enough.
+        messages = dict(_key_and_message(item, data) for item in error.errors())
+        raise ParamsError("\n".join(f"{path}: {key}{message}" for key, message in messages.items())) from None
+    if between_sections := list(faults(params)):
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in between_sections))
     return params
 
 
@@ -86,8 +86,8 @@ _WORDS = {
 }
 
 
-def _told(error: Any, data: Any) -> tuple[str, str]:
-    """One of pydantic's errors as ``key.path[2]`` and `` = value: what is allowed``."""
+def _key_and_message(error: Any, data: Any) -> tuple[str, str]:
+    """One of pydantic's errors as ``key.path[2]`` and `` = value: the values allowed``."""
     keys, value = "", data
     location = [*error["loc"], *([error["ctx"]["key"]] if error["type"] == "unknown_key" else [])]
     for key in location:
@@ -97,7 +97,7 @@ def _told(error: Any, data: Any) -> tuple[str, str]:
             value, keys = value[key], f"{keys}[{key}]"
         elif error["type"] == "missing" and key == location[-1]:
             keys = f"{keys}.{key}" if keys else str(key)
-        # Anything else is pydantic's own note of which alternative of a union it tried.
+        # Any other key is pydantic's note of the alternative of a union that it tried.
     words = _WORDS.get(error["type"]) or re.sub("^(Input|String) should", "must", error["msg"])
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = error["ctx"]["discriminator"].strip("'")

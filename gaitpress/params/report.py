@@ -8,10 +8,10 @@ from gaitpress.params.values import Range, Section
 
 
 class Report(Section):
-    """How variants are judged.
+    """The limits by which the report judges variants.
 
     Attributes:
-        max_loss: points of mean rank-1 that an engine in fp16 or int8 may be below the same network's in fp32.
+        max_loss: the most points of mean rank-1 that an engine in fp16 or int8 may lose against the same network in fp32.
     """
 
     max_loss: Annotated[float, Range(ge=0, le=100)]

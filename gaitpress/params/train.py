@@ -8,7 +8,7 @@ from gaitpress.params.values import Natural, Positive, Range, Section
 
 
 class Train(Section):
-    """What holds for all trainings, fine-tuning included; of these, only ``processes`` can change a result."""
+    """Settings of all trainings, fine-tuning included; only ``processes`` can change a result."""
 
     processes: Positive
     workers: Natural

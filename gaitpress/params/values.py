@@ -1,4 +1,4 @@
-"""What sections are made of: names, numbers with limits, and sections that refuse unknown keys."""
+"""The parts of sections: names, numbers with limits, and sections that refuse unknown keys."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 
 
 class ParamsError(Exception):
-    """params.yaml is wrong; each line of the message names a key, its value and what is allowed."""
+    """params.yaml is wrong; each line of the message names a key, its value and the values allowed."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, told as a whole when one is broken."""
+    """The bounds of a number; an error names all of them."""
 
     ge: float | None = None
     gt: float | None = None
@@ -51,7 +51,7 @@ class Range:
 
 @dataclass(frozen=True)
 class FileIn:
-    """A name that is that of a module in a folder of ours, such as compress/pruning/criteria; any of them may be named."""
+    """The name of a module in a folder of this repository, such as compress/pruning/criteria."""
 
     folder: str
 
@@ -102,7 +102,7 @@ class Section(BaseModel):
 
 
 class OpenSection(Section):
-    """A section whose further keys are settings of what its name stands for, which checks them itself."""
+    """A section with any further keys: the loss or augmentation that the section names checks these itself."""
 
     model_config = ConfigDict(extra="allow")
 

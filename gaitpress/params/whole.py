@@ -1,4 +1,4 @@
-"""The whole of params.yaml, and what must hold between its sections."""
+"""The whole of params.yaml, and the rules between its sections."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Params(Section):
         """A model's entry.
 
         Raises:
-            ParamsError: there is none.
+            ParamsError: the model has no entry.
         """
         if model not in self.model:
             raise ParamsError(f"unknown model {model}; params.yaml has these under model: {', '.join(self.model)}")
@@ -58,7 +58,7 @@ class Params(Section):
 
 
 def faults(params: Params) -> Any:
-    """What is wrong between sections; each fault as ``key = value: what is allowed``."""
+    """The faults between sections, each as ``key = value: the values allowed``."""
     lists: dict[str, Sequence[Any]] = {
         "modalities": params.modalities,
         "models": params.models,
@@ -74,7 +74,7 @@ def faults(params: Params) -> Any:
     batches = {f"benchmark.sweep[{index}]": batch for index, batch in enumerate(params.benchmark.sweep)}
     for key, batch in {"benchmark.batch": params.benchmark.batch, **batches}.items():
         if batch > params.export.max_batch:
-            yield f"{key} = {batch}: must be at most {params.export.max_batch}, which export.max_batch is"
+            yield f"{key} = {batch}: must be at most {params.export.max_batch}, the value of export.max_batch"
     if params.dataset not in params.datasets:
         yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
     for index, modality in enumerate(params.modalities):
@@ -88,10 +88,10 @@ def faults(params: Params) -> Any:
         start = entry.init.path if isinstance(entry.init, Init) else entry.init
         own = Path("results/train") / name
         if start is not None and own in (Path(start), *Path(start).parents):
-            yield f"model.{name}.init = {start}: training writes there anew; copy it to another place first"
+            yield f"model.{name}.init = {start}: training overwrites it; copy it to another place first"
         frames = entry.sampling.frames if isinstance(entry, TorchModel) else 1
         if isinstance(frames, list) and frames[0] > frames[1]:
-            yield f"model.{name}.sampling.frames = {frames}: must be the least number first, then the most"
+            yield f"model.{name}.sampling.frames = {frames}: must list the smaller number first"
     for index, name in enumerate(params.models):
         if name not in params.model:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"
@@ -106,7 +106,7 @@ def faults(params: Params) -> Any:
             yield f"finetune.{name}: a {model.framework} model takes {', '.join(kind.model_fields)}"
 
 
-def _one_of(value: str, known: Sequence[str] | dict[str, Any], section: str) -> str:
-    close = difflib.get_close_matches(value, known, 1)
+def _one_of(value: str, entries: Sequence[str] | dict[str, Any], section: str) -> str:
+    close = difflib.get_close_matches(value, entries, 1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return f"no such entry under {section} (there: {', '.join(known)}){hint}"
+    return f"no such entry under {section} (there: {', '.join(entries)}){hint}"

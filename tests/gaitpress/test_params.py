@@ -44,8 +44,8 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("[0, 30, 60]", "[0, thirty]", "prune.percentiles[1] = thirty: must be a number"),
         ("[0, 30, 60]", "[0, 30, 30]", "prune.percentiles[2] = 30: is listed twice"),
         ("[0, 30, 60]", "[]", "prune.percentiles = []: must not be empty"),
-        ("  batch: 1\n", "  batch: 2\n", "benchmark.batch = 2: must be at most 1, which export.max_batch is"),
-        ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, which export.max_batch is"),
+        ("  batch: 1\n", "  batch: 2\n", "benchmark.batch = 2: must be at most 1, the value of export.max_batch"),
+        ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, the value of export.max_batch"),
         ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
         (
             "criterion: mean-l1",
@@ -71,7 +71,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "  gaitset:                          #",
             "  gaitset:\n    init: {path: ./results/train/gaitset/weights.safetensors} #",
-            "model.gaitset.init = ./results/train/gaitset/weights.safetensors: training writes there anew; copy it",
+            "model.gaitset.init = ./results/train/gaitset/weights.safetensors: training overwrites it; copy it",
         ),
         ("[cnn2d, gaitset]", "[cnn2d, gaitsett]", "models[1] = gaitsett: no such entry under model"),
         ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
