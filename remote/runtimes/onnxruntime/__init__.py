@@ -1,4 +1,4 @@
-"""ONNX Runtime on a processor: an engine is the network with its graph optimised for this very machine."""
+"""ONNX Runtime on a processor; an engine is the network with its graph optimised for this one machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def exact_products(facts: Mapping[str, Any]) -> bool:
-    """Whether ONNX Runtime's integer kernels on a processor are exact where weights have 8 bits.
+    """Whether ONNX Runtime's integer kernels on a processor are exact with weights of 8 bits.
 
-    ARM's are. On x86 without dot products two products are added in 16 bits, which overflow unless weights have 7: "Data
-    type selection" in https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+    Those on ARM are. On x86 without dot products, kernels add two products in 16 bits, which overflow unless weights have 7
+    bits: "Data type selection" in https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 
     Args:
-        facts: of the device: ``arch`` and ``isa``.
+        facts: the device's facts, of which it reads ``arch`` and ``isa``.
     """
     return str(facts.get("arch")) in ("aarch64", "arm64") or bool(DOT_PRODUCTS & {*facts.get("isa", ())})
 
@@ -29,7 +29,7 @@ ROOM = Room(
     files=lambda facts: ("model-8bit.onnx", "model.onnx") if exact_products(facts) else ("model.onnx",),
     options={"python": str},
     counts_energy=True,
-    # The ONNX release inside each, https://onnxruntime.ai/docs/reference/compatibility.html
+    # ONNX Runtime's versions with the newest operator set and IR version of each: https://onnxruntime.ai/docs/reference/compatibility.html
     reads=Reads(
         (
             ((1, 0), 11, 6),

@@ -1,4 +1,4 @@
-"""What a bundle holds of ONNX Runtime."""
+"""ONNX Runtime's part of a bundle."""
 
 from pathlib import Path
 

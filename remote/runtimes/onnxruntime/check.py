@@ -1,4 +1,4 @@
-"""What ONNX Runtime needs on a device."""
+"""The check whether a device has the packages that ONNX Runtime needs."""
 
 from __future__ import annotations
 

@@ -9,17 +9,17 @@ def version():
 
 def build(onnx, engine, threads, options):
     """Optimise a network for this processor, memory layout included, and save it."""
-    session = _session_options(threads)
-    session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session.optimized_model_filepath = str(engine)
-    onnxruntime.InferenceSession(str(onnx), session, providers=["CPUExecutionProvider"])
+    session_options = _session_options(threads)
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session_options.optimized_model_filepath = str(engine)
+    onnxruntime.InferenceSession(str(onnx), session_options, providers=["CPUExecutionProvider"])
 
 
 def load(engine, threads, options):
-    """An engine as it was built: the graph is already optimised for this processor and is not touched again."""
-    how = _session_options(threads)
-    how.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(engine), how, providers=["CPUExecutionProvider"])
+    """Load an engine as it was built: its graph is optimised already, and stays unchanged."""
+    session_options = _session_options(threads)
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda values: session.run(None, {name: values})[0]
 

@@ -1,7 +1,7 @@
 """ONNX Runtime in a device's Python.
 
-The memory layout is part of the optimisation, and quantised networks keep their integer kernels: Q/DQ pairs are merged into
-QLinearConv and its like before the graph is saved.
+The optimisation includes the memory layout. Quantised networks keep their integer kernels: ONNX Runtime merges Q/DQ pairs
+into operators such as QLinearConv before it saves the graph.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An engine of ONNX Runtime in a bundle."""
+"""The loader of ONNX Runtime's engine in a bundle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 def opened(file: Path, version: str, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The engine that a version of ONNX Runtime built; it is optimised already.
+    """A function that runs an engine; the graph stays as this version of ONNX Runtime optimised it.
 
     Raises:
-        ValueError: here is another version, or none.
+        ValueError: another version is installed here, or none.
     """
     try:
         import onnxruntime
