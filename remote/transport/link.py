@@ -1,4 +1,4 @@
-"""One connection over SSH: its commands, its heartbeat, and the guard on the device that tidies up when it ends."""
+"""One connection over SSH: its commands, its heartbeat, and the guard on the device that cleans up at its end."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ WINDOW, BUFFER = 1 << 22, 1 << 16
 
 
 class Link:
-    """A connection to a device, and the guard that runs there as long as it lasts.
+    """A connection to a device, and a guard that runs there until the connection ends.
 
-    The guard answers a beat every BEAT_S seconds. When it hears none for SILENCE_S seconds, or the connection closes, it
-    ends all commands of the link: no orphan goes on computing during the next measurement. When no answer comes for so
-    long, this side closes the link too.
+    The guard answers a beat every BEAT_S seconds. If no beat comes for SILENCE_S seconds, or the connection closes, it ends
+    all commands of the link, so that no orphan computes during the next measurement. If no answer comes for SILENCE_S
+    seconds, this side closes the link.
 
     Attributes:
         home, scratch: see Transport.
@@ -36,19 +36,19 @@ class Link:
 
     def __init__(self, name: str, endpoint: Endpoint, judge: login.Judge):
         self._name = name
-        self._number = secrets.token_hex(8)
+        self._id = secrets.token_hex(8)
         self._commands = itertools.count()
-        self._running: set[str] = set()
+        self._running: set[str] = set()  # the ids of commands
         self._connections = login.connect((*endpoint.jumps, endpoint), judge)
         self._closed = threading.Event()
         self._heard = time.monotonic()
         try:
-            self._guard = self._open(shlex.join(["exec", "sh", "-c", GUARD, "sh", self._number]))
+            self._guard = self._open(shlex.join(["exec", "sh", "-c", GUARD, "sh", self._id]))
             self._answers = self._guard.makefile("rb")
             home = self._answers.readline().decode(errors="surrogateescape").rstrip("\n")
             if not home:
-                said = self._guard.makefile_stderr("rb").read().decode(errors="replace").strip()
-                raise DeviceError(f"{name}: it cannot keep our files: {said or 'its shell said nothing'}")
+                reason = self._guard.makefile_stderr("rb").read().decode(errors="replace").strip()
+                raise DeviceError(f"{name}: it cannot keep our files: {reason or 'its shell said nothing'}")
         except OSError as error:
             login.close(self._connections)
             raise self.lost(error) from None
@@ -56,9 +56,9 @@ class Link:
             login.close(self._connections)
             raise
         self.home = home
-        self.scratch = f"{home}/run/{self._number}"
-        for work in (self._beat, self._listen):
-            threading.Thread(target=work, daemon=True).start()
+        self.scratch = f"{home}/run/{self._id}"
+        for loop in (self._beat, self._listen):
+            threading.Thread(target=loop, daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -79,31 +79,32 @@ class Link:
         """Start a command; see Transport.
 
         Raises:
-            LinkLost: the connection broke before.
+            LinkLost: the connection is broken.
+            DeviceError: a word or a variable's name cannot be passed to a command.
         """
         if any("\0" in word for word in (*argv, *env, *env.values())):
             raise DeviceError(f"{self._name}: the words of a command cannot hold a NUL character")
-        if faulty := [name for name in env if not name or "=" in name]:
-            raise DeviceError(f"{self._name}: {faulty[0]!r} cannot be the name of an environment variable")
-        number = f"{self._number}.{next(self._commands)}"
-        variables = [f"GAITPRESS_RUN={number}", *(f"{name}={value}" for name, value in env.items())]
-        # The login shell, whichever it is, only sees quoted words. Ours stays until the end, for its status names a signal;
-        # the inner one takes a program's name for a name even if there is "=" in it.
+        if wrong := [name for name in env if not name or "=" in name]:
+            raise DeviceError(f"{self._name}: {wrong[0]!r} cannot be the name of an environment variable")
+        command_id = f"{self._id}.{next(self._commands)}"
+        variables = [f"GAITPRESS_RUN={command_id}", *(f"{name}={value}" for name, value in env.items())]
+        # The user's login shell, of any kind, sees quoted words alone. Our shell stays until the end, since its status names
+        # a signal. The inner shell allows "=" in a program's name, where env would see a variable.
         words = ["exec", "sh", "-c", 'env "$@"; exit $?', "sh", *variables, "sh", "-c", 'exec "$@"', "sh", *argv]
-        self._running.add(number)
-        return SshProcess(self, number, self._open(shlex.join(words)))
+        self._running.add(command_id)
+        return SshProcess(self, command_id, self._open(shlex.join(words)))
 
-    def ended(self, number: str) -> None:
+    def ended(self, command_id: str) -> None:
         """Note that a command has ended."""
-        self._running.discard(number)
+        self._running.discard(command_id)
 
-    def end(self, number: str) -> None:
-        """End a command on the device; if that cannot be done, end the link, which does it too."""
+    def end(self, command_id: str) -> None:
+        """End a command on the device; if that fails, close the link, which ends all its commands."""
         try:
-            channel = self._open(shlex.join(["exec", "sh", "-c", KILL, "sh", number]))
+            channel = self._open(shlex.join(["exec", "sh", "-c", KILL, "sh", command_id]))
             channel.settimeout(BEAT_S)
             if channel.recv_exit_status() == 0:
-                self.ended(number)
+                self.ended(command_id)
             channel.close()
         except (LinkLost, OSError, EOFError):
             self.close()
@@ -113,7 +114,7 @@ class Link:
             channel = self._connections[-1].open_session(window_size=WINDOW, timeout=login.CHANNEL_TIMEOUT_S)
             channel.exec_command(command)
         except (OSError, EOFError) as error:
-            # The thread that reads may not have seen it yet: who tries again must not get this link again.
+            # The reading thread may not have noticed yet, and another try must not get this link again.
             self._closed.set()
             raise self.lost(error) from None
         except paramiko.SSHException as error:
@@ -121,9 +122,9 @@ class Link:
         return channel
 
     def lost(self, why: object = "") -> LinkLost:
-        """The error that tells that it broke."""
-        text = " ".join(str(why).split())
-        return LinkLost(f"{self._name}: the connection was lost{f' ({text})' if text else ''}")
+        """The error of a broken connection."""
+        reason = " ".join(str(why).split())
+        return LinkLost(f"{self._name}: the connection was lost{f' ({reason})' if reason else ''}")
 
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_S):
@@ -142,9 +143,9 @@ class Link:
 class SshProcess:
     """A command that runs on the device. See Process."""
 
-    def __init__(self, link: Link, number: str, channel: paramiko.Channel):
+    def __init__(self, link: Link, command_id: str, channel: paramiko.Channel):
         self._link = link
-        self._number = number
+        self._id = command_id
         self._channel = channel
         self.stdin: IO[bytes] = io.BufferedWriter(_Sink(channel), BUFFER)
         self.stdout: IO[bytes] = io.BufferedReader(_Source(channel.recv), BUFFER)
@@ -153,25 +154,25 @@ class SshProcess:
     def wait(self) -> Finished:
         """See Process."""
         code = self._channel.recv_exit_status()
-        said = self.errors.result()
+        stderr = self.errors.result()
         if code < 0:
             raise self._link.lost()
-        self._link.ended(self._number)
-        return Finished(128 - code if 128 < code <= 192 else code, b"", said)
+        self._link.ended(self._id)
+        return Finished(128 - code if 128 < code <= 192 else code, b"", stderr)
 
     def kill(self) -> None:
         """See Process."""
         if not self._channel.exit_status_ready():
             if self._link.alive:
-                self._link.end(self._number)
+                self._link.end(self._id)
         elif self._channel.exit_status >= 0:
-            self._link.ended(self._number)
+            self._link.ended(self._id)
         with contextlib.suppress(OSError, EOFError):
             self._channel.close()
 
 
 class _Source(io.RawIOBase):
-    """A stream of a channel to read from."""
+    """The reading end of a channel's stream."""
 
     def __init__(self, receive: Callable[[int], bytes]):
         self._receive = receive
@@ -184,13 +185,13 @@ class _Source(io.RawIOBase):
             try:
                 data = self._receive(len(view))
             except EOFError:
-                return 0  # the connection broke, which the command's status tells
+                return 0  # the connection broke; the command's status shows it
             view[: len(data)] = data
         return len(data)
 
 
 class _Sink(io.RawIOBase):
-    """A channel to write to; closing it is the end of the command's input."""
+    """The writing end of a channel; closing it ends the command's input."""
 
     def __init__(self, channel: paramiko.Channel):
         self._channel = channel

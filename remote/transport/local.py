@@ -1,4 +1,4 @@
-"""This machine as a device: commands are child processes, and files stay at their places."""
+"""This machine as a device: commands are child processes, and files stay in their places."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from remote.transport.scripts import LOCAL_GUARD
 
 
 class LocalProcess:
-    """A process of this machine, in a group of its own so that what it starts ends with it. See Process."""
+    """A process on this machine, in its own process group, so that its children end with it. See Process."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]):
         try:
@@ -67,14 +67,14 @@ class LocalProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self.errors.result()
-        # What was still to be sent has no reader any more.
+        # Unsent input has no reader any more, so closing may fail.
         for stream in (self.stdin, self.stdout, self.errors.stream):
             with contextlib.suppress(OSError, ValueError):
                 stream.close()
 
 
 class LocalTransport:
-    """This machine: a path means the same here and there. See Transport."""
+    """This machine, whose paths are ours. See Transport."""
 
     far = False
     lost = False
@@ -84,7 +84,7 @@ class LocalTransport:
         self.name = name
         self.after_reconnecting: list[Callable[[], None]] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._number = secrets.token_hex(8)
+        self._id = secrets.token_hex(8)
         self._guard: subprocess.Popen[bytes] | None = None
         self._started: list[LocalProcess] = []
 
@@ -93,9 +93,9 @@ class LocalTransport:
 
     def __exit__(self, *exception: object) -> None:
         if self._guard:
-            # Without this word, as when we are killed, it ends what we left running.
+            # Without the word "end", as when this process is killed, the guard ends the commands that still run.
             assert self._guard.stdin is not None
-            with contextlib.suppress(BrokenPipeError), self._guard.stdin as guard:  # it may have been killed itself
+            with contextlib.suppress(BrokenPipeError), self._guard.stdin as guard:  # the guard may have been killed
                 guard.write(b"end\n" if all(process.ended for process in self._started) else b"")
             self._guard = None
         if self._scratch:
@@ -111,7 +111,7 @@ class LocalTransport:
 
     @property
     def scratch(self) -> str:
-        """See Transport; it is where this machine has its temporary files."""
+        """See Transport; a folder among this machine's temporary files."""
         self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="gaitpress-")
         return self._scratch.name
 
@@ -132,9 +132,9 @@ class LocalTransport:
     def start(self, argv: Sequence[str], env: Mapping[str, str] = NO_ENVIRONMENT) -> LocalProcess:
         """See Transport."""
         if self._guard is None:
-            command = ["sh", "-c", LOCAL_GUARD, "sh", self._number]
+            command = ["sh", "-c", LOCAL_GUARD, "sh", self._id]
             self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        process = LocalProcess(argv, {"GAITPRESS_RUN": self._number, **env})
+        process = LocalProcess(argv, {"GAITPRESS_RUN": self._id, **env})
         self._started = [*(other for other in self._started if not other.ended), process]
         return process
 

@@ -1,4 +1,4 @@
-"""Log in to a server: reach it through the servers before it, check its host key, and use the user's keys or password."""
+"""Log in to a server: connect through the servers before it, check its host key, and use the user's keys or password."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from remote.transport.ssh_config import Endpoint
 HANDSHAKE_TIMEOUT_S = AUTH_TIMEOUT_S = CHANNEL_TIMEOUT_S = 20.0
 KEEPALIVE_S = 15
 
-# What it logs with a traceback is told as an error of ours, in one line.
+# Paramiko logs errors with tracebacks; ours tell the same in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-# Called with a server, its name in known_hosts and the key that it shows; raises DeviceError if that is not to be trusted.
+# Takes a server, its name in known_hosts and the key that it shows; raises DeviceError if the key cannot be trusted.
 Judge = Callable[[Endpoint, str, HostKey], None]
 
 
 def judge_by_known_hosts(device: str) -> Judge:
-    """Lets a server through if the user's known_hosts files have its key."""
+    """A judge that accepts a server if the user's known_hosts files have its key."""
 
     def judge(endpoint: Endpoint, name: str, key: HostKey) -> None:
         remedy = f"see its fingerprint and accept it by: python -m remote trust {device}"
@@ -45,8 +45,8 @@ def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transpor
         The connections to them.
 
     Raises:
-        LinkLost: one cannot be reached now.
-        DeviceError: a host key is not to be trusted, or one does not let us in.
+        LinkLost: a server cannot be reached now.
+        DeviceError: a host key cannot be trusted, or a server refuses the login.
     """
     opened: list[paramiko.Transport] = []
     try:
@@ -67,14 +67,18 @@ def close(opened: Sequence[paramiko.Transport]) -> None:
 
 
 def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Judge) -> paramiko.Transport:
-    """Connect to a server and see its host key, without logging in.
+    """Connect to a server and check its host key, without logging in.
 
     Args:
-        server: where it is.
-        through: the connection to the server before it.
-        judge: decides on its key.
+        server: the server's address and settings.
+        through: the connection to the server before it; None if there is none.
+        judge: checks its host key.
+
+    Raises:
+        LinkLost: the server cannot be reached now.
+        DeviceError: there is no host of this name, or its key cannot be trusted.
     """
-    with _told(server):
+    with _one_line_errors(server):
         connection = paramiko.Transport(_socket(server, through))
     connection.banner_timeout = server.connect_timeout_s
     connection.auth_timeout = AUTH_TIMEOUT_S
@@ -83,10 +87,10 @@ def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Jud
     name = server.key_name or known_hosts.host_name(server.host, server.port)
     kinds = {entry.key.kind for entry in known_hosts.known(known_hosts.read(server.known_hosts), name)}
     options = connection.get_security_options()
-    # A server has keys of several types: it is asked for one that is known.
+    # A server may have keys of several types: prefer a type for which known_hosts has its key.
     options.key_types = sorted(options.key_types, key=lambda kind: _type_of_key(kind) not in kinds)
     try:
-        with _told(server):
+        with _one_line_errors(server):
             connection.start_client(timeout=HANDSHAKE_TIMEOUT_S + server.connect_timeout_s)
         key = connection.get_remote_server_key()
         judge(server, name, HostKey(key.get_name(), key.get_base64()))
@@ -116,8 +120,8 @@ def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
 
 
 @contextlib.contextmanager
-def _told(server: Endpoint) -> Iterator[None]:
-    """Say in one line why a server cannot be reached."""
+def _one_line_errors(server: Endpoint) -> Iterator[None]:
+    """Raise an error whose one line says why a server cannot be reached."""
     try:
         yield
     except socket.gaierror as error:
@@ -136,26 +140,26 @@ def _told(server: Endpoint) -> Iterator[None]:
 
 
 def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
-    """Offer the configured keys, the keys of the agent and, on a terminal, a password; keep nothing of it."""
+    """Offer the configured keys, the agent's keys and, on a terminal, a password; store none of these."""
     tried = []
     for name, key in _keys(server):
         tried.append(name)
         try:
             if not connection.auth_publickey(server.user, key):
                 return
-            break  # the key was right, and a password is wanted too
+            break  # the key was right, and the server wants a password too
         except paramiko.AuthenticationException:
             continue
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = " ".join(str(error).split()) or "the connection was closed"
-            raise DeviceError(f"{server}: it let nobody in: {why} (tried: {', '.join(tried)})") from None
+            raise DeviceError(f"{server}: the login failed: {why} (tried: {', '.join(tried)})") from None
     if sys.stdin is not None and sys.stdin.isatty():
         try:
             if not connection.auth_password(server.user, getpass.getpass(f"{server}'s password: ")):
                 return
         except (paramiko.SSHException, EOFError, OSError):
             tried.append("a password")
-    offered = ", ".join(tried) or "nothing, for there is no key and no agent"
+    offered = ", ".join(tried) or "nothing, since there is no key and no agent"
     raise DeviceError(
         f"{server}: permission denied (tried: {offered}); let it know your key: "
         f"ssh-copy-id -p {server.port} {server.user}@{server.host}"
@@ -168,7 +172,7 @@ def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
         try:
             yield str(path), paramiko.PKey.from_path(path)
         except TypeError:
-            locked.append(path)  # it has a passphrase: the agent may know the key
+            locked.append(path)  # the file has a passphrase; the agent may have its key
         except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
             continue
     with contextlib.suppress(paramiko.SSHException, OSError):

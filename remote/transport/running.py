@@ -1,4 +1,4 @@
-"""Run a started command to its end, the same way whatever carries its streams."""
+"""Run a started command to its end, for every kind of process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 1 << 16
 
 
 class Collector:
-    """Reads a stream to its end in a thread of its own, so that a full pipe never stops the command."""
+    """Reads a stream to its end in its own thread, so that a full pipe never stops the command."""
 
     def __init__(self, stream: IO[bytes]):
         self.stream = stream
@@ -26,20 +26,20 @@ class Collector:
         self._thread.start()
 
     def tell(self, lines: Lines) -> None:
-        """Pass on every line, earlier ones too."""
+        """Pass each line to ``lines``, earlier ones too."""
         with self._lock:
             self._lines = lines
             lines.feed(self._collected.getvalue())
 
     def result(self) -> bytes:
-        """All of it, once the stream has ended."""
+        """Wait for the end of the stream and return all bytes of it."""
         self._thread.join()
         if self._lines:
             self._lines.end()
         return self._collected.getvalue()
 
     def _read(self) -> None:
-        # What closes the stream under us has ended the command.
+        # Only the end of the command closes the stream during a read.
         with contextlib.suppress(OSError, ValueError):
             while chunk := self.stream.read1(CHUNK):  # type: ignore[attr-defined]
                 with self._lock:
@@ -62,7 +62,7 @@ class Lines:
             self._on_line(line.decode(errors="replace").rstrip("\r"))
 
     def end(self) -> None:
-        """Pass on a last line that has no end."""
+        """Pass on a last line without a line end."""
         if self._rest:
             self.feed(b"\n")
 
@@ -78,32 +78,32 @@ def finish(
     """Feed a command, read both its streams and wait for its end.
 
     Args:
-        process: the command, as it was started.
-        errors: what collects its standard error.
+        process: the started command.
+        errors: collects its standard error.
         stdin: its whole standard input.
-        timeout_s: how long it may take.
-        on_line: called with each line of both streams, one at a time.
+        timeout_s: its longest time, in seconds.
+        on_line: gets each line of both streams, one at a time.
         what: the command in words, for messages.
 
     Raises:
-        TimedOut: it took longer; it has been ended.
+        TimedOut: the command took longer, and was ended.
     """
     if on_line:
         one_at_a_time = threading.Lock()
-        tell = on_line
+        on_any_line = on_line
 
         def on_line(line: str) -> None:
             with one_at_a_time:
-                tell(line)
+                on_any_line(line)
 
         errors.tell(Lines(on_line))
     output = Collector(process.stdout)
     if on_line:
         output.tell(Lines(on_line))
-    late = threading.Event()
+    timed_out = threading.Event()
 
     def end() -> None:
-        late.set()
+        timed_out.set()
         process.kill()
 
     timer = threading.Timer(timeout_s, end) if timeout_s is not None else None
@@ -113,18 +113,18 @@ def finish(
         if timer:
             timer.start()
         stdout = output.result()
-        done = process.wait()
+        finished = process.wait()
     finally:
         if timer:
             timer.cancel()
         process.kill()
-    if late.is_set():
+    if timed_out.is_set():
         raise TimedOut(f"{what} took longer than {timeout_s:g} s; it was ended")
-    return Finished(done.code, stdout, done.stderr)
+    return Finished(finished.code, stdout, finished.stderr)
 
 
 def _feed(sink: IO[bytes], data: bytes) -> None:
-    # A command need not read its input.
+    # A command may end without reading its input.
     with contextlib.suppress(OSError, ValueError):
         sink.write(data)
     with contextlib.suppress(OSError, ValueError):
