@@ -1,8 +1,8 @@
-"""Start a simulated Jetson behind an SSH server on loopback, say how to add it, and play it until Ctrl-C.
+"""Start a simulated Jetson behind an SSH server on loopback, print how to add it, and run it until Ctrl-C.
 
     python -m simulator orin-nano
 
-With ``--folder`` it keeps its memory from one start to the next.
+With ``--folder``, the board keeps its state from one start to the next.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from simulator.ssh_server import SSHD, Server
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("board", nargs="?", default="orin-nano", choices=sorted(KINDS), help="default: %(default)s")
-    parser.add_argument("--folder", type=Path, help="where the board's files are; default: a temporary one")
-    parser.add_argument("--key", type=Path, help="your public key; default: the first one of ~/.ssh")
+    parser.add_argument("--folder", type=Path, help="the folder of the board's files; default: a temporary one")
+    parser.add_argument("--key", type=Path, help="your public key; default: the first in ~/.ssh")
     options = parser.parse_args()
     if SSHD is None:
         sys.exit("error: there is no sshd here (Debian and Ubuntu: apt install openssh-server)")
@@ -35,7 +35,7 @@ def main() -> None:
         folder = (options.folder or Path(temporary)).absolute()
         board = Jetson(folder / "root", options.board)
         if not (board.root / "usr/local/cuda-12.6").exists() and not bindings.install(board):
-            print("There is no C compiler here, so a process of trtexec runs each sequence of a test: it takes minutes.\n")
+            print("There is no C compiler here, so trtexec starts anew for each sequence of a test, which takes minutes.\n")
         server = Server(folder / "ssh", key.with_suffix(""), GAITPRESS_SIMULATED_ROOT=str(board.root))
         name = f"simulated-{options.board}"
         version = ".".join(map(str, board.kind.tensorrt))
@@ -44,10 +44,10 @@ def main() -> None:
         print(f"    python -m remote trust {name}")
         print(f"    python -m remote probe {name}\n")
         print(f"A fault, one of {', '.join(FAULTS)}:    echo -n oom > {board.root}/sim/fault", flush=True)
-        over = threading.Event()
-        for end in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(end, lambda *_: over.set())
-        over.wait()
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        stopped.wait()
         server.kill()
 
 

@@ -1,4 +1,4 @@
-"""The simulated board's Python module ``tensorrt``: the part of the bindings that we use, of both generations.
+"""The simulated board's Python module ``tensorrt``: the bindings that the product uses, in both generations.
 
 Device memory is memory of this computer: a ``libcudart`` of a few lines allocates it.
 """
@@ -29,7 +29,7 @@ float32 = "float32"
 
 
 def install(board: Jetson) -> bool:
-    """Give a board the bindings and CUDA; False where there is no C compiler."""
+    """Install the bindings and CUDA on a board; False if there is no C compiler."""
     if not (compiler := shutil.which("cc")):
         return False
     folder = board.root / "usr/local/cuda-12.6/lib64"
@@ -37,7 +37,7 @@ def install(board: Jetson) -> bool:
     (folder / "cudart.c").write_text(CUDART)
     command = [compiler, "-shared", "-fPIC", "-o", str(folder / "libcudart.so"), str(folder / "cudart.c")]
     subprocess.run(command, check=True)
-    # The simulation needs ONNX Runtime, whatever environment imports it.
+    # The simulation needs ONNX Runtime in every environment that imports it.
     paths = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib")]
     board.write(
         "usr/lib/python3/dist-packages/tensorrt/__init__.py",
@@ -77,7 +77,7 @@ class Runtime:
 
 
 class Context:
-    """An execution context, by names and by numbers."""
+    """An execution context; tensors go by names."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -17,13 +17,13 @@ class Kind:
         release: the first line of /etc/nv_tegra_release.
         tensorrt: the version of its TensorRT.
         gpu: its name as trtexec prints it, compute capability and number of multiprocessors.
-        modes: ids of power modes by name; the first one is set at the start.
-        rebooting: modes that cannot be set without a reboot.
+        modes: ids of power modes by name; a board starts in the first one.
+        rebooting: modes that need a reboot.
         gpu_hz: the lowest and highest clock of the GPU.
         devfreq: the GPU's folder under /sys/class/devfreq.
         rails: the idle and busy power of each rail in mW, in the INA3221's order.
         input: the idle and busy power of the board's input in mW, read by an INA238; None without one.
-        build: the build number in trtexec's banner; None where it has none.
+        build: the build number in trtexec's banner; None if it has none.
         jetpack: its JetPack, 4 to 7.
     """
 

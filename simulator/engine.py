@@ -16,14 +16,25 @@ Shapes = Mapping[str, list[int]]
 
 
 class Refused(Exception):
-    """TensorRT's own words for a refusal."""
+    """A refusal, in TensorRT's own words."""
 
 
 def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, ranges: dict[str, Shapes]) -> bytes:
-    """The content of an engine for a network."""
+    """The content of an engine for a network.
+
+    Args:
+        kind: the kind of board.
+        onnx: the network's file.
+        precision: "fp32", "fp16", "int8", "best", or "typed" for a network that is itself typed.
+        calibration: the calibration cache, or None.
+        ranges: "min", "opt" and "max": a shape for each input with free axes.
+
+    Raises:
+        Refused: the board's TensorRT does not build it.
+    """
     from onnx import TensorProto, load, numpy_helper
 
-    # Imported here and not where engines run: the board's program brings its own part of `remote`.
+    # Not at the top: the program that runs engines on the board brings its own part of `remote`.
     from compress.precision import calibration_cache
     from remote.runtimes.tensorrt.trtexec import lacking
     from remote.runtimes.tensorrt.trtexec import network as networks
@@ -38,9 +49,9 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     if opset > kind.newest_opset:
         raise Refused(f"[TRT] ModelImporter.cpp:773: opset {opset} is newer than this parser's {kind.newest_opset}")
     quantized = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    if words := lacking.lacking(kind.tensorrt, networks.read(onnx)):
-        raise Refused(f"[TRT] ModelImporter.cpp:779: No importer registered: {words}")
-    if quantized and kind.tensorrt < (8, 0):  # it takes some, as scaling of floating-point values
+    if missing := lacking.lacking(kind.tensorrt, networks.read(onnx)):
+        raise Refused(f"[TRT] ModelImporter.cpp:779: No importer registered: {missing}")
+    if quantized and kind.tensorrt < (8, 0):  # the real one takes some as scaling of floating-point values
         raise Refused("[TRT] ModelImporter.cpp:779: Assertion failed: K == scale.count()")
     if (precision == "int8" or (precision == "typed" and quantized)) and kind.gpu[1] in ("5.3", "6.2"):
         raise Refused("[TRT] 4: [builder.cpp::buildInternal] Error Code 4: INT8 is not supported by this hardware")
@@ -54,10 +65,10 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
         )
     if not free and ranges:
         raise Refused("Static model does not take explicit shapes since the shape of inference tensors is in the model")
-    if words := refusals.refusal(onnx, ranges):
-        raise Refused(f"[TRT] ModelImporter.cpp:779: {words}")
+    if refusal := refusals.refusal(onnx, ranges):
+        raise Refused(f"[TRT] ModelImporter.cpp:779: {refusal}")
     unsigned = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8}
-    if any(len(node.input) > 2 and node.input[2] in unsigned for node in quantized):  # more than its newest parser refuses
+    if any(len(node.input) > 2 and node.input[2] in unsigned for node in quantized):  # the newest parsers take this
         raise Refused("[TRT] ModelImporter.cpp:779: ERROR: TensorRT only supports symmetric quantization")
     if precision in ("fp16", "best"):
         for tensor in model.graph.initializer:
@@ -69,12 +80,12 @@ def build(kind: Kind, onnx: Path, precision: str, calibration: str | None, range
     head = {"tensorrt": list(kind.tensorrt), "gpu": kind.gpu[1], "precision": precision, "ranges": ranges, "inputs": inputs}
     network = model.SerializeToString()
     engine = MAGIC + json.dumps(head).encode() + b"\n" + network
-    Engine(kind, engine)  # what ONNX Runtime cannot run is refused at the build
+    Engine(kind, engine)  # fails now if ONNX Runtime cannot run it
     return engine
 
 
 def digits(version: tuple[int, int, int]) -> str:
-    """A version as banners have it: 8201, 100300."""
+    """A version in the form of banners: 8201, 100300."""
     major, minor, patch = version
     return f"{major}{minor:02d}{patch:02d}" if major >= 10 else f"{major}{minor}{patch:02d}"
 
@@ -88,10 +99,10 @@ class Engine:
         head, _, network = content[len(MAGIC) :].partition(b"\n")
         self.head: dict[str, Any] = json.loads(head)
         if tuple(self.head["tensorrt"]) != kind.tensorrt:
-            expected, found = (".".join(map(str, version)) for version in (kind.tensorrt, self.head["tensorrt"]))
+            expected, built_for = (".".join(map(str, version)) for version in (kind.tensorrt, self.head["tensorrt"]))
             raise Refused(
                 "[TRT] 6: The engine plan file is not compatible with this version of TensorRT, expecting library version "
-                f"{expected} got {found}, please rebuild."
+                f"{expected} got {built_for}, please rebuild."
             )
         if self.head["gpu"] != kind.gpu[1]:
             raise Refused(
@@ -103,20 +114,20 @@ class Engine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        # A Jetson's GPU does not overflow with weights of 8 bits, as this computer may.
+        # With weights of 8 bits this computer's kernels may overflow; a Jetson's GPU does not.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise Refused(
-                f"[TRT] ModelImporter.cpp:771: While parsing node: No importer registered for op: {said}"
+                f"[TRT] ModelImporter.cpp:771: While parsing node: No importer registered for op: {reason}"
             ) from error
         self.input = self._session.get_inputs()[0].name
         self.output = self._session.get_outputs()[0].name
 
     def fits(self, shape: list[int]) -> bool:
-        """Whether it takes an input of a shape."""
+        """Whether the engine takes an input of this shape."""
         axes, ranges = self.head["inputs"][self.input], self.head["ranges"]
         if not ranges:
             return shape == axes
@@ -126,7 +137,11 @@ class Engine:
         )
 
     def run(self, values: np.ndarray) -> np.ndarray:
-        """Its first output."""
+        """The first output, float32, for one input.
+
+        Raises:
+            Refused: the engine does not take the input's shape.
+        """
         if not self.fits(list(values.shape)):
             raise Refused(
                 f"[TRT] 3: [executionContext.cpp::setBindingDimensions] Error Code 3: API Usage Error ({values.shape})"

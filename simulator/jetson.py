@@ -1,4 +1,4 @@
-"""A board in a folder: its /etc, /proc, /sys and /usr, its faults, and what its tools remember."""
+"""A board in a folder: its /etc, /proc, /sys and /usr, its faults, and the state of its tools."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FAULTS = ("missing", "crash", "hang", "oom", "killed", "failed", "full-disk", "s
 
 
 class Jetson:
-    """A board below ``root``, which is made if it is not there.
+    """A board in the folder ``root``, which is created if it is missing.
 
-    Its own memory is in ``root``/sim: ``kind``, ``fault``, ``sudo`` (there if sudo asks for no password), ``locked`` (there
-    if the clocks are) and ``calls``, a line for each call of a tool.
+    The simulation's state is in ``root``/sim: ``kind``, ``fault``, ``sudo`` (exists if sudo asks for no password),
+    ``locked`` (exists if the clocks are locked) and ``calls``, a line for each call of a tool.
     """
 
     def __init__(self, root: Path, kind: str | None = None) -> None:
@@ -81,7 +81,7 @@ class Jetson:
 
     @property
     def sensor(self) -> bool:
-        """Whether its power sensor is in sysfs; without it there is tegrastats."""
+        """Whether sysfs has its power sensor; without it, tegrastats alone shows the power."""
         return (self.root / "sim/sensor").exists()
 
     @sensor.setter
@@ -97,7 +97,7 @@ class Jetson:
         return path.read_text().splitlines() if path.exists() else []
 
     def called(self, words: list[str]) -> None:
-        """Remember a call."""
+        """Add a call to ``calls``."""
         with (self.root / "sim/calls").open("a") as file:
             file.write(" ".join(words) + "\n")
 
@@ -107,22 +107,22 @@ class Jetson:
         return self._read("sim/busy") == "1"
 
     def heat(self, degrees: float) -> None:
-        """Let the GPU's sensor show a temperature in °C."""
+        """Set the temperature of the GPU's sensor, in °C."""
         self.write("sys/class/thermal/thermal_zone1/temp", f"{int(1000 * degrees)}\n")
 
     def throttle(self, state: int) -> None:
-        """Let the GPU's cooling device slow it down by so many steps."""
+        """Set the steps by which the GPU's cooling device slows it down."""
         self.write("sys/class/thermal/cooling_device1/cur_state", f"{state}\n")
 
     def upgrade(self) -> None:
-        """Let it boot with another L4T."""
+        """Change its L4T to the next minor revision, as an upgrade and a boot do."""
         release = self._read("etc/nv_tegra_release")
         revision = release.partition("REVISION: ")[2].partition(",")[0]
         major, _, minor = revision.partition(".")
         self.write("etc/nv_tegra_release", release.replace(f"REVISION: {revision}", f"REVISION: {major}.{int(minor) + 1}"))
 
     def load(self, busy: bool) -> None:
-        """Let its power sensor show what it takes at work or at rest, unless that has been taken away."""
+        """Set the power that its sensor shows, at work or at rest; do nothing to a missing sensor."""
         self.write("sim/busy", str(int(busy)))
         if not self.sensor:
             return
@@ -146,7 +146,7 @@ class Jetson:
             self.write(f"{folder}/power1_input", f"{1000 * milliwatts}\n")
 
     def write(self, name: str, text: str) -> None:
-        """Write one of its files, whole."""
+        """Write one of its files; readers see the old or the new content, whole."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}-{os.getpid()}")
@@ -190,7 +190,7 @@ class Jetson:
         self.sensor = True
         self.load(busy=False)
         for path, tool in TOOLS.items():
-            # Its own root wherever it is called from, and this computer's Python whatever PATH is.
+            # A tool finds its board from any folder, and this computer's Python under any PATH.
             self.write(
                 path,
                 "#!/bin/sh\n"

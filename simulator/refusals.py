@@ -1,7 +1,7 @@
-"""Refuse the networks that TensorRT's parser refuses: by the parser itself where it is installed, else by rules from it.
+"""Refuse the networks that TensorRT's parser refuses: by the parser itself if it is installed, else by rules.
 
-tests/remote/runtimes/tensorrt/test_preflight.py shows each rule against the real parser. The rules refuse more than it does
-(TensorRT 8 has neither unsigned values nor some newer operators), never less among what is known.
+tests/remote/runtimes/tensorrt/test_preflight.py compares each rule with the real parser. The rules refuse more than the
+parser (TensorRT 8 has neither unsigned values nor some newer operators), and no known case less.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from onnx import TensorProto, numpy_helper
 
 from remote.runtimes.tensorrt.trtexec import preflight
 
-# Those of ONNX that the parser of TensorRT for RTX 1.7 imports by itself, by OnnxParser.supports_operator; without NonZero,
-# which needs a plug-in.
+# ONNX operators that the parser of TensorRT for RTX 1.7 imports, by OnnxParser.supports_operator, without NonZero, which
+# needs a plug-in.
 NAMES = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast CastLike Ceil
 Celu Clip Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div
@@ -33,7 +33,7 @@ Transpose Trilu Unsqueeze Upsample Where Xor
 """
 OPERATORS = set(NAMES.split())
 QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
-# Of constants, inputs and outputs.
+# Types of constants, inputs and outputs.
 TYPES = {
     TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64,
     TensorProto.BOOL, TensorProto.DOUBLE, TensorProto.UINT8,
@@ -42,7 +42,7 @@ Constants = Mapping[str, TensorProto]
 
 
 def refusal(path: Path, ranges: Mapping[str, Mapping[str, list[int]]]) -> str | None:
-    """TensorRT's words, or None if it takes a file.
+    """TensorRT's words of refusal, or None if it takes the file.
 
     Args:
         path: the ONNX file.
@@ -50,13 +50,13 @@ def refusal(path: Path, ranges: Mapping[str, Mapping[str, list[int]]]) -> str | 
     """
     if preflight.available():
         shapes = {name: [ranges[kind][name] for kind in ("min", "opt", "max")] for name in ranges.get("opt", {})}
-        said: str | None = preflight.ask(path, compiled=True, ranges=shapes)["refusal"]
-        return said
+        words: str | None = preflight.ask(path, compiled=True, ranges=shapes)["refusal"]
+        return words
     return by_rules(path)
 
 
 def by_rules(path: Path) -> str | None:
-    """TensorRT's words by rules, or None."""
+    """TensorRT's words of refusal by the rules, or None if the file breaks none."""
     try:
         model = onnx.load(path)
     except Exception:
@@ -73,7 +73,7 @@ def by_rules(path: Path) -> str | None:
             return f"In node {place} with name: {node.name} and operator: {node.op_type} {words}"
     try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # what does not fit together: types, shapes, the order of nodes
+    except Exception as error:  # types, shapes or the order of nodes do not fit together
         return f"In node -1 with name: and operator: (parseGraph): INVALID_GRAPH: {' '.join(str(error).split())}"
     return None
 

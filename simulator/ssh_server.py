@@ -1,4 +1,4 @@
-"""Real OpenSSH servers on loopback, each a normal process with its own keys, settings and port, and who logs in there."""
+"""Real OpenSSH servers on loopback, each a normal process with its own keys, settings and port, and proxies before them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -29,7 +29,7 @@ def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 
 
 class Server:
-    """An SSH server below ``where``; ``cache`` is where its sessions keep our files."""
+    """An SSH server with its files in the folder ``where``; its sessions keep Gaitpress's files in ``cache``."""
 
     def __init__(self, where: Path, authorized: Path, **env: str) -> None:
         where.mkdir(parents=True, exist_ok=True)
@@ -64,16 +64,16 @@ class Server:
 
     @property
     def known(self) -> str:
-        """The line of known_hosts that makes it known."""
+        """The server's line in known_hosts."""
         return f"[127.0.0.1]:{self.port} {' '.join(self.host_key.with_suffix('.pub').read_text().split()[:2])}\n"
 
     def start(self) -> None:
-        # Its sessions' environment is one line.
+        # One line of the settings must hold all variables of its sessions.
         env = " ".join(f'"{name}={value}"' for name, value in self.env.items())
         lines = [*(f"{key} {value}" for key, value in self.settings.items()), f"SetEnv {env}"]
         (self.where / "config").write_text("\n".join(lines) + "\n")
         with suppress(OSError):
-            Path("/run/sshd").mkdir(exist_ok=True)  # a server of root insists on it
+            Path("/run/sshd").mkdir(exist_ok=True)  # sshd as root needs it
         assert SSHD
         log = (self.where / "log").open("ab")
         with log:
@@ -88,7 +88,7 @@ class Server:
         raise AssertionError("the SSH server does not listen")
 
     def kill(self) -> None:
-        """End the server and all its sessions at once, as when a board loses its power (its commands go on for a while)."""
+        """End the server and all its sessions at once, as if a board lost its power; its commands run on for a while."""
         if self._process is None or self._process.poll() is not None:
             return
         # A session is a process of its own, in another process group.
@@ -102,18 +102,18 @@ class Server:
                         os.kill(process, signal.SIGKILL)
 
     def agents(self, command: str) -> list[int]:
-        """Processes of ours that run on it with a command, such as "benchmark"."""
-        found = []
+        """The ids of Gaitpress's processes on the server with a command, such as "benchmark"."""
+        pids = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError, IndexError):
                 words = entry.read_bytes().split(b"\0")
                 if words[1].startswith(str(self.home).encode()) and words[2] == command.encode():
-                    found.append(int(entry.parent.name))
-        return found
+                    pids.append(int(entry.parent.name))
+        return pids
 
 
 class Silent:
-    """A port that takes connections and says nothing."""
+    """A port that accepts connections and sends nothing."""
 
     def __enter__(self) -> int:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ def _descendants(pid: str) -> list[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [found for child in children for found in (int(child), *_descendants(child))]
+    return [process for child in children for process in (int(child), *_descendants(child))]
 
 
 def _name(pid: int) -> str:
@@ -139,7 +139,7 @@ def _name(pid: int) -> str:
 
 
 class Cutter:
-    """A TCP proxy that cuts a connection when so many bytes went up, once per entry of ``after``; later ones live."""
+    """A TCP proxy that cuts its first connections: each after the bytes towards the server in its entry of ``after``."""
 
     def __init__(self, target: int, after: list[int]) -> None:
         self.port = free_port()
@@ -154,7 +154,7 @@ class Cutter:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def freeze(self) -> None:
-        """Let nothing through any more, in either direction, and tell nobody: a cable is out."""
+        """Pass no more bytes in either direction, and close nothing, as if a cable were out."""
         self._frozen.set()
 
     def cut(self) -> None:
@@ -164,7 +164,7 @@ class Cutter:
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let no new connections in."""
+        """Accept no new connections."""
         self._listener.close()
 
     def _serve(self) -> None:
@@ -173,7 +173,7 @@ class Cutter:
                 near, _ = self._listener.accept()
                 self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
-                for end in (near, far):  # or each question would wait for an acknowledgement
+                for end in (near, far):  # else each small packet would wait for an acknowledgement
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._ends += [near, far]
                 allowed = self.after.pop(0) if self.after else None
@@ -199,7 +199,7 @@ class Cutter:
 
 
 def through(server: Server, after: list[int]) -> tuple[Cutter, str]:
-    """A proxy that cuts, and the address of the server behind it, whose key is known."""
+    """A proxy before a server, and the server's address through it; known_hosts gets the server's key."""
     proxy = Cutter(server.port, after)
     (Path.home() / ".ssh/known_hosts").write_text(server.known.replace(str(server.port), str(proxy.port)))
     return proxy, server.address.replace(str(server.port), str(proxy.port))

@@ -1,1 +1,1 @@
-"""The tools of a simulated board, each a program."""
+"""The tools of a simulated board, a program each."""

@@ -59,7 +59,7 @@ def infer(board: Jetson, content: bytes, settings: dict[str, str], shapes: dict[
 
 
 def _copies(version: tuple[int, int, int], settings: dict[str, str]) -> bool:
-    """Whether every query copies: always in 7.1, only with includeDataTransfers in 11."""
+    """Whether every query copies its data: always in 7.1, only with includeDataTransfers in 11."""
     return "includeDataTransfers" in settings if version >= (11, 0) else "noDataTransfers" not in settings
 
 
@@ -102,9 +102,9 @@ def _run(engine: Engine, values: np.ndarray, warmup_ms: float, settings: dict[st
     timed = 0
     while True:
         moments = [1000 * (time.perf_counter() - start)]
-        fed = values.copy() if copies else values
+        on_device = values.copy() if copies else values
         moments.append(1000 * (time.perf_counter() - start) if copies else moments[-1])
-        output = engine.run(fed)
+        output = engine.run(on_device)
         moments.append(1000 * (time.perf_counter() - start))
         if copies:
             output.copy()
@@ -147,7 +147,7 @@ def _dimensions(values: np.ndarray) -> str:
 
 
 def _statistics(times: Sequence[float], new: bool) -> str:
-    """Minimum to percentiles in ms; the p-th percentile is element n - 1 - int((1 - p) n) of the sorted times."""
+    """Minimum to percentiles of times in ms; the p-th percentile is element n - 1 - int((1 - p) n) of the sorted times."""
     ordered = sorted(times)
     percentiles = (90, 95, 99) if new else (99,)
     parts = [f"min = {ordered[0]:g} ms", f"max = {ordered[-1]:g} ms", f"mean = {np.mean(times):g} ms"]

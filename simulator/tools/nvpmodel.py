@@ -26,7 +26,7 @@ def main(words: list[str]) -> None:
         print("NVPM WARN: DO YOU WANT TO REBOOT NOW? enter YES/yes to confirm:")
         if sys.stdin.readline().strip().lower() != "yes":
             print("NVPM ERROR: optMask is 1, no request for power mode")
-            return  # whatever its exit status, the mode stays as it is
+            return  # the mode stays as it is, under any exit status
     board.mode = mode
     board.locked = False  # a mode sets clocks
 

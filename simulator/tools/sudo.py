@@ -1,4 +1,4 @@
-"""``sudo -n command``, which works if the board lets it."""
+"""``sudo -n command``, which works if the board asks for no password."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""``tegrastats --interval MS``: a line each, in the form of the board's JetPack."""
+"""``tegrastats --interval MS``: a line every MS milliseconds, in the form of the board's JetPack."""
 
 import sys
 import time

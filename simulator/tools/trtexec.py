@@ -1,4 +1,4 @@
-"""Play trtexec of the board's TensorRT version: its options, its log, its files; ONNX Runtime runs the networks."""
+"""Simulate trtexec of the board's TensorRT version: its options, log and files; ONNX Runtime runs the networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALUES = {
     "onnx", "saveEngine", "loadEngine", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
     "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput",
 }  # fmt: skip
-# Options that came or went: the first version with each, and the first one without it.
+# Options that not all versions have: the first version with each, and the first one after that without it.
 FOREVER = (99, 0)
 SOME_FLAGS = {
     "explicitBatch": ((7, 0), (8, 0)), "exposeDMA": ((7, 0), FOREVER), "buildOnly": ((7, 0), (8, 6)),
@@ -86,8 +86,8 @@ def device(board: Jetson, log: Log) -> None:
     log.say(f"TensorRT version: {'.'.join(map(str, board.kind.tensorrt))}")
 
 
-def broken(board: Jetson, log: Log) -> None:
-    """Do what the board's fault makes it do."""
+def fail_by_fault(board: Jetson, log: Log) -> None:
+    """Fail in the way of the board's fault, if it has one."""
     fault = board.fault
     if fault == "reboot":
         reboot(board)
@@ -108,17 +108,17 @@ def broken(board: Jetson, log: Log) -> None:
 
 
 def reboot(board: Jetson) -> None:
-    """Come up again with another L4T: end the SSH session in which this process runs, and this process."""
+    """Reboot with another L4T: end the SSH session in which this process runs, and this process."""
     board.fault = None
     board.upgrade()
-    parents = []
+    sessions = []
     process = os.getpid()
     while process > 1:
         status = Path(f"/proc/{process}/status").read_text()
         if status.startswith("Name:\tsshd"):
-            parents.append(process)
+            sessions.append(process)
         process = int(status.partition("PPid:")[2].split()[0])
-    for session in parents[:-1]:  # the last one is the server itself
+    for session in sessions[:-1]:  # the last one is the server itself
         os.kill(session, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -143,7 +143,7 @@ def main(words: list[str]) -> None:
     try:
         settings = options(board, words)
         device(board, log)
-        broken(board, log)
+        fail_by_fault(board, log)
         if "onnx" in settings:
             start = time.monotonic()
             log.say("Start parsing network model")
