@@ -1,7 +1,7 @@
 """Name what `prune` needs beside the trained network: nothing, or training data and the code that makes batches of them.
 
 dvc.yaml lists the same dependencies whatever `prune` does, so `prune` depends on this small file in place of the data: an
-edit of the data, or of how models train, prunes nothing again unless the criterion asks for data.
+edit of the data, or of how models train, prunes nothing again unless the criterion or the reconstruction asks for data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gaitpress.params.prune import Prune
 
 def needs_data(settings: Prune) -> bool:
     """Whether pruning by the section `prune` of params.yaml looks at training sequences."""
-    return settings.mode != "published" and criteria.needs_data(settings.criterion)
+    return settings.mode != "published" and (settings.reconstruct or criteria.needs_data(settings.criterion))
 
 
 def named(training: Path, code: Path) -> dict[str, str]:

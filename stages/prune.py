@@ -1,6 +1,7 @@
 """Remove the least important filters of a trained model at one percentile, and prove that nothing else changed.
 
-The stage `needs` says whether the criterion needs training data; only then are they opened.
+With `prune.reconstruct` the layers that read what was removed are then solved anew, so that they give on training data what
+they gave before. The stage `needs` says whether the criterion or this needs training data; only then are they opened.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +27,8 @@ from gaitpress.trainers import trainer
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # frames enough to differ over time, where a network takes any number
-NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min")
+NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min", "reconstruct")
+CALIBRATION_BATCHES = 4  # of the training, on which layers are reconstructed
 
 
 def surgery(framework_name: str) -> ModuleType:
@@ -33,9 +36,14 @@ def surgery(framework_name: str) -> ModuleType:
     return importlib.import_module(f"compress.pruning.{framework_name}_surgery")
 
 
+def reconstruction(framework_name: str) -> ModuleType:
+    """The module that reconstructs pruned models of a framework."""
+    return importlib.import_module(f"compress.pruning.{framework_name}_reconstruction")
+
+
 def prune_settings(settings: Prune, percentile: float, seed: int) -> PruneSettings:
     """The section ``prune`` of params.yaml for one of its percentiles, as the settings that `compress` takes."""
-    return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles"}))
+    return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles", "reconstruct"}))
 
 
 def training_batches(dense: Any, entry: Any, options: Namespace) -> Iterable[Any]:
@@ -45,7 +53,9 @@ def training_batches(dense: Any, entry: Any, options: Namespace) -> Iterable[Any
         StageError: the command line does not say where the data are, or the model was trained with others.
     """
     if options.training is None or options.preprocessed is None:
-        raise StageError("prune.criterion needs training data: say where with --training and --preprocessed")
+        raise StageError(
+            "prune.criterion or prune.reconstruct needs training data: say where with --training and --preprocessed"
+        )
     training_set, store = inputs.open_training(options.training, options.preprocessed)
     inputs.of_same_training(options.dense, training_set, store)
     batches: Iterable[Any] = trainer(entry.framework).gradient_batches(dense, store, training_set.train, entry)
@@ -98,6 +108,10 @@ def main() -> None:
             f"{options.model}: the pruned network differs from the masked one by {error:.2g} of its greatest output; "
             "its layers depend on each other in a way that was not followed"
         )
+    errors: dict[str, dict[str, float]] = {}
+    if settings.prune.reconstructs:
+        calibration = [inputs for inputs, _ in islice(training_batches(dense, entry, options), CALIBRATION_BATCHES)]
+        errors = reconstruction(entry.framework).reconstruct(dense, pruned, selections, calibration, entry.seed)
     rows = report.layer_rows(library.layers(dense, entry), library.layers(pruned, entry), selections)
     totals, warnings = report.totals(rows), report.warnings(selections, options.percentile)
     layers = {
@@ -113,6 +127,7 @@ def main() -> None:
     with outputs.new_directory(options.out) as out:
         library.save(pruned, out)
         described = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
+        described |= {"reconstruction": errors}
         outputs.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
         # After pruning a measure has its plain name, as in the metrics of other stages.
         metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
@@ -123,6 +138,9 @@ def main() -> None:
         print(line)
     print(report.table(rows))
     print(f"equal to the masked network within {error:.1g} of its greatest output")
+    for name, of_layer in errors.items():
+        shares = f"{100 * of_layer['before']:.1f} % of its outputs -> {100 * of_layer['after']:.1f} %"
+        print(f"reconstructed {name}: error {shares}")
     for warning in warnings:
         print(f"warning: {options.model}, percentile {options.percentile:g}: {warning}", file=sys.stderr)
 

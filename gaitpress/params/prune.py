@@ -10,7 +10,7 @@ from gaitpress.params.values import FileIn, Percentile, Positive, Section
 
 
 class Prune(Section):
-    """Which filters go. In mode "published" criterion, scope, round_to and keep_min are not used: docs/pruning.md."""
+    """Which filters go; mode "published" does not use criterion, scope, round_to, keep_min and reconstruct."""
 
     percentiles: list[Percentile]
     mode: Literal["percentile", "published"]
@@ -19,3 +19,9 @@ class Prune(Section):
     round_to: Positive
     keep_min: Positive
     spare: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=64)]]
+    reconstruct: bool = True
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the layers that read pruned channels are solved anew."""
+        return self.reconstruct and self.mode != "published"

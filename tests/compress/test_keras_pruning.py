@@ -11,6 +11,7 @@ from compress.pruning.select import PruneSettings
 from tests.compress.test_published_pruning import COUNTS, SCORES, published, removed
 
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
+keras_reconstruction = pytest.importorskip("compress.pruning.keras_reconstruction", reason="needs TensorFlow")
 import keras  # noqa: E402
 
 from gait.models import cnn2d, cnn2plus1d, cnn3d  # noqa: E402
@@ -49,6 +50,42 @@ def like_trained(request: pytest.FixtureRequest) -> tuple[str, Any]:
         sums = np.abs(kernel).sum(tuple(range(kernel.ndim - 1)))
         model.get_layer(name).set_weights([kernel * rng.uniform(*bounds.get(name, (1, 2)), len(bias)) / sums, bias])
     return request.param, model
+
+
+def test_layers_that_read_removed_filters_are_solved_anew_and_none_is_worse(dense: Any) -> None:
+    pruned, selections = keras_surgery.prune(dense, replace(SETTINGS, percentile=60))
+    batches = [np.random.default_rng(seed).normal(size=(8, *SHAPE[1:])).astype(np.float32) for seed in range(4)]
+
+    def error() -> float:
+        expected, actual = (
+            keras.Model(model.input, model.layers[-1].input)(batches[3]).numpy() for model in (dense, pruned)
+        )
+        return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
+
+    before = error()
+    errors = keras_reconstruction.reconstruct(dense, pruned, selections, batches[:3], seed=0)
+    assert set(errors) == {group.reader for group in keras_surgery.channels(dense)}
+    assert all(of_layer["after"] < of_layer["before"] for of_layer in errors.values())
+    assert error() < before  # on samples that it did not see
+
+
+def test_a_layer_whose_lost_filters_were_copies_gives_what_it_gave(dense: Any) -> None:
+    first = keras_surgery.channels(dense)[0]
+    copied = keras.models.clone_model(dense)
+    copied.set_weights(dense.get_weights())
+    layer = copied.get_layer(first.conv)
+    weights = layer.get_weights()
+    half = layer.filters // 2
+    for array in weights:
+        array[..., half:] = 0.5 * array[..., :half]  # rectified, twice as small
+    layer.set_weights(weights)
+    spare = [group.conv for group in keras_surgery.channels(copied)[1:]]
+    pruned, selections = keras_surgery.prune(copied, replace(SETTINGS, percentile=50, round_to=1, spare=spare))
+    assert len(selections[first.conv].kept) == half
+    batches = [np.random.default_rng(seed).normal(size=(4, *SHAPE[1:])).astype(np.float32) for seed in range(2)]
+    errors = keras_reconstruction.reconstruct(copied, pruned, selections, batches, seed=0)
+    assert errors[first.reader]["before"] > 0.05
+    assert errors[first.reader]["after"] < 0.01
 
 
 def test_as_many_filters_go_as_in_the_study(like_trained: tuple[str, Any]) -> None:

@@ -25,7 +25,7 @@ def prune(where: Path, model: str, percentile: int, **settings: object) -> tuple
     """What the stage says on both streams for the model in ``where``/dense, its pruning.json and its metrics."""
     shutil.copy("params.yaml", where)
     outputs.write_json(where / "dense/settings.json", {"model": {"width": 0.5}})
-    make_small(where / "params.yaml", **settings)
+    make_small(where / "params.yaml", **{"prune.reconstruct": False, **settings})
     command = [sys.executable, "-m", "stages.prune", "--params", where / "params.yaml", "--model", model]
     command += ["--percentile", str(percentile), "--dense", where / "dense", "--out", where / "pruned"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
@@ -46,7 +46,8 @@ def test_gaitset_as_published_with_a_warning_of_the_layer_that_collapsed(tmp_pat
     )
     lines = told.splitlines()
     assert lines[0] == (
-        "mode published: the study's own algorithm; not used: prune.criterion, prune.scope, prune.round_to, prune.keep_min"
+        "mode published: the study's own algorithm; not used: prune.criterion, prune.scope, prune.round_to, prune.keep_min, "
+        "prune.reconstruct"
     )
     assert lines[1] == "spared: frame6 with global4"
     assert lines[2].startswith("layer    filters      left  parameters")
@@ -100,7 +101,7 @@ def test_a_keras_model_by_default_without_a_warning(tmp_path: Path) -> None:
 
 def test_every_setting_reaches_the_selection() -> None:
     """The stage passes them on by name."""
-    section = params.load("params.yaml").prune.model_dump(exclude={"percentiles"})
+    section = params.load("params.yaml").prune.model_dump(exclude={"percentiles", "reconstruct"})
     assert {"percentile", "seed", *section} == set(PruneSettings.__dataclass_fields__)
 
 

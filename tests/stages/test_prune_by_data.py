@@ -26,7 +26,13 @@ from tests.support.device_world import World
 from tests.support.published import SMALLER, small
 from tests.support.toy import ROOT, make_small
 
-SMALL = {"prune.criterion": "taylor", "prune.round_to": 1, "prune.keep_min": 1, "model.gaitset.sampling.frames": 3}
+SMALL = {
+    "prune.criterion": "taylor",
+    "prune.reconstruct": False,
+    "prune.round_to": 1,
+    "prune.keep_min": 1,
+    "model.gaitset.sampling.frames": 3,
+}
 
 
 def stage(name: str, where: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -78,6 +84,23 @@ def test_the_filters_that_matter_least_to_the_training_loss_go_and_always_the_sa
     kept = np.flatnonzero(scores >= np.median(scores))
     assert np.array_equal(one["frame1.conv.weight"], dense.state_dict()["frame1.conv.weight"].numpy()[kept])
     assert json.loads((where / "one/settings.json").read_text())["prune"]["criterion"] == "taylor"
+
+
+def test_layers_that_read_what_went_are_solved_on_training_data_after_the_proof(where: Path) -> None:
+    assert prune(where, "plain").returncode == 0
+    make_small(where / "params.yaml", **{**SMALL, "prune.reconstruct": True})
+    done = prune(where, "solved")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((where / "solved/pruning.json").read_text())
+    assert written["proof_error"] < 1e-10
+    errors = written["reconstruction"]
+    assert {"frame2.conv", "global1.conv", "fc"} < set(errors)
+    assert all(of_layer["after"] < of_layer["before"] for of_layer in errors.values())
+    assert f"reconstructed fc: error {100 * errors['fc']['before']:.1f} % of its outputs -> " in done.stdout
+    plain, solved = channels(where, "plain"), channels(where, "solved")
+    changed = {name.removesuffix(".weight") for name in plain if not np.array_equal(plain[name], solved[name])}
+    assert changed == set(errors)
+    assert json.loads((where / "plain/pruning.json").read_text())["reconstruction"] == {}
 
 
 def test_the_models_seed_draws_the_batches(where: Path) -> None:
@@ -134,7 +157,7 @@ def test_without_the_data_or_with_others_it_says_so(where: Path) -> None:
     done = prune(where, "one", data=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "error: prune.criterion needs training data: say where with --training and --preprocessed"
+        "error: prune.criterion or prune.reconstruct needs training data: say where with --training and --preprocessed"
     )
     facts = made_with.read(where / "dense")
     made_with.write(where / "dense", facts, data={**facts["data"], "digest": "other"})
@@ -169,6 +192,6 @@ def test_what_prune_needs_is_named_by_content_if_the_criterion_asks_for_it(where
 
 
 def test_only_taylor_needs_data_of_those_that_come_with_it() -> None:
-    section = params.load(ROOT / "params.yaml").prune
+    section = params.load(ROOT / "params.yaml").prune.model_copy(update={"reconstruct": False})
     criteria = [path.stem for path in (ROOT / "compress/pruning/criteria").glob("[a-z]*.py")]
     assert {name for name in criteria if needs_data(section.model_copy(update={"criterion": name}))} == {"taylor"}

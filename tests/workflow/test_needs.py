@@ -1,4 +1,4 @@
-"""An edit of data, or of training, prunes again by itself only where the criterion looks at data. By DVC, in a copy."""
+"""An edit of data, or of training, prunes again by itself only where pruning looks at data. By DVC, in a copy."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ EDITS = {
 }
 
 
-@pytest.fixture(scope="module", params=["mean-l1", "taylor"])
-def criterion(request: pytest.FixtureRequest) -> str:
+# The criterion, and whether layers are reconstructed.
+SETTINGS = {"weights alone": ("mean-l1", False), "criterion": ("taylor", False), "reconstruction": ("mean-l1", True)}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def looks_at(request: pytest.FixtureRequest) -> str:
+    """Why pruning looks at data, if it does."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def pruned(criterion: str, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def pruned(looks_at: str, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A repository with the real lists of dependencies, in which all is pruned."""
     toy = Toy.make(tmp_path_factory.mktemp("needs"), percentiles=[30], all_code=True)
+    criterion, reconstruct = SETTINGS[looks_at]
     toy.edit(r"criterion: \S+", f"criterion: {criterion}")
+    toy.edit(r"reconstruct: \S+", f"reconstruct: {str(reconstruct).lower()}")
     toy.dvc("repro", "prune")
     assert not out_of_date(toy)
     return toy
@@ -48,15 +55,15 @@ def toy(pruned: Toy, tmp_path: Path) -> Toy:
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_what_prunes_again_by_itself(toy: Toy, criterion: str, edit: str) -> None:
+def test_what_prunes_again_by_itself(toy: Toy, looks_at: str, edit: str) -> None:
     name, pattern, text, models = EDITS[edit]
     toy.edit(pattern, text, name)
     for stage in NAMING:
         run(["dvc", "repro", "-q", "--single-item", stage], toy.where)
-    assert out_of_date(toy) == (models if criterion == "taylor" else set())
+    assert out_of_date(toy) == (set() if looks_at == "weights alone" else models)
 
 
-def test_another_criterion_trains_nothing_again(toy: Toy, criterion: str) -> None:
+def test_another_criterion_trains_nothing_again(toy: Toy) -> None:
     toy.edit(r"criterion: \S+", "criterion: fpgm")
     ran = {address.partition("@")[0] for address in toy.dvc("repro", "prune")}
     assert ran == {"needs", "prune"}

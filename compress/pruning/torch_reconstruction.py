@@ -1,0 +1,156 @@
+"""Reconstruction of pruned PyTorch models: layers that read pruned channels are solved anew by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compress.pruning.least_squares import ROWS, Convolution, LeastSquares, same_padding
+from compress.pruning.select import Selection
+
+
+class _Seen(Exception):
+    """A module has run; what comes after it is not needed."""
+
+
+def reconstruct(
+    full: Any, pruned: Any, selections: Mapping[str, Selection], batches: Sequence[Tensor], seed: int
+) -> dict[str, dict[str, float]]:
+    """Solve the layers of a pruned model that read pruned channels, in place, from input to output.
+
+    A layer is solved if it is a convolution without groups, a linear layer, or a linear map for each part: a module with a
+    single ``weight`` [parts, inputs, outputs] that reads [batch, parts, inputs].
+
+    Args:
+        full: the model that was pruned, in evaluation mode.
+        pruned: what :func:`compress.pruning.torch_surgery.prune` made of it, in evaluation mode.
+        selections: what was selected, by group.
+        batches: of calibration data.
+        seed: of the draw of outputs.
+
+    Returns:
+        For each layer that was solved, its error ``before`` and ``after``, as a share of the length of its outputs.
+    """
+    kept = {
+        unit: chosen.kept for chosen in selections.values() if len(chosen.kept) < chosen.filters for unit in chosen.units
+    }
+    errors = {}
+    for name in _readers(full, batches[0][:1], set(kept)):
+        old, new = full.get_submodule(name), pruned.get_submodule(name)
+        stay = kept.get(name.removesuffix(".conv"), np.arange(_outputs(old)))
+        rng = np.random.default_rng(seed)
+        problems = [LeastSquares(weights) for weights in _matrices(new)]
+        for batch in batches:
+            reads, gives = _at(pruned, name, batch)[0], _at(full, name, batch)[1]
+            gives = gives.index_select(1 if isinstance(old, nn.modules.conv._ConvNd) else -1, torch.from_numpy(stay))
+            for problem, (rows, targets) in zip(problems, _rows(new, reads, gives, ROWS // len(batches), rng), strict=True):
+                problem.add(rows, targets)
+        solved = [problem.solve() for problem in problems]
+        _set(new, [weights for weights, _, _ in solved])
+        errors[name] = {
+            "before": float(np.mean([before for _, before, _ in solved])),
+            "after": float(np.mean([after for _, _, after in solved])),
+        }
+    return errors
+
+
+def _readers(full: Any, example: Tensor, narrowed: set[str]) -> list[str]:
+    """The modules that read channels of the narrowed units and can be solved, in the order in which they run."""
+    weights = {
+        reader.parameter
+        for group in full.filter_groups()
+        if narrowed.intersection(group.units)
+        for reader in group.readers
+        if reader.parameter.endswith(".weight")
+    }
+    candidates = {name.removesuffix(".weight") for name in weights}
+    order: dict[str, None] = {}
+    with torch.inference_mode(), _hooks(full, candidates, lambda name, *_: order.setdefault(name)):
+        full(example)
+    return [name for name in order if _is_linear(full.get_submodule(name))]
+
+
+def _is_linear(module: nn.Module) -> bool:
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.groups == 1 and not module.transposed and module.padding_mode == "zeros"
+    return isinstance(module, nn.Linear) or _is_separate(module)
+
+
+def _is_separate(module: nn.Module) -> bool:
+    """Whether a module is a linear map for each part."""
+    parameters = dict(module.named_parameters())
+    return (
+        set(parameters) == {"weight"} and parameters["weight"].ndim == 3 and not isinstance(module, nn.modules.conv._ConvNd)
+    )
+
+
+@contextmanager
+def _hooks(model: Any, names: Iterable[str], call: Callable[..., Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name in names:
+            hook = model.get_submodule(name).register_forward_hook(lambda _, read, given, name=name: call(name, read, given))
+            stack.callback(hook.remove)
+        yield
+
+
+def _at(model: Any, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
+    """What a module reads and gives, in a forward pass that ends there."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def stop(name: str, read: tuple[Tensor, ...], given: Tensor) -> None:
+        # A copy: what comes next, such as an activation, may write in its place.
+        seen.append((read[0].clone(), given.clone()))
+        raise _Seen
+
+    with torch.inference_mode(), _hooks(model, [name], stop), suppress(_Seen):
+        model(batch)
+    return seen[0]
+
+
+def _outputs(module: Any) -> int:
+    return int(module.weight.shape[2 if _is_separate(module) else 0])
+
+
+def _matrices(module: Any) -> list[np.ndarray]:
+    """A module's weights as matrices [inputs, outputs]: one, or one for each part."""
+    weight = module.weight.numpy(force=True)
+    return list(weight) if _is_separate(module) else [weight.reshape(len(weight), -1).T]
+
+
+def _set(module: Any, matrices: Sequence[np.ndarray]) -> None:
+    stacked = np.stack(matrices) if _is_separate(module) else matrices[0].T
+    with torch.no_grad():
+        module.weight.copy_(torch.from_numpy(stacked.reshape(module.weight.shape)))
+
+
+def convolution_of(module: Any, sizes: Sequence[int]) -> Convolution:
+    """What a PyTorch convolution reads of maps of these sizes."""
+    kernel, stride, dilation = module.kernel_size, module.stride, module.dilation
+    if module.padding == "same":
+        padding = same_padding(sizes, kernel, stride, dilation)
+    else:
+        padding = [(zeros, zeros) for zeros in (module.padding if module.padding != "valid" else [0] * len(kernel))]
+    return Convolution(kernel, stride, padding, dilation)
+
+
+def _rows(
+    module: Any, reads: Tensor, gives: Tensor, count: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each matrix of a module, what it reads, [rows, inputs], and what it gives without its bias, [rows, outputs]."""
+    inputs, outputs = reads.numpy(force=True), gives.numpy(force=True)
+    if _is_separate(module):
+        yield from zip(np.moveaxis(inputs, 1, 0), np.moveaxis(outputs, 1, 0), strict=True)
+        return
+    if isinstance(module, nn.Linear):
+        inputs, outputs = inputs.reshape(-1, inputs.shape[-1]), outputs.reshape(-1, outputs.shape[-1])
+    else:
+        convolution = convolution_of(module, inputs.shape[2:])
+        places = convolution.places(inputs, count, rng)
+        inputs, outputs = convolution.rows(inputs, places), np.moveaxis(outputs, 1, -1)[places]
+    bias = 0 if module.bias is None else module.bias.numpy(force=True)
+    yield inputs, outputs - bias
