@@ -5,9 +5,10 @@ pipeline do the work: train once, then for each percentile prune, fine-tune, exp
 one run, by turns in an order by chance, and their rank-1 is that of the engine itself.
 
 `latency_ratio` is the time of the dense fp32 engine by that of the fastest variant whose mean rank-1 is at most one point
-below it; `rank1_loss` is what that variant loses. `rank1_over_torch_pruning` is how much better our selection is than
-Torch-Pruning's magnitude importance: the mean difference in mean rank-1 over seeds of fine-tuning, with its interval
-(Student, 95 %). As many filters of each layer go, by the same surgery, so that latency is equal.
+below it; `rank1_loss` is what that variant loses. `rank1_over_torch_pruning` is how much better our pruning, reconstruction
+included, is than Torch-Pruning's magnitude and Taylor importances: the mean difference in mean rank-1 over seeds of
+fine-tuning, with its interval (Student, 95 %). As many filters of each layer go, so that latency is equal, and all are
+fine-tuned by the same settings.
 
 `--work` keeps what was made, so that an interrupted benchmark goes on.
 """
@@ -16,20 +17,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
 
-from gaitpress import outputs
+from benchmarks.common.intervals import paired
+from benchmarks.common.work import Work
+from gaitpress import outputs, params
+from gaitpress import settings as made_with
 from gaitpress.inputs import open_test, open_training
+from gaitpress.trainers import trainer
 from remote.benchmark import BenchmarkSettings
 from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
@@ -38,74 +42,40 @@ from stages.recognise import rates
 
 MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
 PERCENTILES = (0, 70, 75, 80, 85)
-COMPARED, SEEDS = 70, (1, 2, 3)
+COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
+PEERS = ("magnitude", "taylor")  # importances of Torch-Pruning
 ALLOWED_LOSS = 1.0  # points of mean rank-1
 LR = 2e-3  # of the dense network, four times as wide as that of params.yaml, whose rate is four times as high
 ROUNDS = 5
+GRADIENT_BATCHES = 8  # 256 sequences, as our own Taylor criterion takes
 ONCE = BenchmarkSettings(batch=1, threads=1, warmup_s=0.5, duration_s=1.0, min_queries=10, repeats=1, max_cov=1.0, session=1)
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
-TRAIN, EACH, EACH_COMPARED = 0.35, 0.08, 0.04
+TRAIN, EACH, EACH_COMPARED = 0.35, 0.07, 0.02
 LEAST_SHARE = 0.06  # of the time of a dense iteration that the narrowest network's takes: batches and pooling stay
-T_95 = {2: 4.303, 3: 3.182, 4: 2.776}  # Student's t by degrees of freedom
-
-
-class Work:
-    """A folder in which stages run; what is there already is not made again."""
-
-    def __init__(self, where: Path, settings: Mapping[str, Any]) -> None:
-        self.where = where
-        self.settings = settings
-        where.mkdir(parents=True, exist_ok=True)
-
-    def params(self, name: str, **sections: Any) -> Path:
-        """A file of settings with some sections changed; a folder that was made with others is an error."""
-        text, path = json.dumps({**self.settings, **sections}), self.where / f"{name}.yaml"
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            sys.exit(f"error: {path}: made with other settings; take an empty folder for --work")
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def stage(self, name: str, out: str, params: Path, *words: str, option: str = "--out") -> Path:
-        """Run a stage unless its output, which ``option`` names, is there."""
-        path = self.where / out
-        if not path.exists():
-            print(f"{time.strftime('%H:%M:%S')} {name} {out}", file=sys.stderr)
-            command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), option, str(path), *words]
-            if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
-                sys.exit(f"error: the stage {name} failed")
-        return path
-
-    @property
-    def data(self) -> list[str]:
-        """The options of stages that read sequences."""
-        return ["--training", str(self.where / "training.json"), "--preprocessed", str(self.where / "preprocessed")]
-
-
-def prepare(work: Work) -> None:
-    """Walkers, silhouettes and the partition."""
-    params, preprocessed = work.params("data"), str(work.where / "preprocessed")
-    raw = str(work.stage("dataset", "walkers", params))
-    work.stage("preprocess", "preprocessed/silhouette", params, "--modality", "silhouette", "--dataset", raw)
-    words = ["--model", MODEL, "--preprocessed", preprocessed, "--code", str(work.where / "code.json")]
-    work.stage("partition", "training.json", params, *words, "--test", str(work.where / "test.json"), option="--training")
 
 
 def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
     """The folders of all ONNX files by name, such as p70-int8."""
-    params = work.params("train", **schedules(plan["train"], 4, work.settings))
-    trained = work.stage("train", "train", params, "--model", MODEL, *work.data)
+    settings = work.params("train", **schedules(plan["train"], 4, work.settings))
+    trained = work.stage("train", "train", settings, "--model", MODEL, *work.training(MODEL))
     found = {}
     for percentile in PERCENTILES:
         own = schedules(plan["train"], plan["finetune"][f"p{percentile}"], work.settings)
-        params = work.params(f"p{percentile}", **own)
+        settings = work.params(f"p{percentile}", **own)
         branch = ["--model", MODEL, "--percentile", str(percentile)]
-        pruned = work.stage("prune", f"prune/p{percentile}", params, *branch, "--dense", str(trained), *work.data)
-        tuned = work.stage("finetune", f"finetune/p{percentile}", params, *branch, "--pruned", str(pruned), *work.data)
-        exported = work.stage("export", f"export/p{percentile}", params, *branch, "--finetuned", str(tuned), *work.data)
+        pruned = work.stage(
+            "prune", f"prune/p{percentile}", settings, *branch, "--dense", str(trained), *work.training(MODEL)
+        )
+        tuned = work.stage(
+            "finetune", f"finetune/p{percentile}", settings, *branch, "--pruned", str(pruned), *work.training(MODEL)
+        )
+        exported = work.stage(
+            "export", f"export/p{percentile}", settings, *branch, "--finetuned", str(tuned), *work.training(MODEL)
+        )
         for precision in PRECISIONS:
             name = f"p{percentile}-{precision}"
-            words = [*branch, "--precision", precision, "--exported", str(exported), *work.data]
-            found[name] = work.stage("quantize", f"quantize/{name}", params, *words)
+            words = [*branch, "--precision", precision, "--exported", str(exported), *work.training(MODEL)]
+            found[name] = work.stage("quantize", f"quantize/{name}", settings, *words)
     return found
 
 
@@ -114,8 +84,8 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
     file = work.where / "measured.json"
     if file.exists():
         return outputs.read_json(file)
-    training_set, store = open_training(work.where / "training.json", work.where / "preprocessed")
-    test_set, _ = open_test(work.where / "test.json", work.where / "preprocessed")
+    training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")
+    test_set, _ = open_test(work.where / f"test/{MODEL}.json", work.where / "preprocessed")
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in networks}
     rows = {}
@@ -159,30 +129,43 @@ def best(rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     return max((row for row in rows.values() if row["mean"] >= least), key=lambda row: row["times_faster"])
 
 
-def by_torch_pruning(work: Work) -> Path:
-    """The dense model pruned by Torch-Pruning's magnitudes: as many filters of each group as by our selection."""
+def by_torch_pruning(work: Work, name: str) -> Path:
+    """The dense model pruned by an importance of Torch-Pruning: as many filters of each group as by our selection."""
     import torch_pruning
 
     from compress.pruning import torch_surgery
     from compress.pruning.select import Selection
     from gait.networks import torch_model
 
-    out = work.where / f"prune/torch-pruning-p{COMPARED}"
+    out = work.where / f"prune/torch-pruning-{name}-p{COMPARED}"
     if out.exists():
         return out
     model = torch_model.load(work.where / "train")
+    if name == "taylor":
+        _add_gradients(work, model)
+    importance = torch_pruning.importance
+    scored = importance.GroupMagnitudeImportance(p=2) if name == "magnitude" else importance.GroupTaylorImportance()
     ours = outputs.read_json(work.where / f"prune/p{COMPARED}/pruning.json")
-    kept = {name: row["after"] for name, row in ours["layers"].items()}
-    magnitude = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    kept = {layer: row["after"] for layer, row in ours["layers"].items()}
     selections = {}
     for group in model.filter_groups():
-        scores = magnitude(_as_torch_pruning_has_it(torch_pruning, model, group)).numpy(force=True)
+        scores = scored(_as_torch_pruning_has_it(torch_pruning, model, group)).numpy(force=True)
         stay = np.sort(np.argsort(-scores, kind="stable")[: kept[group.name]])
         selections[group.name] = Selection(len(scores), stay, float("nan"), tuple(group.units))
     pruned = torch_surgery.remove(model, selections)
     with outputs.new_directory(out) as partial:
         torch_model.save(pruned, partial)
+        made_with.write(partial, made_with.read(work.where / "train"))
     return out
+
+
+def _add_gradients(work: Work, model: Any) -> None:
+    """Add up the gradients of the training loss over a few batches, which Torch-Pruning's Taylor importance takes."""
+    entry = params.load(work.params("data")).model[MODEL]
+    training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")
+    batches = trainer("torch").gradient_batches(model, store, training_set.train, entry)
+    for frames, loss in islice(batches, GRADIENT_BATCHES):
+        loss(model(frames)).backward()
 
 
 def _as_torch_pruning_has_it(library: Any, model: Any, group: Any) -> Any:
@@ -204,27 +187,25 @@ def _as_torch_pruning_has_it(library: Any, model: Any, group: Any) -> Any:
 
 
 def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean rank-1 after fine-tuning of both selections, for several seeds."""
+    """Mean rank-1 after fine-tuning of our selection and of Torch-Pruning's, for several seeds."""
     sections = schedules(plan["train"], plan["compared"], work.settings)
-    chosen = {"ours": work.where / f"prune/p{COMPARED}", "torch-pruning": by_torch_pruning(work)}
-    found: dict[str, list[float]] = {name: [] for name in chosen}
+    chosen = {"ours": work.where / f"prune/p{COMPARED}"}
+    chosen |= {f"torch-pruning-{name}": by_torch_pruning(work, name) for name in PEERS}
+    means: dict[str, list[float]] = {name: [] for name in chosen}
     for seed in SEEDS:
         models = {**sections["model"], MODEL: {**sections["model"][MODEL], "seed": seed}}
-        params = work.params(f"seed{seed}", model=models, finetune=sections["finetune"])
+        settings = work.params(f"seed{seed}", model=models, finetune=sections["finetune"])
         for name, pruned in chosen.items():
-            words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.data]
-            tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", params, *words)
-            words = ["--model", MODEL, "--trained", str(tuned), *work.data[2:], "--test", str(work.where / "test.json")]
-            rates = outputs.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", params, *words))
-            found[name].append(rates["rank1"]["mean"])
-    differences = np.subtract(found["ours"], found["torch-pruning"])
-    half = T_95[len(SEEDS) - 1] * differences.std(ddof=1) / math.sqrt(len(SEEDS))
-    mean = float(differences.mean())
+            words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.training(MODEL)]
+            tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", settings, *words)
+            words = ["--model", MODEL, "--trained", str(tuned), *work.test(MODEL)]
+            rates = outputs.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", settings, *words))
+            means[name].append(rates["rank1"]["mean"])
+    differences = {name: np.subtract(means["ours"], means[f"torch-pruning-{name}"]) for name in PEERS}
     return {
-        "rank1_over_torch_pruning": round(mean, 2),
-        "rank1_over_torch_pruning_interval": [round(mean - half, 2), round(mean + half, 2)],
+        "rank1_over_torch_pruning": {name: paired(values) for name, values in differences.items()},
         "compared_at_percentile": COMPARED,
-        "seeds": {name: [round(value, 2) for value in values] for name, values in found.items()},
+        "seeds": {name: [round(value, 2) for value in values] for name, values in means.items()},
     }
 
 
@@ -280,7 +261,7 @@ def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[st
         walkers["difficulty"] = difficulty
     settings["threads"] = {**settings["threads"], "train": 2, "finetune": 2}
     work = Work(where, settings)
-    prepare(work)
+    work.prepare(MODEL)
     file = where / "plan.json"
     if not file.exists():
         outputs.write_json(file, planned(60 * budget_min, iteration_s(settings)))

@@ -1,0 +1,62 @@
+"""A folder in which a benchmark runs stages; what is there already is not made again, so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Work:
+    """The folder.
+
+    Args:
+        where: made if it is not there.
+        settings: the sections of params.yaml.
+    """
+
+    def __init__(self, where: Path, settings: Mapping[str, Any]) -> None:
+        self.where = where
+        self.settings = settings
+        where.mkdir(parents=True, exist_ok=True)
+
+    def params(self, name: str, **sections: Any) -> Path:
+        """A file of settings with some sections changed; a folder that was made with others is an error."""
+        text, path = json.dumps({**self.settings, **sections}), self.where / f"{name}.yaml"
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            sys.exit(f"error: {path}: made with other settings; take an empty folder for --work")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def stage(self, name: str, out: str, params: Path, *words: str, option: str = "--out") -> Path:
+        """Run a stage unless its output, which ``option`` names, is there."""
+        path = self.where / out
+        if not path.exists():
+            print(f"{time.strftime('%H:%M:%S')} {name} {out}", file=sys.stderr)
+            command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), option, str(path), *words]
+            if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+                sys.exit(f"error: the stage {name} failed")
+        return path
+
+    def prepare(self, model: str) -> None:
+        """Make the walkers, the frames of the model's modality and the model's partition."""
+        modality = self.settings["model"][model]["modality"]
+        params, preprocessed = self.params("data"), str(self.where / "preprocessed")
+        raw = str(self.stage("dataset", "walkers", params))
+        words = ["--modality", modality, "--dataset", raw]
+        self.stage("preprocess", f"preprocessed/{modality}", params, *words)
+        words = ["--model", model, "--preprocessed", preprocessed, "--code", str(self.where / f"code/{model}.json")]
+        words += ["--test", str(self.where / f"test/{model}.json"), "--protocol", str(self.where / f"protocol/{model}.json")]
+        self.stage("partition", f"training/{model}.json", params, *words, option="--training")
+
+    def training(self, model: str) -> list[str]:
+        """The options of stages that read a model's training sequences."""
+        return ["--training", str(self.where / f"training/{model}.json"), "--preprocessed", str(self.where / "preprocessed")]
+
+    def test(self, model: str) -> list[str]:
+        """The options of stages that read a model's test sequences."""
+        return ["--test", str(self.where / f"test/{model}.json"), "--preprocessed", str(self.where / "preprocessed")]
