@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within, a matrix product takes one thread: the products of an evaluation are too small to share.
+    """Within this context, a matrix product takes one thread: the products of an evaluation are too small to share.
 
-    Without threadpoolctl it takes as many as it likes, with the same results.
+    Without threadpoolctl, numpy chooses the number of threads; the results are the same.
     """
     try:
         from threadpoolctl import threadpool_limits

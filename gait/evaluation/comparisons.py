@@ -66,7 +66,7 @@ def all_views(
     distance: Distance = "euclidean",
     threads: int = 1,
 ) -> Hits:
-    """Look for every probe in the whole gallery, whatever the views: as :func:`cross_view` with one view, "all"."""
+    """Look for every probe in the whole gallery, of all views: like :func:`cross_view` with one view, "all"."""
     anywhere = np.full(len(gallery), "all")
     nowhere = np.zeros((len(probe), 1), bool)
     closer = _closer(signatures, sequences, gallery, probe, anywhere, nowhere, distance, threads)

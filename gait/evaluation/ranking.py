@@ -215,8 +215,8 @@ class _Projection:
     """Projections of signatures on the few directions in which they differ most, part by part, which brings them nearer.
 
     Half of a squared distance is one product of two rows, (y, 1, y * y / 2) and (-x, x * x / 2, 1). The squares are enlarged
-    by more than rounding can take away, so that no root is of a negative number. The projections of the gallery are kept,
-    for every block of probes is compared with them.
+    by more than rounding can take away, so no root has a negative argument. The gallery's projections are kept, since
+    every block of probes is compared with them.
     """
 
     def __init__(self, directions: np.ndarray, scaled: Scaled, gallery: np.ndarray) -> None:
@@ -285,6 +285,6 @@ class _Projection:
                 np.sqrt(roots, out=roots)
                 bound[:, tile] += roots
         bound *= np.float32(2**0.5 / len(enrolled))
-        # At most the root of what the squares were enlarged by, and the rounding of the projections and of the sum.
+        # At most the root of the squares' enlargement, and the rounding of the projections and of the sum.
         share = np.float32((2 * self.excess) ** 0.5 + self.rounding)
         return bound, share * (probes.lengths[rows] + self.gallery.lengths[columns, None])

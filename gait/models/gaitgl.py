@@ -159,7 +159,7 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitGL:
     check_settings("gaitgl", settings, "stem layers pool_after halving embedding")
     stem, layers = ([scaled(channels, width) for channels in settings[key]] for key in ("stem", "layers"))
     if not stem or not layers:
-        raise DataError("gaitgl: architecture.stem and architecture.layers must each have a number or more")
+        raise DataError("gaitgl: architecture.stem and architecture.layers must each have at least one number")
     if not 1 <= settings["pool_after"] < len(layers):
         raise DataError(f"gaitgl: architecture.pool_after = {settings['pool_after']}: must be 1 to {len(layers) - 1}")
     if settings["halving"] < 0 or ROWS % 2 ** settings["halving"]:

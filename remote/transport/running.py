@@ -25,7 +25,7 @@ class Collector:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def tell(self, lines: Lines) -> None:
+    def pass_on(self, lines: Lines) -> None:
         """Pass each line to ``lines``, earlier ones too."""
         with self._lock:
             self._lines = lines
@@ -96,10 +96,10 @@ def finish(
             with one_at_a_time:
                 on_any_line(line)
 
-        errors.tell(Lines(on_line))
+        errors.pass_on(Lines(on_line))
     output = Collector(process.stdout)
     if on_line:
-        output.tell(Lines(on_line))
+        output.pass_on(Lines(on_line))
     timed_out = threading.Event()
 
     def end() -> None:

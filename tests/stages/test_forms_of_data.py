@@ -351,7 +351,7 @@ def masks_of_several_dark_levels(world: World) -> None:
     labels = [frame // 255 * (1 + np.arange(320, dtype=np.uint8) % 2) for frame in MASKS]
     world.write("{}.png", encoder(".png"), labels)
     world.dataset()
-    with pytest.raises(EXPECTED, match="its levels are 0 to 2, so that nobody can be told; a person must be 255"):
+    with pytest.raises(EXPECTED, match="its levels are 0 to 2, too dark to show a person; a person must be 255"):
         world.preprocess()
 
 

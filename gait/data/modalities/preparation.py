@@ -113,9 +113,8 @@ def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, conten
     original = list(clip.silhouettes(faults).values())
     frames, level = masks.brightened(original)
     if frames is original and 0 < level <= masks.NEARLY_BLACK:
-        return silhouettes.stacked(
-            [], size
-        ), f"its levels are 0 to {level}, so that nobody can be told; a person must be 255"
+        reason = f"its levels are 0 to {level}, too dark to show a person; a person must be 255"
+        return silhouettes.stacked([], size), reason
     if frames is not original and content.levels and level not in content.levels:
         faults.append(f"{clip.name}: written as 0 and {level}, unlike the other walks; taken as 0 and {masks.FULL}")
     if clip.aligned or (content.aligned and not clip.made and all(frame.shape in content.shapes for frame in frames)):

@@ -29,7 +29,8 @@ ROOM = Room(
     files=lambda facts: ("model-8bit.onnx", "model.onnx") if exact_products(facts) else ("model.onnx",),
     options={"python": str},
     counts_energy=True,
-    # ONNX Runtime's versions with the newest operator set and IR version of each: https://onnxruntime.ai/docs/reference/compatibility.html
+    # The newest operator set and IR version of each version:
+    # https://onnxruntime.ai/docs/reference/compatibility.html
     reads=Reads(
         (
             ((1, 0), 11, 6),
