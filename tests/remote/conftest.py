@@ -14,7 +14,7 @@ from tests.support.played import Start, play
 
 @pytest.fixture
 def jetson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jetson:
-    """A simulated Jetson Nano, which this process and what it starts take for the computer that they run on."""
+    """A simulated Jetson Nano; this process and its children take it for their computer."""
     return play(tmp_path, monkeypatch, "nano")
 
 

@@ -11,17 +11,17 @@ TIMES = st.lists(st.lists(st.floats(0.01, 1e3), min_size=2, max_size=40), min_si
 @settings(max_examples=30)
 @given(TIMES)
 def test_the_statistics_are_those_of_all_queries_together(repeats: list[list[float]]) -> None:
-    found = benchmark.latency(repeats)
+    latency = benchmark.latency(repeats)
     pooled = sorted(sample for repeat in repeats for sample in repeat)
     middle = (pooled[(len(pooled) - 1) // 2] + pooled[len(pooled) // 2]) / 2
     mean = sum(pooled) / len(pooled)
     spread = (sum((sample - mean) ** 2 for sample in pooled) / len(pooled)) ** 0.5
-    assert found["queries"] == len(pooled)
+    assert latency["queries"] == len(pooled)
     for name, value in (("p50", middle), ("mean", mean), ("cov", spread / mean), ("min", pooled[0]), ("max", pooled[-1])):
-        assert found[name] == pytest.approx(value, abs=1e-4)
-    assert found["min"] <= found["p50"] <= found["p90"] <= found["max"]
-    assert found["min"] <= found["p50_low"] <= found["p50_high"] <= found["max"]
-    assert found["p99"] is None
+        assert latency[name] == pytest.approx(value, abs=1e-4)
+    assert latency["min"] <= latency["p50"] <= latency["p90"] <= latency["max"]
+    assert latency["min"] <= latency["p50_low"] <= latency["p50_high"] <= latency["max"]
+    assert latency["p99"] is None
 
 
 def test_the_99th_percentile_needs_a_thousand_queries() -> None:
@@ -29,7 +29,7 @@ def test_the_99th_percentile_needs_a_thousand_queries() -> None:
     assert benchmark.latency([list(range(1, 1000))])["p99"] is None
 
 
-def test_processes_that_differ_widen_the_interval_of_the_median() -> None:
+def test_differences_between_processes_widen_the_interval_of_the_median() -> None:
     rng = np.random.default_rng(0)
     same = [rng.normal(10, 0.1, 200) for _ in range(3)]
     different = [rng.normal(centre, 0.1, 200) for centre in (9, 10, 11)]
@@ -37,7 +37,7 @@ def test_processes_that_differ_widen_the_interval_of_the_median() -> None:
     assert widths[1] > 10 * widths[0]
 
 
-def test_times_that_scatter_and_a_machine_that_changes_its_speed_are_told() -> None:
+def test_scattered_times_and_a_machine_that_changes_speed_are_reported() -> None:
     assert benchmark.judge({"cov": 0.19}, 0.09, 0.2) == []
     [unstable] = benchmark.judge({"cov": 0.21}, 0.09, 0.2)
     assert "coefficient of variation 0.21 is above 0.2" in unstable
@@ -49,12 +49,12 @@ def test_times_that_scatter_and_a_machine_that_changes_its_speed_are_told() -> N
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=4))
 def test_drift_is_the_slowest_reference_over_the_fastest(times: list[tuple[float, float]]) -> None:
     repeats = [{"reference_ms_before": first, "reference_ms_after": last} for first, last in times]
-    every = [time for pair in times for time in pair]
-    assert benchmark.drift(repeats) == pytest.approx(max(every) / min(every) - 1)
+    all_times = [time for pair in times for time in pair]
+    assert benchmark.drift(repeats) == pytest.approx(max(all_times) / min(all_times) - 1)
     assert benchmark.drift(repeats) >= 0
 
 
-def test_a_batch_is_told_by_its_median_and_by_what_all_its_queries_took() -> None:
-    found = benchmark.swept(4, [10.0, 10.0, 20.0, 40.0])
-    assert (found["latency_ms"], found["inferences_per_s"], found["queries"]) == (15, 200, 4)
-    assert found.keys() == benchmark.not_swept(4, "out of memory").keys()
+def test_a_batch_has_its_median_time_and_the_rate_of_all_its_queries() -> None:
+    row = benchmark.swept(4, [10.0, 10.0, 20.0, 40.0])
+    assert (row["latency_ms"], row["inferences_per_s"], row["queries"]) == (15, 200, 4)
+    assert row.keys() == benchmark.not_swept(4, "out of memory").keys()

@@ -1,4 +1,4 @@
-"""Which networks a runtime's version reads."""
+"""The networks that a runtime's version reads."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def test_the_opset_is_read_from_the_file(tmp_path: Path) -> None:
         compatibility.check_file({"runtime": "tensorrt", "runtime_version": "8.2.1"}, file)
 
 
-def test_the_refusal_names_the_opset_that_would_do() -> None:
-    with pytest.raises(DeviceError) as told:
+def test_the_refusal_names_the_newest_opset_that_fits() -> None:
+    with pytest.raises(DeviceError) as raised:
         compatibility.check({"runtime": "tensorrt", "runtime_version": "8.0"}, 17, 8)
-    assert str(told.value) == "export.opset = 17: TensorRT 8.0 reads up to opset 13; set export.opset: 13"
+    assert str(raised.value) == "export.opset = 17: TensorRT 8.0 reads up to opset 13; set export.opset: 13"
 
 
 def test_an_ir_version_beyond_the_runtimes_is_refused() -> None:
@@ -72,14 +72,14 @@ def test_an_ir_version_beyond_the_runtimes_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("runtime", "version"), [("another", "1.0"), ("tensorrt", None), ("tensorrt", "unknown")])
-def test_where_nothing_is_known_nothing_is_refused(runtime: str, version: str | None) -> None:
+def test_an_unknown_runtime_or_version_refuses_nothing(runtime: str, version: str | None) -> None:
     assert reads(runtime, version, 20)
 
 
 def made(
     path: Path, node: onnx.NodeProto, constants: dict[str, np.ndarray], nodes: tuple[onnx.NodeProto, ...] = ()
 ) -> network.Network:
-    """x [1, 1, 4, 4] -> y by one node, in a file, as it is read before TensorRT gets it."""
+    """A network x [1, 1, 4, 4] -> y of one node, read from a file as before a build."""
     graph = helper.make_graph(
         [*nodes, node],
         "made",
@@ -95,7 +95,7 @@ LATE = [(since, jetpack, name) for since, jetpack, names in lacking.OPERATORS fo
 
 
 @pytest.mark.parametrize(("since", "jetpack", "name"), LATE, ids=[name for _, _, name in LATE])
-def test_an_operator_that_a_tensorrt_lacks_is_told_with_the_jetpack_that_has_it(
+def test_an_operator_that_a_tensorrt_lacks_is_named_with_the_jetpack_that_has_it(
     since: tuple[int, ...], jetpack: str, name: str, tmp_path: Path
 ) -> None:
     inner = helper.make_graph([helper.make_node(name, ["x"], ["z"])], "inner", [], [])
@@ -103,10 +103,10 @@ def test_an_operator_that_a_tensorrt_lacks_is_told_with_the_jetpack_that_has_it(
         helper.make_node(name, ["x"], ["y"]),
         helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner),
     ):
-        found = made(tmp_path / "m.onnx", node, {})
-        assert lacking.lacking(since, found) is None
-        assert lacking.lacking((11, 4, 1), found) is None
-        words = lacking.lacking((7, 1, 3), found) or ""
+        read = made(tmp_path / "m.onnx", node, {})
+        assert lacking.lacking(since, read) is None
+        assert lacking.lacking((11, 4, 1), read) is None
+        words = lacking.lacking((7, 1, 3), read) or ""
         assert words.startswith(f"the network holds {name}, which TensorRT has from {'.'.join(map(str, since))} on")
         assert f"JetPack {jetpack} or later" in words
 
@@ -130,21 +130,21 @@ BY_SCALES = ["x", "", "scales"]
 def test_tensorrt_7_resizes_in_few_ways(attributes: dict, inputs: list[str], taken: bool, tmp_path: Path) -> None:
     constants = {"scales": SCALES, "sizes": np.array([1, 1, 8, 8], np.int64), "one": np.ones(4, np.float32)}
     computed = helper.make_node("Mul", ["scales", "one"], ["computed"])
-    found = made(tmp_path / "m.onnx", helper.make_node("Resize", inputs, ["y"], **attributes), constants, (computed,))
-    assert lacking.lacking((8, 0, 1), found) is None
-    words = lacking.lacking((7, 1, 3), found)
+    read = made(tmp_path / "m.onnx", helper.make_node("Resize", inputs, ["y"], **attributes), constants, (computed,))
+    assert lacking.lacking((8, 0, 1), read) is None
+    words = lacking.lacking((7, 1, 3), read)
     assert words is None if taken else "resizes otherwise than TensorRT 7.1.3" in (words or "")
 
 
 def test_tensorrt_7_takes_no_constants_of_64_bit_floating_point(tmp_path: Path) -> None:
-    found = made(tmp_path / "m.onnx", helper.make_node("Cast", ["d"], ["y"], to=TensorProto.FLOAT), {"d": np.ones(4)})
-    assert lacking.lacking((8, 0, 1), found) is None
-    assert "64-bit floating point" in (lacking.lacking((7, 1, 3), found) or "")
+    read = made(tmp_path / "m.onnx", helper.make_node("Cast", ["d"], ["y"], to=TensorProto.FLOAT), {"d": np.ones(4)})
+    assert lacking.lacking((8, 0, 1), read) is None
+    assert "64-bit floating point" in (lacking.lacking((7, 1, 3), read) or "")
 
 
 @pytest.mark.parametrize("name", list(SMALLER))
 @pytest.mark.parametrize(("version", "opset"), [("7.1.3", 11), ("8.0.1", 13), ("8.4.1", 17)])
-def test_every_silhouette_model_is_exported_so_that_old_versions_lack_nothing(
+def test_old_versions_lack_no_operator_of_an_exported_silhouette_model(
     version: str, opset: int, name: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "m.onnx"
@@ -154,7 +154,7 @@ def test_every_silhouette_model_is_exported_so_that_old_versions_lack_nothing(
     assert lacking.lacking(tuple(map(int, version.split("."))), network.read(file)) is None
 
 
-def test_int8_is_no_matter_of_the_operator_set_where_no_pairs_are_taken(tmp_path: Path) -> None:
+def test_a_runtime_without_q_dq_pairs_needs_no_operator_set_for_int8(tmp_path: Path) -> None:
     file = tmp_path / "m.onnx"
     nodes = (helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),)
     constants = {"s": np.ones((), np.float32), "z": np.zeros((), np.int8)}

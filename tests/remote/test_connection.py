@@ -30,7 +30,7 @@ def run(engine: Path) -> list[str]:
 
 @pytest.fixture
 def script(here: Agent, tmp_path: Path):
-    """Runs a script of the test's own where the agent's would run."""
+    """Runs the test's own script in place of the agent's."""
 
     def call(text: str, *arguments: str) -> dict:
         (tmp_path / "script.py").write_text(text)
@@ -40,8 +40,8 @@ def script(here: Agent, tmp_path: Path):
 
 
 def test_the_conditions_of_this_machine_are_answered(here: Agent) -> None:
-    found = here.call(CONDITIONS)
-    assert {"load", "free_memory_mb", "cpu_mhz", "governor", "temperature_c", "unreadable"} == set(found)
+    answer = here.call(CONDITIONS)
+    assert {"load", "free_memory_mb", "cpu_mhz", "governor", "temperature_c", "unreadable"} == set(answer)
 
 
 def test_arguments_arrive_as_they_are(script) -> None:
@@ -55,7 +55,7 @@ def test_threads_bound_every_pool(here: Agent, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         ('print(\'{"error": "too\\\\nbad"}\')', "too\nbad"),
         ("import sys; sys.exit('first\\nlast words')", "ended with status 1: last words"),
@@ -64,16 +64,16 @@ def test_threads_bound_every_pool(here: Agent, tmp_path: Path) -> None:
         (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", "ended with status -11"),
     ],
 )
-def test_what_breaks_is_told(script, text: str, said: str) -> None:
-    with pytest.raises(EngineFailed) as told:
+def test_a_failure_has_its_reason(script, text: str, reason: str) -> None:
+    with pytest.raises(EngineFailed) as raised:
         script(text)
-    assert said in str(told.value)
+    assert reason in str(raised.value)
 
 
-def test_being_ended_from_outside_is_no_result_of_the_engine(script) -> None:
-    with pytest.raises(DeviceError, match="ended from outside") as told:
+def test_a_process_ended_from_outside_is_no_result_of_the_engine(script) -> None:
+    with pytest.raises(DeviceError, match="ended from outside") as raised:
         script(f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})")
-    assert not isinstance(told.value, EngineFailed)
+    assert not isinstance(raised.value, EngineFailed)
 
 
 @pytest.mark.parametrize("processes", [1, 3, 9])
@@ -82,8 +82,8 @@ def test_inputs_of_different_lengths_stream_through_an_engine(here: Agent, tmp_p
     rng = np.random.default_rng(1)
     inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 5, 2, 3, 1, 4)]
     outputs = here.stream(AGENT, run(engine), 1, iter(inputs), processes)
-    for given, found in zip(inputs, outputs, strict=True):
-        np.testing.assert_allclose(found, given @ weights(), rtol=1e-5, atol=1e-6)
+    for given, output in zip(inputs, outputs, strict=True):
+        np.testing.assert_allclose(output, given @ weights(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_number_of_processes_changes_no_bit(here: Agent, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_input_that_the_engine_refuses_ends_the_processes(here: Agent, tmp_pa
     assert len(asked) < 10**7
 
 
-def test_an_engine_that_cannot_be_loaded_is_told_whatever_is_still_to_be_sent(here: Agent, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_loaded_fails_while_inputs_still_wait(here: Agent, tmp_path: Path) -> None:
     (tmp_path / "engine.onnx").write_bytes(b"junk")
     with pytest.raises(EngineFailed):
         here.stream(AGENT, run(tmp_path / "engine.onnx"), 1, (np.ones((999, 4)) for _ in range(99)))
@@ -129,7 +129,7 @@ def test_a_fault_in_the_inputs_ends_the_processes(here: Agent, tmp_path: Path, p
 
 
 def children() -> set[str]:
-    """Processes that this one started and that are not gone."""
+    """The children of this process that still run."""
     listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     if not listed.exists():
         pytest.skip("this system does not list a process's children")

@@ -12,15 +12,15 @@ FACTS = st.dictionaries(st.text(min_size=1, max_size=6), VALUES, max_size=5)
 
 
 @given(FACTS)
-def test_facts_survive_being_written(tmp_path_factory: pytest.TempPathFactory, known: dict) -> None:
+def test_written_facts_are_read_back(tmp_path_factory: pytest.TempPathFactory, recorded: dict) -> None:
     path = tmp_path_factory.mktemp("facts") / "deep" / "nano.json"
-    facts.write(path, known)
-    assert facts.read(path, "nano") == known
+    facts.write(path, recorded)
+    assert facts.read(path, "nano") == recorded
     assert [entry.name for entry in path.parent.iterdir()] == ["nano.json"]
 
 
 @given(FACTS, FACTS)
-def test_a_device_is_refused_exactly_when_a_fact_differs(recorded: dict, now: dict) -> None:
+def test_a_device_is_refused_only_if_a_fact_differs(recorded: dict, now: dict) -> None:
     same = all(recorded.get(key) == now.get(key) for key in {*recorded, *now})
     assert bool(facts.differences(recorded, now)) != same
     if same:
@@ -35,10 +35,12 @@ def test_the_refusal_names_what_changed() -> None:
         facts.check("nano", {"runtime_version": "1", "cores": 4}, {"runtime_version": "2", "cores": 4})
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "no such file"), ("{", "not valid JSON"), ("[]", "must be a mapping")])
-def test_a_missing_or_damaged_file_is_told_with_the_remedy(tmp_path: Path, content: str | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "no such file"), ("{", "not valid JSON"), ("[]", "must be a mapping")]
+)
+def test_a_missing_or_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str | None, reason: str) -> None:
     path = tmp_path / "nano.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(DeviceError, match=f"{said}.*dvc repro -f -s probe@nano"):
+    with pytest.raises(DeviceError, match=f"{reason}.*dvc repro -f -s probe@nano"):
         facts.read(path, "nano")

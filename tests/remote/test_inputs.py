@@ -1,4 +1,4 @@
-"""How inputs travel to a device behind a real SSH server."""
+"""Inputs on their way to a device behind a real SSH server."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def outputs(address: str, engine: Path, processes: int = 2) -> list[np.ndarray]:
         return agent.stream(AGENT, words, 1, iter(GIVEN), processes)
 
 
-def right(found: list[np.ndarray]) -> bool:
-    return all(np.allclose(each, given @ weights(), rtol=1e-5, atol=1e-6) for given, each in zip(GIVEN, found, strict=True))
+def right(outputs: list[np.ndarray]) -> bool:
+    return all(
+        np.allclose(output, given @ weights(), rtol=1e-5, atol=1e-6) for given, output in zip(GIVEN, outputs, strict=True)
+    )
 
 
 def test_inputs_are_sent_once(server: Server, tmp_path: Path) -> None:
@@ -48,7 +50,7 @@ def test_inputs_are_sent_once(server: Server, tmp_path: Path) -> None:
     proxy.close()
 
 
-def test_what_a_device_should_not_keep_is_sent_all_the_same(
+def test_inputs_that_a_device_should_not_keep_are_sent_too(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inputs, "KEEP_BYTES", 600_000)

@@ -14,9 +14,9 @@ GOOD = "# mine\nlocal: {transport: local, runtime: onnxruntime, options: {}}\n"
 def faults(tmp_path: Path, text: str) -> list[str]:
     path = tmp_path / "devices.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(DeviceError) as told:
+    with pytest.raises(DeviceError) as raised:
         inventory.load(path)
-    lines = str(told.value).splitlines()
+    lines = str(raised.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines)
     return [line.removeprefix(f"{path}: ") for line in lines]
 
@@ -27,7 +27,7 @@ def test_the_inventory_of_this_repository_has_the_computer_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: [", "not valid YAML"),
         ("", "must be a mapping"),
@@ -52,16 +52,16 @@ def test_the_inventory_of_this_repository_has_the_computer_itself() -> None:
         ("nano: {runtime: tensorrt, options: {workspace_mib: -1}}", "nano.options.workspace_mib = -1: must be a whole"),
     ],
 )
-def test_each_fault_is_told_with_its_key(tmp_path: Path, text: str, said: str) -> None:
-    [told] = faults(tmp_path, text)
-    assert told.startswith(said)
+def test_each_fault_is_named_by_its_key(tmp_path: Path, text: str, message: str) -> None:
+    [fault] = faults(tmp_path, text)
+    assert fault.startswith(message)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, "a: {runtime: x}\nb: {transport: y, z: 1}")) == 3
 
 
-def test_a_missing_file_and_an_unknown_device_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_unknown_device_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="no such file"):
         inventory.load(tmp_path / "devices.yaml")
     (tmp_path / "devices.yaml").write_text(GOOD)
@@ -69,7 +69,7 @@ def test_a_missing_file_and_an_unknown_device_are_told(tmp_path: Path) -> None:
         inventory.find(tmp_path / "devices.yaml", "lokal")
 
 
-def test_a_device_is_added_below_what_stands_there(tmp_path: Path) -> None:
+def test_a_device_is_added_below_the_content_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "devices.yaml"
     path.write_text(GOOD)
     inventory.add(path, Device("nano-2"))
@@ -95,7 +95,7 @@ xavier: {transport: ssh://xavier}  # a short one
 """
 
 
-def test_a_device_is_taken_out_and_the_comments_of_the_others_stay(tmp_path: Path) -> None:
+def test_removing_a_device_keeps_the_comments_of_the_others(tmp_path: Path) -> None:
     path = tmp_path / "devices.yaml"
     path.write_text(LISTED)
     assert inventory.remove(path, "nano") == Device("nano", "ssh://me@nano.lan:2222")
@@ -110,7 +110,7 @@ def test_a_device_is_taken_out_and_the_comments_of_the_others_stay(tmp_path: Pat
 
 @settings(max_examples=30)
 @given(st.permutations(["a", "b", "c", "d"]), st.integers(0, 3), st.booleans())
-def test_whatever_is_taken_out_the_others_stay_as_they_were(
+def test_removing_any_device_keeps_the_others_unchanged(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], gone: int, short: bool
 ) -> None:
     path = tmp_path_factory.mktemp("inventory") / "devices.yaml"
@@ -123,7 +123,7 @@ def test_whatever_is_taken_out_the_others_stay_as_they_were(
     assert [line for line in path.read_text().splitlines() if line.startswith("#")] == [f"# {name}" for name in names]
 
 
-def test_what_is_not_on_lines_of_its_own_is_left_to_a_person(tmp_path: Path) -> None:
+def test_an_entry_without_its_own_lines_is_left_to_the_user(tmp_path: Path) -> None:
     path = tmp_path / "devices.yaml"
     path.write_text("{a: {transport: local}, b: {transport: local}}\n")
     with pytest.raises(DeviceError, match="by hand"):
@@ -142,17 +142,17 @@ def test_what_is_not_on_lines_of_its_own_is_left_to_a_person(tmp_path: Path) -> 
         ("local", {"simulated": True}, "simulated"),
     ],
 )
-def test_the_evidence_is_that_of_the_device_and_not_of_its_entry(transport: str, facts: dict, evidence: str) -> None:
+def test_the_evidence_follows_the_device_and_not_its_entry(transport: str, facts: dict, evidence: str) -> None:
     assert Device("nano", transport).evidence(facts) == evidence
 
 
 @pytest.mark.parametrize(
-    ("device", "said"),
+    ("device", "message"),
     [(Device("local"), "already"), (Device("a b"), "small letters"), (Device("nano", "telnet"), "nano.transport = telnet")],
 )
-def test_what_may_not_be_added_leaves_the_file_alone(tmp_path: Path, device: Device, said: str) -> None:
+def test_a_refused_device_leaves_the_file_unchanged(tmp_path: Path, device: Device, message: str) -> None:
     path = tmp_path / "devices.yaml"
     path.write_text(GOOD)
-    with pytest.raises(DeviceError, match=said):
+    with pytest.raises(DeviceError, match=message):
         inventory.add(path, device)
     assert path.read_text() == GOOD

@@ -1,4 +1,4 @@
-"""Two simulated Jetsons of different JetPacks behind real SSH servers. TensorRT itself is not exercised here."""
+"""Two simulated Jetsons of different JetPacks behind real SSH servers. TensorRT itself does not run here."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_each_board_builds_and_measures_its_own_engine_and_takes_no_other(
             described, file, engine = build(runtime, tmp_path, "fp16", name=f"engine-{kind}")
             assert described["status"] == "ok", described["reason"]
             runtime.check(engine, file)
-            [found] = runtime.run(engine, [EXAMPLE], 1)
-            np.testing.assert_allclose(found, EXAMPLE @ np.linalg.multi_dot(matrices(0)), atol=1e-2)
+            [output] = runtime.run(engine, [EXAMPLE], 1)
+            np.testing.assert_allclose(output, EXAMPLE @ np.linalg.multi_dot(matrices(0)), atol=1e-2)
             timing = runtime.benchmark(engine, EXAMPLE, SETTINGS)
             assert timing.conditions["clocks_locked"] is True
             assert timing.energy
@@ -54,7 +54,7 @@ def test_each_board_builds_and_measures_its_own_engine_and_takes_no_other(
         runtime.run(engines["orin-nano"][0], [EXAMPLE], 1)
 
 
-def test_a_board_whose_link_breaks_is_put_back_and_usable_again(tmp_path: Path, servers) -> None:
+def test_a_board_whose_link_breaks_is_restored_and_usable_again(tmp_path: Path, servers) -> None:
     jetson, behind, device = board("xavier-nx", tmp_path, servers, lock_clocks=True)
     with runtime_on(device, "a test") as runtime:
         engine = build(runtime, tmp_path)[2]

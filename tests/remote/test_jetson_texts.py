@@ -1,4 +1,4 @@
-"""What a Jetson's tools print, with texts of real boards."""
+"""The output of a Jetson's tools, with texts of real boards."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_present_power_is_taken_and_never_the_average() -> None:
     assert tegrastats.parse(LINES["tx1_jp4"]).power_mw == {"VDD_IN": 2532, "VDD_CPU": 76, "VDD_GPU": 19}
 
 
-def test_rails_that_are_called_like_something_else_are_told_apart() -> None:
+def test_rails_with_the_name_of_another_field_are_told_apart() -> None:
     reading = tegrastats.parse(LINES["agx_xavier_jp4"])
     assert reading.power_mw == {"GPU": 0, "CPU": 311, "SOC": 932, "CV": 0, "VDDRQ": 621, "SYS5V": 1482}
     assert reading.temperatures_c["GPU"] == 37.5
@@ -82,7 +82,7 @@ def test_all_shapes_of_the_gpus_field_are_read() -> None:
     assert tegrastats.parse("GR3D_FREQ off APE 25").gpu_load == {}
 
 
-def test_a_thor_at_rest_tells_clocks_without_loads() -> None:
+def test_a_thor_at_rest_prints_clocks_without_loads() -> None:
     reading = tegrastats.parse(LINES["thor_r39_idle"])
     assert reading.cpu == ((0, 2601), (5, 2601), None)
     assert reading.memory_bus == (None, 4266)
@@ -101,7 +101,7 @@ MAYBE = st.none() | st.integers(0, 9999)
 
 
 @given(MAYBE, st.lists(st.integers(0, 9999), min_size=1, max_size=4), MAYBE, MAYBE, st.lists(MAYBE, min_size=1, max_size=14))
-def test_what_is_printed_in_any_shape_is_what_is_read(
+def test_values_printed_in_any_form_are_read_back(
     load: int | None, clocks_mhz: list[int], bus: int | None, bus_mhz: int | None, cores: list[int | None]
 ) -> None:
     gpu = f"{'' if load is None else f'{load}%'}@[{','.join(map(str, clocks_mhz))}]"
@@ -116,7 +116,7 @@ def test_what_is_printed_in_any_shape_is_what_is_read(
 
 
 @given(st.sampled_from(sorted(LINES)), st.data())
-def test_a_line_that_is_cut_off_has_no_value_that_the_whole_one_has_not(name: str, data: st.DataObject) -> None:
+def test_a_cut_line_has_no_value_that_the_whole_line_lacks(name: str, data: st.DataObject) -> None:
     line = LINES[name]
     whole, cut = tegrastats.parse(line), tegrastats.parse(line[: data.draw(st.integers(0, len(line)))])
     assert cut.power_mw.items() <= whole.power_mw.items()
@@ -182,7 +182,7 @@ def test_no_answer_breaks_the_reading_of_modes(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize("text", blocks("nvpmodel_set_samples.txt")[1:])
-def test_a_mode_that_wants_a_reboot_says_so_whatever_follows(text: str) -> None:
+def test_a_mode_that_needs_a_reboot_is_seen_before_any_other_text(text: str) -> None:
     assert re.fullmatch(r"Reboot required for changing to this power mode: \d", hold._reason(text))
 
 
@@ -194,7 +194,7 @@ def test_a_mode_that_wants_a_reboot_says_so_whatever_follows(text: str) -> None:
         ("", "no reason was given"),
     ],
 )
-def test_what_a_tool_refuses_has_a_reason(text: str, reason: str) -> None:
+def test_a_refusal_of_a_tool_has_a_reason(text: str, reason: str) -> None:
     assert hold._reason(text) == reason
 
 
@@ -209,20 +209,20 @@ def test_modes_can_be_read_without_rights() -> None:
 
 
 def test_locked_clocks_are_told_from_free_ones() -> None:
-    found = [clocks.parse(text) for text in blocks("jetson_clocks_show_samples.txt")]
-    assert [one.locked for one in found] == [False, False, True, True, False, True]
-    orin = found[0]
+    states = [clocks.parse(text) for text in blocks("jetson_clocks_show_samples.txt")]
+    assert [one.locked for one in states] == [False, False, True, True, False, True]
+    orin = states[0]
     assert orin.hz("GPU") == (306000000, 1300500000, 306000000)
     assert orin.units["EMC"]["FreqOverride"] == "0"
     assert orin.units["cpu1"]["Governor"] == "schedutil"
     assert any("SOC family" in line for line in orin.other)
-    thor = found[-1]
+    thor = states[-1]
     assert thor.hz("GPU") == thor.hz("gpu-gpc-0") == (1575000000, 1575000000, 1575000000)
     assert thor.hz("gpu-nvd-0") == (1692000000, 1692000000, 1692000000)
 
 
 @given(st.sampled_from(blocks("jetson_clocks_show_samples.txt")), st.data())
-def test_clocks_that_are_cut_off_are_unknown_and_never_wrong(text: str, data: st.DataObject) -> None:
+def test_a_cut_output_of_clocks_is_unknown_and_never_wrong(text: str, data: st.DataObject) -> None:
     whole = clocks.parse(text)
     cut = text[: data.draw(st.integers(0, len(text)))]
     if cut.endswith("\n"):
@@ -249,20 +249,20 @@ def test_clocks_that_are_cut_off_are_unknown_and_never_wrong(text: str, data: st
         ("", None, None),
     ],
 )
-def test_the_release_tells_l4t_and_jetpack(text: str, version: str | None, name: str | None) -> None:
+def test_the_release_gives_l4t_and_jetpack(text: str, version: str | None, name: str | None) -> None:
     assert release.l4t(text) == version
     assert release.jetpack(version) == name
 
 
 @given(st.integers(28, 45), st.integers(0, 9), st.integers(0, 9))
-def test_a_jetpack_is_that_of_the_generation_of_its_l4t(generation: int, major: int, minor: int) -> None:
+def test_the_generation_of_l4t_decides_the_jetpack(generation: int, major: int, minor: int) -> None:
     name = release.jetpack(f"{generation}.{major}.{minor}")
     of_generation = {32: "4", 34: "5", 35: "5", 36: "6", 38: "7", 39: "7"}
     assert name is None or name.partition(".")[0] == of_generation[generation]
     assert release.jetpack(f"{generation}.{major}") == release.jetpack(f"{generation}.{major}.0")
 
 
-def test_the_device_tree_tells_the_gpu() -> None:
+def test_the_device_tree_gives_the_gpu() -> None:
     assert release.gpu("nvidia,p3450-0000\0nvidia,jetson-nano\0nvidia,tegra210\0") == ("Tegra X1", "5.3")
     assert release.gpu("nvidia,p3767-0005\0nvidia,tegra234\0") == ("Orin", "8.7")
     assert release.gpu("raspberrypi,4-model-b\0brcm,bcm2711\0") == (None, None)

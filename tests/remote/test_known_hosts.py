@@ -1,4 +1,4 @@
-"""Host keys as OpenSSH keeps them; its own ssh-keygen is asked for comparison."""
+"""Host keys in OpenSSH's form, compared with its own ssh-keygen."""
 
 import base64
 import shutil
@@ -18,8 +18,8 @@ A, B = (HostKey("ssh-ed25519", base64.b64encode(bytes([number]) * 32).decode()) 
 REMEDY = "python -m remote trust nano"
 
 
-def judged(path: Path, host: str, key: HostKey) -> str:
-    """ "" if the key is let through, else what is told."""
+def refusal(path: Path, host: str, key: HostKey) -> str:
+    """ "" if the key is accepted, else the message."""
     try:
         known_hosts.check(known_hosts.read([path]), host, key, REMEDY)
     except HostKeyRefused as refused:
@@ -33,31 +33,31 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_key_is_known_once_it_is_pinned(path: Path) -> None:
-    assert REMEDY in judged(path, "nano", A)
-    assert A.fingerprint in judged(path, "nano", A)
+    assert REMEDY in refusal(path, "nano", A)
+    assert A.fingerprint in refusal(path, "nano", A)
     known_hosts.pin(path, "nano", A)
-    assert judged(path, "nano", A) == ""
-    assert "not known" in judged(path, "other", A)
+    assert refusal(path, "nano", A) == ""
+    assert "not known" in refusal(path, "other", A)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_another_key_than_before_is_told_loudly(path: Path) -> None:
+def test_a_changed_key_is_reported_loudly(path: Path) -> None:
     known_hosts.pin(path, "nano", A)
-    said = judged(path, "nano", B)
-    assert said.startswith("HOST KEY CHANGED")
-    assert f"{path} line 1" in said
-    assert A.fingerprint in said
-    assert B.fingerprint in said
+    message = refusal(path, "nano", B)
+    assert message.startswith("HOST KEY CHANGED")
+    assert f"{path} line 1" in message
+    assert A.fingerprint in message
+    assert B.fingerprint in message
 
 
 def test_another_port_is_another_host(path: Path) -> None:
     known_hosts.pin(path, host_name("nano", 2222), A)
-    assert judged(path, "[nano]:2222", A) == ""
-    assert "not known" in judged(path, host_name("nano", 22), A)
+    assert refusal(path, "[nano]:2222", A) == ""
+    assert "not known" in refusal(path, host_name("nano", 22), A)
 
 
-def test_what_stood_there_stays(path: Path) -> None:
+def test_pinning_a_key_keeps_the_other_lines(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("# mine\nother ssh-ed25519 AAAA")
     known_hosts.pin(path, "nano", A)
@@ -67,16 +67,16 @@ def test_what_stood_there_stays(path: Path) -> None:
 def test_a_revoked_key_is_refused_even_if_it_is_known(path: Path) -> None:
     known_hosts.pin(path, "nano", A)
     path.write_text(path.read_text() + f"@revoked * {A.kind} {A.blob}\n")
-    assert "REVOKED" in judged(path, "nano", A)
+    assert "REVOKED" in refusal(path, "nano", A)
 
 
 @pytest.mark.parametrize(
     "line", ["", "#", "nano", "nano ssh-ed25519", "nano ssh-ed25519 !!!", "@x", "|1|a|b ssh-ed25519 AAAA"]
 )
-def test_lines_that_say_nothing_are_passed_over(path: Path, line: str) -> None:
+def test_lines_without_an_entry_are_skipped(path: Path, line: str) -> None:
     path.parent.mkdir()
     path.write_text(f"{line}\nnano {A.kind} {A.blob}\n")
-    assert judged(path, "nano", A) == ""
+    assert refusal(path, "nano", A) == ""
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_lines_that_say_nothing_are_passed_over(path: Path, line: str) -> None:
 def test_patterns_are_those_of_openssh(path: Path, patterns: str, host: str, meant: bool) -> None:
     path.parent.mkdir()
     path.write_text(f"{patterns} {A.kind} {A.blob}\n")
-    assert (judged(path, host, A) == "") == meant
+    assert (refusal(path, host, A) == "") == meant
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen here")

@@ -35,12 +35,12 @@ def running(words: bytes) -> bool:
     return False
 
 
-def test_a_command_has_its_input_output_complaints_and_status() -> None:
-    told: list[str] = []
+def test_a_command_has_its_input_both_outputs_and_status() -> None:
+    lines: list[str] = []
     with LocalTransport() as link:
-        done = link.run(["sh", "-c", "cat; echo too bad >&2; exit 7"], stdin=b"\0\n\xff" * 100_000, on_line=told.append)
+        done = link.run(["sh", "-c", "cat; echo too bad >&2; exit 7"], stdin=b"\0\n\xff" * 100_000, on_line=lines.append)
     assert (done.code, done.stdout, done.stderr) == (7, b"\0\n\xff" * 100_000, b"too bad\n")
-    assert len(told) == 100_002
+    assert len(lines) == 100_002
 
 
 def test_words_and_variables_arrive_as_they_are() -> None:
@@ -50,19 +50,19 @@ def test_words_and_variables_arrive_as_they_are() -> None:
     assert done.stdout.decode().split("\0")[:-1] == [*hostile, "$(id)"]
 
 
-def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started() -> None:
+def test_a_command_that_takes_too_long_is_ended_with_its_children() -> None:
     with LocalTransport() as link, pytest.raises(TimedOut, match=r"sh took longer than 0.2 s"):
         link.run(["sh", "-c", "sleep 4012 & sleep 4013"], timeout_s=0.2)
     assert not running(b"sleep\0004012")
     assert not running(b"sleep\0004013")
 
 
-def test_a_program_that_is_not_there_is_told() -> None:
+def test_a_missing_program_is_reported() -> None:
     with LocalTransport() as link, pytest.raises(DeviceError, match="'no-such-program' cannot be run here"):
         link.run(["no-such-program"])
 
 
-def test_what_a_client_that_is_killed_left_running_is_ended() -> None:
+def test_the_commands_of_a_killed_client_are_ended() -> None:
     if not Path("/proc/self/environ").exists():
         pytest.skip("this system does not show the environment of processes")
     client = subprocess.Popen([sys.executable, "-c", LEFT_RUNNING], cwd=ROOT, stdout=subprocess.PIPE)
@@ -77,7 +77,7 @@ def test_what_a_client_that_is_killed_left_running_is_ended() -> None:
         time.sleep(0.05)
 
 
-def test_files_are_where_they_are_and_copied_where_they_go(tmp_path: Path) -> None:
+def test_files_stay_in_their_places_and_are_copied_to_others(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "deep/target"
     source.write_bytes(b"x" * 1000)
     with LocalTransport() as link:

@@ -40,20 +40,20 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 def taken(address: str) -> subprocess.Popen[bytes]:
-    """Another client that has the device."""
+    """Another client that holds the device."""
     client = subprocess.Popen([sys.executable, "-c", CLIENT, address], cwd=ROOT, stdout=subprocess.PIPE)
     assert client.stdout
     assert client.stdout.readline() == b"mine\n"
     return client
 
 
-def test_what_runs_on_the_device_is_written_in_python_3_6() -> None:
+def test_the_program_of_the_lock_is_written_in_python_3_6() -> None:
     tree = ast.parse(Path(lock_holder.__file__).read_text(), feature_version=(3, 6))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert names <= set(sys.stdlib_module_names)
 
 
-def test_jobs_follow_each_other_and_the_second_says_whom_it_waits_for(address: str, capfd: pytest.CaptureFixture) -> None:
+def test_jobs_run_in_turn_and_the_second_names_the_one_it_waits_for(address: str, capfd: pytest.CaptureFixture) -> None:
     order: list[str] = []
     free = threading.Event()
 
@@ -72,16 +72,16 @@ def test_jobs_follow_each_other_and_the_second_says_whom_it_waits_for(address: s
     while not order:
         time.sleep(0.02)
     threads[1].start()
-    said, end = "", time.monotonic() + 30
-    while "is busy" not in said and time.monotonic() < end:
+    output, end = "", time.monotonic() + 30
+    while "is busy" not in output and time.monotonic() < end:
         time.sleep(0.05)
-        said += capfd.readouterr().err
+        output += capfd.readouterr().err
     free.set()
     for thread in threads:
         thread.join()
     assert order == ["first begins", "first ends", "second begins"]
-    assert "nano is busy: " in said
-    assert f"(process {os.getpid()}) is at the first job, for 0 min " in said
+    assert "nano is busy: " in output
+    assert f"(process {os.getpid()}) is at the first job, for 0 min " in output
 
 
 def test_a_client_that_is_killed_leaves_no_lock_behind(address: str) -> None:
@@ -93,7 +93,7 @@ def test_a_client_that_is_killed_leaves_no_lock_behind(address: str) -> None:
         assert time.monotonic() - begun < 15
 
 
-def test_who_gives_up_waiting_does_not_get_it_later(address: str, tmp_path: Path) -> None:
+def test_a_client_that_stops_waiting_never_gets_the_lock(address: str, tmp_path: Path) -> None:
     client = taken(address)
     waiting = subprocess.Popen([sys.executable, "-c", CLIENT, address], cwd=ROOT, stderr=subprocess.PIPE)
     assert waiting.stderr
@@ -119,11 +119,11 @@ def test_a_lock_that_is_lost_with_the_connection_is_taken_again(server: Server, 
         other.wait()
 
 
-def test_a_device_that_cannot_be_locked_is_told(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_device_that_cannot_be_locked_is_reported(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(lock, "HOLDER", tmp_path / "holder.py")
     (tmp_path / "holder.py").write_text("raise OSError('no room')\n")
-    said = pytest.raises(DeviceError, match="cannot be locked: OSError: no room")
-    with connect("nano", server.address) as link, said, held(link, "a job"):
+    refused = pytest.raises(DeviceError, match="cannot be locked: OSError: no room")
+    with connect("nano", server.address) as link, refused, held(link, "a job"):
         pass
 
 

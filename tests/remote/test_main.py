@@ -36,7 +36,7 @@ def test_devices_are_listed_added_and_probed(remote, tmp_path: Path) -> None:
     assert facts["runtime_version"] in row
 
 
-def test_a_probe_tells_what_changed(remote, tmp_path: Path) -> None:
+def test_a_probe_prints_the_changed_facts(remote, tmp_path: Path) -> None:
     remote("probe", "local")
     path = tmp_path / "facts/local.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "runtime_version": "0.1"}))
@@ -80,8 +80,8 @@ def test_a_device_over_ssh_is_added_trusted_checked_probed_and_removed(remote, n
     assert checked.returncode == 0, checked.stdout
     assert {line.split()[0] for line in checked.stdout.splitlines()[:-1]} <= {"ok", "warning"}
     assert remote("probe", "nano").returncode == 0
-    said = remote("remove", "nano").stdout
-    assert str(tmp_path / "facts/nano.json") in said
+    output = remote("remove", "nano").stdout
+    assert str(tmp_path / "facts/nano.json") in output
     assert (tmp_path / "facts/nano.json").exists()
     assert "nano" not in (tmp_path / "devices.yaml").read_text()
 
@@ -112,7 +112,7 @@ def test_the_key_of_a_server_on_the_way_is_shown_too(remote, servers: Callable[.
     assert (client / ".ssh/known_hosts").read_text() == first.known + board.known
 
 
-def test_a_check_says_what_to_do_about_each_fault(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_check_prints_a_remedy_for_each_fault(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     for program in Path("/usr/bin").iterdir():
@@ -151,11 +151,11 @@ def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server]
         (root / name).write_text(text)
     (root / "usr/src/tensorrt/bin/trtexec").chmod(0o755)
     remote("add", "orin", servers(GAITPRESS_SIMULATED_ROOT=str(root)).address, "--runtime", "tensorrt")
-    said = remote("check", "orin").stdout
-    assert "warning  board        SIMULATED NVIDIA Jetson Orin Nano, # R36 (release), REVISION: 4.3" in said
-    assert f"ok       trtexec      {root}/usr/src/tensorrt/bin/trtexec" in said
-    assert "ok       power        read from ina3221: module, at its input VDD_IN" in said
-    assert "warning  clocks       not locked (CPU GPU, governor schedutil): times vary; sudo jetson_clocks" in said
+    output = remote("check", "orin").stdout
+    assert "warning  board        SIMULATED NVIDIA Jetson Orin Nano, # R36 (release), REVISION: 4.3" in output
+    assert f"ok       trtexec      {root}/usr/src/tensorrt/bin/trtexec" in output
+    assert "ok       power        read from ina3221: module, at its input VDD_IN" in output
+    assert "warning  clocks       not locked (CPU GPU, governor schedutil): times vary; sudo jetson_clocks" in output
     for which in ("sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq", "sys/class/devfreq/17000000.ga10b/min_freq"):
         (root / which).write_text((root / which.replace("min", "max")).read_text())
     assert "ok       clocks       locked (governor schedutil)" in remote("check", "orin").stdout
@@ -177,17 +177,17 @@ def test_a_check_promises_the_power_that_a_record_will_have(remote, servers: Cal
     assert "warning  power        no sensor: no energy in records" in remote("check", "thor").stdout
 
 
-def test_a_check_tells_that_a_boards_tensorrt_is_too_old(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_check_reports_a_tensorrt_that_is_too_old(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
     board = Jetson(tmp_path / "nano", "nano")
     board.write("etc/nv_tegra_release", "# R32 (release), REVISION: 3.1, GCID: 18186506, BOARD: t210ref\n")
     remote("add", "nano", servers(GAITPRESS_SIMULATED_ROOT=str(board.root)).address, "--runtime", "tensorrt")
-    said = remote("check", "nano").stdout
-    assert "fault    trtexec      L4T 32.3.1 has TensorRT older than 7.1, too old for the networks made here" in said
-    assert "update the board to JetPack 4.4 or later" in said
+    output = remote("check", "nano").stdout
+    assert "fault    trtexec      L4T 32.3.1 has TensorRT older than 7.1, too old for the networks made here" in output
+    assert "update the board to JetPack 4.4 or later" in output
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["ssh://a:secret@nano"], "a password does not belong here"),
         (["a b"], "names are made of letters"),
@@ -196,10 +196,10 @@ def test_a_check_tells_that_a_boards_tensorrt_is_too_old(remote, servers: Callab
         (["nano", "--runtime", "tensorrt", "--option", "lock_clocks=1"], "must be true or false"),
     ],
 )
-def test_what_may_not_be_added_is_told(remote, tmp_path: Path, words: list[str], said: str) -> None:
+def test_a_refused_device_has_a_reason(remote, tmp_path: Path, words: list[str], message: str) -> None:
     done = remote("add", "nano", *words)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert "secret" not in done.stderr
     assert (tmp_path / "devices.yaml").read_text() == "local: {transport: local}\n"
 
@@ -207,6 +207,6 @@ def test_what_may_not_be_added_is_told(remote, tmp_path: Path, words: list[str],
 def test_options_are_kept_by_their_type(remote, tmp_path: Path) -> None:
     options = ["--option", "lock_clocks=true", "--option", "workspace_mib=1024", "--option", "power_mode=MAXN"]
     assert remote("add", "nano", "board", "--runtime", "tensorrt", *options).returncode == 0
-    found = inventory.find(tmp_path / "devices.yaml", "nano")
-    assert found.transport == "ssh://board"
-    assert found.options == {"lock_clocks": True, "workspace_mib": 1024, "power_mode": "MAXN"}
+    device = inventory.find(tmp_path / "devices.yaml", "nano")
+    assert device.transport == "ssh://board"
+    assert device.options == {"lock_clocks": True, "workspace_mib": 1024, "power_mode": "MAXN"}

@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).parents[1] / "fixtures/jetson/tegrastats.jsonl"
 
 
 def sampled(idle: float, busy: float, step: float = 0.05, source: str = "ina3221", **more: Any) -> dict[str, Any]:
-    """Two seconds of rest, four of work and two of rest again, in mW."""
+    """Samples of two seconds at rest, four at work and two at rest, in mW."""
     times = np.arange(0, 8, step)
     rails = ({"VDD_IN": busy if 2 <= time <= 6 else idle, "VDD_SOC": 1.0} for time in times)
     samples = [[float(time), values] for time, values in zip(times, rails, strict=True)]
@@ -26,12 +26,12 @@ def sampled(idle: float, busy: float, step: float = 0.05, source: str = "ina3221
 
 @given(st.floats(500, 5000), st.floats(100, 20000), st.integers(1, 5000), st.integers(1, 8))
 def test_energy_is_power_times_the_time_of_an_inference(idle: float, above: float, queries: int, batch: int) -> None:
-    found = power.energy(sampled(idle, idle + above), 2.5, 5.5, queries, 3.0, batch)
+    energy = power.energy(sampled(idle, idle + above), 2.5, 5.5, queries, 3.0, batch)
     each_s = 3.0 / queries / batch
-    assert found["gross_mj"] == pytest.approx((idle + above) * each_s, rel=1e-3, abs=1e-3)
-    assert found["idle_subtracted_mj"] == pytest.approx(above * each_s, rel=1e-3, abs=1e-3)
-    assert found["scope"] == "module, at its input VDD_IN"
-    assert found["rate_hz"] == pytest.approx(20, rel=0.05)
+    assert energy["gross_mj"] == pytest.approx((idle + above) * each_s, rel=1e-3, abs=1e-3)
+    assert energy["idle_subtracted_mj"] == pytest.approx(above * each_s, rel=1e-3, abs=1e-3)
+    assert energy["scope"] == "module, at its input VDD_IN"
+    assert energy["rate_hz"] == pytest.approx(20, rel=0.05)
 
 
 @given(
@@ -52,13 +52,13 @@ def test_mean_power_is_that_of_the_line_through_the_samples(points: list, first:
 def test_lines_of_tegrastats_serve_as_well() -> None:
     line = json.loads(SAMPLES.read_text().splitlines()[5])["line"]
     samples = [[time, line] for time in np.arange(0, 8, 0.1)]
-    found = power.energy({**sampled(1, 1), "source": "tegrastats", "samples": samples}, 2.5, 5.5, 100, 3.0, 1)
-    assert found["gross_mj"] == pytest.approx(4067 * 0.03)
-    assert found["idle_subtracted_mj"] == pytest.approx(0, abs=1e-9)
+    energy = power.energy({**sampled(1, 1), "source": "tegrastats", "samples": samples}, 2.5, 5.5, 100, 3.0, 1)
+    assert energy["gross_mj"] == pytest.approx(4067 * 0.03)
+    assert energy["idle_subtracted_mj"] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("answer", "reason"),
     [
         (sampled(1, 2, samples=[]), tegrastats.NO_POWER),
         (sampled(1, 2, samples=[], fault="the INA3221 sensors cannot be read: denied"), "denied"),
@@ -68,7 +68,7 @@ def test_lines_of_tegrastats_serve_as_well() -> None:
         (sampled(1, 2, began=-1.0, ended=9.0), "0 while idle"),
     ],
 )
-def test_power_that_is_not_told_is_a_reason_and_never_a_zero(told: dict[str, Any], reason: str) -> None:
-    found = power.energy(told, 2.5, 5.5, 100, 3.0, 1)
-    assert set(found) == {"reason"}
-    assert reason in found["reason"]
+def test_missing_power_is_a_reason_and_never_a_zero(answer: dict[str, Any], reason: str) -> None:
+    energy = power.energy(answer, 2.5, 5.5, 100, 3.0, 1)
+    assert set(energy) == {"reason"}
+    assert reason in energy["reason"]

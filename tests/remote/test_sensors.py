@@ -1,4 +1,4 @@
-"""Power sensors in the places and units of every JetPack, and which of their rails are counted."""
+"""Power sensors in the places and units of every JetPack, and the rails that count."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ Files = dict[str, str]
 
 
 def jetpack4(*chips: Sequence[tuple[str, int]], bus: str = "1") -> Files:
-    """INA3221 chips of JetPack 4: rails and mW, beside the current and the voltage, which are no power."""
-    found = {}
+    """INA3221 chips of JetPack 4: rails and mW, beside current and voltage."""
+    files = {}
     for number, chip in enumerate(chips):
         folder = f"sys/bus/i2c/drivers/ina3221x/{bus}-004{number}/iio:device{number}"
         for channel, (name, milliwatts) in enumerate(chip):
-            found |= {
+            files |= {
                 f"{folder}/rail_name_{channel}": f"{name}\n",
                 f"{folder}/in_power{channel}_input": f"{milliwatts}\n",
                 f"{folder}/in_voltage{channel}_input": "19000\n",
                 f"{folder}/in_current{channel}_input": "77\n",
             }
-    return found
+    return files
 
 
 def hwmon(*chips: Sequence[tuple[str, int, int]]) -> Files:
     """INA3221 chips from JetPack 5: rails, mV and mA, beside the sums of the chip."""
-    found = {}
+    files = {}
     for number, chip in enumerate(chips):
         folder = f"sys/bus/i2c/drivers/ina3221/1-004{number}/hwmon/hwmon{number + 3}"
-        found |= {f"{folder}/name": "ina3221\n", f"{folder}/in7_label": "sum of shunt voltages\n"}
-        found |= {f"{folder}/in7_input": "760\n", f"{folder}/curr4_input": "360\n"}
+        files |= {f"{folder}/name": "ina3221\n", f"{folder}/in7_label": "sum of shunt voltages\n"}
+        files |= {f"{folder}/in7_input": "760\n", f"{folder}/curr4_input": "360\n"}
         for channel, (name, millivolts, milliamperes) in enumerate(chip, 1):
-            found[f"{folder}/in{channel}_label"] = f"{name}\n"
+            files[f"{folder}/in{channel}_label"] = f"{name}\n"
             # A channel without a connection is there and cannot be read.
             if name != "NC":
-                found[f"{folder}/in{channel}_input"] = f"{millivolts}\n"
-                found[f"{folder}/curr{channel}_input"] = f"{milliamperes}\n"
-    return found
+                files[f"{folder}/in{channel}_input"] = f"{millivolts}\n"
+                files[f"{folder}/curr{channel}_input"] = f"{milliamperes}\n"
+    return files
 
 
 def ina238(folder: str, **more: str) -> Files:
-    """An INA238 at 20 V and 6.224 A, which tells power in uW."""
-    told = {
+    """An INA238 at 20 V and 6.224 A, which shows power in uW."""
+    files = {
         "name": "ina238",
         "in0_input": "12",
         "in1_input": "20000",
@@ -61,7 +61,7 @@ def ina238(folder: str, **more: str) -> Files:
         "power1_input": "124480000",
         **more,
     }
-    return {f"{folder}/{name}": f"{text}\n" for name, text in told.items() if text}
+    return {f"{folder}/{name}": f"{text}\n" for name, text in files.items() if text}
 
 
 THOR = hwmon([("VDD_GPU", 20000, 1897), ("VDD_CPU_SOC_MSS", 20000, 1503), ("VIN_SYS_5V0", 5000, 3097)])
@@ -154,19 +154,19 @@ def board(root: Path, files: Mapping[str, str], monkeypatch: pytest.MonkeyPatch)
 def test_every_boards_power_is_counted_once_and_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, scope, milliwatts = BOARDS[name]
     board(tmp_path, files, monkeypatch)
-    found, fault = observe.readable_rails()
+    rails, fault = observe.readable_rails()
     assert fault is None
-    told = {rail: read() for rail, _, read in found}
-    choice = power.counted(told)
+    readings = {rail: read() for rail, _, read in rails}
+    choice = power.counted(readings)
     assert str(choice) == scope
     assert choice is not None
-    assert choice.total(told) == pytest.approx(milliwatts)
+    assert choice.total(readings) == pytest.approx(milliwatts)
 
 
 def test_the_record_says_which_rails_and_which_sensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board(tmp_path, BOARDS["Thor"][0], monkeypatch)
-    told = observe.power()
-    assert told == {
+    description = observe.power()
+    assert description == {
         "source": "ina238 + ina3221",
         "rails": ["VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0", "VIN"],
         "line": "",
@@ -174,10 +174,10 @@ def test_the_record_says_which_rails_and_which_sensors(tmp_path: Path, monkeypat
     }
     values = {rail: read() for rail, _, read in sensors.rails()}
     samples = [[0.1 * i, values] for i in range(80)]
-    answer = {"source": told["source"], "samples": samples, "fault": None, "began": 2.0, "ended": 6.0}
-    found = power.energy(answer, 2.0, 6.0, 100, 4.0, 1)
-    assert (found["scope"], found["rails"], found["source"]) == ("board, at its input VIN", ["VIN"], "ina238 + ina3221")
-    assert found["gross_mj"] == pytest.approx(124480 * 0.04)
+    answer = {"source": description["source"], "samples": samples, "fault": None, "began": 2.0, "ended": 6.0}
+    energy = power.energy(answer, 2.0, 6.0, 100, 4.0, 1)
+    assert (energy["scope"], energy["rails"], energy["source"]) == ("board, at its input VIN", ["VIN"], "ina238 + ina3221")
+    assert energy["gross_mj"] == pytest.approx(124480 * 0.04)
 
 
 def test_one_sensor_that_is_seen_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,8 +194,8 @@ def test_two_sensors_of_one_name_are_a_fault_and_no_figure(tmp_path: Path, monke
 
 def test_a_sensor_that_cannot_be_read_is_a_fault_and_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board(tmp_path, THOR | ina238(DRIVER, power1_input="busy"), monkeypatch)
-    found, fault = observe.readable_rails()
-    assert found == []
+    rails, fault = observe.readable_rails()
+    assert rails == []
     assert "the power sensor of VIN (ina238) cannot be read" in (fault or "")
 
 
@@ -207,7 +207,7 @@ def test_a_channel_that_is_switched_off_is_not_read(tmp_path: Path, monkeypatch:
     assert [name for name, _, _ in observe.readable_rails()[0]] == ["VDD_IN", "VDD_CPU_GPU_CV"]
 
 
-def test_a_board_without_sensors_and_tegrastats_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_without_sensors_and_tegrastats_has_no_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board(tmp_path, {}, monkeypatch)
     assert observe.power() == {"source": "tegrastats", "rails": [], "line": "", "fault": None}
 
@@ -219,7 +219,7 @@ NO_POWER = (
 
 
 def sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None) -> dict:
-    """What the agent for ONNX Runtime tells of a simulated board's energy."""
+    """The answer of ONNX Runtime's agent about a simulated board's energy."""
     if kind:
         played = Jetson(tmp_path / "board", "nano" if kind == "no power" else kind)
         if kind == "no power":
@@ -245,20 +245,20 @@ def sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None) -
 def test_onnx_runtime_on_a_board_has_power_by_the_same_sensors(
     kind: str, scope: str, watts: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = sampled(tmp_path, monkeypatch, kind)
-    answer, queries, seconds = told["power"], told["queries"], told["seconds"]
-    found = power.energy(answer, answer["began"], answer["ended"], queries, seconds, 1)
-    assert found["scope"] == scope
+    measured = sampled(tmp_path, monkeypatch, kind)
+    answer, queries, seconds = measured["power"], measured["queries"], measured["seconds"]
+    energy = power.energy(answer, answer["began"], answer["ended"], queries, seconds, 1)
+    assert energy["scope"] == scope
     # A simulated board's sensor rests while ONNX Runtime works on this computer.
-    assert (found["mean_w"], found["idle_w"], found["idle_subtracted_mj"]) == (watts, watts, 0)
-    assert found["gross_mj"] == pytest.approx(1000 * watts * seconds / queries, rel=1e-3)
+    assert (energy["mean_w"], energy["idle_w"], energy["idle_subtracted_mj"]) == (watts, watts, 0)
+    assert energy["gross_mj"] == pytest.approx(1000 * watts * seconds / queries, rel=1e-3)
 
 
-def test_onnx_runtime_where_no_power_is_told_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = sampled(tmp_path, monkeypatch, "no power")
-    answer = told["power"]
-    found = power.energy(answer, answer["began"], answer["ended"], told["queries"], told["seconds"], 1)
-    assert found == {"reason": tegrastats.NO_POWER}
+def test_onnx_runtime_without_power_readings_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = sampled(tmp_path, monkeypatch, "no power")
+    answer = measured["power"]
+    energy = power.energy(answer, answer["began"], answer["ended"], measured["queries"], measured["seconds"], 1)
+    assert energy == {"reason": tegrastats.NO_POWER}
 
 
 def test_onnx_runtime_without_counters_and_sensors_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +269,7 @@ RAILS = sorted({rail for _, rails in power.COUNTED for rail in rails} | {"VDDQ_V
 
 
 @given(st.dictionaries(st.sampled_from(RAILS), st.floats(0, 1e5), min_size=1), st.floats(0, 1e5))
-def test_what_is_counted_is_there_and_a_rail_inside_another_changes_nothing(rails: dict[str, float], inside: float) -> None:
+def test_counted_rails_exist_and_a_rail_inside_another_changes_nothing(rails: dict[str, float], inside: float) -> None:
     choice = power.counted(rails)
     if choice is None:
         assert not any(set(names) <= set(rails) for _, names in power.COUNTED)
@@ -283,8 +283,8 @@ def test_what_is_counted_is_there_and_a_rail_inside_another_changes_nothing(rail
     assert choice.total(more) == choice.total(rails)
 
 
-def test_rails_of_which_nothing_is_known_are_a_reason_and_no_sum() -> None:
+def test_unknown_rails_are_a_reason_and_no_sum() -> None:
     samples = [[0.1 * i, {"VDD_NEW": 1.0, "VDD_OTHER": 2.0}] for i in range(80)]
     answer = {"source": "ina3221", "samples": samples, "fault": None, "began": 2.0, "ended": 6.0}
-    found = power.energy(answer, 2.0, 6.0, 100, 4.0, 1)
-    assert found == {"reason": "it is not known which of the rails VDD_NEW, VDD_OTHER lie inside others"}
+    energy = power.energy(answer, 2.0, 6.0, 100, 4.0, 1)
+    assert energy == {"reason": "it is not known which of the rails VDD_NEW, VDD_OTHER lie inside others"}

@@ -33,7 +33,7 @@ def board(server: Server) -> Iterator[SshTransport]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that are made for boards that boot are as short as loopback is."""
+    """Shorten the waits for boards that boot, since the servers are on loopback."""
     monkeypatch.setattr(ssh, "FIRST_WAITS_S", (0.05,))
     monkeypatch.setattr(ssh, "LATER_WAITS_S", (0.1, 0.2, 0.4, 0.8, 1.6))
 
@@ -59,7 +59,7 @@ def running(words: str) -> bool:
     return False
 
 
-def test_a_command_has_its_input_output_complaints_and_status(board: SshTransport) -> None:
+def test_a_command_has_its_input_both_outputs_and_status(board: SshTransport) -> None:
     done = board.run(["sh", "-c", "cat; echo too bad >&2; exit 7"], stdin=b"\0\xff" * 200_000)
     assert (done.code, done.stdout, done.stderr) == (7, b"\0\xff" * 200_000, b"too bad\n")
 
@@ -70,22 +70,22 @@ def test_much_output_on_both_streams_stops_nothing(board: SshTransport) -> None:
     assert (len(done.stdout), len(done.stderr)) == (9_000_000, 9_000_000)
 
 
-def test_lines_are_told_as_they_come(board: SshTransport) -> None:
-    told: list[tuple[str, float]] = []
+def test_lines_are_passed_on_as_they_come(board: SshTransport) -> None:
+    lines: list[tuple[str, float]] = []
     begun = time.monotonic()
     script = "echo first; echo 'second é' >&2; sleep 0.6; printf last"
-    board.run(["sh", "-c", script], on_line=lambda line: told.append((line, time.monotonic() - begun)))
-    assert sorted(line for line, _ in told) == ["first", "last", "second é"]
-    assert told[-1][0] == "last"
-    assert told[0][1] < told[-1][1] - 0.4
+    board.run(["sh", "-c", script], on_line=lambda line: lines.append((line, time.monotonic() - begun)))
+    assert sorted(line for line, _ in lines) == ["first", "last", "second é"]
+    assert lines[-1][0] == "last"
+    assert lines[0][1] < lines[-1][1] - 0.4
 
 
 @pytest.mark.parametrize("signal", [9, 11, 15])
-def test_a_signal_that_ended_it_is_told(board: SshTransport, signal: int) -> None:
+def test_the_signal_that_ended_a_command_is_reported(board: SshTransport, signal: int) -> None:
     assert board.run(["sh", "-c", f"kill -{signal} $$"]).code == -signal
 
 
-def test_a_program_that_is_not_there_is_told(board: SshTransport) -> None:
+def test_a_missing_program_is_reported(board: SshTransport) -> None:
     assert board.run(["no-such-program"]).code == 127
 
 
@@ -129,13 +129,13 @@ def test_any_words_arrive_as_they_are(board: SshTransport) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"argv": ["a\0b"]}, {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}])
-def test_what_cannot_be_said_is_refused(board: SshTransport, fault: dict) -> None:
+def test_words_that_a_command_cannot_have_are_refused(board: SshTransport, fault: dict) -> None:
     with pytest.raises(DeviceError):
         board.run(**{"argv": ["true"], **fault})
 
 
 @pytest.mark.parametrize("name", ["plain", "; touch x", "$(id)", "a\nb", "-rf", "'q'", "deep/er/é"])
-def test_files_go_and_come_whatever_they_are_called(board: SshTransport, server: Server, tmp_path: Path, name: str) -> None:
+def test_files_of_any_name_are_sent_and_fetched(board: SshTransport, server: Server, tmp_path: Path, name: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(os.urandom(70_000))
     board.send(source, f"{board.home}/{name}")
@@ -146,13 +146,13 @@ def test_files_go_and_come_whatever_they_are_called(board: SshTransport, server:
     assert not list(server.home.rglob("*.part"))
 
 
-def test_empty_files_go_too(board: SshTransport, server: Server, tmp_path: Path) -> None:
+def test_empty_files_are_sent_too(board: SshTransport, server: Server, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     board.fetch(board.place(tmp_path / "empty"), tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == b""
 
 
-def test_what_is_there_is_not_sent_again_and_what_was_changed_there_is(server: Server, tmp_path: Path) -> None:
+def test_a_file_is_sent_again_only_if_it_changed_there(server: Server, tmp_path: Path) -> None:
     proxy, address = through(server, [])
     source = tmp_path / "source"
     source.write_bytes(os.urandom(2_000_000))
@@ -170,13 +170,13 @@ def test_what_is_there_is_not_sent_again_and_what_was_changed_there_is(server: S
     proxy.close()
 
 
-def test_what_was_fetched_to_be_kept_is_where_it_is_looked_for(board: SshTransport, server: Server, tmp_path: Path) -> None:
+def test_a_file_that_was_fetched_to_be_kept_is_not_sent_again(board: SshTransport, server: Server, tmp_path: Path) -> None:
     board.run(["sh", "-c", 'echo engine >"$1/e"', "sh", board.scratch])
     board.fetch(f"{board.scratch}/e", tmp_path / "engine", keep=True)
     assert list((server.home / "files").iterdir()) == [Path(board.place(tmp_path / "engine"))]
 
 
-def test_what_is_not_there_is_told_and_leaves_nothing(board: SshTransport, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_and_leaves_nothing(board: SshTransport, tmp_path: Path) -> None:
     (tmp_path / "back").write_text("old")
     with pytest.raises(DeviceError, match="no such file"):
         board.fetch(f"{board.home}/none", tmp_path / "back")
@@ -184,7 +184,7 @@ def test_what_is_not_there_is_told_and_leaves_nothing(board: SshTransport, tmp_p
     assert not list(tmp_path.glob(".back*"))
 
 
-def test_a_disk_that_is_full_is_told_and_freed(board: SshTransport, server: Server, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_freed(board: SshTransport, server: Server, tmp_path: Path) -> None:
     mounted = tmp_path / "disk"
     mounted.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], capture_output=True).returncode:
@@ -198,13 +198,13 @@ def test_a_disk_that_is_full_is_told_and_freed(board: SshTransport, server: Serv
         subprocess.run(["umount", mounted], check=True)
 
 
-def test_a_folder_that_may_not_be_written_is_told(board: SshTransport, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(board: SshTransport, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DeviceError, match="cannot be written there"):
         board.send(tmp_path / "file", "/proc/nothing/file")
 
 
-def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(board: SshTransport) -> None:
+def test_a_command_that_takes_too_long_is_ended_with_its_children(board: SshTransport) -> None:
     begun = time.monotonic()
     with pytest.raises(TimedOut, match=r"nano: sh took longer than 0.5 s"):
         board.run(["sh", "-c", "sleep 4001 & sleep 4002"], timeout_s=0.5)
@@ -214,7 +214,7 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(board: 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_command_whose_link_breaks_is_ended_there_and_what_puts_things_back_is_not(
+def test_a_broken_link_ends_its_command_there_but_not_the_command_that_restores(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "GUARD", link.GUARD.replace('end_all "$1" 50 20', 'end_all "$1" 10 10'))
@@ -254,7 +254,7 @@ def test_a_cable_that_is_pulled_ends_the_command_on_both_sides(server: Server, m
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_upload_that_is_cut_goes_on_where_it_was(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+def test_a_cut_upload_continues_where_it_was(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     proxy, address = through(server, [6_000_000, 5_000_000])
     (tmp_path / "big").write_bytes(os.urandom(16_000_000))
     with SshTransport("nano", address) as board:
@@ -269,7 +269,7 @@ def test_an_upload_that_is_cut_goes_on_where_it_was(server: Server, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_download_that_is_cut_goes_on_too(server: Server, tmp_path: Path) -> None:
+def test_a_cut_download_continues_too(server: Server, tmp_path: Path) -> None:
     proxy, address = through(server, [])
     big = server.where / "big"
     big.write_bytes(os.urandom(40_000_000))
@@ -305,7 +305,7 @@ def test_a_server_that_dies_and_comes_back_is_used_again(server: Server, board: 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_all_that_use_a_link_when_it_breaks_get_one_new_one(server: Server) -> None:
+def test_all_users_of_a_broken_link_get_one_new_link(server: Server) -> None:
     proxy, address = through(server, [])
     restored: list[int] = []
     with SshTransport("nano", address) as board, ThreadPoolExecutor(8) as pool:
@@ -320,7 +320,7 @@ def test_all_that_use_a_link_when_it_breaks_get_one_new_one(server: Server) -> N
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("error", [BrokenPipeError(), EOFError()])
-def test_a_link_that_cannot_be_written_to_is_not_tried_again_though_its_end_is_not_yet_read(
+def test_a_link_that_cannot_be_written_to_is_replaced_before_its_end_is_read(
     server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     proxy, address = through(server, [])
@@ -339,7 +339,7 @@ def test_a_link_that_cannot_be_written_to_is_not_tried_again_though_its_end_is_n
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_link_that_breaks_again_while_things_are_restored_has_all_of_them_restored_anew(server: Server) -> None:
+def test_a_link_that_breaks_during_restoring_restores_everything_again(server: Server) -> None:
     proxy, address = through(server, [])
     restored: list[str] = []
 
@@ -362,7 +362,7 @@ def test_a_link_that_breaks_again_while_things_are_restored_has_all_of_them_rest
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_command_that_may_be_repeated_is(server: Server, board: SshTransport) -> None:
+def test_a_repeatable_command_is_repeated(server: Server, board: SshTransport) -> None:
     once = server.where / "once"
     script = '[ -e "$1" ] && echo done && exit; touch "$1"; sleep 4006'
 
@@ -385,8 +385,8 @@ def test_a_device_that_stays_away_is_given_up(server: Server, board: SshTranspor
     assert time.monotonic() - begun < 30
 
 
-def told(address: str) -> str:
-    """What connecting says, in one line."""
+def refusal(address: str) -> str:
+    """The one-line message of a refused connection."""
     with pytest.raises(DeviceError) as refused, connect("nano", address) as board:
         assert board.home
     assert "\n" not in str(refused.value)
@@ -403,51 +403,51 @@ def test_a_changed_host_key_is_refused_loudly(server: Server, tmp_path: Path) ->
     server.kill()
     server.settings["HostKey"] = str(new_key(tmp_path / "other"))
     server.start()
-    assert told(server.address).startswith("HOST KEY CHANGED")
+    assert refusal(server.address).startswith("HOST KEY CHANGED")
 
 
-def test_of_several_host_keys_the_known_one_is_asked_for(server: Server, tmp_path: Path) -> None:
+def test_the_known_one_of_several_host_keys_is_requested(server: Server, tmp_path: Path) -> None:
     server.kill()
     rsa = new_key(tmp_path / "rsa", "rsa")
     server.settings["HostKey"] = f"{server.host_key}\nHostKey {rsa}"
     server.start()
-    known = f"[127.0.0.1]:{server.port} {' '.join(rsa.with_suffix('.pub').read_text().split()[:2])}\n"
-    (Path.home() / ".ssh/known_hosts").write_text(known)
+    known_line = f"[127.0.0.1]:{server.port} {' '.join(rsa.with_suffix('.pub').read_text().split()[:2])}\n"
+    (Path.home() / ".ssh/known_hosts").write_text(known_line)
     with connect("nano", server.address) as board:
         assert board.run(["true"]).code == 0
 
 
-def test_who_may_not_log_in_is_told_what_was_tried(server: Server) -> None:
-    said = told(server.address.replace("ssh://", "ssh://nobody-", 1))
-    assert "permission denied (tried: " in said
-    assert "id_ed25519" in said
-    assert "ssh-copy-id" in said
+def test_a_refused_login_names_the_keys_that_were_tried(server: Server) -> None:
+    message = refusal(server.address.replace("ssh://", "ssh://nobody-", 1))
+    assert "permission denied (tried: " in message
+    assert "id_ed25519" in message
+    assert "ssh-copy-id" in message
 
 
-def test_without_any_key_it_is_told(server: Server) -> None:
+def test_a_login_without_any_key_says_so(server: Server) -> None:
     (Path.home() / ".ssh/id_ed25519").unlink()
-    assert "there is no key and no agent" in told(server.address)
+    assert "there is no key and no agent" in refusal(server.address)
 
 
 def test_a_key_with_a_passphrase_needs_a_terminal_or_an_agent(server: Server) -> None:
     key = Path.home() / ".ssh/id_ed25519"
     key.unlink()
     new_key(key, passphrase="secret")
-    assert "permission denied" in told(server.address)
+    assert "permission denied" in refusal(server.address)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_port_where_nobody_listens_and_one_where_something_else_does(client: Path) -> None:
-    assert "connection refused" in told(f"ssh://127.0.0.1:{free_port()}")
+def test_a_closed_port_and_a_port_without_ssh_are_reported(client: Path) -> None:
+    assert "connection refused" in refusal(f"ssh://127.0.0.1:{free_port()}")
     with Silent() as port:
         (client / ".ssh/config").write_text("Host *\n ConnectTimeout 1\n")
         begun = time.monotonic()
-        assert "no SSH connection" in told(f"ssh://127.0.0.1:{port}")
+        assert "no SSH connection" in refusal(f"ssh://127.0.0.1:{port}")
         assert time.monotonic() - begun < 15
 
 
-def test_a_host_that_is_not_there_is_told(client: Path) -> None:
-    assert "no host of this name" in told("ssh://no-such-host.invalid")
+def test_an_unknown_host_is_reported(client: Path) -> None:
+    assert "no host of this name" in refusal("ssh://no-such-host.invalid")
 
 
 def test_an_alias_leads_through_a_second_server(servers: Callable[..., Server], client: Path) -> None:
@@ -460,10 +460,10 @@ def test_an_alias_leads_through_a_second_server(servers: Callable[..., Server], 
         assert link.run(["printenv", "WHICH"]).stdout == b"board\n"
     assert "Accepted" in (first.where / "log").read_text()
     first.kill()
-    assert "connection refused" in told("ssh://nano")
+    assert "connection refused" in refusal("ssh://nano")
 
 
-def test_a_proxy_command_leads_there_and_its_end_is_the_links(server: Server, client: Path) -> None:
+def test_a_proxy_command_reaches_the_device_and_ends_with_the_link(server: Server, client: Path) -> None:
     relay = "import socket,sys,threading,os\ns=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n"
     relay += "def up():\n while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
     relay += "while d:=s.recv(65536): os.write(1,d)\n"
@@ -471,8 +471,8 @@ def test_a_proxy_command_leads_there_and_its_end_is_the_links(server: Server, cl
     (client / ".ssh/config").write_text(
         f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n ProxyCommand python3 ~/relay.py %p\n"
     )
-    known = f"[127.0.0.1]:{server.port}"
-    assert known in (client / ".ssh/known_hosts").read_text()
+    known_host = f"[127.0.0.1]:{server.port}"
+    assert known_host in (client / ".ssh/known_hosts").read_text()
     with connect("nano", "ssh://nano") as link:
         assert link.run(["echo", "hello"]).stdout == b"hello\n"
         process = link.start(["sleep", "4007"])
@@ -481,7 +481,7 @@ def test_a_proxy_command_leads_there_and_its_end_is_the_links(server: Server, cl
             process.wait()
 
 
-def test_two_clients_at_once_send_the_same_file_once_whole(server: Server, tmp_path: Path) -> None:
+def test_two_clients_at_once_leave_the_same_file_whole(server: Server, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(os.urandom(8_000_000))
     places: list[str] = []
 
@@ -499,7 +499,7 @@ def test_two_clients_at_once_send_the_same_file_once_whole(server: Server, tmp_p
     assert [entry.name for entry in (server.home / "files").iterdir()] == [Path(places[0]).name]
 
 
-def test_an_agents_key_opens_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_the_agent_logs_in_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listens = tmp_path / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(listens)], stdout=subprocess.DEVNULL)
     try:
@@ -516,7 +516,7 @@ def test_an_agents_key_opens_too(server: Server, tmp_path: Path, monkeypatch: py
 
 
 class Typed:
-    """A person at a terminal who types one thing."""
+    """A person at a terminal who types one line."""
 
     def __init__(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.text = text
@@ -532,7 +532,7 @@ class Typed:
         return self.text
 
 
-def test_a_passphrase_is_asked_for_on_a_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_is_asked_for_a_passphrase(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     key = Path.home() / ".ssh/id_ed25519"
     key.unlink()
     new_key(key, passphrase="secret")
@@ -544,7 +544,7 @@ def test_a_passphrase_is_asked_for_on_a_terminal(server: Server, monkeypatch: py
 
 
 class PasswordServer(paramiko.ServerInterface):
-    """Lets in who knows the password, to no use."""
+    """Accepts the password, and offers nothing after the login."""
 
     def get_allowed_auths(self, username: str) -> str:
         return "password"
@@ -554,7 +554,9 @@ class PasswordServer(paramiko.ServerInterface):
 
 
 @pytest.mark.parametrize("password", ["secret", "wrong"])
-def test_a_password_is_asked_for_where_no_key_fits(client: Path, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+def test_a_terminal_is_asked_for_a_password_if_no_key_fits(
+    client: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
     host_key = paramiko.Ed25519Key.from_private_key_file(str(new_key(client / "host_key")))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -572,9 +574,9 @@ def test_a_password_is_asked_for_where_no_key_fits(client: Path, monkeypatch: py
     if password == "secret":
         login.close(login.connect([endpoint], judge))
     else:
-        with pytest.raises(DeviceError, match=r"permission denied \(tried: .*a password\)") as told:
+        with pytest.raises(DeviceError, match=r"permission denied \(tried: .*a password\)") as raised:
             login.connect([endpoint], judge)
-        assert password not in str(told.value)
+        assert password not in str(raised.value)
     assert typed.asked == [f"me@127.0.0.1:{port}'s password: "]
     listener.close()
 
@@ -582,7 +584,7 @@ def test_a_password_is_asked_for_where_no_key_fits(client: Path, monkeypatch: py
 def test_nothing_is_asked_without_a_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     (Path.home() / ".ssh/id_ed25519").unlink()
     monkeypatch.setattr("getpass.getpass", lambda prompt: pytest.fail("asked"))
-    assert "permission denied" in told(server.address)
+    assert "permission denied" in refusal(server.address)
 
 
 def test_a_program_that_was_killed_is_judged_when_it_is_known_whether_its_board_goes_down(

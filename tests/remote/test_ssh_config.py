@@ -1,4 +1,4 @@
-"""Where the user's SSH configuration leads."""
+"""Endpoints by the user's SSH configuration."""
 
 from pathlib import Path
 
@@ -38,34 +38,34 @@ Host *
 
 def test_an_alias_is_looked_up(home: Path) -> None:
     (home / ".ssh/nano_key").touch()
-    found = looked_up(home, CONFIG, "ssh://nano")
-    assert (found.host, found.port, found.user, found.key_name) == ("10.0.0.7", 2222, "jetson", "the-nano")
-    assert found.identities == (home / ".ssh/nano_key",)
-    assert found.known_hosts[0] == home / ".ssh/nano_hosts"
-    assert found.connect_timeout_s == 4
+    endpoint = looked_up(home, CONFIG, "ssh://nano")
+    assert (endpoint.host, endpoint.port, endpoint.user, endpoint.key_name) == ("10.0.0.7", 2222, "jetson", "the-nano")
+    assert endpoint.identities == (home / ".ssh/nano_key",)
+    assert endpoint.known_hosts[0] == home / ".ssh/nano_hosts"
+    assert endpoint.connect_timeout_s == 4
 
 
-def test_what_devices_yaml_says_goes_before_the_configuration(home: Path) -> None:
-    found = looked_up(home, CONFIG, "ssh://root@nano:22")
-    assert (found.host, found.port, found.user) == ("10.0.0.7", 22, "root")
+def test_devices_yaml_goes_before_the_configuration(home: Path) -> None:
+    endpoint = looked_up(home, CONFIG, "ssh://root@nano:22")
+    assert (endpoint.host, endpoint.port, endpoint.user) == ("10.0.0.7", 22, "root")
 
 
 def test_a_host_without_an_entry_is_itself(home: Path) -> None:
-    found = looked_up(home, CONFIG, "ssh://board.lan")
-    assert (found.host, found.port, found.user) == ("board.lan", 22, "somebody")
-    assert found.connect_timeout_s == CONNECT_TIMEOUT_S
-    assert found.identities == ()
-    assert found.known_hosts[0] == home / ".ssh/known_hosts"
+    endpoint = looked_up(home, CONFIG, "ssh://board.lan")
+    assert (endpoint.host, endpoint.port, endpoint.user) == ("board.lan", 22, "somebody")
+    assert endpoint.connect_timeout_s == CONNECT_TIMEOUT_S
+    assert endpoint.identities == ()
+    assert endpoint.known_hosts[0] == home / ".ssh/known_hosts"
 
 
-def test_jumps_are_gone_through_in_order(home: Path) -> None:
+def test_jumps_are_used_in_order(home: Path) -> None:
     config = "Host board\n ProxyJump first,me@second:24\nHost first\n HostName 1.1.1.1\n ProxyJump zeroth\n"
-    found = looked_up(home, config, "ssh://board")
-    assert [(jump.host, jump.port) for jump in found.jumps] == [("zeroth", 22), ("1.1.1.1", 22), ("second", 24)]
-    assert found.jumps[-1].user == "me"
+    endpoint = looked_up(home, config, "ssh://board")
+    assert [(jump.host, jump.port) for jump in endpoint.jumps] == [("zeroth", 22), ("1.1.1.1", 22), ("second", 24)]
+    assert endpoint.jumps[-1].user == "me"
 
 
-def test_jumps_in_a_circle_are_told(home: Path) -> None:
+def test_jumps_in_a_circle_are_reported(home: Path) -> None:
     with pytest.raises(DeviceError, match="in a circle"):
         looked_up(home, "Host a\n ProxyJump b\nHost b\n ProxyJump a\n", "ssh://a")
 
@@ -79,24 +79,24 @@ def test_jumps_in_a_circle_are_told(home: Path) -> None:
         ("ProxyCommand none\nProxyJump first", None, 0),
     ],
 )
-def test_of_two_ways_the_first_one_counts(home: Path, config: str, proxy: tuple[str, ...] | None, jumps: int) -> None:
-    found = looked_up(home, config, "ssh://board:2200")
-    assert (found.proxy_command, len(found.jumps)) == (proxy, jumps)
+def test_the_first_of_two_ways_counts(home: Path, config: str, proxy: tuple[str, ...] | None, jumps: int) -> None:
+    endpoint = looked_up(home, config, "ssh://board:2200")
+    assert (endpoint.proxy_command, len(endpoint.jumps)) == (proxy, jumps)
 
 
-def test_included_files_are_read_where_they_are_included(home: Path) -> None:
+def test_included_files_are_read_in_their_place(home: Path) -> None:
     (home / ".ssh/more").mkdir()
     (home / ".ssh/more/boards").write_text("Host nano\n HostName 10.0.0.9\n")
-    found = looked_up(home, "Include more/*\nUser everybody\n", "ssh://nano")
-    assert (found.host, found.user) == ("10.0.0.9", "everybody")
+    endpoint = looked_up(home, "Include more/*\nUser everybody\n", "ssh://nano")
+    assert (endpoint.host, endpoint.user) == ("10.0.0.9", "everybody")
     assert looked_up(home, "Include more/*\nUser everybody\n", "ssh://other").user == "everybody"
 
 
 def test_a_faulty_configuration_is_one_line(home: Path) -> None:
-    with pytest.raises(DeviceError) as told:
+    with pytest.raises(DeviceError) as raised:
         looked_up(home, "Host 'nano\n", "ssh://nano")
-    assert str(told.value).startswith(str(home / ".ssh/config"))
-    assert "\n" not in str(told.value)
+    assert str(raised.value).startswith(str(home / ".ssh/config"))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_faulty_configuration_is_one_line(home: Path) -> None:
         "ssh://-x@nano", "ssh://a b", "ssh://$(id)", "ssh://a;b", "ssh://a@b@", "ssh://nano\n", "ssh://%h",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_a_text_that_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(DeviceError):
         Address.parse(address)
 
@@ -118,11 +118,11 @@ def test_addresses_of_every_form_are_understood() -> None:
 
 
 @given(st.text(max_size=20))
-def test_no_text_whatever_makes_an_option_or_a_shells_sign_of_an_address(text: str) -> None:
+def test_no_address_becomes_an_option_or_a_sign_of_a_shell(text: str) -> None:
     try:
-        found = Address.parse(f"ssh://{text}")
+        address = Address.parse(f"ssh://{text}")
     except DeviceError:
         return
-    for name in (found.host, found.user or "user"):
+    for name in (address.host, address.user or "user"):
         assert not name.startswith("-")
         assert not set(name) & set(" \t\n;|&<>()`'\"*?!#~{}")

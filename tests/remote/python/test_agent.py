@@ -1,4 +1,4 @@
-"""The file that runs on a device, as the process that it is there."""
+"""The agent's file, run as a process as on a device."""
 
 import ast
 import json
@@ -32,12 +32,12 @@ def test_it_is_written_in_python_3_8_and_stands_alone(script: Path) -> None:
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names) | ALLOWED[script]
 
 
-def test_facts_are_the_same_every_time_and_hold_nothing_that_moves() -> None:
-    known = agent.facts(ONNX_RUNTIME)
-    assert known == agent.facts(ONNX_RUNTIME)
-    assert known["runtime_version"] == onnxruntime.__version__
-    assert known["cores"] >= 1
-    json.dumps(known)
+def test_facts_are_the_same_every_time() -> None:
+    facts = agent.facts(ONNX_RUNTIME)
+    assert facts == agent.facts(ONNX_RUNTIME)
+    assert facts["runtime_version"] == onnxruntime.__version__
+    assert facts["cores"] >= 1
+    json.dumps(facts)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_facts_are_the_same_every_time_and_hold_nothing_that_moves() -> None:
     ],
 )  # fmt: skip
 def test_processors_of_both_families_are_known_by_their_cpuinfo(cpuinfo: str, name: str | None, isa: list[str]) -> None:
-    found = agent._cpu(cpuinfo)
-    assert (found["name"], found["isa"]) == (name, isa)
+    cpu = agent._cpu(cpuinfo)
+    assert (cpu["name"], cpu["isa"]) == (name, isa)
 
 
-def test_the_board_is_told_by_the_device_tree(tmp_path: Path) -> None:
+def test_the_device_tree_names_the_board(tmp_path: Path) -> None:
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Nano Developer Kit\0")
     assert agent.facts(ONNX_RUNTIME, tmp_path)["board"] == "NVIDIA Jetson Nano Developer Kit"
@@ -68,7 +68,7 @@ def test_cores_that_a_power_mode_switches_off_count_too(tmp_path: Path, present:
     assert agent.facts(ONNX_RUNTIME, tmp_path)["cores"] == count
 
 
-def test_where_the_kernel_lists_no_cores_those_that_are_on_count(tmp_path: Path) -> None:
+def test_without_a_list_of_the_kernel_the_cores_that_are_on_count(tmp_path: Path) -> None:
     assert agent.facts(ONNX_RUNTIME, tmp_path)["cores"] == os.cpu_count()
 
 
@@ -123,7 +123,7 @@ def test_energy_is_read_from_the_package_counters(tmp_path: Path) -> None:
         (zone / name).write_text(text)
     engine = linear(tmp_path / "engine.onnx")
     np.save(tmp_path / "example.npy", np.ones((1, 4), np.float32))
-    found = agent.energy(ONNX_RUNTIME, engine, tmp_path / "example.npy", 1, 0.05, tmp_path)
-    assert found["gross_mj"] == 0  # a counter that stands still
-    assert found["queries"] >= 1
-    assert "RAPL" in found["scope"]
+    energy = agent.energy(ONNX_RUNTIME, engine, tmp_path / "example.npy", 1, 0.05, tmp_path)
+    assert energy["gross_mj"] == 0  # a counter that stands still
+    assert energy["queries"] >= 1
+    assert "RAPL" in energy["scope"]

@@ -45,14 +45,14 @@ def test_a_virtual_machines_clock_is_that_of_cpuinfo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["load", "free_memory_mb", "cpu_mhz", "governor", "temperature_c"])
-def test_what_cannot_be_read_is_none_with_a_reason(tmp_path: Path, name: str) -> None:
-    found = conditions.read(tmp_path)
-    assert found[name] is None
-    assert found["unreadable"][name]
-    assert str(tmp_path) not in found["unreadable"][name]
+def test_an_unreadable_value_is_none_with_a_reason(tmp_path: Path, name: str) -> None:
+    state = conditions.read(tmp_path)
+    assert state[name] is None
+    assert state["unreadable"][name]
+    assert str(tmp_path) not in state["unreadable"][name]
 
 
 def test_junk_is_none_with_a_reason(tmp_path: Path) -> None:
-    found = conditions.read(tree(tmp_path, {"proc/loadavg": "", "proc/meminfo": "MemAvailable: lots\n"}))
-    assert found["load"] is None
-    assert found["free_memory_mb"] is None
+    state = conditions.read(tree(tmp_path, {"proc/loadavg": "", "proc/meminfo": "MemAvailable: lots\n"}))
+    assert state["load"] is None
+    assert state["free_memory_mb"] is None

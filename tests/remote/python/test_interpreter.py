@@ -1,4 +1,4 @@
-"""The Python on a device, found and furnished."""
+"""The choice of a device's Python, and its packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NANO = {"version": [3, 8], "arch": "aarch64", "libc": ["glibc", "2.31"], "implem
 
 
 def accepted(about: dict, wheel: str) -> bool:
-    """Whether ``wheel_tags`` asks for a wheel of this name."""
+    """Whether a wheel of this name fits ``wheel_tags``."""
     words = interpreter.wheel_tags(about)
     chosen = {key: [words[at + 1] for at, word in enumerate(words) if word == key] for key in ("--platform", "--abi")}
     version = tuple(map(int, words[words.index("--python-version") + 1].split(".")))
@@ -45,13 +45,13 @@ def test_wheels_fit_the_devices_python_processor_and_libc(wheel: str, fits: bool
 
 
 @pytest.mark.parametrize("change", [{"libc": ["musl", "1.2"]}, {"libc": ["", ""]}, {"implementation": "pypy"}])
-def test_machines_that_no_wheels_are_made_for_are_told(change: dict) -> None:
+def test_machines_without_wheels_are_reported(change: dict) -> None:
     with pytest.raises(DeviceError, match="no ready packages"):
         interpreter.wheel_tags({**NANO, **change})
 
 
 def python(folder: Path, name: str, version: str, venvs: str = "True") -> None:
-    """A program that answers as a Python of some version would."""
+    """A program that answers like a Python of this version."""
     folder.mkdir(exist_ok=True)
     answer = f'{{"version": [{version}], "arch": "aarch64", "libc": ["glibc", "2.27"], "venvs": {venvs.lower()}}}'
     (folder / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
@@ -60,7 +60,7 @@ def python(folder: Path, name: str, version: str, venvs: str = "True") -> None:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A folder of programs that has the usual ones, but for Pythons."""
+    """A folder of the usual programs without Pythons."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for place in ("/usr/bin", "/bin"):
@@ -78,22 +78,22 @@ def test_the_first_python_that_is_new_enough_is_taken(servers: Callable[..., Ser
         assert interpreter.suitable(link, NEEDS[0])["name"] == "python3.8"
 
 
-def test_what_there_is_instead_is_told(servers: Callable[..., Server], tools: Path) -> None:
+def test_unsuitable_pythons_are_reported(servers: Callable[..., Server], tools: Path) -> None:
     python(tools, "python3", "3, 6")
     python(tools, "python3.9", "3, 9", venvs="False")
-    with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError) as told:
+    with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError) as raised:
         interpreter.suitable(link, NEEDS[0])
-    assert "python3 is 3.6" in str(told.value)
-    assert "sudo apt install python3.9-venv" in str(told.value)
+    assert "python3 is 3.6" in str(raised.value)
+    assert "sudo apt install python3.9-venv" in str(raised.value)
 
 
-def test_a_device_without_any_python_is_told(servers: Callable[..., Server], tools: Path) -> None:
+def test_a_device_without_any_python_is_reported(servers: Callable[..., Server], tools: Path) -> None:
     with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError, match="there is none"):
         interpreter.suitable(link, NEEDS[0])
 
 
 @pytest.mark.slow
-def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
+def test_a_missing_network_on_both_sides_is_reported_and_leaves_no_environment(
     servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = "http://127.0.0.1:9/simple"
@@ -108,7 +108,7 @@ def test_no_network_on_either_side_is_told_and_leaves_no_half_environment(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [True, False], ids=["its own network", "no network"])
-def test_packages_are_installed_once_by_the_device_or_from_here(
+def test_packages_are_installed_once_by_the_device_or_by_this_machine(
     servers: Callable[..., Server], network: bool, tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
     ask = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path), "packaging"]
@@ -117,10 +117,10 @@ def test_packages_are_installed_once_by_the_device_or_from_here(
     more = {} if network else {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": "/dev/null"}
     server = servers(PATH=f"{Path(sys.base_prefix)}/bin:/usr/bin:/bin", **more)
     with connect("nano", server.address) as link:
-        found = interpreter.interpreter(link, {}, *NEEDS)
-        assert found == f"{server.home}/python/bin/python"
-        said = capfd.readouterr().err
-        assert ("sending the packages from here" in said) != network
-        assert link.run([found, "-c", "import numpy, onnxruntime; print(onnxruntime.__version__)"]).code == 0
-        assert interpreter.interpreter(link, {}, *NEEDS) == found
+        python = interpreter.interpreter(link, {}, *NEEDS)
+        assert python == f"{server.home}/python/bin/python"
+        output = capfd.readouterr().err
+        assert ("sending the packages from here" in output) != network
+        assert link.run([python, "-c", "import numpy, onnxruntime; print(onnxruntime.__version__)"]).code == 0
+        assert interpreter.interpreter(link, {}, *NEEDS) == python
         assert "installing" not in capfd.readouterr().err

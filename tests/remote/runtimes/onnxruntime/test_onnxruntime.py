@@ -36,12 +36,12 @@ def built(tmp_path: Path, runtime: PythonRuntime) -> tuple[Path, Path]:
     return onnx, engine
 
 
-def test_an_engine_gives_what_the_network_gives(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
+def test_an_engine_computes_the_outputs_of_its_network(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     onnx, engine = built
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
     inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
-    for given, found in zip(inputs, runtime.run(engine, inputs, 1), strict=True):
-        np.testing.assert_allclose(found, session.run(None, {"x": given})[0], rtol=1e-5, atol=1e-6)
+    for given, output in zip(inputs, runtime.run(engine, inputs, 1), strict=True):
+        np.testing.assert_allclose(output, session.run(None, {"x": given})[0], rtol=1e-5, atol=1e-6)
 
 
 def test_building_again_gives_the_same_key(runtime: PythonRuntime, built: tuple[Path, Path], tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_a_network_that_is_refused_is_a_result_with_a_reason(tmp_path: Path, run
     assert described["reason"]
     assert str(tmp_path) not in described["reason"]
     assert [entry.name for entry in engine.iterdir()] == ["build.json"]
-    with pytest.raises(EngineFailed) as told:
+    with pytest.raises(EngineFailed) as raised:
         runtime.check(engine, onnx)
-    assert str(told.value) == described["reason"]
+    assert str(raised.value) == described["reason"]
 
 
 def spoil(what: str, onnx: Path, engine: Path) -> None:
@@ -91,7 +91,7 @@ def spoil(what: str, onnx: Path, engine: Path) -> None:
 @pytest.mark.parametrize(
     "what", ["engine", "engine gone", "network", "build.json gone", "build.json damaged", "build.json edited"]
 )
-def test_only_the_engine_that_was_built_is_let_through(runtime: PythonRuntime, built: tuple[Path, Path], what: str) -> None:
+def test_only_the_engine_that_was_built_is_accepted(runtime: PythonRuntime, built: tuple[Path, Path], what: str) -> None:
     onnx, engine = built
     runtime.check(engine, onnx)
     spoil(what, onnx, engine)
@@ -99,7 +99,7 @@ def test_only_the_engine_that_was_built_is_let_through(runtime: PythonRuntime, b
         runtime.check(engine, onnx)
 
 
-def test_a_measurement_holds_what_was_asked_for(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
+def test_a_measurement_has_the_requested_repeats_and_queries(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
     assert len(timing.repeats) == 2
     assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30
@@ -125,16 +125,16 @@ def test_a_boards_energy_is_in_its_measurement(
     assert timing.energy["gross_mj"] > 0
 
 
-def test_each_batch_of_a_sweep_is_told_and_one_that_fails_takes_no_other_with_it(
+def test_each_batch_of_a_sweep_has_a_row_and_a_failing_batch_stops_no_other(
     runtime: PythonRuntime, built: tuple[Path, Path]
 ) -> None:
     settings = replace(SETTINGS, sweep=(1, 4, 8))
     timing = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings)
     assert timing.latency_ms["queries"] >= 30
-    assert [each["batch"] for each in timing.sweep] == [1, 4, 8]
-    for each in timing.sweep:
-        assert each["reason"] is None
-        assert each["queries"] >= 5
+    assert [row["batch"] for row in timing.sweep] == [1, 4, 8]
+    for row in timing.sweep:
+        assert row["reason"] is None
+        assert row["queries"] >= 5
     assert runtime.build(pairs(built[0]), built[1], "fp32", 1)["status"] == "ok"
     one, four, eight = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings).sweep
     assert one["reason"] is None
@@ -142,7 +142,7 @@ def test_each_batch_of_a_sweep_is_told_and_one_that_fails_takes_no_other_with_it
     assert "Add node" in four["reason"]
 
 
-def test_a_batch_that_kills_its_process_is_told_and_the_others_are_measured(
+def test_a_batch_that_kills_its_process_has_a_reason_and_the_others_are_measured(
     tmp_path: Path, built: tuple[Path, Path]
 ) -> None:
     killing = tmp_path / "python"
@@ -155,7 +155,7 @@ exec {sys.executable} "$@"
         timing = opened(link, {"python": str(killing)}).benchmark(
             built[1], np.ones((4, 4), np.float32), replace(SETTINGS, sweep=(1, 2, 4))
         )
-    assert [each["reason"] for each in timing.sweep] == [
+    assert [row["reason"] for row in timing.sweep] == [
         None, None, "the measuring process was killed (signal 9), most likely because memory ran out"
     ]  # fmt: skip
 

@@ -45,7 +45,7 @@ def built(tmp_path: Path, runtime: Runtime) -> tuple[Path, Path]:
     return onnx, engine
 
 
-def test_a_device_is_what_it_is_however_it_is_reached(runtime: Runtime, built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_device_has_the_same_facts_over_ssh(runtime: Runtime, built: tuple[Path, Path], tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()
     with LocalTransport() as link:
@@ -59,8 +59,8 @@ def test_a_device_is_what_it_is_however_it_is_reached(runtime: Runtime, built: t
 def test_outputs_come_back_in_order(runtime: Runtime, built: tuple[Path, Path]) -> None:
     rng = np.random.default_rng(1)
     inputs = [rng.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 50_000, 3, 20_000, 2)]
-    for given, found in zip(inputs, runtime.run(built[1], iter(inputs), 1), strict=True):
-        np.testing.assert_allclose(found, given @ weights(), rtol=1e-5, atol=1e-6)
+    for given, output in zip(inputs, runtime.run(built[1], iter(inputs), 1), strict=True):
+        np.testing.assert_allclose(output, given @ weights(), rtol=1e-5, atol=1e-6)
 
 
 def test_an_engine_is_measured_and_its_files_are_there_once(
@@ -73,10 +73,12 @@ def test_an_engine_is_measured_and_its_files_are_there_once(
     assert len(list((server.home / "files").iterdir())) == 8
 
 
-def test_an_input_that_the_engine_refuses_is_its_failure(runtime: Runtime, built: tuple[Path, Path], server: Server) -> None:
-    with pytest.raises(EngineFailed) as told:
+def test_an_input_that_the_engine_refuses_is_the_engines_failure(
+    runtime: Runtime, built: tuple[Path, Path], server: Server
+) -> None:
+    with pytest.raises(EngineFailed) as raised:
         runtime.benchmark(built[1], np.ones((2, 9), np.float32), SETTINGS)
-    assert str(server.home) not in str(told.value)
+    assert str(server.home) not in str(raised.value)
     with pytest.raises(EngineFailed):
         runtime.run(built[1], (np.ones((9, 9)) for _ in range(2000)), 1)
 
@@ -105,8 +107,8 @@ def test_a_copy_that_was_changed_on_the_device_is_never_loaded(built: tuple[Path
         if copy.read_bytes() == (built[1] / "engine.onnx").read_bytes():
             copy.write_bytes(b"another engine")
     with runtime_on(device(server)) as again:
-        [found] = again.run(built[1], [np.ones((1, 4))], 1)
-    np.testing.assert_allclose(found, np.ones((1, 4)) @ weights(), rtol=1e-5)
+        [output] = again.run(built[1], [np.ones((1, 4))], 1)
+    np.testing.assert_allclose(output, np.ones((1, 4)) @ weights(), rtol=1e-5)
 
 
 def test_a_server_that_dies_while_it_measures_is_no_result_of_the_engine(
@@ -122,7 +124,7 @@ def test_a_server_that_dies_while_it_measures_is_no_result_of_the_engine(
     assert not server.agents("benchmark")
 
 
-def test_a_device_that_booted_unnoticed_as_another_is_looked_at_again(
+def test_a_device_that_boots_as_another_is_probed_again(
     runtime: Runtime, built: tuple[Path, Path], server: Server, tmp_path: Path
 ) -> None:
     root = tmp_path / "played"
@@ -139,19 +141,19 @@ def test_a_measurement_that_is_ended_from_outside_is_no_result(
     runtime: Runtime, built: tuple[Path, Path], server: Server
 ) -> None:
     def end() -> None:
-        while not (found := server.agents("benchmark")):
+        while not (processes := server.agents("benchmark")):
             time.sleep(0.05)
-        for process in found:
+        for process in processes:
             os.kill(process, signal.SIGTERM)
 
     threading.Thread(target=end).start()
     long = BenchmarkSettings(**{**SETTINGS.__dict__, "duration_s": 30.0})
-    with pytest.raises(DeviceError, match="ended from outside") as told:
+    with pytest.raises(DeviceError, match="ended from outside") as raised:
         runtime.benchmark(built[1], np.ones((2, 4), np.float32), long)
-    assert not isinstance(told.value, EngineFailed)
+    assert not isinstance(raised.value, EngineFailed)
 
 
-def test_a_python_without_the_packages_is_told(server: Server) -> None:
+def test_a_python_without_the_packages_is_reported(server: Server) -> None:
     with runtime_on(device(server, "/usr/bin/python3")) as runtime:
         if runtime.link.run(["/usr/bin/python3", "-c", "import onnxruntime"]).code == 0:  # type: ignore[attr-defined]
             pytest.skip("the system's Python has onnxruntime")
@@ -161,7 +163,7 @@ def test_a_python_without_the_packages_is_told(server: Server) -> None:
 
 @pytest.mark.slow
 def test_a_job_costs_little_more_over_ssh(server: Server, tmp_path: Path) -> None:
-    """Build and benchmark, twice each way, the better one counts: the difference is what SSH takes."""
+    """Build and benchmark twice each way, and compare the faster ones: the difference is the time of SSH."""
     onnx = linear(tmp_path / "model.onnx")
 
     def job(where: Device, folder: Path) -> float:

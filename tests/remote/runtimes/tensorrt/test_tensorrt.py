@@ -1,4 +1,4 @@
-"""Engines of TensorRT on a simulated Jetson: its trtexec is ours, so TensorRT itself is not exercised here."""
+"""Engines of TensorRT on a simulated Jetson: its trtexec is simulated, so TensorRT itself does not run here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.remote.runtimes.tensorrt.test_trtexec_command import quantized
 from tests.support.played import EXAMPLE, SETTINGS, Start, build, matrices, network, play
 
 
-def test_the_program_for_the_board_is_one_file_that_never_changes_by_itself(tmp_path: Path) -> None:
+def test_the_program_for_the_board_is_one_file_with_the_same_bytes_every_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
         program.write(tmp_path / name, ONBOARD)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -49,7 +49,7 @@ def test_the_program_for_the_boards_sensors_alone_holds_nothing_of_a_runtime(tmp
     [path for folder in (program.BOARD, ONBOARD) for path in sorted((program.ROOT / folder).glob("*.py"))],
     ids=lambda path: str(path.relative_to(program.ROOT)),
 )
-def test_what_runs_on_the_board_is_written_in_python_3_6_and_stands_alone(source: Path) -> None:
+def test_the_programs_for_the_board_are_in_python_3_6_and_stand_alone(source: Path) -> None:
     tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 6))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
@@ -60,7 +60,7 @@ def test_what_runs_on_the_board_is_written_in_python_3_6_and_stands_alone(source
 
 
 @pytest.mark.slow
-def test_an_engine_that_was_built_before_is_taken_again(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_an_engine_that_was_built_before_is_used_again(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     first, _, _ = build(start(), tmp_path)
     again, _, engine = build(start(), tmp_path, name="again")
     assert again == first | {"onnx": "again.onnx"}
@@ -85,7 +85,7 @@ def test_half_precision_is_another_engine_with_other_outputs(jetson: Jetson, tmp
 
 
 @pytest.mark.parametrize("kind", [pytest.param("nano", marks=pytest.mark.slow), "orin-nano"])
-def test_pythons_bindings_run_the_engine_where_the_board_has_them(
+def test_the_python_bindings_run_the_engine_if_the_board_has_them(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     board = play(tmp_path, monkeypatch, kind)
@@ -94,8 +94,8 @@ def test_pythons_bindings_run_the_engine_where_the_board_has_them(
     runtime = start()
     engine = build(runtime, tmp_path)[2]
     inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 8, 2)]
-    for given, found in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
-        np.testing.assert_allclose(found, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-5, atol=1e-6)
+    for given, output in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
+        np.testing.assert_allclose(output, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-5, atol=1e-6)
     with pytest.raises(EngineFailed, match="shape"):
         runtime.run(engine, [np.ones((999, 4), np.float32)], 1)
     assert "tensorrt.Runtime" in board.calls
@@ -156,7 +156,7 @@ def test_a_build_that_fails_is_a_result_with_its_reason(
     assert build(start(), tmp_path)[0]["status"] == "ok"
 
 
-def test_tensorrt_6_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start: Start) -> None:
+def test_tensorrt_6_is_refused_with_the_jetpack_to_install(jetson: Jetson, start: Start) -> None:
     jetson.write("etc/nv_tegra_release", "# R32 (release), REVISION: 3.1, GCID: 18186506, BOARD: t210ref, EABI: aarch64\n")
     trtexec = jetson.root / "usr/src/tensorrt/bin/trtexec"
     trtexec.write_text('#!/bin/sh\necho "&&&& RUNNING TensorRT.trtexec # $0 $*"\necho "=== Model Options ==="\n')
@@ -165,9 +165,9 @@ def test_tensorrt_6_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start:
     with pytest.raises(DeviceError, match=r"board \(L4T 32.3.1\): which TensorRT this is cannot be told: .* libnvinfer7"):
         start().facts()
     (libraries / "libnvinfer.so.6.0.1").touch()
-    with pytest.raises(DeviceError) as told:
+    with pytest.raises(DeviceError) as raised:
         start().facts()
-    assert str(told.value) == (
+    assert str(raised.value) == (
         "board (L4T 32.3.1): TensorRT older than 7.1, too old for the networks made here; versions 7.1 to 11.x are "
         "supported (JetPack 4.4 to 7): update the board to JetPack 4.4 or later"
     )
@@ -175,7 +175,7 @@ def test_tensorrt_6_is_told_with_the_jetpack_to_update_to(jetson: Jetson, start:
     assert start().facts()["runtime_version"] == "7.1.3"
 
 
-def test_a_missing_trtexec_is_told_with_the_remedy(jetson: Jetson, start: Start) -> None:
+def test_a_missing_trtexec_is_reported_with_the_remedy(jetson: Jetson, start: Start) -> None:
     jetson.fault = "missing"
     with pytest.raises(DeviceError, match=r"trtexec does not run \(status 127\): .*not found"):
         start().facts()
@@ -184,7 +184,7 @@ def test_a_missing_trtexec_is_told_with_the_remedy(jetson: Jetson, start: Start)
         start().facts()
 
 
-def test_what_a_board_cannot_run_is_skipped_and_nothing_runs(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_a_build_that_a_board_cannot_run_is_skipped_and_nothing_runs(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     described, _, engine = build(start(), tmp_path, "int8")
     assert (described["status"], described["bytes"]) == ("skipped", None)
     assert "no INT8 hardware" in described["reason"]
@@ -202,8 +202,8 @@ def test_a_quantised_network_is_an_int8_engine(tmp_path: Path, monkeypatch: pyte
     described = runtime.build(file, out, "int8", 1)
     assert (described["status"], described["reason"]) == ("ok", None)
     assert described["flags"]["arguments"] == ["--int8", "--fp16"]
-    [found] = runtime.run(out, [np.array([[0.2, 1.7, -3.4, 300]], np.float32)], 1)
-    np.testing.assert_array_equal(found, [[0, 2, -3, 127]])
+    [output] = runtime.run(out, [np.array([[0.2, 1.7, -3.4, 300]], np.float32)], 1)
+    np.testing.assert_array_equal(output, [[0, 2, -3, 127]])
     assert not any("--shapes" in call for call in board.calls)
 
 
@@ -229,11 +229,11 @@ def test_the_best_mix_of_a_board_is_less_exact_than_fp16(
     play(tmp_path, monkeypatch, "xavier-nx")
     (tmp_path / "calibration.cache").write_text("TRT-100300-EntropyCalibration2\nx: 3f800000\n")  # steps of 1
     runtime, values = start(), np.array([[0.2, 1.7, -3.4, 2.6]], np.float32)
-    found = {}
+    outputs = {}
     for precision in ("fp16", "best"):
         _, _, engine = build(runtime, tmp_path, precision, name=precision)
-        [found[precision]] = runtime.run(engine, [values], 1)
-    assert np.abs(found["best"] - found["fp16"]).max() > 0.1
+        [outputs[precision]] = runtime.run(engine, [values], 1)
+    assert np.abs(outputs["best"] - outputs["fp16"]).max() > 0.1
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.8", "3.10", "3.12"])
@@ -246,8 +246,8 @@ def test_the_pythons_of_all_jetpacks_run_the_program(version: str, jetson: Jetso
     with runtime.board.held(1, True) as held:
         assert held.refused == ()
         assert runtime.board.state().mode == PowerMode("5W", 1)
-    [found] = runtime.run(build(runtime, tmp_path)[2], [EXAMPLE], 1)
-    assert found.shape == (2, 3)
+    [output] = runtime.run(build(runtime, tmp_path)[2], [EXAMPLE], 1)
+    assert output.shape == (2, 3)
 
 
 @pytest.mark.parametrize(("of", "reason"), [({"opset": 17}, "opset 17 is newer"), ({"op": "Teleport"}, "Teleport")])
@@ -261,7 +261,7 @@ def test_a_network_that_tensorrt_refuses_is_a_result(
     assert reason in described["reason"]
 
 
-def test_an_input_that_the_engine_does_not_take_is_the_engines_failure(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_an_input_that_does_not_fit_the_engine_is_the_engines_failure(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     runtime = start()
     engine = build(runtime, tmp_path)[2]
     with pytest.raises(EngineFailed):
@@ -270,7 +270,7 @@ def test_an_input_that_the_engine_does_not_take_is_the_engines_failure(jetson: J
         runtime.benchmark(engine, np.ones((999, 4), np.float32), replace(SETTINGS, batch=999))
 
 
-def test_an_engine_that_nobody_asked_for_a_month_makes_room(tmp_path: Path) -> None:
+def test_an_engine_that_was_not_used_for_a_month_is_removed(tmp_path: Path) -> None:
     for name in ("old", "young", "new"):
         (tmp_path / f"{name}.built").write_bytes(name.encode())
     for name in ("old", "young"):

@@ -1,4 +1,4 @@
-"""Measurements with TensorRT on a simulated Jetson: its trtexec is ours, so TensorRT itself is not exercised here."""
+"""Measurements with TensorRT on a simulated Jetson: its trtexec is simulated, so TensorRT itself does not run here."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     assert described["bytes"] == (engine / "engine.plan").stat().st_size
     runtime.check(engine, file)
     inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
-    for given, found in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
+    for given, output in zip(inputs, runtime.run(engine, iter(inputs), 1), strict=True):
         np.testing.assert_allclose(
-            found, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-4, atol=1e-5
+            output, given @ np.linalg.multi_dot(matrices(0)), rtol=1e-4, atol=1e-5
         )  # trtexec writes six digits
     timing = runtime.benchmark(engine, np.repeat(EXAMPLE, 5, 0), replace(SETTINGS, sweep=(1, 9)))
     one, nine = timing.sweep
@@ -73,16 +73,16 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
 
 
 @pytest.mark.parametrize("fault", ["oom", *(pytest.param(fault, marks=pytest.mark.slow) for fault in OTHER_FAULTS)])
-def test_a_measurement_that_fails_is_a_reason_and_the_board_is_as_before(
+def test_a_failed_measurement_has_a_reason_and_the_board_is_as_before(
     fault: str, jetson: Jetson, tmp_path: Path, start: Start
 ) -> None:
     engine = build(start(), tmp_path)[2]
     runtime = start(longest_s=2.0 if fault == "hang" else 60.0, lock_clocks=True, power_mode="5W")
     jetson.fault = fault
-    with pytest.raises(EngineFailed) as told:
+    with pytest.raises(EngineFailed) as raised:
         runtime.benchmark(engine, EXAMPLE, SETTINGS)
-    assert len(str(told.value)) > 10
-    assert "Traceback" not in str(told.value)
+    assert len(str(raised.value)) > 10
+    assert "Traceback" not in str(raised.value)
     assert (jetson.mode, jetson.locked) == (0, False)
     assert "nvpmodel -m 1" in jetson.calls
     with pytest.raises(EngineFailed):
@@ -90,7 +90,7 @@ def test_a_measurement_that_fails_is_a_reason_and_the_board_is_as_before(
 
 
 @pytest.mark.slow
-def test_power_mode_and_clocks_are_set_recorded_and_put_back(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_power_mode_and_clocks_are_set_recorded_and_restored(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     runtime = start(lock_clocks=True, power_mode="5W")
     timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
     assert (timing.conditions["power_mode"], timing.conditions["power_mode_id"]) == ("5W", 1)
@@ -104,7 +104,7 @@ def test_power_mode_and_clocks_are_set_recorded_and_put_back(jetson: Jetson, tmp
 
 
 @pytest.mark.slow
-def test_without_sudo_it_goes_on_unlocked_and_says_so(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_without_sudo_a_measurement_runs_unlocked_and_says_so(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     jetson.sudo = False
     runtime = start(lock_clocks=True, power_mode="5W")
     timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
@@ -116,7 +116,7 @@ def test_without_sudo_it_goes_on_unlocked_and_says_so(jetson: Jetson, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_mode_that_wants_a_reboot_is_not_set_and_told(
+def test_a_mode_that_needs_a_reboot_is_not_set_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     board = play(tmp_path, monkeypatch, "xavier-nx")
@@ -129,13 +129,13 @@ def test_a_mode_that_wants_a_reboot_is_not_set_and_told(
     assert board.mode == 2
 
 
-def test_an_unknown_power_mode_is_refused_with_those_that_there_are(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_an_unknown_power_mode_is_refused_with_the_modes_of_the_board(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     runtime = start(power_mode="MAXQ")
     with pytest.raises(DeviceError, match=r"no power mode MAXQ; there is MAXN, 5W"):
         runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
 
 
-def test_the_board_is_put_back_when_the_connection_is_lost(jetson: Jetson, start: Start) -> None:
+def test_the_board_is_restored_when_the_connection_is_lost(jetson: Jetson, start: Start) -> None:
     runtime = start()
     with pytest.raises(DeviceError), runtime.board.held(1, True):
         assert (jetson.mode, jetson.locked) == (1, True)
@@ -156,7 +156,7 @@ def children_of(process: int) -> list[int]:
     return [int(child) for child in listed.read_text().split()]
 
 
-def test_what_a_power_cut_left_is_put_back_at_the_next_time(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_settings_left_by_a_power_cut_are_restored_at_the_next_job(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     home = tmp_path / "cache-nano/gaitpress"
     home.mkdir(parents=True)
     (home / "stored").write_text("locked 0\n")
@@ -169,7 +169,7 @@ def test_what_a_power_cut_left_is_put_back_at_the_next_time(jetson: Jetson, tmp_
     assert not (home / "stored").exists()
 
 
-def test_what_cannot_be_put_back_is_told_and_tried_again(
+def test_settings_that_cannot_be_restored_are_reported_and_tried_again(
     jetson: Jetson, start: Start, capsys: pytest.CaptureFixture
 ) -> None:
     with start().board.held(1, True) as held:
@@ -194,7 +194,7 @@ def test_only_one_job_holds_the_power_mode(jetson: Jetson, start: Start) -> None
 
 
 @pytest.mark.slow
-def test_a_hot_and_a_throttled_board_are_told(
+def test_a_hot_and_a_throttled_board_are_reported(
     jetson: Jetson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     monkeypatch.setattr(tensorrt, "COOL_S", 0.5)
@@ -209,7 +209,7 @@ def test_a_hot_and_a_throttled_board_are_told(
 
 
 @pytest.mark.slow
-def test_power_comes_from_tegrastats_where_sysfs_has_none(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_power_comes_from_tegrastats_if_sysfs_has_none(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     jetson.sensor = False
     runtime = start()
     timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
@@ -220,7 +220,7 @@ def test_power_comes_from_tegrastats_where_sysfs_has_none(jetson: Jetson, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_board_that_tells_no_power_has_a_reason_and_no_energy(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+def test_a_board_without_power_readings_has_a_reason_and_no_energy(jetson: Jetson, tmp_path: Path, start: Start) -> None:
     jetson.sensor = False
     (jetson.root / "usr/bin/tegrastats").unlink()
     runtime = start()

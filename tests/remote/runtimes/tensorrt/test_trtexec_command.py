@@ -1,4 +1,4 @@
-"""Command lines of trtexec by version, and what is decided of a network before it is sent to a board."""
+"""Command lines of trtexec by version, and the checks of a network before it is sent to a board."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_tensorrt_7_has_no_timing_cache_and_cannot_leave_copies_out() -> None:
     assert "--noDataTransfers" in command.run("/t", (7, 2, 3), "m.plan", RunOptions())
 
 
-def test_tensorrt_11_takes_precisions_of_the_file_and_is_told_what_it_would_do_otherwise() -> None:
+def test_tensorrt_11_takes_the_precision_of_the_file_and_gets_its_changed_defaults() -> None:
     for precision, flags in (("fp32", ["--noTF32"]), ("fp16", []), ("int8", [])):
         assert command.build("/t", (11, 4, 1), "m.onnx", "m.plan", BuildOptions(precision)) == [
             "/t", "--onnx=m.onnx", "--saveEngine=m.plan", *flags, "--skipInference",
@@ -105,7 +105,7 @@ def test_a_build_names_all_that_it_uses() -> None:
     assert not {"c.cache", "t.cache", "m.onnx"} & set("".join(command.build_flags((8, 5, 2), options)))
 
 
-def test_a_run_says_all_that_decides_what_is_measured() -> None:
+def test_a_run_names_all_options_that_change_the_measurement() -> None:
     options = RunOptions(
         {"input": (1, 30, 64)}, 2000, 10, 1000, inputs={"input": "i.bin"}, times="t.json", outputs="o.json", dla_core=0
     )
@@ -126,7 +126,7 @@ def test_options_that_contradict_each_other_are_refused(wrong: dict) -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(VERSIONS))
-def test_whatever_a_file_is_called_it_stays_one_word(onnx_name: str, engine: str, version: tuple[int, int, int]) -> None:
+def test_a_file_of_any_name_stays_one_word(onnx_name: str, engine: str, version: tuple[int, int, int]) -> None:
     words = command.build("/t", version, onnx_name, engine, BuildOptions("fp32"))
     assert f"--onnx={onnx_name}" in words
     assert f"--saveEngine={engine}" in words
@@ -134,7 +134,7 @@ def test_whatever_a_file_is_called_it_stays_one_word(onnx_name: str, engine: str
 
 
 def quantized(path: Path, kind: int) -> Path:
-    """x -> QuantizeLinear -> DequantizeLinear -> y with zero points of a kind."""
+    """x -> QuantizeLinear -> DequantizeLinear -> y with one kind of zero points."""
     zero = numpy_helper.from_array(np.zeros((), np.uint8 if kind == TensorProto.UINT8 else np.int8), "zero")
     graph = helper.make_graph(
         [
@@ -150,20 +150,20 @@ def quantized(path: Path, kind: int) -> Path:
     return path
 
 
-def test_a_network_tells_its_inputs_and_how_it_is_quantised(tmp_path: Path) -> None:
+def test_a_network_has_its_inputs_and_its_quantisation(tmp_path: Path) -> None:
     plain = network.read(linear(tmp_path / "plain.onnx"))
     assert (plain.inputs, plain.output) == ({"x": (None, 4)}, "y")
     assert (plain.quantized, plain.unsigned) == (False, False)
     for kind, unsigned in ((TensorProto.UINT8, True), (TensorProto.INT8, False)):
-        found = network.read(quantized(tmp_path / "q.onnx", kind))
-        assert (found.quantized, found.unsigned) == (True, unsigned)
+        described = network.read(quantized(tmp_path / "q.onnx", kind))
+        assert (described.quantized, described.unsigned) == (True, unsigned)
     (tmp_path / "junk.onnx").write_bytes(b"\xff\xfejunk")
     with pytest.raises(ValueError, match=r"junk\.onnx"):
         network.read(tmp_path / "junk.onnx")
 
 
 @pytest.mark.parametrize(
-    ("facts", "precision", "options", "status", "said"),
+    ("facts", "precision", "options", "status", "reason"),
     [
         (NANO, "int8", {}, "skipped", "no INT8 hardware"),
         (NANO, "fp16", {"dla_core": 0}, "skipped", "no DLA"),
@@ -177,13 +177,13 @@ def test_a_network_tells_its_inputs_and_how_it_is_quantised(tmp_path: Path) -> N
         (ORIN_11, "best", {}, "skipped", "TensorRT 11.3.0.5 does not choose precisions"),
     ],
 )
-def test_what_a_board_cannot_run_is_told_before(
-    tmp_path: Path, facts: dict, precision: str, options: dict, status: str, said: str
+def test_a_network_that_a_board_cannot_run_is_refused_before_the_build(
+    tmp_path: Path, facts: dict, precision: str, options: dict, status: str, reason: str
 ) -> None:
     file = linear(tmp_path / "m.onnx")
-    with pytest.raises(Impossible, match=said) as told:
+    with pytest.raises(Impossible, match=reason) as raised:
         plan(file, network.read(file), facts, precision, options, (2, 4))
-    assert told.value.status == status
+    assert raised.value.status == status
 
 
 def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_int8_needs_signed_values_or_a_calibration_cache(tmp_path: Path) -> None
     assert plan(file, network.read(file), XAVIER, "int8", {}, (2, 4)).calibration == str(tmp_path / "calibration.cache")
 
 
-def test_best_has_ranges_for_int8_where_the_gpu_has_it(tmp_path: Path) -> None:
+def test_best_has_ranges_for_int8_if_the_gpu_has_int8(tmp_path: Path) -> None:
     file = linear(tmp_path / "m.onnx")
     with pytest.raises(Impossible, match="made-up ranges"):
         plan(file, network.read(file), XAVIER, "best", {}, (2, 4))
@@ -209,12 +209,12 @@ def test_best_has_ranges_for_int8_where_the_gpu_has_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "version", "said"),
+    ("what", "version", "reason"),
     [("INT32", "8.2.1", "biases in INT32"), ("INT32", "10.3.0", "biases in INT32"), ("INT8", "8.5.2", "weights in INT8"),
      ("INT8", "10.3.0", None)],
 )  # fmt: skip
-def test_integer_constants_are_told_as_the_version_refuses_them(
-    tmp_path: Path, what: str, version: str, said: str | None
+def test_integer_constants_are_refused_by_the_rules_of_the_version(
+    tmp_path: Path, what: str, version: str, reason: str | None
 ) -> None:
     values = np.ones(4, np.int32 if what == "INT32" else np.int8)
     nodes, constants = biased(values)
@@ -229,10 +229,10 @@ def test_integer_constants_are_told_as_the_version_refuses_them(
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), file)
     facts = {**XAVIER, "runtime_version": version}
     assert network.read(file).integer_constants == {what}
-    if said is None:
+    if reason is None:
         plan(file, network.read(file), facts, "int8", {}, None)
     else:
-        with pytest.raises(Impossible, match=rf"{said}.*tensorrt\.onnx"):
+        with pytest.raises(Impossible, match=rf"{reason}.*tensorrt\.onnx"):
             plan(file, network.read(file), facts, "int8", {}, None)
 
 
@@ -246,9 +246,9 @@ def test_tensorrt_11_takes_for_each_precision_the_file_that_is_in_it(tmp_path: P
             if kind == precision:
                 assert plan(file, network.read(file), ORIN_11, precision, {}, (2, 4)).precision == precision
             else:
-                with pytest.raises(Impossible, match=r"TensorRT 11.3.0.5 .*tensorrt\.onnx") as told:
+                with pytest.raises(Impossible, match=r"TensorRT 11.3.0.5 .*tensorrt\.onnx") as raised:
                     plan(file, network.read(file), ORIN_11, precision, {}, (2, 4))
-                assert told.value.status == "failed"
+                assert raised.value.status == "failed"
     again = {**ORIN_11, "runtime_version": "11.4.1.1"}
     assert plan(half, network.read(half), again, "fp16", {"dla_core": 0}, (2, 4)).dla_core == 0
 
@@ -256,12 +256,12 @@ def test_tensorrt_11_takes_for_each_precision_the_file_that_is_in_it(tmp_path: P
 def test_tensorrt_7_takes_pairs_in_no_precision(tmp_path: Path) -> None:
     file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
     for precision in ("fp16", "int8", "best"):
-        with pytest.raises(Impossible, match=r"takes no network with Q/DQ pairs") as told:
+        with pytest.raises(Impossible, match=r"takes no network with Q/DQ pairs") as raised:
             plan(file, network.read(file), XAVIER_7, precision, {}, None)
-        assert told.value.status == "skipped"
+        assert raised.value.status == "skipped"
 
 
-def test_a_zero_point_other_than_0_is_told(tmp_path: Path) -> None:
+def test_a_zero_point_other_than_0_is_refused(tmp_path: Path) -> None:
     file = quantized(tmp_path / "q.onnx", TensorProto.INT8)
     model = onnx.load(file)
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.int8(3), "zero"))
@@ -271,11 +271,11 @@ def test_a_zero_point_other_than_0_is_told(tmp_path: Path) -> None:
             plan(file, network.read(file), {**XAVIER, "runtime_version": version}, "int8", {}, None)
 
 
-def test_an_operator_that_the_boards_tensorrt_lacks_is_told_before(tmp_path: Path) -> None:
+def test_an_operator_that_the_boards_tensorrt_lacks_is_refused_before_the_build(tmp_path: Path) -> None:
     file = linear(tmp_path / "m.onnx", op="Einsum")
-    with pytest.raises(Impossible, match=r"Einsum, which TensorRT has from 8.2 on, and this is TensorRT 8.0.1") as told:
+    with pytest.raises(Impossible, match=r"Einsum, which TensorRT has from 8.2 on, and this is TensorRT 8.0.1") as raised:
         plan(file, network.read(file), {**NANO, "runtime_version": "8.0.1"}, "fp32", {}, (2, 4))
-    assert told.value.status == "failed"
+    assert raised.value.status == "failed"
 
 
 def test_free_axes_get_a_range_around_the_shape_that_is_measured(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong with trtexec on a simulated Jetson behind a real SSH server. TensorRT itself is not exercised here."""
+"""Failures of trtexec on a simulated Jetson behind a real SSH server. TensorRT itself does not run here."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def server(board: Jetson, servers: Callable[..., Server]) -> Server:
     return servers("orin-nano", GAITPRESS_SIMULATED_ROOT=str(board.root))
 
 
-def test_each_fault_is_a_reason_and_the_next_build_is_as_if_nothing_had_been(
-    board: Jetson, server: Server, tmp_path: Path
-) -> None:
+def test_each_fault_has_a_reason_and_does_not_change_the_next_build(board: Jetson, server: Server, tmp_path: Path) -> None:
     with connect("orin", server.address) as link:
         runtime = TensorRT(link, {"python": sys.executable}, longest_s=2.0)
         for fault, reason in FAULTS.items():
@@ -61,10 +59,10 @@ def test_each_fault_is_a_reason_and_the_next_build_is_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize("kind", ["nano-7", "agx-thor-11"])
-def test_the_oldest_and_the_newest_tensorrt_build_run_and_measure_each_precision_that_they_have(
+def test_the_oldest_and_the_newest_tensorrt_build_run_and_measure_their_precisions(
     kind: str, tmp_path: Path, servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With texts and options that were read: no board with either has run this."""
+    """By published texts and options: no board with either version has run this."""
     monkeypatch.setattr(tensorrt, "IDLE_S", 0.3)
     monkeypatch.setattr(tensorrt, "ENERGY_S", 1.0)
     board = Jetson(tmp_path / "root", kind)
@@ -103,26 +101,26 @@ def test_the_oldest_and_the_newest_tensorrt_build_run_and_measure_each_precision
     else:
         assert (built["int8"]["status"], built["int8"]["reason"]) == ok
         shapes = ["--minShapes=x:1x4", "--optShapes=x:2x4", "--maxShapes=x:8x4"]
-        flags = {name: known["flags"]["arguments"] for name, known in built.items()}
+        flags = {name: build_record["flags"]["arguments"] for name, build_record in built.items()}
         assert flags == {"fp32": ["--noTF32", *shapes], "fp16": shapes, "int8": []}
         assert all("--noCudaGraph" in call for call in calls)
         assert 0 < sum("--includeDataTransfers" in call for call in calls) < len(calls)
     # What this version has no option for, its trtexec refuses.
     unknown = "--noDataTransfers" if old else "--fp16"
-    said = subprocess.run(
+    refused = subprocess.run(
         [board.root / "usr/src/tensorrt/bin/trtexec", f"--onnx={plain}", unknown],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert said.returncode == 1
-    assert f"Unknown option: {unknown}" in said.stderr
-    assert said.stdout.startswith(
+    assert refused.returncode == 1
+    assert f"Unknown option: {unknown}" in refused.stderr
+    assert refused.stdout.startswith(
         "&&&& RUNNING TensorRT.trtexec #" if old else "&&&& RUNNING TensorRT.trtexec [TensorRT v110401] [b1]"
     )
 
 
-def test_a_network_that_tensorrt_7_refuses_is_a_record_with_its_words(
+def test_a_network_that_tensorrt_7_refuses_has_a_record_with_its_words(
     tmp_path: Path, servers: Callable[..., Server]
 ) -> None:
     board = Jetson(tmp_path / "root", "nano-7")
@@ -130,14 +128,14 @@ def test_a_network_that_tensorrt_7_refuses_is_a_record_with_its_words(
     with connect("nano-7", server.address) as link, pytest.MonkeyPatch.context() as patch:
         patch.setattr("remote.runtimes.tensorrt.trtexec.preflight.available", lambda: None)  # which would tell both
         runtime = TensorRT(link, {"python": sys.executable})
-        known, _, _ = build(runtime, tmp_path, opset=11, op="Einsum")
-        assert known["status"] == "failed"
-        assert "Einsum, which TensorRT has from 8.2 on" in known["reason"]
+        newer_operator, _, _ = build(runtime, tmp_path, opset=11, op="Einsum")
+        assert newer_operator["status"] == "failed"
+        assert "Einsum, which TensorRT has from 8.2 on" in newer_operator["reason"]
         assert not any("--onnx" in call for call in board.calls)
-        told, _, _ = build(runtime, tmp_path, opset=11, op="Teleport", name="unknown")
-        assert told["status"] == "failed"
-        assert told["reason"].startswith("[8] ")
-        assert "Teleport" in told["reason"] or "Plugin not found" in told["reason"]
+        unknown_operator, _, _ = build(runtime, tmp_path, opset=11, op="Teleport", name="unknown")
+        assert unknown_operator["status"] == "failed"
+        assert unknown_operator["reason"].startswith("[8] ")
+        assert "Teleport" in unknown_operator["reason"] or "Plugin not found" in unknown_operator["reason"]
         newer = network(tmp_path / "newer.onnx", opset=13)
         with pytest.raises(
             DeviceError, match=r"export.opset = 13: TensorRT 7.1.3 reads up to opset 11; set export.opset: 11"
@@ -145,14 +143,14 @@ def test_a_network_that_tensorrt_7_refuses_is_a_record_with_its_words(
             compatibility.check_file(runtime.facts(), newer)
 
 
-def test_a_missing_trtexec_is_told_with_the_remedy(board: Jetson, server: Server) -> None:
+def test_a_missing_trtexec_is_reported_with_the_remedy(board: Jetson, server: Server) -> None:
     (board.root / "usr/src/tensorrt/bin/trtexec").unlink()
-    said = pytest.raises(DeviceError, match=r"orin: no trtexec at .*libnvinfer-bin")
-    with connect("orin", server.address) as link, said:
+    refused = pytest.raises(DeviceError, match=r"orin: no trtexec at .*libnvinfer-bin")
+    with connect("orin", server.address) as link, refused:
         TensorRT(link, {"python": sys.executable}).facts()
 
 
-def test_a_link_that_is_cut_while_trtexec_builds_ends_it_there_and_is_no_result(
+def test_a_link_that_is_cut_during_a_build_ends_trtexec_there_and_is_no_result(
     board: Jetson, server: Server, tmp_path: Path
 ) -> None:
     proxy, address = through(server, [])
@@ -178,12 +176,12 @@ def test_a_link_that_is_cut_while_trtexec_builds_ends_it_there_and_is_no_result(
 
 
 def builds() -> list[Path]:
-    """Processes of trtexec that build."""
-    found = []
+    """The processes of trtexec that build."""
+    entries = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if b"simulator.tools.trtexec\0--onnx" in entry.read_bytes():
-                found.append(entry)
+                entries.append(entry)
         except OSError:
             continue
-    return found
+    return entries

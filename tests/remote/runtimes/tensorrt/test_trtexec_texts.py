@@ -1,4 +1,4 @@
-"""What trtexec prints and writes, with logs of real boards."""
+"""Logs and files of trtexec, with logs of real boards."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ NUMBERS = st.floats(1e-3, 1e5).map(lambda value: float(f"{value:g}"))
     ],
 )
 def test_the_summary_of_every_version_is_read(name: str, version: tuple, qps: float, median: float, p99: float) -> None:
-    found = log.parse(LOGS[name])
-    assert (found.version, found.result, found.throughput_qps) == (version, "PASSED", qps)
-    assert found.summary["Latency"]["median"] == median
-    assert found.summary["Latency"]["percentile(99%)"] == p99
-    assert set(found.summary) >= {"Latency", "Enqueue Time", "H2D Latency", "GPU Compute Time", "D2H Latency"}
-    assert ("End-to-End Host Latency" in found.summary) == (version < (8, 4))
-    assert (found.reason, found.out_of_memory, failure(found, 0)) == (None, False, None)
+    parsed = log.parse(LOGS[name])
+    assert (parsed.version, parsed.result, parsed.throughput_qps) == (version, "PASSED", qps)
+    assert parsed.summary["Latency"]["median"] == median
+    assert parsed.summary["Latency"]["percentile(99%)"] == p99
+    assert set(parsed.summary) >= {"Latency", "Enqueue Time", "H2D Latency", "GPU Compute Time", "D2H Latency"}
+    assert ("End-to-End Host Latency" in parsed.summary) == (version < (8, 4))
+    assert (parsed.reason, parsed.out_of_memory, failure(parsed, 0)) == (None, False, None)
 
 
-def test_a_line_for_each_statistic_is_read_as_one_for_all_is() -> None:
-    """Of a TensorRT 7 whose options are those of 7.1: notes on reading such logs, by KhairulIzwan/data_statistics."""
-    found = log.parse(LOGS["trt7.1"])
-    assert (found.version, found.result, found.throughput_qps, found.queries) == (None, "PASSED", 18.0758, (56, 3.09807))
+def test_a_line_for_each_statistic_is_read_like_one_line_for_all() -> None:
+    """The log of a TensorRT 7 with the options of 7.1, from KhairulIzwan/data_statistics."""
+    parsed = log.parse(LOGS["trt7.1"])
+    assert (parsed.version, parsed.result, parsed.throughput_qps, parsed.queries) == (None, "PASSED", 18.0758, (56, 3.09807))
     latency = {"min": 55.1414, "max": 57.542, "mean": 55.3094, "median": 55.2737, "percentile(99%)": 57.542}
-    assert found.summary["Latency"] == latency
-    assert found.summary["Enqueue Time"] == {"min": 3.87885, "max": 5.10864, "median": 4.06059}
-    assert found.summary["GPU Compute Time"]["percentile(99%)"] == 57.4766
-    assert (found.device, found.build_seconds, failure(found, 0)) == ({}, None, None)
+    assert parsed.summary["Latency"] == latency
+    assert parsed.summary["Enqueue Time"] == {"min": 3.87885, "max": 5.10864, "median": 4.06059}
+    assert parsed.summary["GPU Compute Time"]["percentile(99%)"] == 57.4766
+    assert (parsed.device, parsed.build_seconds, failure(parsed, 0)) == ({}, None, None)
 
 
 def test_tensorrt_7_counts_no_query_of_an_onnx_network() -> None:
     info = "[05/09/2021-17:02:32] [I] "
-    found = log.parse(f"{info}Timing trace has 0 queries over 3.16903 s\n{info}throughput: 0 qps")
-    assert (found.queries, found.throughput_qps) == ((0, 3.16903), None)
+    parsed = log.parse(f"{info}Timing trace has 0 queries over 3.16903 s\n{info}throughput: 0 qps")
+    assert (parsed.queries, parsed.throughput_qps) == ((0, 3.16903), None)
     rows = [
         {"startComputeMs": 10.0 * i, "latencyMs": 9.0, "computeMs": 7.0, "inMs": 1.5, "outMs": 0.5, "endToEndMs": 12.0}
         for i in range(5)
@@ -68,16 +68,16 @@ def test_tensorrt_7_counts_no_query_of_an_onnx_network() -> None:
         assert (run.began, run.ended) == (1.02, 2.0)
 
 
-def test_a_build_tells_the_gpu_and_how_long_it_took() -> None:
-    found = log.parse(LOGS["trt8.2.1"])
-    assert found.device["Selected Device"] == "NVIDIA Tegra X1"
-    assert found.device["Compute Capability"] == "5.3"
-    assert found.device["TensorRT version"] == "8.2.1"
-    assert (found.build_seconds, found.queries) == (184.708, (35, 3.16419))
-    assert "INT64" in found.warnings[0]
+def test_a_build_prints_the_gpu_and_its_time() -> None:
+    parsed = log.parse(LOGS["trt8.2.1"])
+    assert parsed.device["Selected Device"] == "NVIDIA Tegra X1"
+    assert parsed.device["Compute Capability"] == "5.3"
+    assert parsed.device["TensorRT version"] == "8.2.1"
+    assert (parsed.build_seconds, parsed.queries) == (184.708, (35, 3.16419))
+    assert "INT64" in parsed.warnings[0]
 
 
-def test_lines_after_the_result_are_read_and_a_starved_gpu_is_told() -> None:
+def test_lines_after_the_result_are_read_and_a_starved_gpu_is_reported() -> None:
     assert log.parse(LOGS["trt8.0.1"]).enqueue_bound
     assert log.parse(LOGS["trt10.x"]).enqueue_bound
     assert not log.parse(LOGS["trt10.3"]).enqueue_bound
@@ -126,7 +126,7 @@ E = "[05/13/2025-10:36:46] [E] "
         ([], 0, "status 0 and no reason"),
     ],
 )
-def test_every_end_but_a_good_one_has_a_reason(lines: list[str], code: int, reason: str) -> None:
+def test_every_failure_has_a_reason(lines: list[str], code: int, reason: str) -> None:
     assert reason in (failure(log.parse("\n".join(lines)), code) or "")
 
 
@@ -158,7 +158,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
-def test_the_cause_of_a_failure_is_told(name: str) -> None:
+def test_the_reason_of_a_failure_is_its_cause(name: str) -> None:
     reason = failure(log.parse(FAILURES[name]), 1) or ""
     assert reason.startswith(CAUSES[name])
     assert "End node" not in reason
@@ -170,7 +170,7 @@ def test_the_cause_of_a_failure_is_told(name: str) -> None:
     st.data(),
 )
 def test_lines_of_other_levels_between_do_not_hide_the_cause(name: str, other: str, data: st.DataObject) -> None:
-    """A message of several lines is printed at once; between two messages anything may come."""
+    """All lines of a message come together; any lines may come between two messages."""
     lines = FAILURES[name].splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith(("[0", "&&&&", "ERROR"))]
     place = data.draw(st.sampled_from(starts))
@@ -179,15 +179,15 @@ def test_lines_of_other_levels_between_do_not_hide_the_cause(name: str, other: s
 
 
 @given(st.sampled_from(sorted(FAILURES)), st.data())
-def test_a_failure_that_is_cut_off_tells_the_best_that_is_there(name: str, data: st.DataObject) -> None:
+def test_a_cut_log_of_a_failure_gives_the_best_reason_in_it(name: str, data: st.DataObject) -> None:
     lines = FAILURES[name].splitlines(keepends=True)
     text = "".join(lines[: data.draw(st.integers(0, len(lines)))])
-    found = log.parse(text)
+    parsed = log.parse(text)
     if any(re.match(r"\[\d\d.*\[E\] |ERROR: |\[\d+\] ", line) for line in text.splitlines()):
-        assert found.reason
-        if any("While parsing node" in error for error in found.errors):
-            assert "--- " not in found.reason
-            assert not found.reason.startswith(("input:", "output:", "op_type:"))
+        assert parsed.reason
+        if any("While parsing node" in error for error in parsed.errors):
+            assert "--- " not in parsed.reason
+            assert not parsed.reason.startswith(("input:", "output:", "op_type:"))
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_a_failure_that_is_cut_off_tells_the_best_that_is_there(name: str, data:
         "nvgpu: please reboot the board to recover the GPU",
     ],
 )
-def test_a_reboot_that_is_asked_for_comes_through(line: str) -> None:
+def test_a_request_for_a_reboot_is_seen(line: str) -> None:
     text = "\n".join([E + "[TRT] CUDA error 999", line, E + "Engine set up failed"])
     assert "reboot" in (failure(log.parse(text), 1) or "")
 
 
-def test_a_start_of_cuda_without_memory_is_out_of_memory() -> None:
+def test_cuda_that_cannot_start_for_lack_of_memory_is_out_of_memory() -> None:
     words = (
         E + "[TRT] createInferBuilder: Error Code 6: API Usage Error (CUDA initialization failure with error: {}. Please)"
     )
@@ -212,12 +212,12 @@ def test_a_start_of_cuda_without_memory_is_out_of_memory() -> None:
 
 @pytest.mark.parametrize("words", ["# /usr/src/tensorrt/bin/trtexec --help", "# ./trtexec --onnx=model.onnx"])
 def test_the_banner_of_tensorrt_7_has_a_command_and_no_version(words: str) -> None:
-    found = log.parse(f"&&&& RUNNING TensorRT.trtexec {words}\n&&&& FAILED TensorRT.trtexec {words}\n")
-    assert (found.version, found.command, found.result) == (None, words[2:], "FAILED")
+    parsed = log.parse(f"&&&& RUNNING TensorRT.trtexec {words}\n&&&& FAILED TensorRT.trtexec {words}\n")
+    assert (parsed.version, parsed.command, parsed.result) == (None, words[2:], "FAILED")
 
 
 @given(st.sampled_from(sorted(LOGS)), st.data())
-def test_a_log_that_is_cut_off_has_no_figure_that_the_whole_one_has_not(name: str, data: st.DataObject) -> None:
+def test_a_cut_log_has_no_figure_that_the_whole_log_lacks(name: str, data: st.DataObject) -> None:
     text = LOGS[name]
     whole, cut = log.parse(text), log.parse(text[: text.rfind("\n", 0, data.draw(st.integers(0, len(text)))) + 1])
     assert cut.throughput_qps in (None, whole.throughput_qps)
@@ -230,12 +230,12 @@ def test_a_log_that_is_cut_off_has_no_figure_that_the_whole_one_has_not(name: st
 
 @given(st.text())
 def test_any_text_is_a_log(text: str) -> None:
-    found = log.parse(text)
-    assert failure(found, 1)
+    parsed = log.parse(text)
+    assert failure(parsed, 1)
 
 
 @given(st.text("abcdefghij", min_size=1), NUMBERS, st.text("abcdefghij", min_size=1))
-def test_statistics_and_lines_that_are_new_survive(line: str, value: float, statistic: str) -> None:
+def test_new_statistics_and_lines_are_read(line: str, value: float, statistic: str) -> None:
     text = (
         f"[05/13/2025-10:36:46] [I] A {line} Time: min = {value:g} ms, {statistic} = {value:g} ms, percentile(99.9%) = 7 ms"
     )
@@ -258,7 +258,7 @@ def rows(count: int, start: float = 0.0) -> list[dict[str, float]]:
 
 
 @given(st.integers(1, 30), st.integers(0, 300))
-def test_the_warm_up_is_left_out_where_trtexec_leaves_it_in(count: int, warmup: int) -> None:
+def test_times_of_the_warm_up_are_removed_if_trtexec_writes_them(count: int, warmup: int) -> None:
     text = json.dumps(rows(count))
     assert len(exports.parse_times(text, (8, 5, 2), warmup, False).latency) == count
     late = [row for row in rows(count) if row["startComputeMs"] >= warmup]
@@ -266,13 +266,13 @@ def test_the_warm_up_is_left_out_where_trtexec_leaves_it_in(count: int, warmup: 
         with pytest.raises(exports.ExportError, match="no query"):
             exports.parse_times(text, (8, 4, 1), warmup, False)
         return
-    found = exports.parse_times(text, (8, 4, 1), warmup, False)
-    np.testing.assert_array_equal(found.latency, [row["latencyMs"] for row in late])
-    np.testing.assert_array_equal(found.compute, [row["computeMs"] for row in late])
+    times = exports.parse_times(text, (8, 4, 1), warmup, False)
+    np.testing.assert_array_equal(times.latency, [row["latencyMs"] for row in late])
+    np.testing.assert_array_equal(times.compute, [row["computeMs"] for row in late])
 
 
 @given(st.integers(0, 900))
-def test_times_that_are_cut_off_are_refused(length: int) -> None:
+def test_cut_times_are_refused(length: int) -> None:
     text = json.dumps(rows(6), indent=1)
     if length < len(text):
         with pytest.raises(exports.ExportError):
@@ -280,6 +280,6 @@ def test_times_that_are_cut_off_are_refused(length: int) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "9", True, float("nan"), float("inf"), 0, -1])
-def test_times_that_are_no_times_are_refused(value: object) -> None:
+def test_values_that_are_no_times_are_refused(value: object) -> None:
     with pytest.raises(exports.ExportError):
         exports.parse_times(json.dumps([{**rows(1)[0], "latencyMs": value}]), (10, 3, 0), 0, False)
