@@ -1,4 +1,4 @@
-"""Augmentation of flow samples; the random numbers are chosen where one change is to be seen alone."""
+"""Augmentation of flow samples; chosen random numbers isolate each change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gait.training.keras.augmentation import SHIFTS_PX, augmented_flow
 
 
 class Chosen:
-    """A source of randomness that gives chosen values."""
+    """A random generator that returns chosen values."""
 
     def __init__(self, draws: list[float], shift: tuple[int, int] = (0, 0), zoom: float = 1.0) -> None:
         self._draws, self._shift, self._zoom = draws, shift, zoom

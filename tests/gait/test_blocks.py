@@ -31,7 +31,7 @@ def leaky(values: np.ndarray) -> np.ndarray:
 
 
 def correlate(maps: np.ndarray, kernels: np.ndarray, stride: tuple[int, ...] = (), pad: tuple[int, ...] = ()) -> np.ndarray:
-    """Convolution as networks have it, in any number of dimensions: [b, c, ...] with [o, c, ...] -> [b, o, ...]."""
+    """A network's convolution in any number of dimensions: [b, c, ...] with [o, c, ...] -> [b, o, ...]."""
     sizes = kernels.shape[2:]
     stride = stride or (1,) * len(sizes)
     pad = pad or tuple(size // 2 for size in sizes)
@@ -41,12 +41,12 @@ def correlate(maps: np.ndarray, kernels: np.ndarray, stride: tuple[int, ...] = (
     # [b, c, places..., sizes...] x [o, c, sizes...]
     dims = len(sizes)
     summed = [1, *range(2 + dims, 2 + 2 * dims)]
-    found = np.tensordot(windows, kernels, axes=(summed, [1, *range(2, 2 + dims)]))
-    return np.moveaxis(found, -1, 1)
+    products = np.tensordot(windows, kernels, axes=(summed, [1, *range(2, 2 + dims)]))
+    return np.moveaxis(products, -1, 1)
 
 
 def batch_norm(values: np.ndarray, norm: torch.nn.Module) -> np.ndarray:
-    """With the statistics of training, channels on axis 1."""
+    """Batch norm with the statistics of training; channels are on axis 1."""
     along = (slice(None), *[None] * (values.ndim - 2))
     mean, var, scale, shift = (
         weights(each)[along] for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
@@ -55,7 +55,7 @@ def batch_norm(values: np.ndarray, norm: torch.nn.Module) -> np.ndarray:
 
 
 def trained(norm: torch.nn.Module) -> None:
-    """Give a batch norm statistics and weights that are all different."""
+    """Give a batch norm different numbers in all statistics and weights."""
     size = norm.num_features
     norm.running_mean.copy_(torch.from_numpy(drawn(size, seed=5)))
     norm.running_var.copy_(torch.from_numpy(drawn(size, seed=6) ** 2 + 0.1))
@@ -66,8 +66,8 @@ def trained(norm: torch.nn.Module) -> None:
 def test_pyramid_pooling() -> None:
     maps = drawn(2, 3, 16, 11)
     expected = [strip.mean((2, 3)) + strip.max((2, 3)) for bins in (4, 2, 1) for strip in np.split(maps, bins, axis=2)]
-    found = horizontal_pyramid_pooling(torch.from_numpy(maps), [4, 2, 1]).numpy()
-    np.testing.assert_allclose(found, np.stack(expected, 1), **CLOSE)
+    pooled = horizontal_pyramid_pooling(torch.from_numpy(maps), [4, 2, 1]).numpy()
+    np.testing.assert_allclose(pooled, np.stack(expected, 1), **CLOSE)
 
 
 def test_set_pooling() -> None:
@@ -142,9 +142,9 @@ def test_global_and_local_convolution(stacked: bool, batch: int) -> None:
 def test_temporal_aggregation_takes_three_frames_at_a_time(length: int) -> None:
     layer, maps = TemporalAggregation(3, 5), drawn(2, 3, length, 4, 4)
     expected = leaky(correlate(maps, weights(layer.conv.weight), (3, 1, 1), (0, 0, 0)))
-    found = computed(layer, maps)
-    assert found.shape[2] == length // 3
-    np.testing.assert_allclose(found, expected, **CLOSE)
+    aggregated = computed(layer, maps)
+    assert aggregated.shape[2] == length // 3
+    np.testing.assert_allclose(aggregated, expected, **CLOSE)
 
 
 def test_generalised_mean() -> None:

@@ -1,4 +1,4 @@
-"""Reading CASIA-B's form: what is usable is used, what is not is named, and nothing in an archive is trusted."""
+"""CASIA-B's form: usable frames are read, the others are named, and no entry of an archive is trusted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def name(number: int, condition: str = "nm-01", view: str = "090") -> str:
 
 
 def archive(folder: Path, entries: list[tuple[str | tarfile.TarInfo, bytes]], subject: str = "001") -> Path:
-    """A tar.gz of some files; an entry may also be a TarInfo of any kind."""
+    """A tar.gz of these files; an entry may also be a TarInfo of any kind."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{subject}.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
@@ -53,7 +53,7 @@ def archive(folder: Path, entries: list[tuple[str | tarfile.TarInfo, bytes]], su
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of the archives in a dataset, which is that of the videos too."""
+    """The folder of a dataset's archives and videos."""
     folder = tmp_path / casia_b.SILHOUETTES
     folder.mkdir()
     (tmp_path / casia_b.VIDEOS).symlink_to(folder)
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> tuple[list[Clip], list[str]]:
-    """The walks of person 001, and what is wrong with their archive or folder."""
+    """The walks of person 001, and the faults of their archive or folder."""
     faults: list[str] = []
     return list(open_dataset("casia-b", folder.parent).clips("001", faults)), faults
 
@@ -71,7 +71,7 @@ def numbers(clip: Clip) -> list[int]:
 
 
 def prepared(folder: Path, settings: dict[str, object]) -> Prepared:
-    """What preprocessing makes of person 001."""
+    """The prepared walks of person 001."""
     return prepare(Job("casia-b", folder.parent, "001", settings))
 
 
@@ -101,7 +101,7 @@ def test_the_same_frames_give_the_same_archive_bytes(folder: Path) -> None:
     assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
 
 
-def test_an_extracted_folder_gives_what_its_archive_gives(folder: Path) -> None:
+def test_an_extracted_folder_gives_the_walks_of_its_archive(folder: Path) -> None:
     entries = [(name(number), png(person(30 + number))) for number in (1, 2, 5)]
     entries.append((name(1, "cl-01"), b"broken"))
     packed = archive(folder / "packed" / casia_b.SILHOUETTES, [*entries, (of_kind(tarfile.DIRTYPE, "001/bg-01/090/"), b"")])
@@ -228,7 +228,7 @@ def test_a_broken_entry_amid_an_archive_is_not_taken_for_its_end(folder: Path) -
     assert "a broken entry" in faults[0]
 
 
-def test_something_else_than_an_archive_is_named(folder: Path) -> None:
+def test_a_file_that_is_no_archive_is_named(folder: Path) -> None:
     (folder / "001.tar.gz").write_bytes(b"no archive at all")
     clips, faults = read(folder)
     assert clips == []
@@ -306,7 +306,7 @@ def test_subjects_are_archives_and_folders_with_three_digits(folder: Path) -> No
     assert open_dataset("casia-b", folder.parent).identities() == ["001", "003"]
 
 
-def test_a_missing_or_empty_dataset_folder_is_told(folder: Path) -> None:
+def test_a_missing_or_empty_dataset_folder_is_reported(folder: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder"):
         open_dataset("casia-b", folder / "nowhere")
     with pytest.raises(DataError, match="GaitDatasetB-silh: no such folder"):
@@ -345,7 +345,7 @@ def broken_video(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "reason"),
     [
         ("missing", "no such file"),
         ("zero bytes", "not a readable video"),
@@ -353,13 +353,13 @@ def broken_video(path: Path, how: str) -> None:
         ("header only", "not a readable video"),
     ],
 )
-def test_a_walk_without_a_readable_video_is_skipped_once_with_its_name(folder: Path, how: str, said: str) -> None:
+def test_a_walk_without_a_readable_video_is_skipped_once_with_its_name(folder: Path, how: str, reason: str) -> None:
     archive(folder, [(name(number), GOOD) for number in range(1, 31)])
     path = folder.parent / casia_b.VIDEOS / "001-nm-01-090.avi"
     broken_video(path, how)
     result = prepared(folder, FLOW)
     assert result.sequences == []
-    assert result.skipped == [{"sequence": "001-nm-01-090", "reason": f"{path}: {said}"}]
+    assert result.skipped == [{"sequence": "001-nm-01-090", "reason": f"{path}: {reason}"}]
     assert result.faults == []
 
 

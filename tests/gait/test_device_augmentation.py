@@ -1,4 +1,4 @@
-"""A batch changed by the device is the one that the processor changes."""
+"""The device changes a batch exactly as the processor does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,30 +46,30 @@ def made(directory: Path) -> SequenceStore:
 
 
 def batches(store: SequenceStore, augment: list[dict], who: Processes) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Six batches as a network takes them, each computed on the CPU."""
+    """Six batches of network inputs, each computed on the CPU."""
     made_of = SilhouetteBatches(store, range(len(store.sequences)), replace(SAMPLING, augment=augment), who)
     return list(on_device(made_of, range(1, 7), 0, torch.device("cpu"), torch.float32))
 
 
 @pytest.mark.parametrize(
-    "augment", [[each] for each in ALL[:4]] + [ALL, []], ids=["flip", "rotate", "affine", "erase", "all", "none"]
+    "augment", [[change] for change in ALL[:4]] + [ALL, []], ids=["flip", "rotate", "affine", "erase", "all", "none"]
 )
 def test_the_changes_are_the_same(store: SequenceStore, augment: list[dict]) -> None:
     plain = batches(store, [], CPU)
-    for (expected, identities), (found, same), (unchanged, _) in zip(
+    for (expected, identities), (actual, same), (unchanged, _) in zip(
         batches(store, augment, CPU), batches(store, augment, GPU), plain, strict=True
     ):
         assert torch.equal(identities, same)
-        assert found.shape == expected.shape == (18, 4, 64, 44)
+        assert actual.shape == expected.shape == (18, 4, 64, 44)
         assert not augment or not torch.equal(expected, unchanged)
-        interpolated = any(each["name"] in ("rotate", "affine") for each in augment)
+        interpolated = any(change["name"] in ("rotate", "affine") for change in augment)
         if interpolated:
             # OpenCV knows 32 places between two pixels: 1/64 px off along both axes, and once more for each warp.
-            warps = sum(each["name"] in ("rotate", "affine") for each in augment)
-            assert (found - expected).abs().max() <= warps * 2 / 32
-            assert (found - expected).abs().mean() < 0.002 * warps
+            warps = sum(change["name"] in ("rotate", "affine") for change in augment)
+            assert (actual - expected).abs().max() <= warps * 2 / 32
+            assert (actual - expected).abs().mean() < 0.002 * warps
         else:
-            assert torch.equal(found, expected)
+            assert torch.equal(actual, expected)
 
 
 def test_without_changes_only_the_middle_columns_travel(store: SequenceStore) -> None:

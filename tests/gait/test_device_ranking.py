@@ -53,12 +53,12 @@ def test_signatures_that_are_not_finite_are_refused(wrong: float) -> None:
         device_ranking.closer_wrong(values, asked, CPU)
 
 
-def test_a_group_without_anybody_has_nobody() -> None:
+def test_a_group_without_sequences_has_no_counts() -> None:
     values, asked = world(5, 1.5)
     asked = replace(asked, groups=np.where(asked.groups == 1, 2, asked.groups))
-    found = device_ranking.closer_wrong(values, asked, CPU)
-    assert (found[:, 1] == NOBODY).all()
-    same_ranks(found, naive(values, asked, "euclidean"), asked)
+    counts = device_ranking.closer_wrong(values, asked, CPU)
+    assert (counts[:, 1] == NOBODY).all()
+    same_ranks(counts, naive(values, asked, "euclidean"), asked)
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
@@ -71,14 +71,14 @@ def test_blocks_and_tiles_change_no_answer(spread: float) -> None:
 
 
 def test_few_distances_are_computed_twice() -> None:
-    """Where nobody is as close as another, float32 decides: else it would be no faster than float64."""
+    """Without ties float32 decides nearly all, else the search would be no faster than in float64."""
     values, asked = world(25, 1.5)
     with mock.patch.object(device_ranking, "exact", side_effect=device_ranking.exact) as exact:
         device_ranking.closer_wrong(values, asked, CPU)
     assert exact.call_count < 0.01 * asked.excluded.size
 
 
-def test_products_are_never_of_less_than_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_are_always_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = []
     points = device_ranking._points
 
@@ -98,7 +98,7 @@ def test_products_are_never_of_less_than_float32(monkeypatch: pytest.MonkeyPatch
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def test_a_gpu_searches_where_there_is_one_and_the_processor_elsewhere() -> None:
+def test_the_gpu_searches_if_there_is_one_else_the_processor() -> None:
     values, asked = world(5, 1.5)
     with (
         mock.patch.object(device_ranking, "closer_wrong", return_value="by the GPU") as by_gpu,

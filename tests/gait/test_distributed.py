@@ -1,4 +1,4 @@
-"""Two processes give what one gives: training, step by step, and embedding."""
+"""Two processes compute the results of one, in each step of training and in embedding."""
 
 import json
 import subprocess
@@ -46,8 +46,8 @@ def test_a_step_from_equal_weights_is_the_same(store: SequenceStore, together: S
         start.append(distributed.steps(store, Processes(), start)[-1])
     torch.save(start[:-1], tmp_path / "weights.pt")
     together(tmp_path, "steps")
-    found = torch.load(tmp_path / "found.pt", weights_only=True)
-    for before, expected, after in zip(start, start[1:], found, strict=False):
+    weights_after = torch.load(tmp_path / "found.pt", weights_only=True)
+    for before, expected, after in zip(start, start[1:], weights_after, strict=False):
         for name, value in expected.items():
             assert (after[name] - value).abs().max() <= 1e-10 * (value - before[name]).abs().max().clamp(min=1)
         assert any((value != before[name]).any() for name, value in expected.items())
@@ -58,8 +58,8 @@ def test_the_first_losses_in_float32_are_the_same(store: SequenceStore, together
     torch.set_num_threads(1)
     _, expected = alone.trained(store, alone.replace(alone.TRAINING, iterations=5))
     together(tmp_path, "losses")
-    found = json.loads((tmp_path / "found.json").read_text())
-    np.testing.assert_allclose([row["loss"] for row in found], [row["loss"] for row in expected], rtol=1e-4)
+    history = json.loads((tmp_path / "found.json").read_text())
+    np.testing.assert_allclose([row["loss"] for row in history], [row["loss"] for row in expected], rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -82,6 +82,6 @@ def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: St
     assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_told() -> None:
+def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
     with pytest.raises(DataError, match="a batch of 6 sequences cannot be shared evenly by 4 processes"):
         Processes(0, 4).share(6)

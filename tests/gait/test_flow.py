@@ -1,4 +1,4 @@
-"""Flow samples: their geometry, and what a known motion gives."""
+"""Flow samples: their geometry, and the flow of a known motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Keras models on optical flow: their published sizes, what they compute, and that they prune and export."""
+"""The Keras models on optical flow: their published sizes, their outputs, pruning and export."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def published(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="module", params=MODULES)
 def narrow(request: pytest.FixtureRequest) -> Any:
-    """An eighth of the published width, with biases that are not zero, so that losing one shows."""
+    """Models of an eighth of the published width; biases are not 0, so that a lost one shows."""
     keras.utils.set_random_seed(0)
     module, settings = MODULES[request.param]
     model = module.build(settings, 0.125, 5)
@@ -112,7 +112,7 @@ def test_the_2_plus_1_d_cnn_has_the_maps_of_the_3d_cnn() -> None:
 
 
 def convolved(maps: np.ndarray, layer: Any, stride: tuple[int, ...] | None = None) -> np.ndarray:
-    """A convolution with ReLU by its definition: maps [..., channels], without a batch."""
+    """A convolution with ReLU by its definition, on maps [..., channels] without a batch."""
     kernel, bias = layer.get_weights()
     axes = tuple(range(maps.ndim - 1))
     windows = np.lib.stride_tricks.sliding_window_view(maps, kernel.shape[:-2], axes)
@@ -153,13 +153,13 @@ def by_definition(model: Any, sample: np.ndarray) -> np.ndarray:
     return dense(dense(maps.ravel(), layer("grayCode")), layer("code_1"))
 
 
-def test_a_signature_is_what_the_definition_gives(narrow) -> None:
+def test_a_signature_equals_its_definition(narrow) -> None:
     expected = np.stack([by_definition(narrow, sample) for sample in SAMPLES.astype(np.float64)])
     np.testing.assert_allclose(signatures(narrow, SAMPLES), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_the_order_of_frames_and_of_x_and_y_matters(narrow) -> None:
-    """Else the comparison with the definition would prove nothing about it."""
+    """Otherwise the comparison with the definition would prove nothing about the order."""
     expected = signatures(narrow, SAMPLES)
     by_frame = SAMPLES.reshape(2, 25, 2, 60, 60)
     swapped, reversed_, planar = (by_frame[:, :, ::-1], by_frame[:, ::-1], by_frame.swapaxes(1, 2))
@@ -224,7 +224,7 @@ def test_only_the_transpose_of_x_and_y_to_channels_is_left_in_the_file(tmp_path:
         ("cnn2d", {"dropout": "0.4"}, "cnn2d: architecture.dropout = 0.4: must be at least 0 and less than 1"),
     ],
 )
-def test_settings_out_of_range_are_told(name: str, changes: dict[str, Any], message: str) -> None:
+def test_settings_out_of_range_are_named(name: str, changes: dict[str, Any], message: str) -> None:
     module, settings = MODULES[name]
     with pytest.raises(DataError) as caught:
         module.build(settings | changes, 1, 5)

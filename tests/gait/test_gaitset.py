@@ -14,7 +14,7 @@ def small() -> gaitset.GaitSet:
     return gaitset.build(PUBLISHED, 0.25, 3).eval()
 
 
-def test_the_signature_has_62_parts_and_forgets_the_order_of_frames(small: gaitset.GaitSet) -> None:
+def test_the_signature_has_62_parts_and_does_not_depend_on_the_order_of_frames(small: gaitset.GaitSet) -> None:
     frames = torch.rand(2, 9, 64, 44)
     with torch.inference_mode():
         signatures = small(frames)

@@ -1,4 +1,4 @@
-"""Training and embedding on a GPU, where there is one; that the checks themselves run, on the CPU."""
+"""Training and embedding on a GPU if there is one; on the CPU, that the checks themselves run."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ OVER_PARTS: dict[str, Callable[[str], nn.Module]] = {
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """More threads only wait for each other on tensors this small."""
+    """With tensors this small, more threads would only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,7 +72,7 @@ def state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def checkpoint(network: nn.Module, path: Path) -> Path:
-    """As OpenGait's training writes it."""
+    """A checkpoint in the form of OpenGait's training."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [20000, 40000])
     for parameter in network.parameters():
@@ -84,14 +84,14 @@ def checkpoint(network: nn.Module, path: Path) -> Path:
 
 
 def frames(case: str, length: int) -> Tensor:
-    """Narrow ones, to be quick."""
+    """Narrow networks, which are quick."""
     height, width = (128, 24) if case.startswith("gln") else (64, 12)
     return torch.rand(2, length, height, width, generator=torch.Generator().manual_seed(length), dtype=torch.float64)
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -122,7 +122,7 @@ def test_signatures_and_logits_are_those_of_the_foreign_network(case: str, lengt
 @pytest.mark.parametrize("order", ["by-channel", "by-part"])
 @pytest.mark.parametrize("case", OVER_PARTS)
 @torch.inference_mode()
-def test_what_runs_over_all_parts_is_read_in_either_order(case: str, order: str, tmp_path: Path) -> None:
+def test_tensors_over_all_parts_are_read_in_either_order(case: str, order: str, tmp_path: Path) -> None:
     network = foreign.randomise(OVER_PARTS[case](order))
     path = checkpoint(network, tmp_path / "foreign.pt")
     other = {"by-channel": "by-part", "by-part": "by-channel"}[order]
@@ -184,7 +184,7 @@ def test_the_classifier_may_be_for_other_identities(case: str, tmp_path: Path) -
     notes = load_into(model, checkpoint(network, tmp_path / "foreign.pt"))
     name = "classifier.classes.weight" if case == "gln-phase-2" else "classifier.weight"
     assert notes[1:] == [f"{name} is for 7 identities, this dataset has 3 in training: starts afresh"]
-    kept = [each for each, tensor in model.state_dict().items() if torch.equal(tensor, before[each])]
+    kept = [tensor_name for tensor_name, tensor in model.state_dict().items() if torch.equal(tensor, before[tensor_name])]
     assert kept == [name]
 
 
@@ -198,7 +198,7 @@ def test_the_classifier_may_be_missing_on_either_side(tmp_path: Path) -> None:
     assert load_into(build("baseline"), tmp_path / "3.pt")[1:] == ["classifier.weight: not in the file, starts afresh"]
 
 
-def test_all_that_does_not_fit_is_listed_by_the_files_names(tmp_path: Path) -> None:
+def test_all_tensors_that_do_not_fit_are_listed_by_the_files_names(tmp_path: Path) -> None:
     model = build("baseline")
     before = snapshot(model)
     damaged = state(foreign.randomise(FOREIGN["baseline"]()))
@@ -232,7 +232,7 @@ def test_a_file_for_oumvlp_does_not_fit_a_network_for_casia_b(name: str, tmp_pat
     assert unchanged(model, before)
 
 
-def test_a_network_of_another_width_is_told_every_tensor(tmp_path: Path) -> None:
+def test_a_network_of_another_width_lists_every_tensor(tmp_path: Path) -> None:
     model = torch_model.build("gaitset", {**SETTINGS["gaitset"], "channels": [8, 12, 16]}, 1, CLASSES)
     with pytest.raises(DataError, match=r"Head\.fc_bin \[62, 8, 5\], the model's is \[62, 16, 5\]") as refused:
         load_into(model, checkpoint(FOREIGN["gaitset"](), tmp_path / "foreign.pt"))
@@ -240,14 +240,14 @@ def test_a_network_of_another_width_is_told_every_tensor(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_a_file_of_another_model_says_which(case: str, tmp_path: Path) -> None:
+def test_a_file_of_another_model_names_that_model(case: str, tmp_path: Path) -> None:
     path = checkpoint(FOREIGN[case](), tmp_path / "foreign.pt")
     other = "gaitset" if case != "gaitset" else "gln"
     with pytest.raises(DataError, match=f"seems to hold {case.partition('-')[0]} of OpenGait, not {other}"):
         load_into(build(other), path)
 
 
-def test_other_files_are_told_by_their_content(tmp_path: Path) -> None:
+def test_other_files_are_recognised_by_their_content(tmp_path: Path) -> None:
     torch.save(state(foreign.OriginalGaitSet(4, 6, 8, 5, apart=True)), tmp_path / "encoder.ptm")
     with pytest.raises(DataError, match="seems to hold gaitset of the original GaitSet, not gln"):
         load_into(build("gln"), tmp_path / "encoder.ptm")
@@ -324,7 +324,7 @@ def test_objects_of_other_classes_are_refused_by_name(tmp_path: Path) -> None:
         (b"\x02\x00\x00\x00\x00\x00\x00\x00{]", "is damaged"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "file.pt").write_bytes(content)
     with pytest.raises(DataError, match=f"file.pt {message}"):
         load_into(build("gaitset"), tmp_path / "file.pt")
@@ -340,7 +340,7 @@ def test_truncated_checkpoints_are_refused(share: float, zipped: bool, tmp_path:
         load_into(build("gaitset"), tmp_path / "part.pt")
 
 
-def test_archives_that_unpack_to_more_than_they_are_are_refused(tmp_path: Path) -> None:
+def test_archives_that_unpack_to_more_than_their_size_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data.pkl", b"\x80\x02}.")
         archive.writestr("bomb/data/0", bytes(10_000_000))
@@ -362,7 +362,7 @@ def test_archives_that_unpack_to_more_than_they_are_are_refused(tmp_path: Path) 
         ({"a": torch.empty(3, device="meta")}, "sparse, quantised or nested|is damaged"),
     ],
 )
-def test_what_holds_no_weights_is_refused(content: Any, message: str, tmp_path: Path) -> None:
+def test_content_without_weights_is_refused(content: Any, message: str, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "file.pt")
     with pytest.raises(DataError, match=message):
         load_into(build("gaitset"), tmp_path / "file.pt")
@@ -446,7 +446,7 @@ def test_our_own_keras_models_are_read(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_a_keras_classifier_may_be_for_other_identities_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_classifier_of_a_keras_file_may_be_for_other_identities(tmp_path: Path) -> None:
     keras_model(classes=5).save(tmp_path / "model.keras")
     notes = ["probs is for 5 identities, this dataset has 7 in training: starts afresh"]
     assert load_into(keras_model(), tmp_path) == notes
@@ -478,7 +478,7 @@ def test_a_model_of_the_other_framework_is_refused(tmp_path: Path) -> None:
         load_into(keras_model(), checkpoint(FOREIGN["gaitset"](), tmp_path / "foreign.pt"))
 
 
-def test_hdf5_files_go_to_keras_models(tmp_path: Path) -> None:
+def test_hdf5_files_are_read_into_keras_models(tmp_path: Path) -> None:
     trained = keras_model()
     trained.save(tmp_path / "weights.of.any.name.h5")
     assert isinstance(load_into(keras_model(), tmp_path / "weights.of.any.name.h5"), list)

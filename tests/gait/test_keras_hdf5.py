@@ -1,4 +1,4 @@
-"""Weights from the HDF5 files of Keras 2, written here as it lays them out, and from files that are damaged or hostile."""
+"""Weights from HDF5 files in the layout of Keras 2, and from damaged or hostile files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def write(path: Path, layers: Layers, full: bool = False, parts: int = 1, text: 
 
 @pytest.fixture(scope="module")
 def trained() -> dict[str, Any]:
-    """Models whose every number differs from a fresh model's, biases too."""
+    """Models in which every number, of biases too, differs from a fresh model's."""
     models = {name: build(name, seed=1) for name in BUILDS}
     rng = np.random.default_rng(1)
     for model in models.values():
@@ -139,7 +139,7 @@ def test_halves_and_doubles_are_read(trained, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("classes", [None, 150])
-def test_a_classifier_of_other_people_is_left_out_and_told(trained, tmp_path: Path, classes: int | None) -> None:
+def test_a_classifier_of_other_people_is_left_out_with_a_note(trained, tmp_path: Path, classes: int | None) -> None:
     layers = keras2_layers(trained["cnn3d"])
     probs = layers.pop("probs")
     if classes:
@@ -159,7 +159,7 @@ def untouched() -> Any:
 
 
 def refused(path: Path) -> str:
-    """The message with which a file is refused, after a look that the model is as before."""
+    """The message of a refusal; the model must stay as before."""
     model = untouched()
     before = model.get_weights()
     with pytest.raises(DataError) as caught:
@@ -220,14 +220,14 @@ def test_a_flattened_map_of_several_pixels_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF", pickle.dumps({"conv2d": [1.0]})], ids=["empty", "short", "pickle"])
-def test_what_is_no_hdf5_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.hdf5"
     path.write_bytes(content)
     assert not is_hdf5(path)
     assert refused(path) == "is no HDF5 file"
 
 
-def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert not is_hdf5(tmp_path)
     assert refused(tmp_path / "none.h5") == "is no HDF5 file"
 
@@ -246,12 +246,12 @@ def spoil(path: Path, change: Callable[[h5py.File], None]) -> str:
 
 
 def naming(names: Any) -> Callable[[h5py.File], None]:
-    """Other names of the layers."""
+    """The file with other names of layers."""
     return lambda file: file.attrs.__setitem__("layer_names", names)
 
 
 def weighing(names: Any) -> Callable[[h5py.File], None]:
-    """Other names of the weights of one layer."""
+    """The file with other names of one layer's weights."""
     return lambda file: file["code"].attrs.__setitem__("weight_names", names)
 
 
@@ -264,7 +264,7 @@ def removed(place: str) -> Callable[[h5py.File], None]:
 
 
 def replaced(place: str, **dataset: Any) -> Callable[[h5py.File], None]:
-    """Another dataset in the place of one."""
+    """The file with another dataset in place of one."""
 
     def change(file: h5py.File) -> None:
         file.pop(place, None)
@@ -310,12 +310,12 @@ BIAS = "code/code/bias:0"
         (replaced(BIAS, data=np.full(44, np.nan)), f"/{BIAS} holds numbers that are not finite"),
     ],
 )  # fmt: skip
-def test_odd_content_is_told(trained, tmp_path: Path, change: Callable[[h5py.File], None], message: str) -> None:
+def test_odd_content_is_refused_by_name(trained, tmp_path: Path, change: Callable[[h5py.File], None], message: str) -> None:
     assert message in spoil(write(tmp_path / "model.h5", keras2_layers(trained["cnn2d"])), change)
 
 
 def test_nothing_is_fetched_from_elsewhere(trained, tmp_path: Path) -> None:
-    """Each file would be whole if its links, external data or virtual data were followed."""
+    """Each file would be whole if the reader followed its links, external data or virtual data."""
     layers = keras2_layers(trained["cnn2d"])
     other = write(tmp_path / "other.h5", layers)
     np.zeros(44, np.float32).tofile(tmp_path / "raw")

@@ -1,4 +1,4 @@
-"""Training losses equal their definitions, and are found by name with the settings they take."""
+"""Training losses equal their definitions, and go by names with settings."""
 
 import numpy as np
 import pytest
@@ -33,9 +33,9 @@ def test_triplet_equals_its_definition(seed: int, margin: float) -> None:
     rng = np.random.default_rng(seed)
     identities = [0, 0, 1, 1, 2, 2]
     signatures = rng.normal(size=(6, 3, 4)).astype(np.float32)
-    loss, told = triplet.compute(torch.from_numpy(signatures), None, torch.tensor(identities), margin=margin)
+    loss, figures = triplet.compute(torch.from_numpy(signatures), None, torch.tensor(identities), margin=margin)
     assert np.isclose(loss.item(), naive_triplet(signatures, identities, margin), rtol=1e-5, atol=1e-6)
-    assert 0 <= told["violating"].item() <= 1
+    assert 0 <= figures["violating"].item() <= 1
 
 
 def test_triplet_has_finite_gradients_where_signatures_coincide() -> None:
@@ -46,36 +46,36 @@ def test_triplet_has_finite_gradients_where_signatures_coincide() -> None:
 
 def test_triplet_is_zero_when_identities_are_far_apart() -> None:
     signatures = torch.tensor([[[0.0]], [[0.1]], [[9.0]], [[9.1]]])
-    loss, told = triplet.compute(signatures, None, torch.tensor([0, 0, 1, 1]))
+    loss, figures = triplet.compute(signatures, None, torch.tensor([0, 0, 1, 1]))
     assert loss.item() == 0
-    assert told["violating"].item() == 0
+    assert figures["violating"].item() == 0
 
 
 def naive_cross_entropy(logits: np.ndarray, identities: list[int], scale: float, smoothing: float) -> float:
     """Mean over samples and parts of -sum(target * log softmax), with a target that all classes share in part."""
-    found = []
+    terms = []
     for sample, who in zip(logits, identities, strict=True):
         for part in sample * scale:
             log_softmax = part - np.log(np.exp(part - part.max()).sum()) - part.max()
             target = np.full(len(part), smoothing / len(part))
             target[who] += 1 - smoothing
-            found.append(-(target * log_softmax).sum())
-    return float(np.mean(found))
+            terms.append(-(target * log_softmax).sum())
+    return float(np.mean(terms))
 
 
 @pytest.mark.parametrize(("scale", "smoothing"), [(1, 0), (16, 0.1)])
 def test_cross_entropy_equals_its_definition(scale: float, smoothing: float) -> None:
     logits = np.random.default_rng(0).normal(size=(4, 3, 5))
     identities = [0, 4, 2, 2]
-    loss, told = cross_entropy.compute(
+    loss, figures = cross_entropy.compute(
         torch.empty(0), torch.from_numpy(logits), torch.tensor(identities), scale=scale, label_smoothing=smoothing
     )
     assert np.isclose(loss.item(), naive_cross_entropy(logits, identities, scale, smoothing), rtol=1e-5)
     right = logits.argmax(2) == np.array(identities)[:, None]
-    assert np.isclose(told["accuracy"].item(), right.mean())
+    assert np.isclose(figures["accuracy"].item(), right.mean())
 
 
-def test_cross_entropy_asks_for_a_classifier() -> None:
+def test_cross_entropy_needs_a_classifier() -> None:
     with pytest.raises(DataError, match="no classifier; take the loss triplet"):
         cross_entropy.compute(torch.empty(0), None, torch.tensor([0]))
 

@@ -1,4 +1,4 @@
-"""Too little memory is told with what to lower."""
+"""The error for too little memory names the settings to lower."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ def as_cudnn_tells() -> None:
 
 
 class Greedy(GaitSet):
-    """A network that asks for memory, or is told that there is none."""
+    """A network that allocates memory or raises the errors of a lack of it."""
 
     ask: Callable[[], None] = staticmethod(beyond_all_memory)
 
@@ -50,18 +50,20 @@ def greedy(ask: Callable[[], None]) -> Greedy:
 
 
 @pytest.mark.parametrize("ask", [beyond_all_memory, as_a_gpu_tells, as_cudnn_tells])
-def test_a_training_that_needs_too_much_is_told_with_what_to_lower(store: SequenceStore, ask: Callable[[], None]) -> None:
+def test_a_training_that_needs_too_much_memory_names_the_settings_to_lower(
+    store: SequenceStore, ask: Callable[[], None]
+) -> None:
     with pytest.raises(DataError, match=f"out of memory: a batch is 3 x 2 sequences of 4 frames; {LOWER}, set mixed_prec"):
         alone.trained(store, alone.TRAINING, greedy(ask))
 
 
-def test_mixed_precision_is_no_remedy_where_it_is_in_use(store: SequenceStore) -> None:
+def test_mixed_precision_is_no_remedy_if_it_is_in_use(store: SequenceStore) -> None:
     with pytest.raises(DataError, match=f"{LOWER}, or share the batch between more GPUs with train.processes"):
         alone.trained(store, replace(alone.TRAINING, mixed_precision=True), greedy(as_a_gpu_tells))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_batch_that_no_memory_holds_is_told_too(store: SequenceStore, workers: int) -> None:
+def test_a_batch_that_no_memory_holds_is_reported_too(store: SequenceStore, workers: int) -> None:
     drawn = replace(alone.SAMPLING, frames=[4, 10**15])
     with pytest.raises(DataError, match=f"out of memory: a batch is 3 x 2 sequences of {10**15} frames; {LOWER}"):
         alone.trained(store, replace(alone.TRAINING, sampling=drawn), workers=workers)

@@ -1,4 +1,4 @@
-"""Who trains and who is tested."""
+"""Partitions: the training and test sets of each protocol."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gait.errors import DataError
 CONDITIONS = [f"nm-0{number}" for number in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]
 
 
-def parted(protocol: str, every: list[Sequence], identities: Any = (), split: Any = None, **settings: Any) -> Any:
-    """Positions by a protocol's partition."""
+def parted(protocol: str, all_sequences: list[Sequence], identities: Any = (), split: Any = None, **settings: Any) -> Any:
+    """The positions of a protocol's partition."""
     chosen, of = protocols.chosen({"protocol": protocol, **settings})
-    return chosen.partition(every, identities, split or {}, of)
+    return chosen.partition(all_sequences, identities, split or {}, of)
 
 
 def sequences(
@@ -37,13 +37,13 @@ def people(number: int) -> list[str]:
     return [f"{identity:03d}" for identity in range(1, number + 1)]
 
 
-def test_casia_b_itself_is_parted_as_published() -> None:
-    every = sequences(people(124), views=tuple(f"{view:03d}" for view in range(0, 181, 18)))
-    chosen = parted("casia-b", every, people(124), train_subjects=74)
-    assert {every[position].identity for position in chosen["train"]} == set(people(74))
+def test_casia_b_itself_is_partitioned_as_published() -> None:
+    all_sequences = sequences(people(124), views=tuple(f"{view:03d}" for view in range(0, 181, 18)))
+    chosen = parted("casia-b", all_sequences, people(124), train_subjects=74)
+    assert {all_sequences[position].identity for position in chosen["train"]} == set(people(74))
     assert len(chosen["train"]) == 74 * 110
-    assert {every[position].condition for position in chosen["gallery"]} == {"nm-01", "nm-02", "nm-03", "nm-04"}
-    assert {every[position].condition for position in chosen["probe"]} == {
+    assert {all_sequences[position].condition for position in chosen["gallery"]} == {"nm-01", "nm-02", "nm-03", "nm-04"}
+    assert {all_sequences[position].condition for position in chosen["probe"]} == {
         "nm-05",
         "nm-06",
         "bg-01",
@@ -59,7 +59,9 @@ def test_casia_b_itself_is_parted_as_published() -> None:
     st.permutations(sequences(people(6))).flatmap(lambda mixed: st.tuples(st.just(mixed), st.integers(0, len(mixed)))),
     st.integers(1, 5),
 )
-def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[list[Sequence], int], training: int) -> None:
+def test_every_sequence_has_one_place_and_no_person_trains_and_is_tested(
+    drawn: tuple[list[Sequence], int], training: int
+) -> None:
     kept = drawn[0][: drawn[1]]
     try:
         chosen = parted("casia-b", kept, people(6), train_subjects=training)
@@ -75,7 +77,7 @@ def test_every_sequence_has_one_place_and_nobody_is_on_both_sides(drawn: tuple[l
     assert sides[0] <= set(people(training))
 
 
-def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_side() -> None:
+def test_a_training_identity_without_usable_walks_is_not_replaced() -> None:
     without_005 = sequences([identity for identity in people(124) if identity != "005"])
     chosen = parted("casia-b", without_005, people(124), train_subjects=74)
     trained = {without_005[position].identity for position in chosen["train"]}
@@ -84,16 +86,16 @@ def test_a_training_identity_without_usable_walks_moves_nobody_to_the_training_s
 
 
 def test_a_training_identity_can_be_left_out_and_a_test_identity_cannot() -> None:
-    every = sequences(people(6))
-    chosen = parted("casia-b", every, people(6), train_subjects=3, without=["002"])
-    assert {every[position].identity for position in chosen["train"]} == {"001", "003"}
-    assert {every[position].identity for position in chosen["probe"]} == {"004", "005", "006"}
+    all_sequences = sequences(people(6))
+    chosen = parted("casia-b", all_sequences, people(6), train_subjects=3, without=["002"])
+    assert {all_sequences[position].identity for position in chosen["train"]} == {"001", "003"}
+    assert {all_sequences[position].identity for position in chosen["probe"]} == {"004", "005", "006"}
     with pytest.raises(DataError, match=r"without = \['005'\]: not among the first 3 identities"):
-        parted("casia-b", every, people(6), train_subjects=3, without=["005"])
+        parted("casia-b", all_sequences, people(6), train_subjects=3, without=["005"])
 
 
 @pytest.mark.parametrize(
-    ("identities", "conditions", "training", "said"),
+    ("identities", "conditions", "training", "message"),
     [
         (4, CONDITIONS, 4, "train_subjects = 4: the dataset has 4 identities, so none is left to test"),
         (4, CONDITIONS, 74, "train_subjects = 74: the dataset has 4 identities"),
@@ -102,10 +104,12 @@ def test_a_training_identity_can_be_left_out_and_a_test_identity_cannot() -> Non
         (4, CONDITIONS[:4], 2, "no probe sequences: the other identities have no usable walk besides nm-01, nm-02"),
     ],
 )
-def test_a_side_that_would_be_empty_is_refused(identities: int, conditions: list[str], training: int, said: str) -> None:
-    with pytest.raises(DataError) as told:
+def test_an_empty_training_or_test_set_is_refused(
+    identities: int, conditions: list[str], training: int, message: str
+) -> None:
+    with pytest.raises(DataError) as raised:
         parted("casia-b", sequences(people(identities), conditions), people(identities), train_subjects=training)
-    assert str(told.value).startswith(said)
+    assert str(raised.value).startswith(message)
 
 
 def test_no_sequences_at_all_are_refused() -> None:
@@ -113,19 +117,19 @@ def test_no_sequences_at_all_are_refused() -> None:
         parted("casia-b", [], train_subjects=1)
 
 
-def test_oumvlp_itself_is_parted_as_published() -> None:
-    every = sequences([f"{number:05d}" for number in range(1, 10308)], ["00", "01"], ("000", "270"))
-    chosen = parted("oumvlp", every)
-    who = {part: {every[position].identity for position in positions} for part, positions in chosen.items()}
+def test_oumvlp_itself_is_partitioned_as_published() -> None:
+    all_sequences = sequences([f"{number:05d}" for number in range(1, 10308)], ["00", "01"], ("000", "270"))
+    chosen = parted("oumvlp", all_sequences)
+    who = {part: {all_sequences[position].identity for position in positions} for part, positions in chosen.items()}
     assert (len(who["train"]), len(who["gallery"]), len(who["probe"])) == (5153, 5154, 5154)
     assert who["gallery"] == who["probe"]
     assert "10307" in who["gallery"]
     assert not who["train"] & who["probe"]
-    assert {every[position].condition for position in chosen["gallery"]} == {"01"}
-    assert {every[position].condition for position in chosen["probe"]} == {"00"}
+    assert {all_sequences[position].condition for position in chosen["gallery"]} == {"01"}
+    assert {all_sequences[position].condition for position in chosen["probe"]} == {"00"}
 
 
-def test_identities_that_are_no_numbers_are_not_oumvlps() -> None:
+def test_identities_without_numbers_are_refused_for_oumvlp() -> None:
     with pytest.raises(DataError, match="identities are numbers"):
         parted("oumvlp", sequences(["p001"], ["00", "01"]))
 
@@ -134,14 +138,14 @@ def numbered(kinds: dict[str, int]) -> list[str]:
     return [f"{kind}{number:02d}" for kind, count in kinds.items() for number in range(1, count + 1)]
 
 
-def test_tum_gaid_is_parted_by_its_lists_and_has_a_second_test_months_later() -> None:
+def test_tum_gaid_is_partitioned_by_its_lists_and_has_a_second_test_months_later() -> None:
     once, twice = numbered({"n": 6, "b": 2, "s": 2}), numbered({"n": 12, "b": 4, "s": 4})
-    every = sequences(["001", "002", "003"], twice, ("090",)) + sequences(["100", "200", "300"], once, ("090",))
+    all_sequences = sequences(["001", "002", "003"], twice, ("090",)) + sequences(["100", "200", "300"], once, ("090",))
     split = {"train": ["001", "100"], "validation": ["002"], "test": ["003", "200"]}
-    chosen = parted("tum-gaid", every, split=split)
+    chosen = parted("tum-gaid", all_sequences, split=split)
 
     def names(part: str) -> set[tuple[str, str]]:
-        return {(every[position].identity, every[position].condition) for position in chosen[part]}
+        return {(all_sequences[position].identity, all_sequences[position].condition) for position in chosen[part]}
 
     assert names("train") == {(person, condition) for person in ("001", "002", "100") for condition in once}
     assert names("gallery") == {(person, f"n0{number}") for person in ("003", "200") for number in range(1, 5)}
@@ -186,7 +190,7 @@ TEST = TestSet(*COMMON, "casia-b", "cosine", [2], [3, 4])
 
 
 @pytest.mark.parametrize("side", [TRAINING, TEST], ids=["training", "test"])
-def test_each_side_survives_its_file(side: TrainingSet | TestSet, tmp_path: Path) -> None:
+def test_each_set_is_read_back_from_its_file(side: TrainingSet | TestSet, tmp_path: Path) -> None:
     path = tmp_path / "gaitset.json"
     path.write_text(json.dumps(side.to_json()))
     assert type(side).load(path) == side
@@ -206,7 +210,7 @@ def test_each_side_survives_its_file(side: TrainingSet | TestSet, tmp_path: Path
         (TestSet, json.dumps({key: value for key, value in TEST.to_json().items() if key != "distance"})),
     ],
 )
-def test_a_file_that_holds_no_such_side_is_named(tmp_path: Path, kind: type[TestSet], content: str) -> None:
+def test_a_file_that_holds_no_such_set_is_named(tmp_path: Path, kind: type[TestSet], content: str) -> None:
     path = tmp_path / "gaitset.json"
     path.write_text(content)
     with pytest.raises(DataError, match=rf"gaitset\.json: not a {kind.WHAT}"):

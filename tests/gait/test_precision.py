@@ -1,4 +1,4 @@
-"""bfloat16 is used where the CPU multiplies in it, and nowhere else: emulated, it is a hundred times slower."""
+"""bfloat16 is used only if the CPU multiplies in it: emulated, it is a hundred times slower."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from gait.training.precision import bfloat16_is_native
         ("model name\t: bf16", False),
     ],
 )
-def test_the_cpu_says_whether_it_has_bfloat16(tmp_path: Path, line: str, native: bool) -> None:
+def test_the_flags_of_the_cpu_decide_about_bfloat16(tmp_path: Path, line: str, native: bool) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor\t: 0\n{line}\nbugs\t\t: none\n")
     assert bfloat16_is_native(cpuinfo) is native
 
 
-def test_a_system_that_does_not_tell_has_none(tmp_path: Path) -> None:
+def test_a_system_without_flags_has_no_bfloat16(tmp_path: Path) -> None:
     assert not bfloat16_is_native(tmp_path / "nowhere")

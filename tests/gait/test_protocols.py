@@ -40,7 +40,7 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def naive_distance(one: np.ndarray, other: np.ndarray, distance: str) -> float:
-    """Between signatures [parts, channels], in float64."""
+    """The distance between signatures [parts, channels], in float64."""
     one, other = one.astype(np.float32).astype(float), other.astype(np.float32).astype(float)
     if distance == "euclidean":
         return float(np.mean(np.linalg.norm(one - other, axis=-1)))
@@ -67,14 +67,14 @@ def naive_rank1(signatures, sequences, gallery, probe, kind, distance) -> float:
     return float(np.mean(rows))
 
 
-def test_euclidean_distances_are_of_signatures_as_they_are() -> None:
+def test_euclidean_distances_compare_unscaled_signatures() -> None:
     # Of length 1, b = (3, 0) would be (1, 0), which the probe is.
     sequences = [Sequence(who, "nm-01", view, 0, 1) for who, view in (("a", "000"), ("b", "000"), ("a", "090"))]
     signatures = {0: np.array([[1, 0.5]]), 1: np.array([[3.0, 0]]), 2: np.array([[1.0, 0]])}
     for distance, rate in (("euclidean", 100), ("cosine", 0)):
         for protocol in ("casia-b", "oumvlp", "all-views"):
-            found = protocols.evaluate(collected(signatures), sequences, parted(protocol, [0, 1], [2], distance))
-            assert found["rank1"]["mean"] == rate, (protocol, distance)
+            results = protocols.evaluate(collected(signatures), sequences, parted(protocol, [0, 1], [2], distance))
+            assert results["rank1"]["mean"] == rate, (protocol, distance)
 
 
 def test_no_signature_is_changed() -> None:
@@ -82,10 +82,10 @@ def test_no_signature_is_changed() -> None:
     rng = np.random.default_rng(0)
     for distance in ("euclidean", "cosine"):
         for protocol in ("casia-b", "tum-gaid"):
-            found = collected({n: rng.normal(size=(3, 4)) for n in range(len(sequences))})
-            kept = found.values.copy()
-            protocols.evaluate(found, sequences, parted(protocol, gallery, probe, distance))
-            np.testing.assert_array_equal(found.values, kept)
+            signatures = collected({n: rng.normal(size=(3, 4)) for n in range(len(sequences))})
+            kept = signatures.values.copy()
+            protocols.evaluate(signatures, sequences, parted(protocol, gallery, probe, distance))
+            np.testing.assert_array_equal(signatures.values, kept)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
@@ -97,12 +97,12 @@ def test_samples_of_a_sequence_are_averaged_before_they_are_compared(distance: s
     values = lengths * (rng.normal(size=(3, 2, 4))[[int(sequences[n].identity) for n in positions]] + 1)
     values = (values + 2.5 * rng.normal(size=values.shape)).astype(np.float32)
     means = {n: values[np.array(positions) == n].mean(0) for n in range(len(sequences))}
-    found = protocols.evaluate(
+    results = protocols.evaluate(
         Signatures.collect(positions, [values]), sequences, parted("casia-b", gallery, probe, distance)
     )
     for kind in ("nm", "bg", "cl"):
         wanted = naive_rank1(means, sequences, gallery, probe, kind, distance)
-        assert found["rank1"]["conditions"][kind]["rate"] == pytest.approx(wanted)
+        assert results["rank1"]["conditions"][kind]["rate"] == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
@@ -111,14 +111,14 @@ def test_rank1_equals_a_naive_reading_of_the_protocol(distance: str) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 5, 8))
     signatures = {n: centres[int(s.identity)] + 2.5 * rng.normal(size=(5, 8)) for n, s in enumerate(sequences)}
-    found = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe, distance))
+    results = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe, distance))
     for kind in ("nm", "bg", "cl"):
-        rates = found["rank1"]["conditions"][kind]
+        rates = results["rank1"]["conditions"][kind]
         assert rates["rate"] == pytest.approx(naive_rank1(signatures, sequences, gallery, probe, kind, distance))
         assert (rates["people"], rates["probes"]) == (4, sum(sequences[p].kind == kind for p in probe))
-    low, high = found["rank1"]["interval"]
-    assert 0 < low <= found["rank1"]["mean"] <= high < 100
-    assert found["probes"] == len(probe)
+    low, high = results["rank1"]["interval"]
+    assert 0 < low <= results["rank1"]["mean"] <= high < 100
+    assert results["probes"] == len(probe)
 
 
 def test_identical_views_are_excluded() -> None:
@@ -139,10 +139,10 @@ def test_perfect_and_constant_signatures_are_the_two_ends() -> None:
     partition = parted("casia-b", gallery, probe)
     assert protocols.evaluate(collected(perfect), sequences, partition)["rank1"]["mean"] == 100
     constant = {n: np.ones((1, 3)) for n in range(len(sequences))}
-    found = protocols.evaluate(collected(constant), sequences, partition)
-    assert found["rank1"]["mean"] == pytest.approx(20)
+    results = protocols.evaluate(collected(constant), sequences, partition)
+    assert results["rank1"]["mean"] == pytest.approx(20)
     # Of equally close ones the first in the gallery is the closest: four sequences a person come before the second one's.
-    assert found["rank5"]["mean"] == pytest.approx(40)
+    assert results["rank5"]["mean"] == pytest.approx(40)
 
 
 def test_a_single_view_or_an_empty_gallery_is_an_error() -> None:
@@ -150,11 +150,11 @@ def test_a_single_view_or_an_empty_gallery_is_an_error() -> None:
     one = [n for n, s in enumerate(sequences) if s.view == "090"]
     signatures = {n: np.ones((1, 2)) for n in range(len(sequences))}
     for gone in (
-        lambda found: comparisons.cross_view(
-            found, sequences, [n for n in gallery if n in one], [n for n in probe if n in one]
+        lambda given: comparisons.cross_view(
+            given, sequences, [n for n in gallery if n in one], [n for n in probe if n in one]
         ),
-        lambda found: protocols.evaluate(
-            found, sequences, parted("cross-view", [n for n in gallery if n in one], [n for n in probe if n in one])
+        lambda given: protocols.evaluate(
+            given, sequences, parted("cross-view", [n for n in gallery if n in one], [n for n in probe if n in one])
         ),
     ):
         with pytest.raises(DataError, match="only one view"):
@@ -191,8 +191,9 @@ def test_all_views_takes_the_nearest_of_the_whole_gallery_in_one_view_too() -> N
     one = [n for n, s in enumerate(sequences) if s.view == "090"]
     signatures = {n: np.eye(3)[[int(s.identity)]] for n, s in enumerate(sequences)}
     partition = parted("all-views", [n for n in gallery if n in one], [n for n in probe if n in one])
-    found = protocols.evaluate(collected(signatures), sequences, partition)
-    assert (found["rank1"]["mean"], found["rank1"]["people"], found["rank1"]["probes"], found["probes"]) == (100, 3, 18, 18)
+    results = protocols.evaluate(collected(signatures), sequences, partition)
+    rank1 = results["rank1"]
+    assert (rank1["mean"], rank1["people"], rank1["probes"], results["probes"]) == (100, 3, 18, 18)
 
 
 def oumvlp_walks(people: int, unenrolled: set[tuple[int, str]]) -> tuple[list[Sequence], list[int], list[int]]:
@@ -207,21 +208,21 @@ def oumvlp_walks(people: int, unenrolled: set[tuple[int, str]]) -> tuple[list[Se
     return sequences, gallery, [n for n, s in enumerate(sequences) if s.condition == "00"]
 
 
-def test_probes_that_nobody_enrolled_are_left_out_or_misses() -> None:
+def test_probes_without_an_enrolled_sequence_are_left_out_or_misses() -> None:
     sequences, gallery, probe = oumvlp_walks(4, {(0, "036"), (1, "000"), (1, "036"), (1, "090")})
     signatures = {n: np.eye(8)[[int(s.identity)]] for n, s in enumerate(sequences)}
-    found = protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
-    assert found["rank1"]["mean"] == found["rank5"]["mean"] == 100
+    results = protocols.evaluate(collected(signatures), sequences, parted("oumvlp", gallery, probe))
+    assert results["rank1"]["mean"] == results["rank5"]["mean"] == 100
     # No view has enrolled person 1, so only the three probes of each of the others count.
-    assert (found["rank1"]["people"], found["rank1"]["probes"]) == (3, 9)
+    assert (results["rank1"]["people"], results["rank1"]["probes"]) == (3, 9)
     # Of 6 cells, 3 lack one of 4 people and 2 lack two: (000, 036) and (090, 036); the other 4 lack person 1 only.
-    everybody = found["all_probes"]
+    everybody = results["all_probes"]
     assert everybody["rank1"]["mean"] == everybody["rank5"]["mean"] == pytest.approx((4 * 75 + 2 * 50) / 6)
     assert (everybody["rank1"]["people"], everybody["rank1"]["probes"]) == (4, 12)
     # Person 0's probe in view 036 is not compared with that view's gallery.
-    assert found["probes_without_gallery"] == 2 + 3
-    assert found["probes"] == 12
-    assert found["rank1"]["conditions"] == everybody["rank1"]["conditions"] == {}
+    assert results["probes_without_gallery"] == 2 + 3
+    assert results["probes"] == 12
+    assert results["rank1"]["conditions"] == everybody["rank1"]["conditions"] == {}
 
 
 def test_no_probe_with_a_gallery_is_an_error() -> None:
@@ -270,11 +271,11 @@ def test_votes_equal_a_naive_reading(distance: str) -> None:
     person = [int(sequences[n].identity[1:]) for n in positions]
     values = centres[person] + 1.2 * rng.normal(size=(len(positions), 1, 6))
     values = (rng.lognormal(0, 0.7, (len(positions), 1, 1)) * values).astype(np.float32)
-    found = protocols.evaluate(Signatures.collect(positions, [values]), sequences, partition)
+    results = protocols.evaluate(Signatures.collect(positions, [values]), sequences, partition)
     wanted = naive_votes(values, positions, sequences, partition.gallery, partition.probe, distance)
     temporal = partition.temporal_gallery, partition.temporal_probe
     later = naive_votes(values, positions, sequences, *temporal, distance)
-    for rates, right in ((found, wanted), (found["temporal"], later)):
+    for rates, right in ((results, wanted), (results["temporal"], later)):
         assert {kind: of["rate"] for kind, of in rates["knn7"]["conditions"].items()} == pytest.approx(right)
         assert rates["knn7"]["mean"] == pytest.approx(np.mean(list(right.values())))
         assert 0 < rates["knn7"]["mean"] < 100
@@ -282,7 +283,7 @@ def test_votes_equal_a_naive_reading(distance: str) -> None:
     now = protocols.evaluate(
         Signatures.collect(positions, [values]), sequences, replace(partition, temporal_gallery=[], temporal_probe=[])
     )
-    assert now == {measure: rates for measure, rates in found.items() if measure != "temporal"}
+    assert now == {measure: rates for measure, rates in results.items() if measure != "temporal"}
 
 
 def test_the_tables_by_view_average_to_the_published_means() -> None:

@@ -19,7 +19,7 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def search(rng: np.random.Generator, people: np.ndarray, groups: int, in_gallery: float = 0.5) -> Search:
-    """Rows drawn into a gallery in any order, the others as probes, with some cells excluded."""
+    """A search with a gallery of random rows in any order, the other rows as probes, and some excluded cells."""
     gallery = rng.permutation(np.flatnonzero(rng.random(len(people)) < in_gallery))
     probe = rng.permutation(np.setdiff1d(np.arange(len(people)), gallery))
     group = np.concatenate([np.arange(groups), rng.integers(0, groups, max(0, len(gallery) - groups))])[: len(gallery)]
@@ -27,7 +27,7 @@ def search(rng: np.random.Generator, people: np.ndarray, groups: int, in_gallery
 
 
 def naive(values: np.ndarray, asked: Search, kind: str) -> np.ndarray:
-    """By a stable sort of float64 distances."""
+    """The counts by a stable sort of float64 distances."""
     result = np.full(asked.excluded.shape, NOBODY)
     for row, probe in enumerate(asked.probe):
         for group in range(asked.excluded.shape[1]):
@@ -44,10 +44,10 @@ def naive(values: np.ndarray, asked: Search, kind: str) -> np.ndarray:
     return result
 
 
-def same_ranks(found: np.ndarray, wanted: np.ndarray, asked: Search) -> None:
-    np.testing.assert_array_equal(found == NOBODY, wanted == NOBODY)
+def same_ranks(actual: np.ndarray, wanted: np.ndarray, asked: Search) -> None:
+    np.testing.assert_array_equal(actual == NOBODY, wanted == NOBODY)
     for rank in asked.ranks:
-        np.testing.assert_array_equal(found < rank, wanted < rank)
+        np.testing.assert_array_equal(actual < rank, wanted < rank)
 
 
 @settings(max_examples=250)
@@ -84,7 +84,7 @@ def test_ranks_are_those_of_a_stable_sort(
 
 
 def world(people: int, spread: float, parts: int = 6, channels: int = 128) -> tuple[np.ndarray, Search]:
-    """Embeddings of few dimensions: people in a gallery of 4 walks and probes of 3, in 3 views."""
+    """Signatures of few dimensions: each person has 4 walks in the gallery and 3 as probes, in 3 views."""
     rng = np.random.default_rng(people)
     whose = np.repeat(np.arange(people), 21)
     walk, view = np.tile(np.repeat(np.arange(7), 3), people), np.tile(np.arange(3), 7 * people)
@@ -104,9 +104,9 @@ def test_projections_change_no_rank(spread: float) -> None:
     between, bound = ranking.between, ranking._Projection.bound
 
     def counted(ours, rows, theirs, kind):
-        found = between(ours, rows, theirs, kind)
-        sizes["whole"] += found[0].size
-        return found
+        distances_and_errors = between(ours, rows, theirs, kind)
+        sizes["whole"] += distances_and_errors[0].size
+        return distances_and_errors
 
     def checked(projection, probes, rows, columns):
         least, error = bound(projection, probes, rows, columns)
@@ -127,7 +127,7 @@ def test_projections_change_no_rank(spread: float) -> None:
 
 
 def distances_of(values: np.ndarray) -> np.ndarray:
-    """Exact Euclidean distances between all."""
+    """Exact Euclidean distances between all signatures."""
     everyone = np.arange(len(values))
     return np.stack([distances.exact(values, row, everyone, "euclidean") for row in values], 1)
 
@@ -144,7 +144,7 @@ def test_blocks_and_threads_change_no_answer() -> None:
             same_ranks(closer_wrong(values, asked, threads=3), wanted, asked)
 
 
-def test_more_memory_than_a_quarter_of_the_signatures_is_never_taken() -> None:
+def test_the_search_takes_at_most_a_quarter_of_the_signatures_memory() -> None:
     for people, spread in ((75, 0.3), (150, 0.0), (150, 0.3), (150, 20.0)):
         values, asked = world(people, spread, parts=16, channels=256)
         tracemalloc.start()
@@ -164,15 +164,15 @@ def test_rounding_is_bounded() -> None:
             for kind in ("euclidean", "cosine"):
                 scaled = distances.Scaled.of(values, kind)
                 points = scaled.taken(np.arange(40))
-                found, error = distances.between(points, slice(None), points, kind)
+                actual, error = distances.between(points, slice(None), points, kind)
                 wanted = np.stack([distances.exact(values, row, np.arange(40), kind) for row in values], 1)
                 if kind == "euclidean" and scaled.factors is not None:
                     wanted *= scaled.factors[0, 0]
-                assert (np.abs(found - wanted) <= error).all()
+                assert (np.abs(actual - wanted) <= error).all()
                 assert (error <= 0.01 * np.median(wanted)).all() or spread < 1 or lengths or power
 
 
-def test_cosines_are_of_parts_at_length_1_and_what_has_no_length_stays_0() -> None:
+def test_cosines_compare_parts_of_length_1_and_parts_of_length_0_stay_0() -> None:
     values = np.array([[[3, 4], [0, 0]], [[3e30, 4e30], [3e-30, 4e-30]], [[1, 0], [5e-39, 0]]], np.float32)
     for kept in (values, values[[0, 0]], values[[2, 2]]):
         rows = np.arange(len(kept))
@@ -192,7 +192,7 @@ def test_signatures_that_are_not_finite_are_refused(kind: str, wrong: float) -> 
         neighbours.nearest(values, np.array([0]), np.array([1, 2]), 1, kind)
 
 
-def test_the_nearest_are_those_of_a_stable_sort_where_some_are_equal_too() -> None:
+def test_the_nearest_are_those_of_a_stable_sort_even_with_equal_distances() -> None:
     rng = np.random.default_rng(0)
     values = np.repeat(rng.normal(size=(40, 2, 5)), 3, 0).astype(np.float32)
     order = rng.permutation(120)

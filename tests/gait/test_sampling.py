@@ -38,7 +38,7 @@ def test_flow_batches_hold_equal_shares_of_each_condition() -> None:
         assert set(counts.values()) == {10}
 
 
-def test_shares_are_equal_over_batches_where_they_cannot_be_in_each() -> None:
+def test_shares_are_equal_over_batches_if_they_cannot_be_in_each() -> None:
     kinds = ["nm"] * 60 + ["bg"] * 20 + ["cl"] * 20
     batches = sampling.BalancedBatches(kinds, 10, 0)
     counts = Counter(kinds[position] for number in range(3) for position in batches[number])
@@ -46,7 +46,7 @@ def test_shares_are_equal_over_batches_where_they_cannot_be_in_each() -> None:
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 12))
-def test_a_condition_is_gone_through_before_a_sample_comes_again(kinds: list[str], size: int) -> None:
+def test_every_sample_of_a_condition_comes_before_one_comes_again(kinds: list[str], size: int) -> None:
     batches = sampling.BalancedBatches(kinds, size, 0)
     drawn = [int(position) for number in range(12) for position in batches[number]]
     for kind in set(kinds):
@@ -56,8 +56,8 @@ def test_a_condition_is_gone_through_before_a_sample_comes_again(kinds: list[str
 
 
 @given(st.permutations(range(12)))
-def test_a_batch_is_the_same_in_whatever_order_batches_are_asked_for(order: list[int]) -> None:
+def test_a_batch_is_the_same_in_any_order_of_batches(order: list[int]) -> None:
     kinds = ["nm"] * 7 + ["bg"] * 3
     batches = sampling.BalancedBatches(kinds, 4, 1)
-    found = {number: batches[number].tolist() for number in order}
-    assert found == {number: sampling.BalancedBatches(kinds, 4, 1)[number].tolist() for number in range(12)}
+    drawn = {number: batches[number].tolist() for number in order}
+    assert drawn == {number: sampling.BalancedBatches(kinds, 4, 1)[number].tolist() for number in range(12)}

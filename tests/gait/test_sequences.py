@@ -1,4 +1,4 @@
-"""The store of preprocessed sequences: what is written comes back, and what was damaged is told."""
+"""The store of preprocessed sequences: written sequences are read back, and damage is reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KINDS = {"silhouette": (np.uint8, (5, 5)), "flow": (np.int16, (3, 3, 4))}
 
 
 @given(st.data(), st.sampled_from(sorted(KINDS)), st.lists(st.integers(1, 12), min_size=1, max_size=3))
-def test_what_is_written_comes_back(tmp_path_factory: Any, data: st.DataObject, kind: str, counts: list[int]) -> None:
+def test_written_sequences_are_read_back(tmp_path_factory: Any, data: st.DataObject, kind: str, counts: list[int]) -> None:
     dtype, shape = KINDS[kind]
     rows = [data.draw(arrays(dtype, (count, *shape))) for count in counts]
     store = write(tmp_path_factory.mktemp("store"), rows, modality=kind, settings={"kind": kind}, fps=30)
@@ -62,7 +62,7 @@ def test_names_and_kinds_are_the_datasets() -> None:
     assert (sequence.name, sequence.kind) == ("001-bg-02-090", "bg")
 
 
-def test_frames_are_mapped_and_not_to_be_written(tmp_path: Path) -> None:
+def test_frames_are_mapped_and_read_only(tmp_path: Path) -> None:
     store = write(tmp_path, some_rows())
     frames = store.frames(store.sequences[1])
     assert isinstance(frames, np.memmap)
@@ -83,7 +83,7 @@ def test_the_same_content_has_the_same_digest_and_bytes(tmp_path: Path) -> None:
         assert (one.directory / file).read_bytes() == (other.directory / file).read_bytes()
 
 
-def test_the_digest_changes_with_whatever_results_depend_on(tmp_path: Path) -> None:
+def test_the_digest_changes_with_all_that_results_depend_on(tmp_path: Path) -> None:
     pixel = some_rows()
     pixel[2][4, 3, 3] ^= 1
     joined = [np.concatenate(some_rows())]
@@ -165,15 +165,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("which", DAMAGES)
-def test_a_damaged_store_is_told_in_one_line_with_the_remedy(tmp_path: Path, which: str) -> None:
+def test_a_damaged_store_is_reported_in_one_line_with_the_remedy(tmp_path: Path, which: str) -> None:
     write(tmp_path, some_rows())
-    damage, said = DAMAGES[which]
+    damage, reason = DAMAGES[which]
     damage(tmp_path)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         SequenceStore.open(tmp_path)
-    message = str(told.value)
+    message = str(raised.value)
     assert message.startswith(f"{tmp_path}: damaged (")
-    assert said in message
+    assert reason in message
     assert message.endswith("run `dvc repro -f -s preprocess`")
     assert "\n" not in message
 

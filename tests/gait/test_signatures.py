@@ -13,17 +13,18 @@ from gait.evaluation.signatures import Signatures
 
 
 def test_one_sample_a_sequence_is_its_own_average() -> None:
-    found = Signatures.collect([4, 2], np.ones((2, 1, 3, 5)))
-    assert found.averaged() is found
-    assert (found.values.shape, found.values.dtype, found.positions.tolist()) == ((2, 3, 5), np.float32, [4, 2])
+    collected = Signatures.collect([4, 2], np.ones((2, 1, 3, 5)))
+    assert collected.averaged() is collected
+    assert (collected.values.shape, collected.values.dtype) == ((2, 3, 5), np.float32)
+    assert collected.positions.tolist() == [4, 2]
 
 
-def test_the_samples_of_a_sequence_are_averaged_as_they_are() -> None:
-    found = Signatures.collect([7, 7, 3], [np.array([[[3.0, 0]]]), np.array([[[0, 5.0]], [[2.0, 2]]])])
-    means = found.averaged()
+def test_the_unscaled_samples_of_a_sequence_are_averaged() -> None:
+    collected = Signatures.collect([7, 7, 3], [np.array([[[3.0, 0]]]), np.array([[[0, 5.0]], [[2.0, 2]]])])
+    means = collected.averaged()
     assert means.positions.tolist() == [7, 3]
     np.testing.assert_array_equal(means.values, [[[1.5, 2.5]], [[2, 2]]])
-    assert found.averaged() is means
+    assert collected.averaged() is means
 
 
 def test_rows_must_fit_the_positions() -> None:
@@ -37,14 +38,14 @@ def test_rows_must_fit_the_positions() -> None:
         Signatures.collect([], [])
 
 
-def test_what_does_not_fit_half_of_the_memory_is_kept_in_a_file_that_goes_away(
+def test_signatures_beyond_half_of_the_memory_are_in_a_file_that_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signatures.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "sysconf", lambda name: 100)
-    found = Signatures.collect(range(50), np.ones((50, 1, 10, 8)))
-    assert isinstance(found.values, np.memmap)
-    assert found.values[7, 3] == pytest.approx(np.ones(8))
+    collected = Signatures.collect(range(50), np.ones((50, 1, 10, 8)))
+    assert isinstance(collected.values, np.memmap)
+    assert collected.values[7, 3] == pytest.approx(np.ones(8))
     assert not list(tmp_path.iterdir())
 
     def full(*_: int) -> None:

@@ -30,10 +30,10 @@ def changed(name: str, seed: int = 0, frames: np.ndarray | None = None, **settin
 @given(st.sampled_from(EACH), st.integers(0, 1000), st.integers(1, 4))
 def test_frames_keep_their_shape_and_all_change_alike(name: str, seed: int, frames: int) -> None:
     given_frames = walker(frames)
-    found = changed(name, seed, given_frames)
-    assert found.shape == given_frames.shape
-    assert found.dtype == np.uint8
-    assert (found == found[0]).all()
+    changed_frames = changed(name, seed, given_frames)
+    assert changed_frames.shape == given_frames.shape
+    assert changed_frames.dtype == np.uint8
+    assert (changed_frames == changed_frames[0]).all()
     assert (given_frames == walker(frames)).all()  # the stored ones stay as they are
 
 
@@ -58,32 +58,32 @@ def _direction(frames: np.ndarray) -> float:
 
 
 @given(st.integers(0, 200), st.sampled_from([3.0, 10.0, 30.0]))
-def test_a_rotation_turns_by_no_more_than_it_may(seed: int, degrees: float) -> None:
+def test_a_rotation_stays_in_its_limit(seed: int, degrees: float) -> None:
     assert abs(_direction(changed("rotate", seed, degrees=degrees)) - _direction(walker())) <= degrees + 1
 
 
 def test_rotations_go_both_ways_and_keep_the_body() -> None:
-    found = [changed("rotate", seed, degrees=10) for seed in range(40)]
-    turned = [_direction(frames) - _direction(walker()) for frames in found]
+    rotated = [changed("rotate", seed, degrees=10) for seed in range(40)]
+    turned = [_direction(frames) - _direction(walker()) for frames in rotated]
     assert min(turned) < -5
     assert max(turned) > 5
     area = walker().astype(float).sum()
-    assert all(abs(frames.astype(float).sum() / area - 1) < 0.03 for frames in found)
+    assert all(abs(frames.astype(float).sum() / area - 1) < 0.03 for frames in rotated)
 
 
 @given(st.integers(0, 200))
 def test_scale_and_shift_stay_in_their_limits(seed: int) -> None:
-    found = changed("affine", seed, degrees=0.0, shear=0.0, shift=0.1, scale=(0.8, 1.1))
-    assert 0.8**2 - 0.06 < found.astype(float).sum() / walker().astype(float).sum() < 1.1**2 + 0.06
-    before, after = (np.argwhere(frames[0] > 127) for frames in (walker(), found))
+    changed_frames = changed("affine", seed, degrees=0.0, shear=0.0, shift=0.1, scale=(0.8, 1.1))
+    assert 0.8**2 - 0.06 < changed_frames.astype(float).sum() / walker().astype(float).sum() < 1.1**2 + 0.06
+    before, after = (np.argwhere(frames[0] > 127) for frames in (walker(), changed_frames))
     assert (np.abs(after.mean(0) - before.mean(0)) < 6.4 + 2).all()
 
 
 @given(st.integers(0, 200))
-def test_an_erased_rectangle_is_of_the_size_asked_for(seed: int) -> None:
+def test_an_erased_rectangle_has_the_requested_size(seed: int) -> None:
     white = np.full((2, 64, 64), 255, np.uint8)
-    found = changed("erase", seed, white, area=(0.1, 0.2), aspect=0.5)
-    rows, columns = np.nonzero(found[0] == 0)
+    changed_frames = changed("erase", seed, white, area=(0.1, 0.2), aspect=0.5)
+    rows, columns = np.nonzero(changed_frames[0] == 0)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     assert len(rows) == height * width
     assert 0.08 < height * width / 64**2 < 0.23
@@ -101,6 +101,6 @@ def test_an_erased_rectangle_is_of_the_size_asked_for(seed: int) -> None:
         ({"name": "rotate", "probability": 1, "angle": 3}, "augment rotate: takes degrees, not angle"),
     ],
 )
-def test_wrong_settings_are_told(described: dict[str, Any], message: str) -> None:
+def test_wrong_settings_are_named(described: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         augmentations.changes([described])

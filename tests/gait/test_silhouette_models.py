@@ -1,4 +1,4 @@
-"""Every silhouette model: its published size, any length and batch, saving, and what is told of wrong settings."""
+"""Every silhouette model: its published size, any length and batch, saving, and the errors of wrong settings."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def drawn(model: torch_model.TorchModel, batch: int, frames: int) -> torch.Tenso
     return torch.rand(batch, frames, *model.frame_shape, generator=torch.Generator().manual_seed(1))
 
 
-def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
-    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize("published", EVERY)
@@ -51,7 +51,7 @@ def test_a_sequence_has_the_same_signature_alone_and_in_a_batch(published: Publi
 
 
 @pytest.mark.parametrize("published", FORMS)
-def test_the_order_of_frames_matters_where_a_model_looks_at_motion_and_nowhere_else(published: Published) -> None:
+def test_the_order_of_frames_matters_only_to_models_of_motion(published: Published) -> None:
     model = small(published)
     frames = drawn(model, 1, 9) * torch.linspace(0, 1, 9)[:, None, None] ** 2  # a film that fades in
     forwards, backwards = signatures(model, frames), signatures(model, frames.flip(1))
@@ -63,7 +63,7 @@ def test_the_order_of_frames_matters_where_a_model_looks_at_motion_and_nowhere_e
 
 @pytest.mark.parametrize("name", [name for name in SMALLER if SMALLER[name].model not in ORDERED and "phase" not in name])
 def test_frames_seen_twice_change_no_set(name: str) -> None:
-    """So a sequence may be filled up with its own frames to any length."""
+    """So a sequence's own frames may fill it up to any length."""
     model = small(SMALLER[name])
     frames = drawn(model, 1, 4)
     assert_close(signatures(model, torch.cat([frames, frames[:, :3]], 1)), signatures(model, frames))
@@ -89,7 +89,7 @@ def test_a_model_is_the_same_after_saving_and_loading(published: Published, tmp_
 
 
 @pytest.mark.parametrize("name", SMALLER)
-def test_layers_tell_every_parameter_and_multiply_add(name: str) -> None:
+def test_layers_list_every_parameter_and_multiply_add(name: str) -> None:
     model = small(SMALLER[name])
     rows = torch_model.layers(model, 30)
     assert sum(row["params"] for row in rows) == sum(tensor.numel() for tensor in model.parameters())

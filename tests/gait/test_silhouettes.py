@@ -64,7 +64,9 @@ def test_alignment_follows_the_published_steps(frame: np.ndarray, size: int) -> 
 
 
 @given(blobs(), st.integers(0, 30), st.integers(0, 30))
-def test_alignment_does_not_depend_on_how_high_in_the_picture_a_person_is(frame: np.ndarray, above: int, below: int) -> None:
+def test_alignment_does_not_depend_on_the_height_of_a_person_in_the_picture(
+    frame: np.ndarray, above: int, below: int
+) -> None:
     ours, moved = align(frame, 64), align(np.pad(frame, ((above, below), (0, 0))), 64)
     assert (ours is None) == (moved is None)
     assert ours is None or np.array_equal(ours, moved)
@@ -77,7 +79,7 @@ def standing(x: int, width: int = 320, height: int = 240) -> np.ndarray:
 
 
 @pytest.mark.parametrize("x", [15, 60, 160, 250, 305])
-def test_a_person_ends_up_in_the_middle_wherever_they_walk(x: int) -> None:
+def test_a_person_at_any_place_ends_up_in_the_middle(x: int) -> None:
     result = align(standing(x), 64)
     columns = np.flatnonzero(result.sum(0) > 64 * 128)
     assert abs((columns[0] + columns[-1]) / 2 - 31.5) <= 1

@@ -1,4 +1,4 @@
-"""Walkers: the properties that make the synthetic people a fair stand-in for real ones, whatever their tuning."""
+"""Walkers: the properties that make synthetic people a fair replacement for real ones, at any settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fingerprint(what: Walkers, subject: int) -> str:
 
 
 def skeleton(seed: int, difficulty: float = 0.5, frames: int = 200, fps: float = 100) -> tuple[body.Shape, motion.Skeleton]:
-    """A person in motion, sampled more finely than film so that speeds can be told."""
+    """A person in motion, sampled more often than film to measure speeds."""
     rng = np.random.default_rng(seed)
     shape, habit = body.person_shape(rng), motion.person_gait(rng)
     gait = motion.walk_gait(habit, rng, difficulty)
@@ -41,7 +41,7 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_other_people() -> None:
     assert fingerprint(SMALL, 1) != fingerprint(SMALL, 2)
 
 
-def test_a_walk_does_not_depend_on_which_other_walks_are_made() -> None:
+def test_a_walk_does_not_depend_on_the_other_walks() -> None:
     alone = {(walk.condition, walk.view): walk for walk in SMALL.walks(3)}
     more = replace(SMALL, views=("000", "072", "090"), nm=2, bg=1, cl=1)
     among = {(walk.condition, walk.view): walk for walk in more.walks(3)}
@@ -103,7 +103,7 @@ def test_the_foot_on_the_ground_neither_sinks_nor_slips(seed: int) -> None:
 
 
 def leg_spread(walk: Walk) -> np.ndarray:
-    """How wide the lowest quarter of the person is in each frame, px."""
+    """The width of the person's lowest quarter in each frame, px."""
     widths = []
     for frame in walk.silhouettes:
         rows = np.flatnonzero(frame.any(1))
@@ -141,7 +141,7 @@ def test_the_video_shows_the_person_where_the_silhouette_is() -> None:
 
 
 def mask(shape: body.Shape, moving: motion.Skeleton, kind: str, view: float) -> np.ndarray:
-    """Where the person is, [frames, height, width]."""
+    """Masks of the person, [frames, height, width]."""
     texture = np.random.default_rng(0)
     return np.stack(film.paint(body.tubes(shape, moving, kind), shape.greys, film.camera_at(view), texture)) > 0
 

@@ -96,7 +96,7 @@ def test_a_view_may_be_a_video(tmp_path: Path, path: str, codec: str) -> None:
 
 
 @pytest.mark.parametrize("moving", ["video.avi", "pictures"])
-def test_silhouettes_of_ones_own_and_a_video_serve_silhouettes_and_flow(tmp_path: Path, moving: str) -> None:
+def test_the_users_silhouettes_and_a_video_give_silhouettes_and_flow(tmp_path: Path, moving: str) -> None:
     view = tmp_path / "a/b/c"
     trees.write_pictures(view / "silhouettes", SILHOUETTES, [f"{n}.png" for n in (2, 3, 4, 5)])
     if moving == "pictures":
@@ -125,7 +125,7 @@ def test_an_unclear_walk_is_left_out_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["a b/n/v", "a/n m/v", "a/n/v w", "ä/n/v", "a/-n/v"])
-def test_a_name_that_does_not_fit_is_named_and_left_out(tmp_path: Path, folder: str) -> None:
+def test_a_folder_with_a_wrong_name_is_reported_and_left_out(tmp_path: Path, folder: str) -> None:
     for path in (folder, "good/n/v", ".hidden/n/v"):
         trees.write_pictures(tmp_path / path, SILHOUETTES, [f"{n}.png" for n in range(4)])
     (tmp_path / "good/readme.txt").write_text("no condition")
@@ -139,7 +139,7 @@ def test_a_name_that_does_not_fit_is_named_and_left_out(tmp_path: Path, folder: 
     assert all(isinstance(reader.files(unit), list) for unit in reader.units())
 
 
-def test_names_that_are_no_text_do_not_end_the_listing(tmp_path: Path) -> None:
+def test_names_that_are_not_text_do_not_end_the_listing(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (Path(str(tmp_path)) / b"\xff\xfe".decode(errors="surrogateescape")).mkdir()
     _, faults = trees.all_clips(open_dataset("folder", tmp_path))
@@ -147,7 +147,7 @@ def test_names_that_are_no_text_do_not_end_the_listing(tmp_path: Path) -> None:
     fault.encode()
 
 
-def test_an_empty_view_is_a_walk_without_frames_and_an_empty_dataset_is_told(tmp_path: Path) -> None:
+def test_an_empty_view_is_a_walk_without_frames_and_an_empty_dataset_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folders identity/condition/view"):
         open_dataset("folder", tmp_path).identities()
     (tmp_path / "a/b/c").mkdir(parents=True)
@@ -155,7 +155,7 @@ def test_an_empty_view_is_a_walk_without_frames_and_an_empty_dataset_is_told(tmp
     assert trees.read(clip) == ({}, [])
 
 
-def test_a_damaged_first_silhouette_does_not_hide_what_the_others_are(tmp_path: Path) -> None:
+def test_a_damaged_first_silhouette_does_not_hide_the_kind_of_the_others(tmp_path: Path) -> None:
     paths = trees.write_pictures(tmp_path / "a/b/c", SILHOUETTES, [f"{n}.png" for n in range(1, 5)])
     paths[0].write_bytes(b"\x89PNG")
     (clip,), _ = trees.all_clips(open_dataset("folder", tmp_path))

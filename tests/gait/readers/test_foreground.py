@@ -1,4 +1,4 @@
-"""Silhouettes from the frames of a fixed camera: how close they come to the exact ones, and where nobody is."""
+"""Silhouettes from the frames of a fixed camera: close to the exact ones, and empty without a person."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.gait.readers import trees
 VIEWS = {"054": 0.85, "090": 0.88, "126": 0.82}
 
 
-def mean_overlap(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
-    return float(np.mean([trees.overlap(one, other) for one, other in zip(found, exact, strict=True)]))
+def mean_overlap(silhouettes: list[np.ndarray], exact: list[np.ndarray]) -> float:
+    return float(np.mean([trees.overlap(one, other) for one, other in zip(silhouettes, exact, strict=True)]))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_walkers_seen_across_are_found_closely(view: str) -> None:
+def test_silhouettes_of_walkers_from_the_side_are_close(view: str) -> None:
     walk = trees.walk(view)
-    found = foreground.silhouettes(walk.video)
-    assert mean_overlap(found, walk.silhouettes) > VIEWS[view]
-    assert {frame.dtype for frame in found} == {np.dtype(np.uint8)}
-    assert set(np.unique(found)) == {0, 255}
+    silhouettes = foreground.silhouettes(walk.video)
+    assert mean_overlap(silhouettes, walk.silhouettes) > VIEWS[view]
+    assert {frame.dtype for frame in silhouettes} == {np.dtype(np.uint8)}
+    assert set(np.unique(silhouettes)) == {0, 255}
 
 
 def test_compression_costs_little(tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_frames_without_anybody_and_with_half_a_person_are_empty() -> None:
     place = trees.place()
     cut = place.copy()
     cut[10:50, :3] = 220
-    found = foreground.silhouettes([place, *trees.film(), cut], place)
-    assert not found[0].any()
-    assert not found[-1].any()
-    assert found[6].any()
+    silhouettes = foreground.silhouettes([place, *trees.film(), cut], place)
+    assert not silhouettes[0].any()
+    assert not silhouettes[-1].any()
+    assert silhouettes[6].any()
 
 
 def test_small_holes_are_closed_and_specks_are_left_out() -> None:
@@ -78,9 +78,9 @@ def test_small_holes_are_closed_and_specks_are_left_out() -> None:
         at = int(np.flatnonzero(person.any(0))[4])
         frame[60, at] = (50, 50, 50)
         frame[4:7, 3:6] = 255
-    found = foreground.silhouettes(frames, trees.place(120, 160))
-    assert found[6][60].sum() == found[6][50].sum()
-    assert not any(frame[4:7, 3:6].any() for frame in found)
+    silhouettes = foreground.silhouettes(frames, trees.place(120, 160))
+    assert silhouettes[6][60].sum() == silhouettes[6][50].sum()
+    assert not any(frame[4:7, 3:6].any() for frame in silhouettes)
 
 
 def test_no_frames_and_a_still_picture_give_nobody() -> None:
@@ -89,7 +89,7 @@ def test_no_frames_and_a_still_picture_give_nobody() -> None:
     assert not np.any(foreground.silhouettes(still))
 
 
-def test_a_clip_reads_its_frames_once_and_lets_them_go() -> None:
+def test_a_clip_reads_its_frames_once_and_frees_them() -> None:
     reads = []
 
     def frames(faults: Faults) -> list[np.ndarray]:

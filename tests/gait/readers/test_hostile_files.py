@@ -1,4 +1,4 @@
-"""Any bytes in the place of any file: readers say what is wrong, raise nothing but DataError, and write nothing."""
+"""Any bytes in place of any file: readers report faults, raise only DataError, and write nothing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ VIDEOS = {
 
 
 def everything(layout: str, root: Path) -> list[str]:
-    """Read all there is, and what is wrong with it."""
+    """Read all walks, and the faults."""
     reader = open_dataset(layout, root)
     try:
         reader.identities()
@@ -79,7 +79,7 @@ def everything(layout: str, root: Path) -> list[str]:
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A root for a dataset; whatever appears or changes around it is noticed."""
+    """A root for a dataset; the test fails if a file around it appears or changes."""
     root = tmp_path / "outer" / "root"
     root.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
@@ -100,7 +100,7 @@ def put(root: Path, place: str, content: bytes) -> Path:
 @pytest.mark.parametrize("which", PLACES)
 @given(data=st.data())
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_random_and_damaged_files_end_nothing_and_write_nothing(which: str, watched: Path, data: st.DataObject) -> None:
+def test_random_and_damaged_files_crash_nothing_and_write_nothing(which: str, watched: Path, data: st.DataObject) -> None:
     layout, place, whole = PLACES[which]
     content = data.draw(
         st.one_of(
@@ -127,7 +127,7 @@ def test_the_whole_files_of_these_tests_have_no_fault(which: str, watched: Path)
 
 @pytest.mark.parametrize("which", VIDEOS)
 @pytest.mark.parametrize("how", ["random", "zeros", "noise amid", "cut", "header", "nothing"])
-def test_damaged_videos_end_nothing(which: str, how: str, watched: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_damaged_videos_crash_nothing(which: str, how: str, watched: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     layout, place = VIDEOS[which]
     whole = trees.write_film(tmp_path_factory.mktemp("films") / "film.avi", trees.film(20)).read_bytes()
     rng = np.random.default_rng(0)
@@ -186,6 +186,6 @@ def test_special_files_are_not_waited_for(layout: str, watched: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_missing_folder_is_told(layout: str, watched: Path) -> None:
+def test_a_missing_folder_is_reported(layout: str, watched: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         open_dataset(layout, watched / "nowhere")

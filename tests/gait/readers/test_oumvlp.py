@@ -51,7 +51,7 @@ def test_frames_are_read_by_their_numbers(root: Path) -> None:
     assert [path.name for path in reader.files("00001/00/270")] == ["0001.png", "0002.png", "0005.png"]
 
 
-def test_what_is_no_frame_is_ignored_and_what_is_damaged_is_named(root: Path) -> None:
+def test_other_files_are_ignored_and_damaged_frames_are_named(root: Path) -> None:
     folder = root / "Silhouette_000-00/00001"
     (folder / "0003.png").write_bytes((folder / "0001.png").read_bytes()[:40])
     (folder / "0004.png").symlink_to(root / "nowhere")
@@ -68,7 +68,7 @@ def test_a_folder_without_frames_is_a_walk_without_frames(root: Path) -> None:
     assert trees.read(clip) == ({}, [])
 
 
-def test_a_folder_that_holds_nobody_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_people_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folder Silhouette_000-00"):
         open_dataset("oumvlp", tmp_path).identities()
 

@@ -1,4 +1,4 @@
-"""Other frameworks' pickles: what numpy writes is read, everything else is refused without running any of it."""
+"""Other frameworks' pickles: arrays of numpy are read, all else is refused, and no code in a file runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def as_numpy_1(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("arranged", ARRANGED)
-def test_what_numpy_writes_is_read(arranged: str, protocol: int) -> None:
+def test_pickles_of_numpy_are_read(arranged: str, protocol: int) -> None:
     written = pickle.dumps(ARRANGED[arranged], protocol)
     for content in (written, as_numpy_1(written)):
         frames = pickled_arrays.read(content)
@@ -61,7 +61,7 @@ def test_pickles_of_python_2_are_read() -> None:
 
 
 class Calls:
-    """Runs something when it is unpickled."""
+    """Runs a command when it is unpickled."""
 
     def __init__(self, *call: Any) -> None:
         self.call = call
@@ -77,7 +77,7 @@ UNFILLED = b"\x80\x03cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x0
 def state(
     shape: Any = (1, 2, 2), kind: bytes = b"X\x02\x00\x00\x00u1", data: bytes = b"C\x04abcd", tail: bytes = b""
 ) -> bytes:
-    """A protocol-3 pickle of an array with any state."""
+    """A protocol-3 pickle of an array with this state."""
     return (
         UNFILLED
         + b"(K\x01"
@@ -165,7 +165,7 @@ HOSTILE = {
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, where anything that ran would leave a file."""
+    """An empty working folder; code that ran would leave a file in it."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -196,7 +196,7 @@ def test_anything_else_is_refused_in_little_memory(which: str, watched: Path) ->
         ("a persistent identity", "the operation BINPERSID, which no array needs"),
     ],
 )
-def test_the_reason_is_told_with_the_files_name(tmp_path: Path, which: str, reason: str) -> None:
+def test_the_reason_has_the_files_name(tmp_path: Path, which: str, reason: str) -> None:
     path = tmp_path / "001/nm-01/090/090.pkl"
     path.parent.mkdir(parents=True)
     path.write_bytes(HOSTILE[which])
@@ -236,7 +236,7 @@ def test_a_changed_byte_gives_frames_or_a_refusal(at: int, value: int, protocol:
     assert sum(frame.nbytes for frame in frames) <= len(content)
 
 
-def test_a_file_that_is_too_large_or_none_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_or_not_regular_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickles, "LARGEST_FILE", 10)
     folder = tmp_path / "001/nm-01"
     for view in ("000", "018", "036"):
@@ -284,6 +284,6 @@ def test_a_walk_of_no_or_several_pickles_is_left_out_and_named(tmp_path: Path) -
     ]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folders identity/condition/view"):
         open_dataset("pickles", tmp_path).identities()

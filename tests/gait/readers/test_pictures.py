@@ -1,4 +1,4 @@
-"""Pictures and videos: what is damaged or too large is told from what is whole before it costs anything."""
+"""Pictures and videos: damaged or too large ones are refused before they cost memory or time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_other_formats_do_not_reach_the_decoder(start: bytes, monkeypatch: pytes
     assert pictures.grey(start + bytes(100)) is None
 
 
-def test_what_a_picture_file_is_not_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture_is_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "large.png").write_bytes(bytes(11))
@@ -74,7 +74,9 @@ def test_what_a_picture_file_is_not_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_walk_of_more_frames_than_memory_has_is_used_up_to_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_walk_with_more_frames_than_memory_holds_is_used_up_to_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pictures, "MOST_DECODED", 5 * FRAME.nbytes)
     paths = trees.write_pictures(tmp_path, trees.film(), [f"{n}.jpg" for n in range(12)])
     faults: Faults = []
@@ -95,7 +97,7 @@ def test_a_walk_of_more_frames_than_memory_has_is_used_up_to_there(tmp_path: Pat
         WHOLE["jpg"],
     ],
 )
-def test_playlists_and_pictures_called_video_are_not_followed(tmp_path: Path, content: bytes) -> None:
+def test_playlists_and_pictures_with_the_name_of_a_video_are_not_read(tmp_path: Path, content: bytes) -> None:
     secret = trees.write_film(tmp_path / "secret.avi", trees.film())
     path = tmp_path / "walk.avi"
     path.write_bytes(content.replace(b"{secret}", str(secret).encode()))
@@ -104,7 +106,7 @@ def test_playlists_and_pictures_called_video_are_not_followed(tmp_path: Path, co
     assert faults == [f"{path}: not a readable video"]
 
 
-def test_a_video_with_frames_that_are_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_with_frames_that_are_too_large_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = trees.write_film(tmp_path / "walk.avi", trees.film())
     monkeypatch.setattr(pictures, "MOST_PIXELS", 1000)
     faults: Faults = []

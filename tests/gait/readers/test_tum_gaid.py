@@ -101,13 +101,13 @@ def test_lists_give_the_parts_and_missing_ones_are_absent(root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"1 two 3", b"0", b"306", b"1,2", b"\xff\xfe1", b"-1", b"1" * 300_000])
-def test_a_malformed_list_is_told_with_its_name(root: Path, content: bytes) -> None:
+def test_a_malformed_list_is_named(root: Path, content: bytes) -> None:
     (root / "tumgaidvalids.lst").write_bytes(content)
     with pytest.raises(DataError, match=r"tumgaidvalids\.lst: is no list of numbers from 1 to 305"):
         open_dataset("tum-gaid", root).split()
 
 
-def test_a_folder_that_holds_nobody_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_people_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folder image/p001"):
         open_dataset("tum-gaid", tmp_path).identities()
 

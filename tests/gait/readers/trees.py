@@ -1,4 +1,4 @@
-"""Small data sets on disk, laid out as the published ones."""
+"""Small datasets on disk, in the layouts of the published ones."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def all_clips(reader: Reader) -> tuple[list[Clip], Faults]:
 
 
 def read(clip: Clip) -> tuple[dict[int, np.ndarray], Faults]:
-    """A clip's silhouettes, and what is wrong with them."""
+    """A clip's silhouettes, and their faults."""
     faults: Faults = []
     return dict(clip.silhouettes(faults)), faults
 
 
-def overlap(found: np.ndarray, exact: np.ndarray) -> float:
+def overlap(silhouette: np.ndarray, exact: np.ndarray) -> float:
     """Intersection over union."""
-    return float(((found > 0) & (exact > 0)).sum() / max(1, ((found > 0) | (exact > 0)).sum()))
+    return float(((silhouette > 0) & (exact > 0)).sum() / max(1, ((silhouette > 0) | (exact > 0)).sum()))
