@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from gaitpress import outputs
+
+
+def _child_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Work:
@@ -38,9 +46,19 @@ class Work:
         if not path.exists():
             print(f"{time.strftime('%H:%M:%S')} {name} {out}", file=sys.stderr)
             command = [sys.executable, "-m", f"stages.{name}", "--params", str(params), option, str(path), *words]
+            before = _child_seconds()
             if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
                 sys.exit(f"error: the stage {name} failed")
+            outputs.write_json(self._seconds, {**self.seconds(), out: round(_child_seconds() - before, 2)})
         return path
+
+    @property
+    def _seconds(self) -> Path:
+        return self.where / "seconds.json"
+
+    def seconds(self) -> dict[str, float]:
+        """The CPU seconds that each output took, by its name."""
+        return outputs.read_json(self._seconds) if self._seconds.exists() else {}
 
     def prepare(self, model: str) -> None:
         """Make the walkers, the frames of the model's modality and the model's partition."""
