@@ -123,6 +123,12 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
     kernels = {group.conv: {group.conv: np.moveaxis(model.get_layer(group.conv).kernel.numpy(), -1, 0)} for group in groups}
     scored = [group for group in groups if not is_spared((group.conv,), settings.spare)]
     selections = select(kernels, settings, measured(model, scored, settings.measures, batches))
+    return remove(model, selections), selections
+
+
+def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
+    """A narrower copy of a model with the weights of the filters that were selected, by convolution."""
+    groups = channels(model)
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for group in groups:
         kept = selections[group.conv].kept
@@ -136,7 +142,23 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
     pruned = _rebuilt(model, {name: len(selection.kept) for name, selection in selections.items()})
     for layer in pruned.layers:
         layer.set_weights(weights[layer.name])
-    return pruned, selections
+    return pruned
+
+
+def layers(model: Any) -> dict[str, tuple[str | None, str | None]]:
+    """The layers whose size depends on pruning, by name: whose filters each reads, and gives.
+
+    The None of a layer means that pruning leaves its inputs, or its outputs, alone.
+    """
+    groups = channels(model)
+    gives: dict[str, str] = {group.conv: group.conv for group in groups}
+    reads: dict[str, str] = {group.reader: group.conv for group in groups}
+    return {name: (reads.get(name), gives.get(name)) for name in {**gives, **reads}}
+
+
+def filters(model: Any) -> dict[str, int]:
+    """The number of filters of each convolution that can be pruned."""
+    return {group.conv: model.get_layer(group.conv).filters for group in channels(model)}
 
 
 def _rebuilt(model: Any, filters: Mapping[str, int]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from compress.pruning.select import Selection
 
-COLLAPSED = 0.2  # of the share of filters that a percentile leaves on average
+COLLAPSED = 0.2  # of the share of filters that pruning leaves on average
 MEASURES = ("filters", "params", "macs")
 
 
@@ -71,8 +71,14 @@ def collapsed(selections: Mapping[str, Selection], percentile: float) -> list[st
     return [name for name, each in selections.items() if len(each.kept) < COLLAPSED * average * each.filters]
 
 
+def average_removed(selections: Mapping[str, Selection]) -> float:
+    """How many of all filters go, in %, where no percentile of filters says so."""
+    kept, filters = (sum(each) for each in zip(*((len(s.kept), s.filters) for s in selections.values()), strict=True))
+    return 100 * (1 - kept / filters)
+
+
 def warnings(selections: Mapping[str, Selection], percentile: float) -> list[str]:
-    """A sentence for each layer that collapsed."""
+    """A sentence for each layer that collapsed; ``percentile`` is how many of the filters go, in %."""
     return [
         f"{' and '.join(selections[name].units)}: {len(selections[name].kept)} of {selections[name].filters} filters left, "
         f"where percentile {percentile:g} leaves {100 - percentile:g} % on average; the layer has collapsed, and "

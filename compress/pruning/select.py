@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -25,10 +25,11 @@ class PruneSettings:
             all layers.
         round_to: the number of filters that stay in a pruned layer is rounded to the nearest multiple of this, but not to 0.
         keep_min: the fewest filters that a layer keeps, unless it had fewer.
-        mode: "percentile", which uses all of the above, or "published", :func:`select_as_published`, which uses the
-            percentile alone.
-        spare: names of layers to leave whole, or patterns of them (fnmatch); both modes use it.
+        mode: "percentile", which uses all of the above; "published", :func:`select_as_published`, which uses the
+            percentile alone; or "latency", which uses the criterion and ``widths``.
+        spare: names of layers to leave whole, or patterns of them (fnmatch); all modes use it.
         seed: the seed of criteria that draw at random.
+        widths: in mode "latency", tells how many filters each layer keeps by the :func:`importances` of its filters.
     """
 
     percentile: float
@@ -39,6 +40,7 @@ class PruneSettings:
     mode: str = "percentile"
     spare: Sequence[str] = ()
     seed: int = 0
+    widths: Callable[[Mapping[str, np.ndarray]], Mapping[str, int]] | None = None
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -55,7 +57,8 @@ class Selection:
     Attributes:
         filters: the number of filters before pruning (in each unit).
         kept: positions of the filters that stay, ascending.
-        threshold: the score below which filters go, before rounding; None in a layer that was spared.
+        threshold: the score below which filters go, before rounding; None in a layer that was spared. In mode "latency" it
+            is an importance.
         units: the convolutions of these filters: one, unless sums or shared readers tie several.
     """
 
@@ -95,6 +98,10 @@ def select(kernels: Kernels, settings: PruneSettings, measured: Measured | None 
     pruned = {name: units for name, units in kernels.items() if not is_spared(units, settings.spare)}
     if settings.mode == "published":
         chosen = select_as_published(pruned, settings.percentile)
+    elif settings.widths is not None:
+        by_layer = importances(pruned, settings, measured)
+        widths = settings.widths(by_layer)
+        chosen = {name: _best(each, widths[name], None, tuple(pruned[name])) for name, each in by_layer.items()}
     else:
         chosen = _select_by_percentile(pruned, settings, measured)
     return {name: chosen.get(name) or _whole(units) for name, units in kernels.items()}
@@ -183,9 +190,13 @@ def _select_layer(scores: np.ndarray, overall: float, settings: PruneSettings, u
     if wanted < len(scores):
         multiples = max(round(wanted / settings.round_to), 1)
         wanted = min(max(multiples * settings.round_to, settings.keep_min), len(scores))
+    return _best(scores, wanted, threshold, units)
+
+
+def _best(scores: np.ndarray, wanted: int, threshold: float | None, units: tuple[str, ...]) -> Selection:
     # A stable sort makes equal scores fall in the same order on every machine.
     kept = np.sort(np.argsort(-scores, kind="stable")[:wanted])
-    return Selection(len(scores), kept, threshold, units)
+    return Selection(len(scores), kept, float(scores[kept].min()) if threshold is None else threshold, units)
 
 
 def _percentile(scores: Iterable[np.ndarray], percentile: float) -> float:

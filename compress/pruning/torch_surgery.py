@@ -79,6 +79,28 @@ def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
     return pruned.eval()
 
 
+def layers(model: Any) -> dict[str, tuple[str | None, str | None]]:
+    """The modules whose size depends on pruning, by name: the group of filters that each reads, and that it gives.
+
+    The None of a module means that pruning leaves its inputs, or its outputs, alone.
+    """
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for group in model.filter_groups():
+        for unit in group.units:
+            found[f"{unit}.conv"] = (found.get(f"{unit}.conv", (None, None))[0], group.name)
+        for parameter, axis, _ in group.readers:
+            module = parameter.rpartition(".")[0]
+            reads, gives = found.get(module, (None, None))
+            # Weights that gather what others give, as an attention's, may give the channels back: their axis 0.
+            found[module] = (reads, group.name) if axis == 0 else (group.name, gives)
+    return found
+
+
+def filters(model: Any) -> dict[str, int]:
+    """The number of filters of each group."""
+    return {group.name: model.architecture.channels[group.units[0]] for group in model.filter_groups()}
+
+
 def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[str, Tensor]) -> Iterator[str]:
     """What is wrong with a model's groups, as far as names and sizes tell."""
     seen: set[str] = set()
