@@ -63,7 +63,7 @@ def write_network(path: Path) -> None:
     from gaitpress import params
     from gaitpress.commands import describe
     from gaitpress.frameworks import framework
-    from stages.export import write_onnx
+    from gaitpress.onnx_files import write_onnx
 
     settings = params.load(Path("params.yaml"))
     entry = settings.model["gaitset"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from types import ModuleType
@@ -17,33 +16,11 @@ from gait.data.samples import samples
 from gaitpress import command_line, inputs, outputs
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
+from gaitpress.onnx_files import of_batches, write_onnx
 from gaitpress.params.export import Export
-from gaitpress.params.model import Model
 
 TOLERANCE = 1e-4  # of the greatest signature value
 SEQUENCES = 16
-
-
-def write_onnx(library: ModuleType, model: Any, entry: Model, path: Path, settings: Export) -> list[int | str]:
-    """Write the part of a model that is deployed, for inputs as params.yaml asks for them; the shape of these."""
-    write = onnx_export.export_torch if entry.framework == "torch" else onnx_export.export_keras
-    batch: int | str = "batch" if settings.max_batch > 1 else 1
-    shape = [batch, *library.input_shape(model, entry, settings.dynamic_frames is not False)[1:]]
-    with _of_batches(settings):
-        write(library.network(model), path, shape, settings.opset)
-    return shape
-
-
-@contextmanager
-def _of_batches(settings: Export) -> Iterator[None]:
-    """Tell, with what goes wrong, what to set for a network that takes one sequence at a time."""
-    try:
-        yield
-    except CompressionError as error:
-        if settings.max_batch == 1:
-            raise
-        remedy = "if the model can take one sequence at a time only, set `max_batch: 1` under `export` in params.yaml"
-        raise CompressionError(f"{error}; {remedy}") from None
 
 
 def batch_error(library: ModuleType, model: Any, onnx: Path, windows: Sequence[np.ndarray], settings: Export) -> float:
@@ -58,7 +35,7 @@ def batch_error(library: ModuleType, model: Any, onnx: Path, windows: Sequence[n
         CompressionError: too far, or the network takes no batch.
     """
     batch = list(islice(cycle(windows), min(settings.max_batch, SEQUENCES)))
-    with _of_batches(settings):
+    with of_batches(settings):
         error = onnx_export.batch_error(onnx, batch, library.outputs(model, batch))
         if not error <= TOLERANCE:
             raise CompressionError(f"sequences of a batch change each other's signatures, by {error:.2g} of them")

@@ -18,8 +18,9 @@ from typing import Any
 
 from gaitpress import command_line, outputs, params
 from gaitpress.commands.scout import plot, summary
-from gaitpress.commands.scout.measure import Bench, scout
+from gaitpress.commands.scout.measure import scout
 from gaitpress.errors import StageError
+from gaitpress.timing.bench import Bench
 
 DEVICES, FACTS, OUT = Path("remote/devices.yaml"), Path("remote/facts"), Path("results/scout")
 
@@ -55,11 +56,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object, the figures by model, last, on one line")
     options, settings = command_line.parse(parser)
     percentiles = grid(options.step)
+    if settings.prune.mode == "latency":
+        raise StageError(
+            "prune.mode = latency: its percentiles are shares of the time on prune.device, so each is faster than the one "
+            "before; scout with mode: percentile"
+        )
     models = list(dict.fromkeys(options.model or settings.models))
     for model in models:
         settings.entry(model)
     results = {}
-    with Bench.find(options.device, DEVICES, FACTS / f"{options.device}.json") as bench:
+    with Bench.find(options.device, DEVICES, FACTS / f"{options.device}.json", "scouting") as bench:
         for model in models:
             results[model] = scout_model(model, percentiles, bench, settings)
             print(f"{summary.table(results[model])}\n" if model != models[-1] else summary.table(results[model]), flush=True)

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gaitpress import params
-from gaitpress.commands.scout.measure import Bench, Scouted, Shape, protocol
+from gaitpress.commands.scout.measure import Scouted
 from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
 from gaitpress.params.benchmark import Benchmark
 from gaitpress.results import digits
+from gaitpress.timing.bench import Bench
+from gaitpress.timing.shapes import Shape, protocol
 from remote.benchmark import drift, judge
 
 

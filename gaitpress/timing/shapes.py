@@ -1,0 +1,131 @@
+"""Shapes of a network: exported and built on a device, and timed there by turns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress import export
+from gaitpress import outputs, params
+from gaitpress.onnx_files import write_onnx
+from gaitpress.params.benchmark import Benchmark
+from gaitpress.progress import progress
+from gaitpress.timing.bench import Bench
+from remote import runtimes
+from remote.benchmark import BenchmarkSettings
+from remote.errors import EngineFailed
+
+PRECISION = "fp32"  # int8 needs activations of a trained network
+DONE = "turns.jsonl"
+
+
+@dataclass
+class Shape:
+    """A network after pruning, and how long it takes."""
+
+    key: str
+    filters: int
+    reason: str | None = None  # why there is no time
+    network: dict[str, Any] = field(default_factory=dict)  # params, macs, benchmark_shape, onnx_bytes, engine_bytes
+    turns: list[dict[str, Any]] = field(default_factory=list)
+
+
+def build(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.Params, folder: Path) -> dict[str, Any]:
+    """Export and build a network into ``folder``, unless an interrupted run did."""
+    if not folder.exists():
+        timed = library.benchmark_shape(pruned, entry)
+        with outputs.new_directory(folder) as out:
+            onnx = out / "model.onnx"
+            export_settings = settings.export
+            if export_settings.dynamic_frames == "auto" and runtimes.room_of(bench.device.runtime).fixed_axes:
+                export_settings = export_settings.model_copy(update={"dynamic_frames": False})
+            write_onnx(library, pruned, entry, onnx, export_settings)
+            network = {"params": library.parameters(pruned), "macs": export.multiply_adds(onnx, timed)}
+            shape = [settings.benchmark.batch, *timed[1:]]
+            max_batch = settings.export.max_batch
+            built = bench.runtime.build(onnx, out, PRECISION, settings.threads.build, shape, max_batch)
+            if built["status"] != "ok":
+                raise EngineFailed(built["reason"])
+            network |= {"benchmark_shape": timed, "onnx_bytes": built["onnx_bytes"], "engine_bytes": built["bytes"]}
+            outputs.write_json(out / "network.json", network)
+    return outputs.read_json(folder / "network.json")
+
+
+def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path, first: int = 0) -> None:
+    """Time all shapes by turns, each turn in random order, so that a machine that slows down or warms up favours none.
+
+    A turn is the same as a repeat of a benchmark record: a process of its own.
+
+    Args:
+        label: what is measured, for messages.
+        shapes: get the turns, those of an interrupted run among them.
+        bench: the device.
+        settings: how to measure.
+        kept: the folder with the shapes' engines, which also keeps the turns.
+        first: the number of the first turn.
+    """
+    by_key = {shape.key: shape for shape in shapes}
+    for done in _remembered(kept / DONE):
+        if done["shape"] in by_key and done not in by_key[done["shape"]].turns:
+            by_key[done["shape"]].turns.append(done)
+    queries = math.ceil(settings.min_queries / settings.repeats)
+    one_turn = replace(BenchmarkSettings(**settings.model_dump()), sweep=(), repeats=1, min_queries=queries)
+    rng = np.random.default_rng((settings.session, first))
+    turns = range(first, first + settings.repeats)
+    order = [(turn, shapes[place]) for turn in turns for place in rng.permutation(len(shapes))]
+    remaining = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
+    for turn, shape in progress(remaining, len(remaining), f"{label}: measuring"):
+        if shape.reason is not None:
+            continue
+        example_shape = [settings.batch, *shape.network["benchmark_shape"][1:]]
+        example = np.random.default_rng(0).random(example_shape, np.float32)
+        try:
+            timing = bench.runtime.benchmark(kept / shape.key, example, one_turn)
+        except EngineFailed as error:
+            shape.reason = str(error)
+            continue
+        measured = {
+            "shape": shape.key,
+            "turn": turn,
+            **{name: timing.latency_ms[name] for name in ("p50", "p50_low", "p50_high", "mean", "cov", "queries")},
+            "repeat": dict(timing.repeats[0]),
+            "conditions": dict(timing.conditions),
+            "timed": {name: timing.protocol[name] for name in ("timed", "transfers") if name in timing.protocol},
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        shape.turns.append(measured)
+        with (kept / DONE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(measured) + "\n")
+
+
+def _remembered(path: Path) -> list[dict[str, Any]]:
+    """The turns of an interrupted run; it drops an unfinished line, from the file too."""
+    if not path.exists():
+        return []
+    turns = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            turns.append(json.loads(line))
+        except ValueError:
+            break
+    with outputs.new_file(path) as partial:
+        partial.write_text("".join(json.dumps(turn) + "\n" for turn in turns), encoding="utf-8")
+    return turns
+
+
+def protocol(settings: Benchmark) -> dict[str, Any]:
+    """How the times were measured, for the file of results."""
+    return {
+        **asdict(BenchmarkSettings(**settings.model_dump())),
+        "precision": PRECISION,
+        "weights": "fresh: not trained",
+        "input": "random, uniform in 0..1, the same for all shapes",
+        "order": "by turns, one process each (repeats of them), in an order by chance that is another in each turn",
+    }

@@ -1,0 +1,207 @@
+"""The table of a network's times by the widths of its layers, measured on a device.
+
+Whole networks are measured, for a layer's time depends on what it reads and gives, and on what a runtime joins to it. First
+the full network, those with one group of filters narrow or whole, and some at random tell the layers apart. Then come
+networks such as pruning to a time will choose, for importances at random: there the times must be right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.pruning.select import Selection
+from compress.pruning.time_budget import choices, problem, solve
+from compress.pruning.times import Layer, Measured, TimeModel, fit
+from gaitpress import outputs, params
+from gaitpress.frameworks import framework
+from gaitpress.params.benchmark import Benchmark
+from gaitpress.progress import progress
+from gaitpress.surgery import surgery
+from gaitpress.timing.bench import Bench
+from gaitpress.timing.shapes import Shape, build, measure, protocol
+from remote.errors import EngineFailed
+
+CLASSES = 2  # a classifier is not deployed
+SHARES = np.linspace(0.15, 0.9, 8)  # of the way from the fastest network to the full one
+ROUNDS = 3
+
+Widths = Mapping[str, int]
+
+
+@dataclass
+class Networks:
+    """A model's networks of any widths, built on a device.
+
+    Attributes:
+        dense: the full network, with fresh weights.
+        filters: of each of its groups.
+        layers: those whose time depends on widths.
+        kept: the folder with their engines.
+        shapes: those built so far, by the widths of their groups in the order of ``filters``.
+    """
+
+    model: str
+    bench: Bench
+    settings: params.Params
+    kept: Path
+    dense: Any
+    filters: Mapping[str, int]
+    layers: Sequence[Layer]
+    shapes: dict[tuple[int, ...], Shape]
+
+    @classmethod
+    def of(cls, model: str, bench: Bench, settings: params.Params, kept: Path) -> Networks:
+        """The networks of an entry of params.yaml, none built so far."""
+        entry = settings.entry(model).phases()[-1]  # the phase that is deployed
+        library = framework(entry.framework)
+        library.use_threads(1)
+        dense = library.build(model, entry, CLASSES)
+        cuts = surgery(entry.framework)
+        macs = {row["name"]: row["macs"] for row in library.layers(dense, entry)}
+        layers = [Layer(name, reads, gives, macs.get(name, 0)) for name, (reads, gives) in cuts.layers(dense).items()]
+        return cls(model, bench, settings, kept, dense, cuts.filters(dense), layers, {})
+
+    def built(self, wanted: Sequence[Widths]) -> list[Shape]:
+        """The shapes of networks of these widths, each once; those not yet there are exported and built.
+
+        Raises:
+            CompressionError, EngineFailed: a network cannot be exported, or the device does not take it.
+        """
+        entry = self.settings.entry(self.model).phases()[-1]
+        library, cuts = framework(entry.framework), surgery(entry.framework)
+        units = {name: (name,) for name in self.filters}
+        keys = list(dict.fromkeys(tuple(widths[name] for name in self.filters) for widths in wanted))
+        for key in progress([key for key in keys if key not in self.shapes], label=f"{self.model}: pruning and building"):
+            shape = Shape("-".join(map(str, key)), sum(key))
+            first = {
+                name: Selection(filters, np.arange(width), 0.0, units[name])
+                for (name, filters), width in zip(self.filters.items(), key, strict=True)
+            }
+            pruned = cuts.remove(self.dense, first)
+            shape.network = build(library, pruned, entry, self.bench, self.settings, self.kept / shape.key)
+            self.shapes[key] = shape
+        return [self.shapes[key] for key in keys]
+
+
+@contextmanager
+def measured_table(model: str, bench: Bench, settings: params.Params, path: Path) -> Iterator[dict[str, Any]]:
+    """Measure a model's networks; the content of the JSON file ``path``, which the caller writes within this context.
+
+    An interrupted run is beside ``path``, and this goes on where it was.
+
+    Raises:
+        CompressionError, EngineFailed: the device does not take a network.
+    """
+    unused = {"session": 1, "sweep": [], "max_cov": 1.0}  # a new session measures no table again
+    benchmark = settings.benchmark.model_copy(update=unused)
+    with outputs.begun(path, _key(model, bench, settings, benchmark)) as kept:
+        networks = Networks.of(model, bench, settings, kept)
+        measured, dense_ms = _measured(networks, benchmark)
+        times, errors = fit(networks.layers, networks.filters, measured)
+        yield {
+            "needed": True,
+            "model": model,
+            "device_name": bench.device.name,
+            "device": dict(bench.facts),
+            "evidence": bench.device.evidence(bench.facts),
+            "data": "none",
+            "protocol": protocol(benchmark),
+            "dense_ms": round(dense_ms, 5),
+            "error": error_of(errors),
+            "times": times.as_json(),
+            "networks": [{"widths": dict(each.widths), "ms": round(each.ms, 5)} for each in measured],
+        }
+
+
+def error_of(errors: np.ndarray) -> dict[str, float]:
+    """How well networks that were left out are predicted, as shares: the median error, and what 9 of 10 do not exceed."""
+    median, most = np.percentile(np.abs(errors), [50, 90])
+    return {"median": round(float(median), 5), "p90": round(float(most), 5)}
+
+
+def _key(model: str, bench: Bench, settings: params.Params, benchmark: Benchmark) -> str:
+    """A hash of all that the times depend on."""
+    parts = {
+        "model": [model, settings.entry(model).model_dump(mode="json")],
+        "widths": [settings.prune.round_to, settings.prune.keep_min],
+        "export": settings.export.model_dump(mode="json"),
+        "benchmark": benchmark.model_dump(mode="json"),
+        "threads": settings.threads.build,
+        "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[Measured], float]:
+    """The measured networks, and the time of the full one, in ms."""
+    label = f"{networks.model} on {networks.bench.device.name}"
+    prune = networks.settings.prune
+    allowed = {name: choices(filters, prune.round_to, prune.keep_min) for name, filters in networks.filters.items()}
+    rng = np.random.default_rng(0)
+    wanted = list(first_widths(allowed, rng))
+    rounds: list[tuple[list[Shape], int]] = []
+    for number in range(ROUNDS):
+        shapes = networks.built([networks.filters, *wanted])
+        first = number * benchmark.repeats
+        measure(f"{label}, round {number + 1} of {ROUNDS}", shapes, networks.bench, benchmark, networks.kept, first)
+        rounds.append((shapes, first))
+        found, dense_ms = _together(networks, rounds, benchmark.repeats)
+        if number + 1 < ROUNDS:
+            times, _ = fit(networks.layers, networks.filters, found)
+            wanted = list(likely_widths(times, prune.round_to, prune.keep_min, rng))
+    return found, dense_ms
+
+
+def _together(networks: Networks, rounds: Sequence[tuple[list[Shape], int]], repeats: int) -> tuple[list[Measured], float]:
+    """The times of all rounds as if of one: each as a share of the full network's time of its round."""
+    shares: dict[str, list[float]] = {}
+    full = []
+    for shapes, first in rounds:
+        for shape in shapes:
+            if shape.reason is not None:
+                raise EngineFailed(f"a network of the widths {shape.key}: {shape.reason}")
+        # What disturbs a machine only adds time, so the least of the turns' medians is the network's own.
+        ms = {
+            shape.key: min(turn["p50"] for turn in shape.turns if first <= turn["turn"] < first + repeats)
+            for shape in shapes
+        }
+        full.append(ms[shapes[0].key])
+        for key, each in ms.items():
+            shares.setdefault(key, []).append(each / full[-1])
+    dense_ms = float(np.median(full))
+    measured = [
+        Measured(dict(zip(networks.filters, key, strict=True)), dense_ms * float(np.mean(shares[shape.key])))
+        for key, shape in networks.shapes.items()
+    ]
+    return measured, dense_ms
+
+
+def first_widths(allowed: Mapping[str, np.ndarray], rng: np.random.Generator) -> Iterator[dict[str, int]]:
+    """Widths that tell layers apart: one group at a time narrow or whole, all as narrow, and some at random."""
+    least, full = ({name: int(widths[place]) for name, widths in allowed.items()} for place in (0, -1))
+    yield least
+    for name, widths in allowed.items():
+        yield {**full, name: least[name]}
+        yield {**full, name: int(widths[len(widths) // 2])}
+        yield {**least, name: full[name]}
+    for share in (0.25, 0.5, 0.75):
+        yield {name: int(widths[round(share * (len(widths) - 1))]) for name, widths in allowed.items()}
+    for _ in range(2 * len(allowed)):
+        yield {name: int(rng.choice(widths)) for name, widths in allowed.items()}
+
+
+def likely_widths(times: TimeModel, round_to: int, keep_min: int, rng: np.random.Generator) -> Iterator[dict[str, int]]:
+    """Widths that pruning to a time chooses, for importances at random as trained filters have them."""
+    for share in SHARES:
+        importances = {name: 1 + rng.normal(0, rng.uniform(0.1, 0.5), filters) for name, filters in times.filters.items()}
+        given = problem(times, importances, round_to, keep_min)
+        least, full = (given.ms(tuple(0 if low else len(widths) - 1 for widths in given.widths)) for low in (True, False))
+        yield solve(given, least + float(share) * (full - least))
