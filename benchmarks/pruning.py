@@ -19,7 +19,8 @@ import numpy as np
 
 from gaitpress import params
 from gaitpress.frameworks import framework
-from stages.prune import proof_shape, prune_settings, surgery
+from gaitpress.surgery import surgery
+from stages.prune import proof_shape, prune_settings
 
 PERCENTILE, CLASSES = 50, 74
 

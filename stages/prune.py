@@ -2,6 +2,8 @@
 
 With `prune.reconstruct` the layers that read what was removed are then solved anew, so that they give on training data what
 they gave before. The stage `needs` says whether the criterion or this needs training data; only then are they opened.
+
+In `mode: latency` the percentile is of the full network's time on `prune.device`, by the table of the stage `times`.
 """
 
 from __future__ import annotations
@@ -10,30 +12,113 @@ import importlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from compress.errors import CompressionError
 from compress.pruning import report
 from compress.pruning.select import PruneSettings, Selection
+from compress.pruning.time_budget import widths_within
+from compress.pruning.times import TimeModel
 from gaitpress import command_line, inputs, outputs
 from gaitpress import settings as made_with
 from gaitpress.errors import StageError
 from gaitpress.frameworks import framework
 from gaitpress.params.prune import Prune
+from gaitpress.surgery import surgery
 from gaitpress.trainers import trainer
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
 PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # frames enough to differ over time, where a network takes any number
+TIMES = Path("results/times")
+TIME_TOLERANCE = 0.05  # of a time that was asked for
 NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min", "reconstruct")
 CALIBRATION_BATCHES = 4  # of the training, on which layers are reconstructed
 
 
-def surgery(framework_name: str) -> ModuleType:
-    """The module that prunes the models of a framework."""
-    return importlib.import_module(f"compress.pruning.{framework_name}_surgery")
+@dataclass(frozen=True)
+class TimeTarget:
+    """The time that a network is pruned to, in ``mode: latency``.
+
+    Attributes:
+        device: an entry of devices.yaml.
+        times: how long networks take there, by their widths.
+        dense_ms: the time of the full network.
+        error: how far such times are from measured ones: what 9 of 10 networks do not exceed, as a share.
+        percentile: how much of the full network's time goes.
+        settings: the section ``prune`` of params.yaml.
+    """
+
+    device: str
+    times: TimeModel
+    dense_ms: float
+    error: float
+    percentile: float
+    settings: Prune
+
+    @classmethod
+    def read(cls, tables: Path, model: str, percentile: float, settings: Prune) -> TimeTarget | None:
+        """The target by a model's table of times; None in other modes than latency.
+
+        Args:
+            tables: the folder of all devices' tables.
+            model: entry of `model` in params.yaml.
+            percentile: how much of the time goes.
+            settings: the section ``prune`` of params.yaml.
+
+        Raises:
+            StageError: the table is missing, or is none.
+        """
+        if settings.mode != "latency":
+            return None
+        path = tables / settings.device / f"{model}.json"
+        table = outputs.read_json(path)
+        if not table["needed"]:
+            raise StageError(f"{path}: holds no times; run `dvc repro times@{settings.device}-{model}`")
+        times, error = TimeModel.of_json(table["times"]), table["error"]["p90"]
+        return cls(settings.device, times, table["dense_ms"], error, percentile, settings)
+
+    @property
+    def asked_ms(self) -> float:
+        return (1 - self.percentile / 100) * self.dense_ms
+
+    def widths(self, importances: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """How many filters each layer keeps, by the importances of its filters."""
+        share, rounding = 1 - self.percentile / 100, (self.settings.round_to, self.settings.keep_min)
+        return widths_within(self.times, importances, share, self.dense_ms, *rounding)
+
+    def reached(self, selections: Mapping[str, Selection]) -> dict[str, Any]:
+        """The times asked for and predicted, for pruning.json."""
+        widths = {name: len(chosen.kept) for name, chosen in selections.items()}
+        predicted_ms = self.times.predict(widths) if self.percentile else self.dense_ms
+        return {
+            "device": self.device,
+            "dense_ms": self.dense_ms,
+            "asked_ms": round(self.asked_ms, 5),
+            "predicted_ms": round(predicted_ms, 5),
+            "error": self.error,
+        }
+
+
+def time_warnings(time: Mapping[str, Any]) -> list[str]:
+    """A sentence for each reason why a network may take another time than was asked for."""
+    lines = []
+    if time["predicted_ms"] < (1 - TIME_TOLERANCE) * time["asked_ms"]:
+        lines.append(
+            f"{time['predicted_ms']:.4g} ms is the nearest to {time['asked_ms']:.4g} ms that its widths allow; a smaller "
+            "prune.round_to may come nearer"
+        )
+    if time["error"] > TIME_TOLERANCE:
+        lines.append(
+            f"times on {time['device']} are predicted within {100 * time['error']:.1f} % only; was it busy when they were "
+            f"measured? `dvc repro -f -s times@{time['device']}-...` measures them again"
+        )
+    return lines
 
 
 def reconstruction(framework_name: str) -> ModuleType:
@@ -41,9 +126,11 @@ def reconstruction(framework_name: str) -> ModuleType:
     return importlib.import_module(f"compress.pruning.{framework_name}_reconstruction")
 
 
-def prune_settings(settings: Prune, percentile: float, seed: int) -> PruneSettings:
+def prune_settings(settings: Prune, percentile: float, seed: int, target: TimeTarget | None = None) -> PruneSettings:
     """The section ``prune`` of params.yaml for one of its percentiles, as the settings that `compress` takes."""
-    return PruneSettings(percentile=percentile, seed=seed, **settings.model_dump(exclude={"percentiles", "reconstruct"}))
+    widths = target.widths if target else None
+    chosen = settings.model_dump(exclude={"percentiles", "reconstruct", "device"})
+    return PruneSettings(percentile=percentile, seed=seed, widths=widths, **chosen)
 
 
 def training_batches(dense: Any, entry: Any, options: Namespace) -> Iterable[Any]:
@@ -86,10 +173,16 @@ def main() -> None:
     parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument(
-        "--percentile", type=command_line.number, required=True, help="filters scoring below this percentile go"
+        "--percentile", type=command_line.number, required=True, help="how much goes: filters scoring below, or time"
     )
     parser.add_argument("--dense", type=Path, required=True, help="the trained model (results/train/<model>)")
     inputs.add_training(parser, required=False)
+    parser.add_argument(
+        "--times",
+        type=Path,
+        default=TIMES,
+        help=f"tables of times, by device and model, for mode latency (default: {TIMES})",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write: the model, pruning.json, metrics.json")
     options, settings = command_line.parse(parser)
     if not 0 <= options.percentile < 100:
@@ -98,7 +191,8 @@ def main() -> None:
     library = framework(entry.framework)
     library.use_threads(1)
     dense = library.load(options.dense)
-    how = prune_settings(settings.prune, options.percentile, entry.seed)
+    target = TimeTarget.read(options.times, options.model, options.percentile, settings.prune)
+    how = prune_settings(settings.prune, options.percentile, entry.seed, target)
     cuts = surgery(entry.framework)
     batches = training_batches(dense, entry, options) if "effects" in how.measures else ()
     pruned, selections = cuts.prune(dense, how, batches)
@@ -113,7 +207,10 @@ def main() -> None:
         calibration = [inputs for inputs, _ in islice(training_batches(dense, entry, options), CALIBRATION_BATCHES)]
         errors = reconstruction(entry.framework).reconstruct(dense, pruned, selections, calibration, entry.seed)
     rows = report.layer_rows(library.layers(dense, entry), library.layers(pruned, entry), selections)
-    totals, warnings = report.totals(rows), report.warnings(selections, options.percentile)
+    time = target.reached(selections) if target else None
+    removed = round(report.average_removed(selections), 1) if target else options.percentile
+    totals, collapsed = report.totals(rows), report.warnings(selections, removed)
+    warnings = [*collapsed, *(time_warnings(time) if time else ())]
     layers = {
         name: {
             "before": chosen.filters,
@@ -127,17 +224,19 @@ def main() -> None:
     with outputs.new_directory(options.out) as out:
         library.save(pruned, out)
         described = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
-        described |= {"reconstruction": errors}
+        described |= {"reconstruction": errors, **({"time": time} if time else {})}
         outputs.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
         # After pruning a measure has its plain name, as in the metrics of other stages.
         metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
-        outputs.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(warnings)})
+        outputs.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(collapsed)})
         chosen = {"percentile": options.percentile, **settings.prune.model_dump(mode="json", exclude={"percentiles"})}
         made_with.write(out, made_with.read(options.dense), prune=chosen)
     for line in summary(settings.prune, selections):
         print(line)
     print(report.table(rows))
     print(f"equal to the masked network within {error:.1g} of its greatest output")
+    if time:
+        print("{device}: {predicted_ms:.4g} ms predicted, {asked_ms:.4g} asked for, {dense_ms:.4g} in full".format(**time))
     for name, of_layer in errors.items():
         shares = f"{100 * of_layer['before']:.1f} % of its outputs -> {100 * of_layer['after']:.1f} %"
         print(f"reconstructed {name}: error {shares}")

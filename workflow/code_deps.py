@@ -43,12 +43,8 @@ BY_NAME = {
     "gait/losses/__init__.py": (),  # the stage partition names the losses of each model
     "gait/training/torch/augmentations/__init__.py": (),  # and its augmentations
     "compress/pruning/criteria/__init__.py": (CRITERION,),
-    "stages/prune.py": (
-        "compress/pruning/torch_surgery.py",
-        "compress/pruning/keras_surgery.py",
-        "compress/pruning/torch_reconstruction.py",
-        "compress/pruning/keras_reconstruction.py",
-    ),
+    "gaitpress/surgery.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
+    "stages/prune.py": ("compress/pruning/torch_reconstruction.py", "compress/pruning/keras_reconstruction.py"),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/runtimes/__init__.py": (),  # the stage runtime names the code of each runtime
     "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
@@ -73,6 +69,12 @@ ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
 IDLE = {
     "dataset": ("gait/protocols", "gait/evaluation"),
     "partition": ("gait/evaluation",),
+    "times": (  # with fresh weights any filters stay
+        "compress/pruning/criteria",
+        "compress/pruning/measures.py",
+        "compress/pruning/torch_measures.py",
+        "compress/pruning/keras_measures.py",
+    ),
     "evaluate": ("gait/data/partitions.py",),
     "recognise": ("gait/data/partitions.py",),
     "report": ("gait/data", "gait/evaluation"),

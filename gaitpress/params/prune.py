@@ -6,20 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from gaitpress.params.values import FileIn, Percentile, Positive, Section
+from gaitpress.params.values import FileIn, Name, Percentile, Positive, Section
 
 
 class Prune(Section):
-    """Which filters go; mode "published" does not use criterion, scope, round_to, keep_min and reconstruct."""
+    """Which filters go; mode "published" does not use criterion, scope, round_to, keep_min and reconstruct.
+
+    ``device``: on which times count in mode "latency", which does not use scope; or "none".
+    """
 
     percentiles: list[Percentile]
-    mode: Literal["percentile", "published"]
+    mode: Literal["percentile", "published", "latency"]
     criterion: Annotated[str, FileIn("compress/pruning/criteria")]
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive
     spare: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=64)]]
     reconstruct: bool = True
+    device: Name
 
     @property
     def reconstructs(self) -> bool:

@@ -75,6 +75,12 @@ def faults(params: Params) -> Any:
     for key, batch in {"benchmark.batch": params.benchmark.batch, **batches}.items():
         if batch > params.export.max_batch:
             yield f"{key} = {batch}: must be at most {params.export.max_batch}, the value of export.max_batch"
+    if "none" in params.devices:
+        yield f"devices[{params.devices.index('none')}] = none: is no device's name; prune.device uses it for no device"
+    if params.prune.device == "none" and params.prune.mode == "latency":
+        yield f"prune.device = none: mode latency prunes to a time on a device; one of devices ({', '.join(params.devices)})"
+    elif params.prune.device not in ("none", *params.devices):
+        yield f"prune.device = {params.prune.device}: {_one_of(params.prune.device, params.devices, 'devices')}"
     if params.dataset not in params.datasets:
         yield f"dataset = {params.dataset}: {_one_of(params.dataset, params.datasets, 'datasets')}"
     for index, modality in enumerate(params.modalities):

@@ -12,7 +12,8 @@ from gait.models import gaitset
 from gait.networks.torch_model import TorchModel
 from gaitpress import params
 from gaitpress.frameworks import framework
-from stages.export import batch_error, write_onnx
+from gaitpress.onnx_files import write_onnx
+from stages.export import batch_error
 from tests.support.int8 import to_int8
 from tests.support.published import SMALLER, small
 from tests.support.toy import ROOT

@@ -53,6 +53,21 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
         ),
         (
+            "mode: percentile",
+            "mode: latency",
+            "prune.device = none: mode latency prunes to a time on a device; one of devices (local)",
+        ),
+        (
+            "device: none",
+            "device: locale",
+            "prune.device = locale: no such entry under devices (there: local); did you mean local?",
+        ),
+        (
+            "devices: [local]",
+            "devices: [none]",
+            "devices[0] = none: is no device's name; prune.device uses it for no device",
+        ),
+        (
             "criterion: mean-l1",
             "criterion: mean_l1",
             "prune.criterion = mean_l1: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'; "

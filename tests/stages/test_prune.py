@@ -101,8 +101,8 @@ def test_a_keras_model_by_default_without_a_warning(tmp_path: Path) -> None:
 
 def test_every_setting_reaches_the_selection() -> None:
     """The stage passes them on by name."""
-    section = params.load("params.yaml").prune.model_dump(exclude={"percentiles", "reconstruct"})
-    assert {"percentile", "seed", *section} == set(PruneSettings.__dataclass_fields__)
+    section = params.load("params.yaml").prune.model_dump(exclude={"percentiles", "reconstruct", "device"})
+    assert {"percentile", "seed", "widths", *section} == set(PruneSettings.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("gaitset", (2, 9, 64, 44)), ("gln", (2, 9, 128, 88))])
@@ -140,7 +140,7 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("mode", "study", "prune.mode = study: must be 'percentile' or 'published'"),
+        ("mode", "study", "prune.mode = study: must be 'percentile', 'published' or 'latency'"),
         (
             "criterion",
             "l3",

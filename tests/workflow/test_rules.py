@@ -20,6 +20,7 @@ DEVICES = ["local", "my-board"]
 PIPELINE = Pipeline(
     {
         "train": Stage("train", {"model": ["gaitset"]}, (), ("trained/{model}",)),
+        "times": Stage("times", {"device": DEVICES, "model": ["gaitset"]}, (), ("times/{device}/{model}.json",)),
         "benchmark": Stage(
             "benchmark", {"device": DEVICES, "model": ["gaitset"]}, ("trained/{model}",), ("records/{device}/{model}.json",)
         ),
@@ -63,7 +64,7 @@ def test_only_of_a_job_that_is_out_of_date_do_dates_count() -> None:
 
 def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
     told = rules(snakemake())
-    (trained,), (record,), (page,) = (told.outputs(stage) for stage in PIPELINE.stages.values())
+    (trained,), _, (record,), (page,) = (told.outputs(stage) for stage in PIPELINE.stages.values())
     assert is_flagged(trained, "directory") and not is_flagged(record, "directory")
     assert is_flagged(page, "directory") and is_flagged(page, "report")
 
@@ -71,7 +72,9 @@ def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
 def test_a_measurement_of_this_machine_has_it_to_itself_and_a_board_is_not_kept_waiting() -> None:
     told, benchmark = rules(snakemake()), PIPELINE.stages["benchmark"]
     here, there = (item(device=device, model="gaitset") for device in ("local", "my-board"))
-    assert [told.threads(benchmark)(job) for job in (here, there)] == [8, 1]
+    for stage in (benchmark, PIPELINE.stages["times"]):
+        assert [told.threads(stage)(job) for job in (here, there)] == [8, 1]
+        assert told.resources(stage)["device_local"](here) == 1
     assert [told.priority(benchmark)(job) for job in (here, there)] == [1, 1000]
     assert rules(snakemake(cores=None)).threads(benchmark)(here) == os.cpu_count()
     taken = told.resources(benchmark)
@@ -100,7 +103,7 @@ def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:
     assert workflow.global_resources["cores_here"] == os.cpu_count()
     assert "gpu" not in workflow.global_resources
     stay = {name: told.stays_here(stage) for name, stage in PIPELINE.stages.items()}
-    assert stay == {"train": False, "benchmark": True, "report": True}
+    assert stay == {"train": False, "times": True, "benchmark": True, "report": True}
     assert told.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
 
 

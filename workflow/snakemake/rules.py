@@ -13,7 +13,7 @@ from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
 
 # Jobs of these stages never go to a cluster: this machine reaches the devices, may be a device itself, and reaches MLflow.
-HERE = {"runtime", "probe", "build", "benchmark", "recognise", "report", "track"}
+HERE = {"runtime", "probe", "times", "build", "benchmark", "recognise", "report", "track"}
 # Patterns of the axes: names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
     "device": r"[^/]+",
@@ -84,7 +84,7 @@ class Rules:
 
         def of(wildcards: Any) -> int:
             # Nothing else may run while a job measures this machine itself; the stage recognise runs an engine on all cores.
-            if stage.name in ("benchmark", "recognise") and wildcards.device in self.on_this_machine:
+            if stage.name in ("times", "benchmark", "recognise") and wildcards.device in self.on_this_machine:
                 return self.session.cores
             return self.params["threads"].get(stage.name, 1) * self._processes(stage)
 
