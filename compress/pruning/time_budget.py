@@ -228,7 +228,7 @@ def widths_within(
     given = problem(times, importances, round_to, keep_min)
     least = given.ms(tuple(0 for _ in given.names))
     if least > share * full_ms:
-        most = math.floor(1000 * (1 - least / full_ms)) / 10
+        most = max(math.floor(1000 * (1 - least / full_ms)) / 10, 0)
         raise CompressionError(
             f"{100 * share:.4g} % of the time, {share * full_ms:.4g} ms, cannot be reached: prune.round_to, prune.keep_min "
             f"and prune.spare leave at least {least:.4g} ms; ask for a percentile of at most {most:g}"

@@ -32,6 +32,7 @@ from remote.errors import EngineFailed
 CLASSES = 2  # a classifier is not deployed
 SHARES = np.linspace(0.15, 0.9, 8)  # of the way from the fastest network to the full one
 ROUNDS = 3
+ANCHORS = 4  # of the first networks: beside the full one they are measured in every round
 
 Widths = Mapping[str, int]
 
@@ -141,59 +142,56 @@ def _key(model: str, bench: Bench, settings: params.Params, benchmark: Benchmark
 
 
 def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[Measured], float]:
-    """The measured networks, and the time of the full one, in ms."""
+    """The measured networks, the full one first, and its time, in ms."""
     label = f"{networks.model} on {networks.bench.device.name}"
     prune = networks.settings.prune
     allowed = {name: choices(filters, prune.round_to, prune.keep_min) for name, filters in networks.filters.items()}
     rng = np.random.default_rng(0)
     wanted = list(first_widths(allowed, rng))
-    rounds: list[tuple[list[Shape], int]] = []
+    in_every_round = [networks.filters, *wanted[:ANCHORS]]
+    rounds: list[dict[str, float]] = []
     for number in range(ROUNDS):
-        shapes = networks.built([networks.filters, *wanted])
-        first = number * benchmark.repeats
-        measure(f"{label}, round {number + 1} of {ROUNDS}", shapes, networks.bench, benchmark, networks.kept, first)
-        rounds.append((shapes, first))
-        found, dense_ms = _together(networks, rounds, benchmark.repeats)
+        shapes = networks.built([*in_every_round, *wanted])
+        turns = range(number * benchmark.repeats, (number + 1) * benchmark.repeats)
+        measure(f"{label}, round {number + 1} of {ROUNDS}", shapes, networks.bench, benchmark, networks.kept, turns.start)
+        rounds.append({shape.key: _least_median(shape, turns) for shape in shapes})
+        found = _together(networks, rounds)
         if number + 1 < ROUNDS:
             times, _ = fit(networks.layers, networks.filters, found)
             wanted = list(likely_widths(times, prune.round_to, prune.keep_min, rng))
-    return found, dense_ms
+    return found, found[0].ms
 
 
-def _together(networks: Networks, rounds: Sequence[tuple[list[Shape], int]], repeats: int) -> tuple[list[Measured], float]:
-    """The times of all rounds as if of one: each as a share of the full network's time of its round."""
-    shares: dict[str, list[float]] = {}
-    full = []
-    for shapes, first in rounds:
-        for shape in shapes:
-            if shape.reason is not None:
-                raise EngineFailed(f"a network of the widths {shape.key}: {shape.reason}")
-        # What disturbs a machine only adds time, so the least of the turns' medians is the network's own.
-        ms = {
-            shape.key: min(turn["p50"] for turn in shape.turns if first <= turn["turn"] < first + repeats)
-            for shape in shapes
-        }
-        full.append(ms[shapes[0].key])
-        for key, each in ms.items():
-            shares.setdefault(key, []).append(each / full[-1])
-    dense_ms = float(np.median(full))
-    measured = [
-        Measured(dict(zip(networks.filters, key, strict=True)), dense_ms * float(np.mean(shares[shape.key])))
+def _least_median(shape: Shape, turns: range) -> float:
+    """The least of the medians of a shape's turns, in ms: what disturbs a machine only adds time."""
+    if shape.reason is not None:
+        raise EngineFailed(f"a network of the widths {shape.key}: {shape.reason}")
+    return float(min(turn["p50"] for turn in shape.turns if turn["turn"] in turns))
+
+
+def _together(networks: Networks, rounds: Sequence[Mapping[str, float]]) -> list[Measured]:
+    """The times of all rounds as if of the first: those that are measured in every round say how much slower it was."""
+    common = set(rounds[0]).intersection(*rounds)
+    slower = [float(np.median([ms[key] / rounds[0][key] for key in sorted(common)])) for ms in rounds]
+    return [
+        Measured(
+            dict(zip(networks.filters, key, strict=True)),
+            float(np.mean([ms[shape.key] / by for ms, by in zip(rounds, slower, strict=True) if shape.key in ms])),
+        )
         for key, shape in networks.shapes.items()
     ]
-    return measured, dense_ms
 
 
 def first_widths(allowed: Mapping[str, np.ndarray], rng: np.random.Generator) -> Iterator[dict[str, int]]:
-    """Widths that tell layers apart: one group at a time narrow or whole, all as narrow, and some at random."""
+    """Widths that tell layers apart: all groups as narrow, one at a time narrow or whole, and some at random."""
     least, full = ({name: int(widths[place]) for name, widths in allowed.items()} for place in (0, -1))
     yield least
+    for share in (0.25, 0.5, 0.75):
+        yield {name: int(widths[round(share * (len(widths) - 1))]) for name, widths in allowed.items()}
     for name, widths in allowed.items():
         yield {**full, name: least[name]}
         yield {**full, name: int(widths[len(widths) // 2])}
         yield {**least, name: full[name]}
-    for share in (0.25, 0.5, 0.75):
-        yield {name: int(widths[round(share * (len(widths) - 1))]) for name, widths in allowed.items()}
     for _ in range(2 * len(allowed)):
         yield {name: int(rng.choice(widths)) for name, widths in allowed.items()}
 
