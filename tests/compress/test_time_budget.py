@@ -141,3 +141,16 @@ def test_each_layer_keeps_its_best_filters_up_to_its_width() -> None:
     sums = np.abs(kernels["first"]["first"]).sum(1)
     assert set(found["first"].kept) == set(np.argsort(-sums)[:3])
     assert found["first"].threshold == seen["first"][found["first"].kept].min()
+
+
+def test_importances_are_of_what_was_measured_where_the_criterion_asks_for_it() -> None:
+    rng = np.random.default_rng(0)
+    kernels = {name: {name: rng.normal(size=(8, 9))} for name in ("first", "second")}
+    effects = {name: {name: rng.normal(size=(20, 8))} for name in kernels}
+    how = PruneSettings(
+        50, "taylor", "layer", 4, 4, mode="latency", widths=lambda importances: dict.fromkeys(importances, 3)
+    )
+    assert how.measures == ("effects",)
+    found = select(kernels, how, {"effects": effects})
+    for name, each in found.items():
+        assert set(each.kept) == set(np.argsort(-np.abs(effects[name][name]).mean(0))[:3])

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.pruning import torch_surgery
+from compress.pruning.times import Layer, TimeModel
 from compress.pruning.torch_measures import measured
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.prepared.sets import TrainingSet
@@ -55,10 +57,12 @@ def where(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prune(where: Path, out: str, model: str = "gaitset", data: bool = True) -> subprocess.CompletedProcess[str]:
+def prune(
+    where: Path, out: str, model: str = "gaitset", data: bool = True, more: tuple[object, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     places = ("--training", where / f"training/{model}.json", "--preprocessed", where / "preprocessed")
     common = ("--model", model, "--percentile", 50, "--dense", where / "dense", "--out", where / out)
-    return stage("prune", where, *common, *(places if data else ()))
+    return stage("prune", where, *common, *(places if data else ()), *more)
 
 
 def channels(where: Path, out: str) -> dict[str, np.ndarray]:
@@ -101,6 +105,40 @@ def test_layers_that_read_what_went_are_solved_on_training_data_after_the_proof(
     changed = {name.removesuffix(".weight") for name in plain if not np.array_equal(plain[name], solved[name])}
     assert changed == set(errors)
     assert json.loads((where / "plain/pruning.json").read_text())["reconstruction"] == {}
+
+
+def test_a_network_pruned_to_a_time_is_judged_by_its_data_and_solved_on_them_too(where: Path) -> None:
+    latency = {**SMALL, "prune.mode": "latency", "prune.device": "local", "prune.reconstruct": True}
+    make_small(where / "params.yaml", **latency)
+    dense = torch_model.load(where / "dense")
+    layers = [Layer(name, reads, gives, 1) for name, (reads, gives) in torch_surgery.layers(dense).items()]
+    weights = np.zeros((len(layers), 3, 4))
+    weights[:, 0, 0] = 1  # ms of each whole layer; they fall as both widths do
+    times = TimeModel(torch_surgery.filters(dense), layers, 0.0, weights)
+    table = {"needed": True, "dense_ms": float(len(layers)), "error": {"p90": 0.01}, "times": times.as_json()}
+    outputs.write_json(where / "times/local/gaitset.json", table)
+    done = prune(where, "one", more=("--times", where / "times"))
+    assert done.returncode == 0, done.stderr
+    written = json.loads((where / "one/pruning.json").read_text())
+    assert written["proof_error"] < 1e-10
+    assert 0.4 * len(layers) < written["time"]["predicted_ms"] <= written["time"]["asked_ms"] == 0.5 * len(layers)
+    assert written["time"]["predicted_ms"] == pytest.approx(
+        times.predict({name: each["after"] for name, each in written["layers"].items()}), abs=1e-4
+    )
+    assert written["reconstruction"]
+    assert all(of_layer["after"] < of_layer["before"] for of_layer in written["reconstruction"].values())
+
+    training, store = inputs.open_training(where / "training/gaitset.json", where / "preprocessed")
+    entry = params.load(where / "params.yaml").model["gaitset"]
+    framework("torch").use_threads(1)
+    batches = trainer("torch").gradient_batches(dense, store, training.train, entry)
+    (group,) = (group for group in dense.filter_groups() if group.name == "frame1")
+    effects = measured(dense, [group], ["effects"], batches)["effects"]["frame1"]["frame1"]
+    kept = np.sort(np.argsort(-np.abs(effects).mean(0), kind="stable")[: written["layers"]["frame1"]["after"]])
+    assert len(kept) < effects.shape[1]
+    # frame1 reads the input, which is whole, so reconstruction leaves its weights alone.
+    whole = dense.state_dict()["frame1.conv.weight"].numpy()
+    assert np.array_equal(channels(where, "one")["frame1.conv.weight"], whole[kept])
 
 
 def test_the_models_seed_draws_the_batches(where: Path) -> None:
@@ -179,7 +217,10 @@ def test_what_prune_needs_is_named_by_content_if_the_criterion_asks_for_it(where
     training = where / "training/gaitset.json"
 
     def needed(criterion: str, mode: str = "percentile") -> dict[str, str]:
-        make_small(where / "params.yaml", **{**SMALL, "prune.criterion": criterion, "prune.mode": mode})
+        make_small(
+            where / "params.yaml",
+            **{**SMALL, "prune.criterion": criterion, "prune.mode": mode, "prune.device": "local"},
+        )
         options = ("--model", "gaitset", "--training", training, "--code", where / "code/gaitset.json")
         done = stage("needs", where, *options, "--out", where / "needs.json")
         assert done.returncode == 0, done.stderr
@@ -187,8 +228,9 @@ def test_what_prune_needs_is_named_by_content_if_the_criterion_asks_for_it(where
         assert done.stdout.strip() == f"gaitset: prune needs {'training data' if named else 'no data'}"
         return named
 
-    assert needed("mean-l1") == needed("taylor", "published") == {}
-    assert needed("taylor") == {training.as_posix(): hashlib.sha256(training.read_bytes()).hexdigest(), **code}
+    assert needed("mean-l1") == needed("mean-l1", "latency") == needed("taylor", "published") == {}
+    named = {training.as_posix(): hashlib.sha256(training.read_bytes()).hexdigest(), **code}
+    assert needed("taylor") == needed("taylor", "latency") == named
 
 
 def test_only_taylor_needs_data_of_those_that_come_with_it() -> None:
