@@ -16,7 +16,7 @@ from workflow.snakemake.session import Session, ancient, directory, has_gpu, rep
 HERE = {"runtime", "probe", "times", "build", "benchmark", "recognise", "report", "track"}
 # Patterns of the axes: names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
-    "device": r"[^/]+",
+    "device": r"(?!none/)[^/]+",  # untimed makes the files of `none`, which stands for no device
     "model": r"[a-z][a-z0-9_]*",
     "modality": r"[^/]+",
     "percentile": r"[0-9.]+",
