@@ -13,7 +13,7 @@ from snakemake.io import is_flagged
 
 from tests.support.toy import ROOT
 from workflow.dvc.stages import Pipeline, Stage
-from workflow.snakemake.rules import Rules
+from workflow.snakemake.rules import AXES, Rules
 from workflow.snakemake.session import Session
 
 DEVICES = ["local", "my-board"]
@@ -60,6 +60,12 @@ def test_only_of_a_job_that_is_out_of_date_do_dates_count() -> None:
     assert stale == fresh == ["trained/gaitset", "marker"]
     assert not any(is_flagged(file, "ancient") for file in stale)
     assert all(is_flagged(file, "ancient") for file in fresh)
+
+
+def test_the_table_of_no_device_is_not_one_of_a_device_too() -> None:
+    table = re.compile(f"results/times/{AXES['device']}/gaitset.json")
+    assert table.fullmatch("results/times/local/gaitset.json") and table.fullmatch("results/times/none-2/gaitset.json")
+    assert not table.fullmatch("results/times/none/gaitset.json")
 
 
 def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
