@@ -137,7 +137,7 @@ def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name
 def test_flow_networks_have_the_figures_of_their_study() -> None:
     keras = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "keras"}
     assert {recipe for recipe, _ in keras} == {"casia-b", "embedded-gait", "tum-gaid"}
-    schedule = {"epochs": 150, "plateau_factor": 0.2, "plateau_patience": 3, "min_lr": 1e-5}
+    schedule = {"epochs": 150, "decay": "plateau", "plateau_factor": 0.2, "plateau_patience": 3, "min_lr": 1e-5}
     schedule |= {"stop_patience": 5, "extra_epochs": 50, "extra_lr": 1e-3}
     for (recipe, model), entry in keras.items():
         assert entry.optimizer.model_dump() == {"name": "sgd", "lr": 0.01, "momentum": 0.9}

@@ -24,7 +24,7 @@ ENGINES = {
 EDITS = {
     "parameter": (
         "params.yaml",
-        "lr: 1e-3",
+        "lr: 8e-3",
         "lr: 2e-3",
         "params.yaml: model.gaitset.optimizer.lr (0.001 at its start, 0.002 now)",
     ),
