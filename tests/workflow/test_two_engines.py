@@ -49,8 +49,8 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: 
     told = run(["snakemake", "--cores", "2", "--verbose", "all"], other.where)
     ran = other.ran()
     assert {"dataset", "train@gaitset", "report", "track"} <= set(ran)
-    # Snakemake looks for jobs to start when one has ended, not all the time.
-    assert 0 < told.count("Ready jobs:") <= len(ran)
+    # Snakemake looks for jobs to start at first and when one has ended, not all the time.
+    assert 0 < told.count("Ready jobs:") <= 1 + len(ran)
     assert other.results() == made_by_dvc.results()
     assert read_yaml(other.where / "dvc.lock") == read_yaml(made_by_dvc.where / "dvc.lock")
     other.agree()
