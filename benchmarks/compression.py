@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from benchmarks.common.intervals import paired
 from benchmarks.common.work import Work
@@ -39,6 +38,7 @@ from remote.inventory import Device
 from remote.runtimes import Runtime, runtime_on
 from stages.benchmark import example_input
 from stages.recognise import rates
+from workflow.dvc.stages import read_yaml
 
 MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
 PERCENTILES = (0, 70, 75, 80, 85)
@@ -254,7 +254,7 @@ def iteration_s(settings: Mapping[str, Any]) -> float:
 
 def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[str, Any]:
     """All figures; ``where`` keeps what was made."""
-    settings = YAML(typ="safe", pure=True).load(Path("params.yaml").read_text(encoding="utf-8"))
+    settings = read_yaml("params.yaml")
     settings |= {"models": [MODEL], "dataset": "walkers", "modalities": ["silhouette"]}
     walkers = settings["datasets"]["walkers"]
     if difficulty is not None:

@@ -20,16 +20,16 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from benchmarks.common.intervals import paired
 from benchmarks.common.work import Work
 from gaitpress import outputs
+from workflow.dvc.stages import read_yaml
 
 SEEDS, PERCENTILES = 5, (60,)
 
@@ -40,30 +40,34 @@ class Way:
 
     Attributes:
         reconstruct: whether the layers that read removed filters are solved anew.
-        finetune: changes of the model's entry under `finetune`; ``lr`` is a multiple of that of params.yaml.
+        decay: how the learning rate of the fine-tuning falls; None: there is no fine-tuning.
+        rate: the learning rate as a multiple of that of params.yaml.
+        freeze_batch_norm: whether batch norms stay as they are.
         steps: filters go in so many steps, each with its share of the fine-tuning.
     """
 
-    reconstruct: bool = True
-    finetune: Mapping[str, Any] = field(default_factory=dict)
+    reconstruct: bool
+    decay: str | None = "cosine"
+    rate: float = 1
+    freeze_batch_norm: bool = False
     steps: int = 1
 
 
 REFERENCE = "cosine"
 WAYS = {
-    "no training": Way(reconstruct=False, finetune={"none": True}),
-    "no training, reconstructed": Way(finetune={"none": True}),
-    "cosine": Way(reconstruct=False, finetune={"decay": "cosine"}),
-    "constant": Way(reconstruct=False, finetune={"decay": "constant"}),
-    "one-cycle": Way(reconstruct=False, finetune={"decay": "one-cycle"}),
-    "restarts": Way(reconstruct=False, finetune={"decay": "restarts"}),
-    "cosine, half the rate": Way(reconstruct=False, finetune={"decay": "cosine", "lr": 0.5}),
-    "cosine, twice the rate": Way(reconstruct=False, finetune={"decay": "cosine", "lr": 2}),
-    "reconstructed, cosine": Way(finetune={"decay": "cosine"}),
-    "reconstructed, cosine, half the rate": Way(finetune={"decay": "cosine", "lr": 0.5}),
-    "reconstructed, cosine, twice the rate": Way(finetune={"decay": "cosine", "lr": 2}),
-    "reconstructed, cosine, batch norms frozen": Way(finetune={"decay": "cosine", "freeze_batch_norm": True}),
-    "reconstructed, cosine, in two steps": Way(finetune={"decay": "cosine"}, steps=2),
+    "no training": Way(reconstruct=False, decay=None),
+    "no training, reconstructed": Way(reconstruct=True, decay=None),
+    "cosine": Way(reconstruct=False),
+    "constant": Way(reconstruct=False, decay="constant"),
+    "one-cycle": Way(reconstruct=False, decay="one-cycle"),
+    "restarts": Way(reconstruct=False, decay="restarts"),
+    "cosine, half the rate": Way(reconstruct=False, rate=0.5),
+    "cosine, twice the rate": Way(reconstruct=False, rate=2),
+    "reconstructed, cosine": Way(reconstruct=True),
+    "reconstructed, cosine, half the rate": Way(reconstruct=True, rate=0.5),
+    "reconstructed, cosine, twice the rate": Way(reconstruct=True, rate=2),
+    "reconstructed, cosine, batch norms frozen": Way(reconstruct=True, freeze_batch_norm=True),
+    "reconstructed, cosine, in two steps": Way(reconstruct=True, steps=2),
 }
 
 
@@ -123,31 +127,31 @@ class Recovery:
         reconstruction, ten = (max(after - before, 0) for before, after in zip(seconds[0], seconds[10], strict=True))
         return min(math.ceil(10 * reconstruction / max(ten, 1e-3)), self.finetune["iterations"] - 1)
 
-    def recovered(self, way: Way, name: str, percentile: float, seed: int) -> Path:
-        """The network of a seed, pruned, and trained again as a way says."""
-        network = self.dense(seed)
-        settings = {**_without_milestones(self.finetune), **way.finetune}
-        settings["lr"] = self.finetune["lr"] * way.finetune.get("lr", 1)
-        trains = not settings.pop("none", False)
-        key = "iterations" if self.entry["framework"] == "torch" else "epochs"
-        if trains and way.reconstruct and key == "iterations":
-            settings[key] -= self._spared(percentile, self.dense(self.entry["seed"]))
-        settings[key] = max(settings[key] // way.steps, 1)
-        label = f"p{percentile:g}-{name.replace(',', '').replace(' ', '-')}-{seed}"
+    def recovered(self, name: str, percentile: float, seed: int) -> Path:
+        """The network of a seed, pruned, and trained again by a way."""
+        way, network, label = WAYS[name], self.dense(seed), _label(name, percentile, seed)
+        frozen = {"freeze_batch_norm": True} if way.freeze_batch_norm else {}
+        settings = {**_without_milestones(self.finetune), "lr": self.finetune["lr"] * way.rate, **frozen}
+        settings["decay"] = way.decay or "constant"  # which every model's section takes
+        if way.decay:
+            key = "iterations" if self.entry["framework"] == "torch" else "epochs"
+            if way.reconstruct and key == "iterations":
+                settings[key] -= self._spared(percentile, self.dense(self.entry["seed"]))
+            settings[key] = max(settings[key] // way.steps, 1)
         file = self._settings(label, seed, way.reconstruct, settings)
         for step in range(1, way.steps + 1):
             # Equal shares of what is left go in every step.
             left = (1 - percentile / 100) ** (1 / way.steps)
             step_name = f"{self.model}-{label}-{step}"
             network = self._pruned(step_name, file, network, 100 * (1 - left))
-            if trains:
+            if way.decay:
                 network = self._tuned(step_name, file, network, percentile)
         return network
 
     def takes(self, way: Way) -> bool:
         """Whether a way makes sense for the model."""
         has_batch_norm = any(row["kind"].startswith("BatchNorm") for row in self._layers())
-        return "freeze_batch_norm" not in way.finetune or (self.entry["framework"] == "torch" and has_batch_norm)
+        return not way.freeze_batch_norm or (self.entry["framework"] == "torch" and has_batch_norm)
 
     def _layers(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = outputs.read_json(self.dense(self.entry["seed"]) / "layers.json")
@@ -160,7 +164,7 @@ class Recovery:
         seconds: dict[str, float] = {}
         for seed in seeds:
             for name in ways:
-                network = self.recovered(WAYS[name], name, percentile, seed)
+                network = self.recovered(name, percentile, seed)
                 means.setdefault(name, []).append(self.rank1(network, seed))
                 seconds[name] = self._seconds_of(name, percentile, seed)
         return [
@@ -178,9 +182,13 @@ class Recovery:
         ]
 
     def _seconds_of(self, name: str, percentile: float, seed: int) -> float:
-        label = f"{self.model}-p{percentile:g}-{name.replace(',', '').replace(' ', '-')}-{seed}-"
-        every = self.work.seconds().items()
-        return round(sum(taken for out, taken in every if out.partition("/")[2].startswith(label)), 1)
+        steps = f"{self.model}-{_label(name, percentile, seed)}-"
+        taken = self.work.seconds().items()
+        return round(sum(seconds for out, seconds in taken if out.partition("/")[2].startswith(steps)), 1)
+
+
+def _label(way: str, percentile: float, seed: int) -> str:
+    return f"p{percentile:g}-{way.replace(',', '').replace(' ', '-')}-{seed}"
 
 
 def _without_milestones(finetune: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +199,7 @@ def measure(
     where: Path, models: Sequence[str], percentiles: Sequence[float], seeds: int, ways: Sequence[str], iterations: int | None
 ) -> dict[str, Any]:
     """All rows; ``where`` keeps what was made."""
-    settings = YAML(typ="safe", pure=True).load(Path("params.yaml").read_text(encoding="utf-8"))
+    settings = read_yaml("params.yaml")
     settings |= {"dataset": "walkers", "models": list(models)}
     settings["modalities"] = sorted({settings["model"][model]["modality"] for model in models})
     work = Work(where, settings)

@@ -33,10 +33,11 @@ def reconstruct(
         if len(selections[group.conv].kept) == selections[group.conv].filters:
             continue
         old, new = full.get_layer(group.reader), pruned.get_layer(group.reader)
-        stay = selections[group.reader].kept if group.reader in selections else np.arange(old.kernel.shape[-1])
-        weights = _matrix(old)[:, stay]
+        weights = _matrix(old)
+        if group.reader in selections:
+            weights = weights[:, selections[group.reader].kept]
         problem = LeastSquares(_matrix(new))
-        inputs = [keras.Model(model.inputs, layer.input) for model, layer in ((full, old), (pruned, new))]
+        inputs = [keras.Model(model.input, layer.input) for model, layer in ((full, old), (pruned, new))]
         rng = np.random.default_rng(seed)
         for batch in batches:
             before, after = _rows(old, [model(batch, training=False).numpy() for model in inputs], ROWS // len(batches), rng)

@@ -109,13 +109,18 @@ class Convolution:
 
     def places(self, maps: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """At most ``count`` outputs drawn by chance: their positions in the batch and along each axis."""
-        shape = self._windows(maps).shape[: maps.ndim - 1]
+        shape = (len(maps), *map(self._outputs, maps.shape[2:], self.kernel, self.stride, self.padding, self.dilation))
         drawn = rng.choice(math.prod(shape), min(count, math.prod(shape)), replace=False)
         return np.unravel_index(np.sort(drawn), shape)
 
     def rows(self, maps: np.ndarray, places: tuple[np.ndarray, ...]) -> np.ndarray:
         """What the outputs at ``places`` read of maps [batch, channels, *sizes]: [places, channels * kernel]."""
         return self._windows(maps)[places].reshape(len(places[0]), -1)
+
+    @staticmethod
+    def _outputs(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
+        """How many outputs a convolution has along one axis."""
+        return (size + sum(padding) - (kernel - 1) * dilation - 1) // stride + 1
 
     def _windows(self, maps: np.ndarray) -> np.ndarray:
         """A view [batch, *outputs, channels, *kernel]."""

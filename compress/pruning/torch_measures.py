@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from compress.errors import CompressionError
 from compress.pruning import measures
 from compress.pruning.criteria import Measured
 from compress.pruning.measures import Batch
+from compress.pruning.torch_hooks import hooked
 
 
 def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batches: Iterable[Batch]) -> Measured:
@@ -52,10 +52,8 @@ def _effects(model: Any, units: Sequence[str], batches: Iterable[Batch]) -> dict
     def of_batch(batch: Batch) -> dict[str, np.ndarray]:
         samples, loss = batch
         factors = {unit: _ones(model.get_submodule(unit), samples) for unit in units}
-        with ExitStack() as hooks, torch.enable_grad():
-            for unit, factor in factors.items():
-                handle = model.get_submodule(unit).register_forward_hook(_multiply_by(unit, factor))
-                hooks.callback(handle.remove)
+        hooks = {unit: _multiply_by(unit, factor) for unit, factor in factors.items()}
+        with hooked(model, hooks), torch.enable_grad():
             # An effect is the derivative with respect to a factor that is 1: nothing else is kept of activations.
             found = torch.autograd.grad(loss(model(samples)), list(factors.values()), materialize_grads=True)
         return {unit: gradient.numpy(force=True) for unit, gradient in zip(units, found, strict=True)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from compress.pruning.least_squares import ROWS, Convolution, LeastSquares, same_padding
 from compress.pruning.select import Selection
+from compress.pruning.torch_hooks import hooked
 
 
 class _Seen(Exception):
@@ -39,19 +40,19 @@ def reconstruct(
     kept = {
         unit: chosen.kept for chosen in selections.values() if len(chosen.kept) < chosen.filters for unit in chosen.units
     }
-    errors = {}
+    errors, count = {}, ROWS // len(batches)
     for name in _readers(full, batches[0][:1], set(kept)):
-        old, new = full.get_submodule(name), pruned.get_submodule(name)
-        stay = kept.get(name.removesuffix(".conv"), np.arange(_outputs(old)))
+        layer, stay = pruned.get_submodule(name), kept.get(name.removesuffix(".conv"))
         rng = np.random.default_rng(seed)
-        problems = [LeastSquares(weights) for weights in _matrices(new)]
+        problems = [LeastSquares(weights) for weights in _matrices(layer)]
         for batch in batches:
             reads, gives = _at(pruned, name, batch)[0], _at(full, name, batch)[1]
-            gives = gives.index_select(1 if isinstance(old, nn.modules.conv._ConvNd) else -1, torch.from_numpy(stay))
-            for problem, (rows, targets) in zip(problems, _rows(new, reads, gives, ROWS // len(batches), rng), strict=True):
+            if stay is not None:
+                gives = gives.index_select(1, torch.from_numpy(stay))
+            for problem, (rows, targets) in zip(problems, _rows(layer, reads, gives, count, rng), strict=True):
                 problem.add(rows, targets)
         solved = [problem.solve() for problem in problems]
-        _set(new, [weights for weights, _, _ in solved])
+        _set(layer, [weights for weights, _, _ in solved])
         errors[name] = {
             "before": float(np.mean([before for _, before, _ in solved])),
             "after": float(np.mean([after for _, _, after in solved])),
@@ -70,7 +71,8 @@ def _readers(full: Any, example: Tensor, narrowed: set[str]) -> list[str]:
     }
     candidates = {name.removesuffix(".weight") for name in weights}
     order: dict[str, None] = {}
-    with torch.inference_mode(), _hooks(full, candidates, lambda name, *_: order.setdefault(name)):
+    hooks = {name: lambda *_, name=name: order.setdefault(name) for name in candidates}
+    with torch.inference_mode(), hooked(full, hooks):
         full(example)
     return [name for name in order if _is_linear(full.get_submodule(name))]
 
@@ -89,31 +91,18 @@ def _is_separate(module: nn.Module) -> bool:
     )
 
 
-@contextmanager
-def _hooks(model: Any, names: Iterable[str], call: Callable[..., Any]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for name in names:
-            hook = model.get_submodule(name).register_forward_hook(lambda _, read, given, name=name: call(name, read, given))
-            stack.callback(hook.remove)
-        yield
-
-
 def _at(model: Any, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
     """What a module reads and gives, in a forward pass that ends there."""
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def stop(name: str, read: tuple[Tensor, ...], given: Tensor) -> None:
+    def stop(module: nn.Module, read: tuple[Tensor, ...], given: Tensor) -> None:
         # A copy: what comes next, such as an activation, may write in its place.
         seen.append((read[0].clone(), given.clone()))
         raise _Seen
 
-    with torch.inference_mode(), _hooks(model, [name], stop), suppress(_Seen):
+    with torch.inference_mode(), hooked(model, {name: stop}), suppress(_Seen):
         model(batch)
     return seen[0]
-
-
-def _outputs(module: Any) -> int:
-    return int(module.weight.shape[2 if _is_separate(module) else 0])
 
 
 def _matrices(module: Any) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ block) and modules ``along`` the way that make something else than 0 of 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from compress.errors import CompressionError
 from compress.pruning.measures import Batch
 from compress.pruning.select import PruneSettings, Selection, is_spared, select
+from compress.pruning.torch_hooks import hooked
 from compress.pruning.torch_measures import measured
 
 
@@ -129,14 +130,13 @@ def masked_outputs(model: Any, selections: Mapping[str, Selection], inputs: Tens
 
     The outputs are those of a whole unit, after its batch norm and activation.
     """
-    with ExitStack() as hooks, torch.inference_mode():
-        for group in model.filter_groups():
-            selection = selections[group.name]
-            mask = torch.zeros(selection.filters, dtype=inputs.dtype)
-            mask[torch.from_numpy(selection.kept)] = 1
-            for unit in (*group.units, *group.along):
-                handle = model.get_submodule(unit).register_forward_hook(_multiply_by(mask))
-                hooks.callback(handle.remove)
+    masks: dict[str, Tensor] = {}
+    for group in model.filter_groups():
+        selection = selections[group.name]
+        mask = torch.zeros(selection.filters, dtype=inputs.dtype)
+        mask[torch.from_numpy(selection.kept)] = 1
+        masks |= dict.fromkeys((*group.units, *group.along), mask)
+    with hooked(model, {unit: _multiply_by(mask) for unit, mask in masks.items()}), torch.inference_mode():
         return model(inputs)
 
 

@@ -7,13 +7,14 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from gait.training.decays import DECAYS
 from gaitpress.params.values import Positive, Section
 
 
 class TorchDecay(Section):
     """``step``: the rate is multiplied by gamma at each milestone; no other decay has milestones."""
 
-    decay: Literal["step", "constant", "cosine", "one-cycle", "restarts"] = "step"
+    decay: Literal["step", *DECAYS] = "step"  # type: ignore[valid-type]
     milestones: list[Positive] | None = None
 
     @model_validator(mode="after")
@@ -29,4 +30,4 @@ class TorchDecay(Section):
 class KerasDecay(Section):
     """``plateau``: the rate is multiplied by a factor when the validation loss no longer falls, as published."""
 
-    decay: Literal["plateau", "constant", "cosine", "one-cycle", "restarts"] = "plateau"
+    decay: Literal["plateau", *DECAYS] = "plateau"  # type: ignore[valid-type]

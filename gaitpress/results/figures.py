@@ -69,29 +69,18 @@ def _energy_per_video_second(row: Row) -> float | None:
     return None if one is None or rate is None else round(one * rate, 5)
 
 
+def _of_loss(name: str, part: str, **words: Any) -> Figure:
+    """A figure of a part of a variant's loss, such as its upper end; None where the loss is not known."""
+    return Figure(name, unit="points", written=digits.points, computed=lambda row: getattr(row.loss, part, None), **words)
+
+
 RANK1 = Figure("rank1_mean", ("accuracy", "rank1", "mean"), "mean rank-1", "%", better="more", written=digits.percent)
 RANK1_LOW = Figure("rank1_mean_low", unit="%", written=digits.percent, computed=lambda row: row.rank1_interval[0])
 RANK1_HIGH = Figure("rank1_mean_high", unit="%", written=digits.percent, computed=lambda row: row.rank1_interval[1])
 # Against the dense network: the same model's at percentile 0 in fp32 on the same device.
-LOSS = Figure(
-    "rank1_loss",
-    title="loss against dense",
-    unit="points",
-    better="less",
-    written=digits.points,
-    computed=lambda row: row.loss.points if row.loss else None,
-)
-LOSS_LOW = Figure(
-    "rank1_loss_low", unit="points", written=digits.points, computed=lambda row: row.loss.low if row.loss else None
-)
-LOSS_HIGH = Figure(
-    "rank1_loss_high",
-    title="upper end of the loss against dense",
-    unit="points",
-    better="less",
-    written=digits.points,
-    computed=lambda row: row.loss.high if row.loss else None,
-)
+LOSS = _of_loss("rank1_loss", "points", title="loss against dense", better="less")
+LOSS_LOW = _of_loss("rank1_loss_low", "low")
+LOSS_HIGH = _of_loss("rank1_loss_high", "high", title="upper end of the loss against dense", better="less")
 PEOPLE = Figure("people", ("accuracy", "rank1", "people"), "people tested")
 PROBES = Figure("probes", ("accuracy", "rank1", "probes"), "probes")
 LATENCY = Figure("latency_p50_ms", ("latency_ms", "p50"), "latency", "ms", better="less")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,31 @@ class Shape:
     reason: str | None = None  # why there is no time
     network: dict[str, Any] = field(default_factory=dict)  # params, macs, benchmark_shape, onnx_bytes, engine_bytes
     turns: list[dict[str, Any]] = field(default_factory=list)
+
+
+def digest(value: Any) -> str:
+    """The sha256 of what JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def key_of_times(model: str, bench: Bench, settings: params.Params, benchmark: Mapping[str, Any], **others: Any) -> str:
+    """A digest of all that the times of a model's shapes depend on.
+
+    Args:
+        model: entry of `model` in params.yaml.
+        bench: the device.
+        settings: the whole of params.yaml.
+        benchmark: the settings of the measurement that count.
+        others: what chooses the shapes.
+    """
+    parts = {
+        "model": [model, settings.entry(model).model_dump(mode="json")],
+        "export": settings.export.model_dump(mode="json"),
+        "benchmark": dict(benchmark),
+        "threads": settings.threads.build,
+        "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
+    }
+    return digest(parts | others)
 
 
 def build(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.Params, folder: Path) -> dict[str, Any]:

@@ -7,8 +7,6 @@ networks such as pruning to a time will choose, for importances at random: there
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from gaitpress.params.benchmark import Benchmark
 from gaitpress.progress import progress
 from gaitpress.surgery import surgery
 from gaitpress.timing.bench import Bench
-from gaitpress.timing.shapes import Shape, build, measure, protocol
+from gaitpress.timing.shapes import Shape, build, key_of_times, measure, protocol
 from remote.errors import EngineFailed
 
 CLASSES = 2  # a classifier is not deployed
@@ -78,18 +76,18 @@ class Networks:
         """
         entry = self.settings.entry(self.model).phases()[-1]
         library, cuts = framework(entry.framework), surgery(entry.framework)
-        units = {name: (name,) for name in self.filters}
-        keys = list(dict.fromkeys(tuple(widths[name] for name in self.filters) for widths in wanted))
-        for key in progress([key for key in keys if key not in self.shapes], label=f"{self.model}: pruning and building"):
-            shape = Shape("-".join(map(str, key)), sum(key))
+        distinct = list(dict.fromkeys(tuple(widths[name] for name in self.filters) for widths in wanted))
+        new = [choice for choice in distinct if choice not in self.shapes]
+        for choice in progress(new, label=f"{self.model}: pruning and building"):
+            shape = Shape("-".join(map(str, choice)), sum(choice))
             first = {
-                name: Selection(filters, np.arange(width), 0.0, units[name])
-                for (name, filters), width in zip(self.filters.items(), key, strict=True)
+                name: Selection(filters, np.arange(width), 0.0, (name,))
+                for (name, filters), width in zip(self.filters.items(), choice, strict=True)
             }
             pruned = cuts.remove(self.dense, first)
             shape.network = build(library, pruned, entry, self.bench, self.settings, self.kept / shape.key)
-            self.shapes[key] = shape
-        return [self.shapes[key] for key in keys]
+            self.shapes[choice] = shape
+        return [self.shapes[choice] for choice in distinct]
 
 
 @contextmanager
@@ -103,7 +101,8 @@ def measured_table(model: str, bench: Bench, settings: params.Params, path: Path
     """
     unused = {"session": 1, "sweep": [], "max_cov": 1.0}  # a new session measures no table again
     benchmark = settings.benchmark.model_copy(update=unused)
-    with outputs.begun(path, _key(model, bench, settings, benchmark)) as kept:
+    widths = [settings.prune.round_to, settings.prune.keep_min]
+    with outputs.begun(path, key_of_times(model, bench, settings, benchmark.model_dump(mode="json"), widths=widths)) as kept:
         networks = Networks.of(model, bench, settings, kept)
         measured, dense_ms = _measured(networks, benchmark)
         times, errors = fit(networks.layers, networks.filters, measured)
@@ -126,19 +125,6 @@ def error_of(errors: np.ndarray) -> dict[str, float]:
     """How well networks that were left out are predicted, as shares: the median error, and what 9 of 10 do not exceed."""
     median, most = np.percentile(np.abs(errors), [50, 90])
     return {"median": round(float(median), 5), "p90": round(float(most), 5)}
-
-
-def _key(model: str, bench: Bench, settings: params.Params, benchmark: Benchmark) -> str:
-    """A hash of all that the times depend on."""
-    parts = {
-        "model": [model, settings.entry(model).model_dump(mode="json")],
-        "widths": [settings.prune.round_to, settings.prune.keep_min],
-        "export": settings.export.model_dump(mode="json"),
-        "benchmark": benchmark.model_dump(mode="json"),
-        "threads": settings.threads.build,
-        "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[Measured], float]:

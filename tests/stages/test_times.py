@@ -15,8 +15,9 @@ import pytest
 from compress.pruning.times import TimeModel
 from gaitpress import outputs, params
 from gaitpress.frameworks import framework
+from gaitpress.time_target import TIME_TOLERANCE, time_warnings
 from stages.probe import probe
-from stages.prune import TIME_TOLERANCE, TOLERANCE, time_warnings
+from stages.prune import TOLERANCE
 from tests.support.toy import ROOT, make_small
 
 QUICK = {"benchmark.warmup_s": 0.0, "benchmark.duration_s": 0.01, "benchmark.min_queries": 6, "benchmark.repeats": 2}

@@ -246,9 +246,8 @@ class _Learner(keras.Model):
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
         signatures, probabilities = y_pred
-        return _weighed(self.terms, signatures, probabilities, y) + sum(
-            self.losses
-        )  # the latter are the layers' regularisers
+        regularisers = sum(self.losses)  # those of the layers
+        return _weighed(self.terms, signatures, probabilities, y) + regularisers
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         self.accuracy.update_state(y, y_pred[1])

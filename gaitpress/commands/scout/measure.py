@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings
@@ -18,7 +15,7 @@ from gaitpress.frameworks import framework
 from gaitpress.progress import progress
 from gaitpress.surgery import surgery
 from gaitpress.timing.bench import Bench
-from gaitpress.timing.shapes import Shape, build, measure
+from gaitpress.timing.shapes import Shape, build, digest, key_of_times, measure
 from remote.errors import EngineFailed
 from stages.prune import prune_settings
 
@@ -39,28 +36,13 @@ def scout(
 
     The caller writes ``path`` within this context, which throws the turns away only when that is done.
     """
-    with outputs.begun(path, _key(model, bench, settings)) as kept:
+    prune = settings.prune.model_dump(mode="json", exclude={"percentiles"})
+    benchmark = settings.benchmark.model_dump(mode="json", exclude={"sweep"})
+    with outputs.begun(path, key_of_times(model, bench, settings, benchmark, prune=prune)) as kept:
         scouted = _prepare(model, percentiles, bench, settings, kept)
         shapes = list({shape.key: shape for shape in scouted.shapes.values()}.values())
         measure(f"{model} on {bench.device.name}", shapes, bench, settings.benchmark, kept)
         yield scouted
-
-
-def _key(model: str, bench: Bench, settings: params.Params) -> str:
-    """A hash of all that a time depends on but the shape itself."""
-    parts = {
-        "model": [model, settings.entry(model).model_dump(mode="json")],
-        "prune": settings.prune.model_dump(mode="json", exclude={"percentiles"}),
-        "export": settings.export.model_dump(mode="json"),
-        "benchmark": settings.benchmark.model_dump(mode="json", exclude={"sweep"}),
-        "threads": settings.threads.build,
-        "device": [bench.device.name, bench.device.runtime, dict(bench.device.options), dict(bench.facts)],
-    }
-    return _digest(parts)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, settings: params.Params, kept: Path) -> Scouted:
@@ -77,7 +59,7 @@ def _prepare(model: str, percentiles: Sequence[int | float], bench: Bench, setti
         except CompressionError as error:
             scouted.refused[percentile] = str(error)
             continue
-        key = _digest({name: len(chosen.kept) for name, chosen in selections.items()})[:16]
+        key = digest({name: len(chosen.kept) for name, chosen in selections.items()})[:16]
         if key not in shapes:
             filters = sum(len(chosen.kept) * len(chosen.units) for chosen in selections.values())
             shape = shapes[key] = Shape(key, filters)
