@@ -46,12 +46,13 @@ COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
 PEERS = ("magnitude", "taylor")  # importances of Torch-Pruning
 ALLOWED_LOSS = 1.0  # points of mean rank-1
 LR = 2e-3  # of the dense network, four times as wide as that of params.yaml, whose rate is four times as high
+FINETUNE_LR = LR / 2  # as in params.yaml
 ROUNDS = 5
 GRADIENT_BATCHES = 8  # 256 sequences, as our own Taylor criterion takes
 ONCE = BenchmarkSettings(batch=1, threads=1, warmup_s=0.5, duration_s=1.0, min_queries=10, repeats=1, max_cov=1.0, session=1)
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
 TRAIN, EACH, EACH_COMPARED = 0.35, 0.07, 0.02
-LEAST_SHARE = 0.06  # of the time of a dense iteration that the narrowest network's takes: batches and pooling stay
+FIXED_SHARE = 0.05  # of the time of a dense iteration, however narrow the network: batches and pooling stay
 
 
 def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
@@ -213,7 +214,7 @@ def planned(budget_s: float, iteration_s: float) -> dict[str, Any]:
     """Iterations that fit a budget. All fine-tunings take as long, so that narrow networks have more iterations."""
 
     def within(share: float, percentile: int) -> int:
-        seconds = iteration_s * max(LEAST_SHARE, (1 - percentile / 100) ** 2)
+        seconds = iteration_s * (FIXED_SHARE + (1 - FIXED_SHARE) * (1 - percentile / 100) ** 2)
         return max(4, int(share * budget_s / seconds))
 
     return {
@@ -229,7 +230,7 @@ def schedules(iterations: int, finetune: int, settings: Mapping[str, Any]) -> di
     entry = {**settings["model"][MODEL], "width": 1}
     entry["schedule"] = {"iterations": iterations, "decay": "cosine"}
     entry["optimizer"] = {**entry["optimizer"], "lr": LR}
-    short = {**settings["finetune"][MODEL], "iterations": finetune}
+    short = {**settings["finetune"][MODEL], "iterations": finetune, "lr": FINETUNE_LR}
     return {"model": {**settings["model"], MODEL: entry}, "finetune": {**settings["finetune"], MODEL: short}}
 
 

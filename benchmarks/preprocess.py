@@ -31,7 +31,7 @@ from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.readers import casia_b, open_dataset
 from gait.data.walkers import Walkers
 
-SETTINGS = {"kind": "silhouette", "size": 64}
+SETTINGS = {"kind": "silhouette", "pixels": 64}
 ENCODINGS = {
     "fast": casia_b.PNG_SETTINGS,
     "adaptive": [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS],

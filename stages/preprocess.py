@@ -103,7 +103,7 @@ def _check_size(content: Content, layout: str, modality: str, how: dict[str, Any
         return
     there, asked = sizes
     words = (
-        f"the dataset's silhouettes are aligned already, {there} px high, and preprocess.{modality}.size asks for {asked}"
+        f"the dataset's silhouettes are aligned already, {there} px high, and preprocess.{modality}.pixels asks for {asked}"
     )
     if layout == "pickles" and asked > there:
         raise StageError(f"{words}; set it to {there}, or use a model and modality of that size")

@@ -99,7 +99,7 @@ def test_the_settings_are_those_of_the_recipe() -> None:
         assert ours.loss == [term.model_dump() for term in entry.loss]
         assert ours.augment == [change.model_dump() for change in entry.augment]
         assert {"momentum": 0.9, "clip_norm": None, **ours.optimizer} == dict(entry.optimizer)
-        assert ours.size == recipe.preprocess[entry.modality].size
+        assert ours.size == recipe.preprocess[entry.modality].pixels
     assert recipe.datasets["casia-b"].partition.train_subjects == settings.CLASSES
 
 

@@ -33,7 +33,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SequenceStore]
                 rows = (1 if modality == "flow" else 9, *shape)
                 frames = 255 * (rng.random(rows) < 0.4) if dtype == "uint8" else rng.normal(100 * person, 60, rows)
                 writer.add(f"{person:03d}", f"nm-{walk:02d}", "090", frames.astype(dtype))
-        settings = {"kind": "flow" if modality == "flow" else "silhouette", "size": shape[0], "frames": 25, "stride": 5}
+        settings = {"kind": "flow" if modality == "flow" else "silhouette", "pixels": shape[0], "frames": 25, "stride": 5}
         facts: dict[str, Any] = {"identities": [], "split": {}}
         writer.close(modality=modality, settings=settings, dataset="made", evidence="synthetic", fps=25, **facts)
         found[modality] = SequenceStore.open(directory)

@@ -82,6 +82,6 @@ def made_store(directory: Path, people: int, walks: int, length: int, size: int 
         for walk in range(walks):
             squares = 255 * (rng.random((length, 8, 8)) < 0.4).astype(np.uint8)
             writer.add(f"{person:03d}", f"nm-{walk:02d}", "090", squares.repeat(size // 8, 1).repeat(size // 8, 2))
-    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "size": size}}
+    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "pixels": size}}
     writer.close(modality="silhouette", dataset="made", evidence="synthetic", fps=25, **facts)
     return SequenceStore.open(directory)

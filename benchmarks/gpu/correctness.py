@@ -58,7 +58,7 @@ def made_store(directory: Path) -> SequenceStore:
             frames[:, 4:60, 32 - half : 32 + half] = 255
             frames[rng.random(frames.shape) < 0.1] = 0
             writer.add(f"{person:03d}", f"nm-{number:02d}", "090", frames)
-    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "size": 64}}
+    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "pixels": 64}}
     writer.close(modality="silhouette", dataset="made", evidence="synthetic", fps=25, **facts)
     return SequenceStore.open(directory)
 

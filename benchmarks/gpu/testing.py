@@ -54,7 +54,7 @@ def _store(folder: Path, walks: list[tuple[str, str, str]], frames: tuple[int, i
     for walk in walks:
         start = int(rng.integers(len(pool) - frames[1]))
         writer.add(*walk, pool[start : start + int(rng.integers(frames[0], frames[1] + 1))])
-    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "size": 64}}
+    facts: dict[str, Any] = {"identities": [], "split": {}, "settings": {"kind": "silhouette", "pixels": 64}}
     writer.close(modality="silhouette", dataset="made", evidence="synthetic", fps=25, **facts)
     return SequenceStore.open(folder)
 

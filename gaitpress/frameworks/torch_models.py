@@ -76,9 +76,9 @@ def check_size(model: Any, store: SequenceStore) -> None:
         DataError: names the settings to change.
     """
     height = model.frame_shape[0]
-    if store.settings.get("size") != height:
+    if store.settings.get("pixels") != height:
         raise DataError(
             f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
-            f"{store.settings.get('size', 'none')}: add an entry with kind: silhouette, size: {height} to preprocess and "
+            f"{store.settings.get('pixels', 'none')}: add an entry with kind: silhouette, pixels: {height} to preprocess and "
             f"modalities, and name it under model.{model.architecture.name}.modality"
         )

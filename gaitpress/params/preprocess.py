@@ -11,7 +11,7 @@ from gaitpress.params.values import Positive, Range, Section
 
 class Silhouettes(Section):
     kind: Literal["silhouette"]
-    size: Annotated[int, Range(ge=16, le=512)]
+    pixels: Annotated[int, Range(ge=16, le=512)]
 
 
 class Flow(Section):

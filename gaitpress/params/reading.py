@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ruamel.yaml.error import YAMLError
 
 from gaitpress.params.values import ParamsError
 from gaitpress.params.whole import Params, faults
+
+OVERLOOKED = ("size", "nfiles")  # dvc.stage.cache leaves them out wherever they stand, for a dependency's size says nothing
 
 
 def load(path: Path | str = "params.yaml") -> Params:
@@ -67,9 +70,22 @@ def check(data: dict[str, Any], path: Path) -> Params:
         # If a value may have two types, pydantic reports both, and the last report is enough.
         messages = dict(_key_and_message(item, data) for item in error.errors())
         raise ParamsError("\n".join(f"{path}: {key}{message}" for key, message in messages.items())) from None
-    if between_sections := list(faults(params)):
-        raise ParamsError("\n".join(f"{path}: {fault}" for fault in between_sections))
+    if more := [*faults(params), *_overlooked(data)]:
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in more))
     return params
+
+
+def _overlooked(value: Any, keys: str = "") -> Iterator[str]:
+    """What is wrong with keys that DVC leaves out when it looks for a former result in its cache."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        path = f"{keys}[{key}]" if isinstance(value, list) else f"{keys}.{key}" if keys else str(key)
+        if key in OVERLOOKED:
+            yield (
+                f"{path}: DVC ignores keys of this name when it looks for a former result, so that an edit would bring back "
+                "the old one: choose another name"
+            )
+        yield from _overlooked(inner, path)
 
 
 _WORDS = {

@@ -19,7 +19,7 @@ from gait.data.modalities.preparation import Job, Prepared, prepare
 from gait.data.readers import Clip, archives, casia_b, open_dataset, pictures
 from gait.errors import DataError
 
-SILHOUETTE = {"kind": "silhouette", "size": 64}
+SILHOUETTE = {"kind": "silhouette", "pixels": 64}
 FLOW = {"kind": "flow", "method": "dis", "frames": 4, "stride": 2}
 
 

@@ -40,7 +40,7 @@ def made(directory: Path) -> SequenceStore:
                 frame[top:60, left : left + 14 + 3 * person] = 255
                 frame[top + 10 : top + 16, left : left + 30] = 255
             writer.add(f"{person:03d}", f"nm-{number:02d}", "090", frames)
-    settings = {"kind": "silhouette", "size": 64}
+    settings = {"kind": "silhouette", "pixels": 64}
     writer.close(modality="silhouette", settings=settings, dataset="made", evidence="synthetic", fps=25, **PEOPLE)
     return SequenceStore.open(directory)
 

@@ -21,7 +21,7 @@ FACTS: dict[str, Any] = {
     "dataset": "toy",
     "evidence": "synthetic",
     "fps": 25,
-    "settings": {"kind": "silhouette", "size": 4},
+    "settings": {"kind": "silhouette", "pixels": 4},
     "identities": ["001", "002"],
     "split": {},
 }
@@ -96,7 +96,7 @@ def test_the_digest_changes_with_all_that_results_depend_on(tmp_path: Path) -> N
         "frame rate": lambda path: write(path, some_rows(), fps=30),
         "people": lambda path: write(path, some_rows(), identities=["001", "002", "003"]),
         "shape": lambda path: write(path, [frames.reshape(-1, 2, 8) for frames in some_rows()]),
-        "settings": lambda path: write(path, some_rows(), settings={"kind": "silhouette", "size": 5}),
+        "settings": lambda path: write(path, some_rows(), settings={"kind": "silhouette", "pixels": 5}),
     }
     digests = {what: make(tmp_path / what).digest for what, make in variants.items()}
     assert len(set(digests.values())) == len(digests), digests

@@ -188,7 +188,7 @@ def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_
     before = {name: (first / name).read_bytes() for name in ("settings.json", "MODEL_CARD.md")}
     study.params = shutil.copy(study.params, tmp_path / "params.yaml")
     make_small(tmp_path / "params.yaml", **{"model.gaitset.optimizer": {"name": "adam", "lr": 0.125, "weight_decay": 0.0}})
-    make_small(tmp_path / "params.yaml", **{"preprocess.silhouette.size": 128, "prune.criterion": "l2"})
+    make_small(tmp_path / "params.yaml", **{"preprocess.silhouette.pixels": 128, "prune.criterion": "l2"})
     (study.where / "preprocessed").unlink()
     options = ["--dataset", Path(study.facts).parents[1] / "raw/walkers", "--out", study.where / "preprocessed/silhouette"]
     study.stage("preprocess", "--modality", "silhouette", *options)

@@ -1,12 +1,15 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+from dvc.stage.cache import _get_cache_hash
 
 from gaitpress import params
+from gaitpress.params import reading
 from tests.support.toy import ROOT
 from workflow.dvc.stages import read_yaml
 
@@ -51,6 +54,12 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "criterion: mean-l1",
             "criterion: l3",
             "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
+        ),
+        (
+            "lateral: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
+            "size: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
+            "model.gln.architecture.size: DVC ignores keys of this name when it looks for a former result, so that an edit would "
+            "bring back the old one: choose another name",
         ),
         (
             "mode: percentile",
@@ -145,3 +154,16 @@ def test_reading_it_waits_for_no_numbers() -> None:
     code = f"import sys; from gaitpress import params; params.load(); print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_no_key_is_one_that_dvc_ignores_when_it_looks_for_a_former_result() -> None:
+    def same(key: str) -> bool:
+        """Whether DVC takes two values of a parameter for one."""
+        return _get_cache_hash({"params": {"params.yaml": {"a": {key: 1}}}}) == _get_cache_hash(
+            {"params": {"params.yaml": {"a": {key: 2}}}}
+        )
+
+    assert all(map(same, reading.OVERLOOKED))
+    names = set(re.findall(r'^ *"(\w+)": \{', params.schema(), re.M))
+    assert {"pixels", "percentiles", "lr"} <= names
+    assert not [name for name in names if same(name)]

@@ -403,7 +403,7 @@ def pickles_of_strange_values(world: World) -> None:
 def pickles_that_are_too_small(world: World) -> None:
     world.write_pickles(ALIGNED)
     world.dataset()
-    words = r"aligned already, 64 px high, and preprocess\.silhouette128\.size asks for 128; set it to 64"
+    words = r"aligned already, 64 px high, and preprocess\.silhouette128\.pixels asks for 128; set it to 64"
     with pytest.raises(EXPECTED, match=words):
         world.preprocess("silhouette128")
 
@@ -412,7 +412,7 @@ def aligned_of_another_size(world: World) -> None:
     world.write_pickles(inputs.cut(silhouettes.align_all(MASKS, 128)))
     world.dataset()
     store, said = world.preprocess()
-    assert "aligned already, 128 px high, and preprocess.silhouette.size asks for 64: they are scaled" in said
+    assert "aligned already, 128 px high, and preprocess.silhouette.pixels asks for 64: they are scaled" in said
     difference = np.abs(store.frames(store.sequences[0]).astype(int) - ALIGNED)
     assert difference.mean() < 8
 
@@ -503,7 +503,7 @@ ROWS: dict[str, Callable[[World], None]] = {
     "silhouettes and pictures in one dataset": both_kinds_of_walks,
     "silhouettes and other pictures in one walk": mixed_pictures,
     "one walk of other levels than the rest": levels_of_one_walk,
-    "aligned silhouettes of another height than `size`": aligned_of_another_size,
+    "aligned silhouettes of another height than `pixels`": aligned_of_another_size,
     "people on one side alone, conditions without a probe": people_on_one_side_alone,
     "pickles of other values": pickles_of_strange_values,
     "masks of several dark levels, such as 0, 1 and 2": masks_of_several_dark_levels,

@@ -76,7 +76,7 @@ class World:
                     noise = rng.integers(-40, 40, (6, 64, 64))
                     store.add(f"{person:03d}", condition, view, np.clip(own + noise, 0, 255).astype(np.uint8))
         people = [f"{person:03d}" for person in range(5)]
-        settings = {"kind": "silhouette", "size": 64}
+        settings = {"kind": "silhouette", "pixels": 64}
         store.close(
             modality="silhouette",
             settings=settings,

@@ -14,7 +14,7 @@ from workflow.dvc.private import Repo
 pytestmark = pytest.mark.slow
 NAMING = ("preprocess", "partition", "needs")  # those before `train` that an edit of data or training runs again
 EDITS = {
-    "preprocess": ("params.yaml", r"size: 64 ", "size: 96 ", {"gaitset", "cnn2d"}),
+    "preprocess": ("params.yaml", r"pixels: 64 ", "pixels: 96 ", {"gaitset", "cnn2d"}),
     "a loss": ("gait/losses/triplet.py", r"\Z", "# edited\n", {"gaitset"}),
     "a training loop": ("gait/training/keras/loop.py", r"\Z", "# edited\n", {"cnn2d"}),
 }

@@ -65,7 +65,7 @@ class Prepared:
 def row_format(settings: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
     """The shape and the type of one row of a store: of a silhouette or a flow sample."""
     if settings["kind"] == "silhouette":
-        return (settings["size"], settings["size"]), "uint8"
+        return (settings["pixels"], settings["pixels"]), "uint8"
     return (flow.SIDE, flow.SIDE, 2 * settings["frames"]), "int16"
 
 
@@ -103,13 +103,13 @@ def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Co
 def scaling(content: Content, settings: Mapping[str, Any]) -> tuple[int, int] | None:
     """The height of a dataset's aligned silhouettes and the height in ``settings``, if they differ; else None."""
     heights = {height for height, _ in content.shapes}
-    if settings["kind"] != "silhouette" or not content.aligned or not heights or settings["size"] in heights:
+    if settings["kind"] != "silhouette" or not content.aligned or not heights or settings["pixels"] in heights:
         return None
-    return max(heights), settings["size"]
+    return max(heights), settings["pixels"]
 
 
 def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content) -> tuple[np.ndarray, str]:
-    size = settings["size"]
+    size = settings["pixels"]
     original = list(clip.silhouettes(faults).values())
     frames, level = masks.brightened(original)
     if frames is original and 0 < level <= masks.NEARLY_BLACK:

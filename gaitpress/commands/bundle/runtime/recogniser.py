@@ -89,7 +89,7 @@ class Recogniser:
                 raise ValueError(f"no sample: more than {how['frames']} frames with a visible person are needed")
             yield from (sample[None] for sample in inputs.network_input(stored, "flow"))
             return
-        aligned = silhouettes.align_all((frame for frame in shown if frame is not None), how["size"])
+        aligned = silhouettes.align_all((frame for frame in shown if frame is not None), how["pixels"])
         if not len(aligned):
             raise ValueError("no frame shows a person")
         prepared = inputs.network_input(aligned, "silhouette")
