@@ -79,6 +79,6 @@ def check_size(model: Any, store: SequenceStore) -> None:
     if store.settings.get("pixels") != height:
         raise DataError(
             f"{model.architecture.name} takes silhouettes of {height} px, and modality {store.modality} has "
-            f"{store.settings.get('pixels', 'none')}: add an entry with kind: silhouette, pixels: {height} to preprocess and "
-            f"modalities, and name it under model.{model.architecture.name}.modality"
+            f"{store.settings.get('pixels', 'none')}: add an entry with kind: silhouette, pixels: {height} to preprocess "
+            f"and modalities, and name it under model.{model.architecture.name}.modality"
         )

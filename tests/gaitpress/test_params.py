@@ -58,8 +58,8 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "lateral: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
             "size: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
-            "model.gln.architecture.size: DVC ignores keys of this name when it looks for a former result, so that an edit would "
-            "bring back the old one: choose another name",
+            "model.gln.architecture.size: DVC ignores keys of this name when it looks for a former result, so that an edit "
+            "would bring back the old one: choose another name",
         ),
         (
             "mode: percentile",
