@@ -1,7 +1,8 @@
 """Refuse the networks that TensorRT's parser refuses: by the parser itself if it is installed, else by rules.
 
-tests/remote/runtimes/tensorrt/test_preflight.py compares each rule with the real parser. The rules refuse more than the
-parser (TensorRT 8 has neither unsigned values nor some newer operators), and no known case less.
+tests/remote/runtimes/tensorrt/test_preflight.py compares each rule with the real parser. The rules also refuse
+networks that the parser takes, since TensorRT 8 has neither unsigned values nor some newer operators. There is no known
+network that only the parser refuses.
 """
 
 from __future__ import annotations
@@ -94,10 +95,10 @@ def _operator(node: onnx.NodeProto, constants: Constants) -> str | None:
 
 
 def _types(node: onnx.NodeProto, constants: Constants) -> str | None:
-    given = constants[node.input[0]].data_type if node.input and node.input[0] in constants else None
-    if node.op_type == "DequantizeLinear" and given == TensorProto.INT32:
+    input_type = constants[node.input[0]].data_type if node.input and node.input[0] in constants else None
+    if node.op_type == "DequantizeLinear" and input_type == TensorProto.INT32:
         return "(parseNode): INVALID_NODE: input has type Int32 but must have type FP8, FP4, Int4, Int8, or UInt8."
-    if node.op_type == "DequantizeLinear" and given not in (None, TensorProto.INT8):
+    if node.op_type == "DequantizeLinear" and input_type not in (None, TensorProto.INT8):
         return "(checkNotInvalidType): UNSUPPORTED_NODE: Found unsupported input type"
     return None
 

@@ -1,4 +1,4 @@
-"""The steps of the DAG: one thin module a stage, run as ``python -m stages.<name>``.
+"""The stages of the DAG: one thin module for each, run as ``python -m stages.<name>``.
 
 A stage reads its inputs, calls a library (``gait``, ``compress`` or ``remote``) and writes its outputs whole or not at
 all.
@@ -9,7 +9,7 @@ import os
 import sys
 
 if "DVC_STAGE" in os.environ:
-    # Before any code is loaded of which DVC will say that the result was made by it.
+    # First of all: DVC will say that the code that is loaded from here on made the result.
     from gaitpress import started
     from workflow.dvc.stages import PipelineError
 

@@ -1,6 +1,6 @@
 """Measure the times and the energy of an engine on its device. `recognise` measures its accuracy.
 
-A failed build, or an engine that breaks, is a record too: ``status: failed`` with the reason.
+A failed build or a broken engine has a record too: ``status: failed`` with the reason.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def benchmark(measured: engine.Engine, training: Path, preprocessed: Path, setti
         },
     }
     example = example_input(store, training_set, signature, max(settings.batch, *settings.sweep, 1))
-    with measured.connected("the benchmark") as (runtime, now):
-        record |= {"device": now, "evidence": measured.device.evidence(now)}
+    with measured.connected("the benchmark") as (runtime, device_facts):
+        record |= {"device": device_facts, "evidence": measured.device.evidence(device_facts)}
         try:
             measured.check(runtime)
             timing = runtime.benchmark(measured.folder, example, protocol_of(settings))
@@ -86,14 +86,14 @@ def example_input(store: SequenceStore, training_set: TrainingSet, signature: di
     """A batch of real inputs of the shape that latency is measured at, from training sequences drawn at random.
 
     Every variant of a model gets the same inputs: a runtime may be faster on an easier input. They come from the training
-    set, so that another test set measures no time again.
+    set, so that an edit of the test set does not repeat the measurement.
     """
     shape = signature["benchmark_shape"]
-    drawn = random.Random(0).choices(sorted(training_set.train), k=batch)
-    stacked = np.concatenate([samples(store, store.sequences[position], shape)[0] for position in drawn])
-    if list(stacked.shape[1:]) != list(shape[1:]):
-        raise StageError(f"benchmark_shape {shape} of the network does not fit the data's inputs {stacked.shape}")
-    return stacked
+    positions = random.Random(0).choices(sorted(training_set.train), k=batch)
+    example = np.concatenate([samples(store, store.sequences[position], shape)[0] for position in positions])
+    if list(example.shape[1:]) != list(shape[1:]):
+        raise StageError(f"benchmark_shape {shape} of the network does not fit the data's inputs {example.shape}")
+    return example
 
 
 def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[str, Any]:

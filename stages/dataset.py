@@ -1,6 +1,6 @@
 """Make the dataset that params.yaml chooses: generate `walkers`, or take stock of a dataset on disk without copying it.
 
-Taking stock again, after the files changed, is `dvc repro -f -s dataset`; it reads only what is new or changed.
+`dvc repro -f -s dataset` takes stock again after files changed; it reads only what is new or changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gaitpress.params import datasets
 from gaitpress.progress import progress
 
 SAVE_EVERY_S = 20.0
-TOLD = 10  # names or endings of what is left out
+SHOWN = 10  # how many names or endings of unused files a note lists
 
 
 def main() -> None:
@@ -54,19 +54,19 @@ def _generate(entry: datasets.Walkers, out: Path, processes: int) -> dict[str, A
     people = [f"{person:03d}" for person in range(1, entry.subjects + 1)]
     conditions = [f"{kind}-{number:02d}" for kind, count in kinds.items() for number in range(1, count + 1)]
     _check_rules(product(people, conditions, entry.views), people, {}, entry)
-    what = Walkers(tuple(entry.views), entry.nm, entry.bg, entry.cl, entry.frames, entry.difficulty, entry.seed)
+    walkers = Walkers(tuple(entry.views), entry.nm, entry.bg, entry.cl, entry.frames, entry.difficulty, entry.seed)
     (out / casia_b.SILHOUETTES).mkdir()
     (out / casia_b.VIDEOS).mkdir()
     with get_context("spawn").Pool(processes) as pool:
-        work = pool.imap_unordered(partial(_write_subject, what, out), range(1, entry.subjects + 1))
+        work = pool.imap_unordered(partial(_write_subject, walkers, out), range(1, entry.subjects + 1))
         for _ in progress(work, entry.subjects, "walkers: subjects"):
             pass
     return {"layout": "casia-b", "fps": FPS, "evidence": "synthetic", "split": {}}
 
 
-def _write_subject(what: Walkers, out: Path, subject: int) -> None:
+def _write_subject(walkers: Walkers, out: Path, subject: int) -> None:
     def walks() -> Any:
-        for walk in what.walks(subject):
+        for walk in walkers.walks(subject):
             name = f"{walk.identity}-{walk.condition}-{walk.view}.avi"
             casia_b.write_video(out / casia_b.VIDEOS / name, walk.video, FPS)
             yield walk.identity, walk.condition, walk.view, walk.silhouettes
@@ -75,11 +75,11 @@ def _write_subject(what: Walkers, out: Path, subject: int) -> None:
 
 
 def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Path, threads: int) -> dict[str, Any]:
-    """List the user's files, a line a unit, so that a change reruns what depends on them. Nothing says where they are.
+    """List the user's files by unit, so that a change reruns what depends on them. The list does not say where they are.
 
     Args:
         entry: the dataset's entry in params.yaml.
-        name: of the entry.
+        name: the entry's name.
         memory: file that remembers the contents of files by their sizes and times, so that each is read once.
         threads: how many files to read at a time.
     """
@@ -101,27 +101,27 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
         raise StageError(f"{root}: {error}") from None
     print(f"{name}: {content.words()}", file=sys.stderr)
     known = _known(memory)
-    found: dict[str, dict[str, Any]] = {}
+    stock: dict[str, dict[str, Any]] = {}
     changed, to_read = [], 0
     for unit in progress(units, len(units), f"{name}: looking at files"):
         files = reader.files(unit)
-        seen, size = _seen(files, root)
-        found[unit] = {"files": len(files), "bytes": size, "seen": seen}
-        if known.get(unit, {}).get("seen") != seen:
+        fingerprint, size = _fingerprint(files, root)
+        stock[unit] = {"files": len(files), "bytes": size, "seen": fingerprint}
+        if known.get(unit, {}).get("seen") != fingerprint:
             changed.append(unit)
             to_read += size
-    total = sum(facts["bytes"] for facts in found.values())
+    total = sum(facts["bytes"] for facts in stock.values())
     print(f"{name}: {total / 1e9:.2f} GB in {len(units)} units, {to_read / 1e9:.2f} GB of them to read", file=sys.stderr)
     saved = time.monotonic()
     for unit, digest in progress(_digests(reader, root, changed, threads), len(changed), f"{name}: reading files"):
-        known[unit] = {"seen": found[unit]["seen"], "sha256": digest}
+        known[unit] = {"seen": stock[unit]["seen"], "sha256": digest}
         if time.monotonic() - saved > SAVE_EVERY_S:
             outputs.write_json(memory, known)
             saved = time.monotonic()
     outputs.write_json(memory, {unit: known[unit] for unit in units})
     listed = {
         unit: {"files": facts["files"], "bytes": facts["bytes"], "sha256": known[unit]["sha256"]}
-        for unit, facts in found.items()
+        for unit, facts in stock.items()
     }
     fps = entry.fps if isinstance(entry, datasets.Own) else reader.fps
     evidence = "published" if isinstance(entry, datasets.Published) else "own"
@@ -132,10 +132,10 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
 def _check_rules(
     walks: Iterable[tuple[str, str, str]], identities: list[str], split: dict[str, list[str]], entry: datasets.Dataset
 ) -> list[str]:
-    """Fail now if the walks that there are files of do not fit the rules of who trains and who is tested.
+    """Fail now if the walks on the disk do not fit the rules of who trains and who is tested.
 
     Returns:
-        What else their user should know.
+        Doubts about the walks, which their user should know.
     """
     sequences = [Sequence(*walk, start=place, count=1) for place, walk in enumerate(walks)]
     protocol, chosen = choose(sequences, identities, split, entry.partition.model_dump())
@@ -143,15 +143,15 @@ def _check_rules(
 
 
 def _strays(reader: Reader, units: list[str]) -> list[str]:
-    """What in the dataset's folder is not used, in words."""
+    """Notes about what is not used of the dataset's folder."""
     notes = []
     if strays := reader.strays():
-        more = f" and {len(strays) - TOLD} more" if len(strays) > TOLD else ""
-        notes.append(f"taken for no person and no walk, and left out: {', '.join(strays[:TOLD])}{more}")
+        more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+        notes.append(f"left out, as they belong to no person and no walk: {', '.join(strays[:SHOWN])}{more}")
     endings = Counter(path.suffix.lower() or path.name for unit in units for path in reader.unread(unit))
     if endings:
-        counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(TOLD))
-        notes.append(f"files among the walks that are of no kind or name that is read: {counts}")
+        counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(SHOWN))
+        notes.append(f"files among the walks whose kind or name is not read: {counts}")
     return notes
 
 
@@ -163,8 +163,8 @@ def _known(memory: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _seen(files: list[Path], root: Path) -> tuple[str, int]:
-    """What tells without reading whether any of these files changed, and the size of all."""
+def _fingerprint(files: list[Path], root: Path) -> tuple[str, int]:
+    """A digest that shows, without reading any file, whether one changed; and the size of all."""
     digest, total = hashlib.sha256(), 0
     for file in files:
         status = os.stat(file)

@@ -1,6 +1,6 @@
 """Measure the recognition rates of a dense model by its dataset's protocol, in the framework that trained it.
 
-What pruning, quantisation and a device's kernels make of them is measured by `recognise`, with the very engine.
+`recognise` measures with the engine itself what pruning, quantisation and a device's kernels make of them.
 """
 
 from __future__ import annotations

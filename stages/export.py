@@ -24,15 +24,15 @@ SEQUENCES = 16
 
 
 def batch_error(library: ModuleType, model: Any, onnx: Path, windows: Sequence[np.ndarray], settings: Export) -> float:
-    """How far the signatures of a batch are from the model's of each of its sequences alone.
+    """How far the file's signatures of a batch are from those that the model gives for each sequence alone.
 
     Args:
         library, model, onnx: the model and its file.
         windows: inputs of one shape.
-        settings: of the export.
+        settings: the settings of the export.
 
     Raises:
-        CompressionError: too far, or the network takes no batch.
+        CompressionError: they are too far apart, or the network takes no batch.
     """
     batch = list(islice(cycle(windows), min(settings.max_batch, SEQUENCES)))
     with of_batches(settings):
@@ -52,11 +52,11 @@ def main() -> None:
     options, settings = command_line.parse(parser)
     entry = settings.entry(options.model)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
-    before = inputs.of_same_training(options.finetuned, training_set, store)
+    earlier_settings = inputs.of_same_training(options.finetuned, training_set, store)
     library = framework(entry.framework)
     library.use_threads(settings.threads.export)
     model = library.load(options.finetuned)
-    timed = library.benchmark_shape(model, entry)
+    benchmark_shape = library.benchmark_shape(model, entry)
     with outputs.new_directory(options.out) as out:
         onnx = out / "model.onnx"
         shape = write_onnx(library, model, entry, onnx, settings.export)
@@ -69,11 +69,11 @@ def main() -> None:
         if not error <= TOLERANCE:
             raise CompressionError(f"{options.model}: the ONNX file differs from the model by {error:.2g} of its output")
         if settings.export.max_batch > 1:
-            windows = [samples(store, sequence, timed)[0] for sequence in chosen]
+            windows = [samples(store, sequence, benchmark_shape)[0] for sequence in chosen]
             error = max(error, batch_error(library, model, onnx, windows, settings.export))
         metrics = {
             "params": library.parameters(model),
-            "macs": onnx_export.multiply_adds(onnx, timed),
+            "macs": onnx_export.multiply_adds(onnx, benchmark_shape),
             "onnx_bytes": onnx.stat().st_size,
             "parity_error": error,
         }
@@ -83,7 +83,7 @@ def main() -> None:
             "framework": entry.framework,
             "input": {"name": onnx_export.INPUT, "shape": shape},
             "output": {"name": onnx_export.OUTPUT, "shape": list(expected[0].shape)},
-            "benchmark_shape": timed,
+            "benchmark_shape": benchmark_shape,
             "max_batch": settings.export.max_batch,
             "inferences_per_video_second": library.inferences_per_video_second(entry, store),
             "opset": settings.export.opset,
@@ -92,7 +92,7 @@ def main() -> None:
         }
         outputs.write_json(out / "signature.json", signature)
         outputs.write_json(out / "metrics.json", metrics)
-        made_with.write(out, before, export=settings.export.model_dump(mode="json"))
+        made_with.write(out, earlier_settings, export=settings.export.model_dump(mode="json"))
     print(f"{options.model}: {metrics['macs'] / 1e6:.1f} M multiply-adds; equal to the model within {error:.1g}")
 
 

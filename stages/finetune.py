@@ -1,6 +1,6 @@
 """Train a pruned model for a while longer, so that it recovers.
 
-It goes on from its last checkpoint, and in several processes, as `stages.train` does.
+It goes on from its last checkpoint, and may run in several processes, as `stages.train` does.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def main() -> None:
     entry = settings.entry(options.model)
     sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
-    before = inputs.of_same_training(options.pruned, training_set, store)
-    library, trains = framework(entry.framework), trainer(entry.framework)
+    earlier_settings = inputs.of_same_training(options.pruned, training_set, store)
+    library, training_loop = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.finetune)
     model = library.load(options.pruned)
     schedule = settings.finetune[options.model]
     name = f"finetune/{options.model}/p{options.percentile}"
     uses = {"model": entry.model_dump(), "schedule": schedule.model_dump(), "threads": settings.threads.finetune}
     files = [options.training, options.pruned]
-    with sessions.session(trains, name, settings, options.model, options.out, uses, files) as session:
-        history = trains.finetune(model, store, training_set.train, entry, schedule, session.phase(library, model))
+    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files) as session:
+        history = training_loop.finetune(model, store, training_set.train, entry, schedule, session.phase(library, model))
         if not session.processes.first:
             return
         metrics = {"params": library.parameters(model)}
@@ -41,7 +41,7 @@ def main() -> None:
             library.save(model, out)
             outputs.write_json(out / "history.json", history)
             outputs.write_json(out / "metrics.json", metrics)
-            made_with.write(out, before, finetune=schedule.model_dump(mode="json"))
+            made_with.write(out, earlier_settings, finetune=schedule.model_dump(mode="json"))
     print(f"{options.model}: {metrics['params']} parameters")
 
 

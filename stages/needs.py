@@ -1,7 +1,7 @@
 """Name what `prune` needs beside the trained network: nothing, or training data and the code that makes batches of them.
 
 dvc.yaml lists the same dependencies whatever `prune` does, so `prune` depends on this small file in place of the data: an
-edit of the data, or of how models train, prunes nothing again unless the criterion or the reconstruction asks for data.
+edit of the data, or of how models train, reruns `prune` only if the criterion or the reconstruction asks for data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def needs_data(settings: Prune) -> bool:
     return settings.mode != "published" and (settings.reconstruct or criteria.needs_data(settings.criterion))
 
 
-def named(training: Path, code: Path) -> dict[str, str]:
+def digests(training: Path, code: Path) -> dict[str, str]:
     """The sha256 of each file that makes the batches of a model's training, by its path.
 
     Args:
@@ -33,11 +33,11 @@ def main() -> None:
     parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--training", type=Path, required=True, help="the model's training set (data/training/<model>.json)")
-    parser.add_argument("--code", type=Path, required=True, help="what names its training's code (data/code/<model>.json)")
+    parser.add_argument("--code", type=Path, required=True, help="the file that names its code (data/code/<model>.json)")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write (data/needs/<model>.json)")
     options, settings = command_line.parse(parser)
     needed = needs_data(settings.prune)
-    outputs.write_json(options.out, named(options.training, options.code) if needed else {})
+    outputs.write_json(options.out, digests(options.training, options.code) if needed else {})
     print(f"{options.model}: prune needs {'training data' if needed else 'no data'}")
 
 

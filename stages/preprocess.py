@@ -1,7 +1,7 @@
 """Turn a dataset into training-ready sequences of one modality: aligned silhouettes or optical-flow samples.
 
-Work that was interrupted goes on where it stopped when the stage runs again. What could not be read, and what the published
-dataset has and this copy has not, is counted and listed in index.json.
+Interrupted work goes on where it stopped when the stage runs again. index.json lists what could not be read, and what the
+published dataset has and this copy lacks; metrics.json counts both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gaitpress.params.datasets import Walkers
 from gaitpress.progress import progress
 
 KEYS = {"dataset", "evidence", "fps", "layout", "split"}
-TOLD = 10  # faults shown on the terminal; all are in index.json
+SHOWN = 10  # faults shown on the terminal; all are in index.json
 SAMPLE_S = 2.0  # how long to try before the estimate
 
 
@@ -39,17 +39,17 @@ def main() -> None:
     if options.modality not in settings.preprocess:
         known = ", ".join(settings.preprocess)
         raise StageError(f"unknown modality {options.modality}; params.yaml has these under preprocess: {known}")
-    how = settings.preprocess[options.modality].model_dump()
+    modality_settings = settings.preprocess[options.modality].model_dump()
     manifest = _manifest(options.dataset / "manifest.json")
     root = _root(settings, manifest["dataset"], options.dataset)
     reader = open_dataset(manifest["layout"], root)
     content = Content.of(manifest.get("content", {}))
-    jobs = [Job(manifest["layout"], root, unit, how, content) for unit in reader.units()]
+    jobs = [Job(manifest["layout"], root, unit, modality_settings, content) for unit in reader.units()]
     identities = reader.identities()
-    _check_size(content, manifest["layout"], options.modality, how)
-    _check_videos(reader, jobs, how, options.dataset)
-    with outputs.resumed_directory(options.out, _key(options.dataset / "manifest.json", how)) as out:
-        store = StoreWriter(out, *row_format(how))
+    _check_size(content, manifest["layout"], options.modality, modality_settings)
+    _check_videos(reader, jobs, modality_settings, options.dataset)
+    with outputs.resumed_directory(options.out, _key(options.dataset / "manifest.json", modality_settings)) as out:
+        store = StoreWriter(out, *row_format(modality_settings))
         todo = jobs[len(store.units) :]
         if store.units:
             print(f"{options.modality}: goes on after {len(store.units)} of {len(jobs)} units", file=sys.stderr)
@@ -69,16 +69,17 @@ def main() -> None:
             "missing_identities": len(missing["identities"]),
             "missing_sequences": len(missing["sequences"]),
         }
-        told = [*(f"{entry['sequence']} skipped: {entry['reason']}" for entry in store.skipped), *store.faults]
-        sequences = store.close(modality=options.modality, settings=how, identities=identities, missing=missing, **facts)
+        faults = [*(f"{entry['sequence']} skipped: {entry['reason']}" for entry in store.skipped), *store.faults]
+        facts |= {"modality": options.modality, "settings": modality_settings}
+        sequences = store.close(identities=identities, missing=missing, **facts)
         if not sequences:
             reasons = [*(entry["reason"] for entry in store.skipped), *store.faults, "there is no walk"]
             raise StageError(f"{options.dataset}: no sequence can be used; the first because: {reasons[0]}")
         outputs.write_json(out / "metrics.json", {"sequences": sequences, **counts, "identities": len(identities)})
-    for fault in told[:TOLD]:
+    for fault in faults[:SHOWN]:
         print(f"warning: {fault}", file=sys.stderr)
-    if len(told) > TOLD:
-        print(f"warning: and {len(told) - TOLD} more", file=sys.stderr)
+    if len(faults) > SHOWN:
+        print(f"warning: and {len(faults) - SHOWN} more", file=sys.stderr)
     words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
     print(f"{sequences} sequences, {words}; all listed in {options.out}/index.json")
 
@@ -89,30 +90,33 @@ def _root(settings: params.Params, name: str, raw: Path) -> Path:
     return raw if isinstance(entry, Walkers) else Path(entry.path)
 
 
-def _key(manifest: Path, how: dict[str, Any]) -> str:
+def _key(manifest: Path, modality_settings: dict[str, Any]) -> str:
     """What the rows depend on: the files, the settings and the code."""
     package = Path(gait.data.__path__[0])
     sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
     digests = [hashlib.sha256(content).hexdigest() for content in (manifest.read_bytes(), *sources)]
-    return json.dumps([how, digests], sort_keys=True)
+    return json.dumps([modality_settings, digests], sort_keys=True)
 
 
-def _check_size(content: Content, layout: str, modality: str, how: dict[str, Any]) -> None:
-    """Say at once that silhouettes that are aligned already have another size than is asked for."""
-    if (sizes := scaling(content, how)) is None:
+def _check_size(content: Content, layout: str, modality: str, modality_settings: dict[str, Any]) -> None:
+    """Warn at once if silhouettes that are already aligned have another size than `pixels`.
+
+    Raises:
+        StageError: the dataset is of pickles, which would have to be enlarged.
+    """
+    if (sizes := scaling(content, modality_settings)) is None:
         return
-    there, asked = sizes
-    words = (
-        f"the dataset's silhouettes are aligned already, {there} px high, and preprocess.{modality}.pixels asks for {asked}"
-    )
-    if layout == "pickles" and asked > there:
-        raise StageError(f"{words}; set it to {there}, or use a model and modality of that size")
+    height, wanted = sizes
+    key = f"preprocess.{modality}.pixels"
+    words = f"the dataset's silhouettes are aligned already, {height} px high, and {key} asks for {wanted}"
+    if layout == "pickles" and wanted > height:
+        raise StageError(f"{words}; set it to {height}, or use a model and modality of that size")
     print(f"warning: {words}: they are scaled", file=sys.stderr)
 
 
-def _check_videos(reader: Reader, jobs: list[Job], how: dict[str, Any], dataset: Path) -> None:
-    """Fail at once where optical flow is asked of a dataset without videos."""
-    first = next(iter(reader.clips(jobs[0].unit, [])), None) if how["kind"] == "flow" and jobs else None
+def _check_videos(reader: Reader, jobs: list[Job], modality_settings: dict[str, Any], dataset: Path) -> None:
+    """Fail at once if the modality is optical flow and the dataset has no videos."""
+    first = next(iter(reader.clips(jobs[0].unit, [])), None) if modality_settings["kind"] == "flow" and jobs else None
     if first and not first.video:
         raise StageError(f"{dataset}: {first.name} has no video; optical flow needs the dataset's videos")
 
@@ -152,15 +156,15 @@ def _duration(seconds: float) -> str:
 
 
 def _missing(reader: Reader, store: StoreWriter) -> dict[str, list[str]]:
-    """People of whom, and walks of the others of which, the published dataset has files and this copy has none."""
-    there = store.names | {entry["sequence"] for entry in store.skipped}
-    absent = [name for name in reader.expected() if name not in there]
-    people = {name.partition("-")[0] for name in absent} - {name.partition("-")[0] for name in there}
+    """The people whom this copy of a published dataset lacks, and the walks that it lacks of all others."""
+    present = store.names | {entry["sequence"] for entry in store.skipped}
+    absent = [name for name in reader.expected() if name not in present]
+    people = {name.partition("-")[0] for name in absent} - {name.partition("-")[0] for name in present}
     return {"identities": sorted(people), "sequences": [name for name in absent if name.partition("-")[0] not in people]}
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    """What stages.dataset wrote.
+    """The manifest that stages.dataset wrote.
 
     Raises:
         StageError: it is missing, incomplete or of an unknown layout.

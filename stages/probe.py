@@ -15,10 +15,11 @@ from remote.runtimes import runtime_on
 def probe(device: str, devices: Path, out: Path) -> None:
     """Write the facts of a device of devices.yaml to a JSON file."""
     with runtime_on(inventory.find(devices, device)) as runtime:
-        now = runtime.facts()
+        device_facts = runtime.facts()
     with outputs.new_file(out) as partial:
-        facts.write(partial, now)
-    print(f"{device}: {now['cpu']}, {now['cores']} cores, {now['runtime']} {now['runtime_version']}")
+        facts.write(partial, device_facts)
+    runtime_name = f"{device_facts['runtime']} {device_facts['runtime_version']}"
+    print(f"{device}: {device_facts['cpu']}, {device_facts['cores']} cores, {runtime_name}")
 
 
 def main() -> None:

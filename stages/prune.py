@@ -1,9 +1,9 @@
 """Remove the least important filters of a trained model at one percentile, and prove that nothing else changed.
 
-With `prune.reconstruct` the layers that read what was removed are then solved anew, so that they give on training data what
-they gave before. The stage `needs` says whether the criterion or this needs training data; only then are they opened.
+With `prune.reconstruct` the stage then solves anew the layers that read removed filters, so that on training data they give
+what they gave before. It opens training data only if the stage `needs` says that the criterion or this needs them.
 
-In `mode: latency` the percentile is of the full network's time on `prune.device`, by the table of the stage `times`.
+In `mode: latency` the percentile is a share of the full network's time on `prune.device`, by the table of the stage `times`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from gaitpress.time_target import TimeTarget, time_warnings
 from gaitpress.trainers import trainer
 
 TOLERANCE = 1e-10  # of the greatest output; both frameworks are compared in float64
-PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # frames enough to differ over time, where a network takes any number
+PROOF_SAMPLES, PROOF_FRAMES = 2, 9  # enough frames to differ over time, for networks that take any number
 TIMES = Path("results/times")
 NOT_USED_AS_PUBLISHED = ("criterion", "scope", "round_to", "keep_min", "reconstruct")
-CALIBRATION_BATCHES = 4  # of the training, on which layers are reconstructed
+CALIBRATION_BATCHES = 4  # training batches on which layers are reconstructed
 
 
 def reconstruction(framework_name: str) -> ModuleType:
@@ -88,7 +88,7 @@ def main() -> None:
     parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument(
-        "--percentile", type=command_line.number, required=True, help="how much goes: filters scoring below, or time"
+        "--percentile", type=command_line.number, required=True, help="how much to remove: filters scoring below, or time"
     )
     parser.add_argument("--dense", type=Path, required=True, help="the trained model (results/train/<model>)")
     inputs.add_training(parser, required=False)
@@ -108,10 +108,10 @@ def main() -> None:
     dense = library.load(options.dense)
     target = TimeTarget.read(options.times, options.model, options.percentile, settings.prune)
     how = prune_settings(settings.prune, options.percentile, entry.seed, target)
-    cuts = surgery(entry.framework)
+    framework_surgery = surgery(entry.framework)
     batches = training_batches(dense, entry, options) if "effects" in how.measures else ()
-    pruned, selections = cuts.prune(dense, how, batches)
-    error = cuts.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
+    pruned, selections = framework_surgery.prune(dense, how, batches)
+    error = framework_surgery.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     if not error <= TOLERANCE:
         raise CompressionError(
             f"{options.model}: the pruned network differs from the masked one by {error:.2g} of its greatest output; "
@@ -119,7 +119,7 @@ def main() -> None:
         )
     errors: dict[str, dict[str, float]] = {}
     if settings.prune.reconstructs:
-        calibration = [inputs for inputs, _ in islice(training_batches(dense, entry, options), CALIBRATION_BATCHES)]
+        calibration = [batch for batch, _ in islice(training_batches(dense, entry, options), CALIBRATION_BATCHES)]
         errors = reconstruction(entry.framework).reconstruct(dense, pruned, selections, calibration, entry.seed)
     rows = report.layer_rows(library.layers(dense, entry), library.layers(pruned, entry), selections)
     time = target.reached(selections) if target else None
@@ -138,10 +138,10 @@ def main() -> None:
     }
     with outputs.new_directory(options.out) as out:
         library.save(pruned, out)
-        described = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
-        described |= {"reconstruction": errors, **({"time": time} if time else {})}
-        outputs.write_json(out / "pruning.json", {**described, "layers": layers, "table": rows, "totals": totals})
-        # After pruning a measure has its plain name, as in the metrics of other stages.
+        pruning_facts = {"percentile": options.percentile, "mode": how.mode, "proof_error": error, "warnings": warnings}
+        pruning_facts |= {"reconstruction": errors, **({"time": time} if time else {})}
+        outputs.write_json(out / "pruning.json", {**pruning_facts, "layers": layers, "table": rows, "totals": totals})
+        # Figures after pruning have plain names, as in the metrics of other stages.
         metrics = {key.removesuffix("_after"): value for key, value in totals.items()}
         outputs.write_json(out / "metrics.json", {**metrics, "proof_error": error, "collapsed_layers": len(collapsed)})
         chosen = {"percentile": options.percentile, **settings.prune.model_dump(mode="json", exclude={"percentiles"})}
@@ -152,8 +152,8 @@ def main() -> None:
     print(f"equal to the masked network within {error:.1g} of its greatest output")
     if time:
         print("{device}: {predicted_ms:.4g} ms predicted, {asked_ms:.4g} asked for, {dense_ms:.4g} in full".format(**time))
-    for name, of_layer in errors.items():
-        shares = f"{100 * of_layer['before']:.1f} % of its outputs -> {100 * of_layer['after']:.1f} %"
+    for name, error_of_layer in errors.items():
+        shares = f"{100 * error_of_layer['before']:.1f} % of its outputs -> {100 * error_of_layer['after']:.1f} %"
         print(f"reconstructed {name}: error {shares}")
     for warning in warnings:
         print(f"warning: {options.model}, percentile {options.percentile:g}: {warning}", file=sys.stderr)

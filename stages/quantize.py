@@ -2,7 +2,7 @@
 
 model.onnx is for processors, tensorrt.onnx for TensorRT. int8 adds calibration.cache, which has the same ranges for TensorRT
 up to 10, and may add model-8bit.onnx, for processors that add 8-bit products exactly. For best the networks are in fp32, and
-TensorRT runs each layer in the fastest precision, int8 by calibration.cache.
+TensorRT runs each layer in the fastest precision; for int8 it takes the ranges of calibration.cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from gaitpress import settings as made_with
 from gaitpress.params.quantize import Quantize
 from gaitpress.progress import progress
 
-Made = tuple[dict[str, dict[str, Any]], dict[str, float]]  # the entries of signature.json by file, and of metrics.json
+# Facts about each file, for signature.json, and figures for metrics.json.
+Description = tuple[dict[str, dict[str, Any]], dict[str, float]]
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     fixed_shape = shape if settings.export.dynamic_frames is True else [shape[0], *signature["benchmark_shape"][1:]]
     axes = {file: fixed_shape if form.fixed_axes else shape for file, form in forms.FORMS.items() if not form.int8_only}
     training_set, store = inputs.open_training(options.training, options.preprocessed)
-    before = inputs.of_same_training(options.exported, training_set, store)
+    earlier_settings = inputs.of_same_training(options.exported, training_set, store)
     chosen = list(_calibration(training_set, settings.quantize.calibration_sequences, entry.seed))
     data = {
         file: [sample for position in chosen for sample in samples(store, store.sequences[position], file_shape)]
@@ -78,7 +79,9 @@ def main() -> None:
         sizes = {_key("onnx_bytes", file): (out / file).stat().st_size for file in described}
         outputs.write_json(out / "metrics.json", {**sizes, **metrics})
         made_with.write(
-            out, before, quantize={"precision": options.precision, **_used(settings.quantize, options.precision)}
+            out,
+            earlier_settings,
+            quantize={"precision": options.precision, **_used(settings.quantize, options.precision)},
         )
     for file in described:
         size, error = sizes[_key("onnx_bytes", file)], metrics[_key("signature_error", file)]
@@ -140,7 +143,7 @@ def ways(settings: Quantize) -> dict[str, Int8]:
     }
 
 
-def _fp32(work: _Work) -> Made:
+def _fp32(work: _Work) -> Description:
     metrics = {}
     for file, source in work.sources.items():
         shutil.copyfile(source, work.out / file)
@@ -148,7 +151,7 @@ def _fp32(work: _Work) -> Made:
     return {file: {} for file in work.sources}, metrics
 
 
-def _int8(work: _Work, settings: Quantize) -> Made:
+def _int8(work: _Work, settings: Quantize) -> Description:
     """Write the int8 files, and print which layers stay in fp32."""
     described: dict[str, dict[str, Any]] = {}
     metrics: dict[str, float] = {}
@@ -177,7 +180,7 @@ def _int8(work: _Work, settings: Quantize) -> Made:
     return described, metrics
 
 
-def _best(work: _Work, settings: Quantize) -> Made:
+def _best(work: _Work, settings: Quantize) -> Description:
     """Write the networks in fp32 and the ranges that TensorRT needs to run layers in int8."""
     source, data = work.sources[forms.CPU], work.data[forms.CPU]
     with tempfile.TemporaryDirectory() as scratch, quantization.calibrated(source, data, settings.method, True) as network:
@@ -188,7 +191,7 @@ def _best(work: _Work, settings: Quantize) -> Made:
     return _fp32(work)
 
 
-def _fp16(work: _Work) -> Made:
+def _fp16(work: _Work) -> Description:
     """Write the fp16 files, and print how many weights lose more than their last digits."""
     metrics: dict[str, float] = {}
     for file, source in work.sources.items():

@@ -1,4 +1,4 @@
-"""Measure the recognition rates of an engine by its dataset's protocol, with the very engine on its device.
+"""Measure the recognition rates of an engine by its dataset's protocol, with the engine itself on its device.
 
 An engine that was not built, or that breaks, has no rates: ``status`` says so, with the reason.
 """
@@ -71,7 +71,7 @@ def rates(
 
     Returns:
         ``accuracy``; ``rank1_by_view``, None where there is a single view; and ``rank1_by_person``, from which the mean
-        rank-1 follows for any choice of people (:class:`gait.people.ByPerson`). That is None where a protocol's
+        rank-1 follows for any choice of people (:class:`gait.people.ByPerson`). The last is None where a protocol's
         mean is not that of its hits.
 
     Raises:
@@ -79,7 +79,7 @@ def rates(
     """
     shape, positions = signature["input"]["shape"], test_set.positions
     walks = (store.sequences[position] for position in progress(positions, len(positions), "recognition, sequences"))
-    inputs_of_all = (sample for walk in walks for sample in samples(store, walk, shape))
+    network_inputs = (sample for walk in walks for sample in samples(store, walk, shape))
 
     def checked(output: np.ndarray) -> np.ndarray:
         if list(output.shape) != list(signature["output"]["shape"]) or not np.isfinite(output).all():
@@ -88,9 +88,9 @@ def rates(
             )
         return output
 
-    outputs = map(checked, runtime.run(engine, inputs_of_all, threads))
-    signatures = Signatures.collect(owners(store, positions, shape), outputs)
-    del outputs  # a runtime may return a list of all outputs
+    engine_outputs = map(checked, runtime.run(engine, network_inputs, threads))
+    signatures = Signatures.collect(owners(store, positions, shape), engine_outputs)
+    del engine_outputs  # a runtime may return a list of all outputs
     hits = protocols.identified(signatures, store.sequences, test_set, threads=threads)
     result = protocols.rates(hits, signatures, store.sequences, test_set, threads=threads)
     people = hits.by_person()

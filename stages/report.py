@@ -1,6 +1,6 @@
 """Show which variants are worth deploying: a page, pictures, a table and the figures behind them.
 
-Only the variants that params.yaml lists are read. The same records give the same files.
+It reads only the variants that params.yaml lists. The same records give the same files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
         results: the parent of what the stages made.
         out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and
             variants as .csv, .tex and .json.
-        settings: of the run.
+        settings: params.yaml.
 
     Returns:
         The table for a terminal.
@@ -42,11 +42,11 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
 
 def main() -> None:
     parser = command_line.parser(__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="directory that the stages' own are in")
+    parser.add_argument("--results", type=Path, required=True, help="directory with the stages' results")
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    given, settings = command_line.parse(parser)
-    print(report(given.results, given.out, settings))
-    print(f"{given.out / 'index.html'}: open it in a browser")
+    options, settings = command_line.parse(parser)
+    print(report(options.results, options.out, settings))
+    print(f"{options.out / 'index.html'}: open it in a browser")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Name the code that builds, times and tests engines on a device: an edit for another runtime measures nothing again."""
+"""Name the code that builds, times and tests engines on a device, so that an edit for another runtime repeats nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Bring MLflow in step with the benchmark records: one run for each variant, none twice.
 
-The environment variable MLFLOW_TRACKING_URI goes before mlflow.tracking_uri of params.yaml. A variant that is measured anew
+The environment variable MLFLOW_TRACKING_URI overrides mlflow.tracking_uri of params.yaml. A variant that is measured anew
 gets a new run, and its old run gets the tag ``superseded``. Runs of variants that params.yaml no longer lists stay, with the
 tag ``listed: false``.
 """
@@ -45,13 +45,13 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
     with server.errors_in_one_line():
         server.open()
         server.explain(NOTE.format(server.experiment_id))
-        logged = _in_step(server, runs)
+        logged = _synchronise(server, runs)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
     outputs.write_json(receipt, result)
     return result
 
 
-def _in_step(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
+def _synchronise(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
     """Log the runs that are not logged yet, and mark those that are out of date."""
     tracked = server.runs()
     commit = _commit()

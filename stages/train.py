@@ -1,7 +1,7 @@
 """Train the dense model of one entry of `model` in params.yaml, or take its weights from a file.
 
 With `init` in the entry, training starts from the weights of that file; with no iterations (epochs) they stay as they are.
-A training that was interrupted goes on from its last checkpoint when the same command is given again. With more than one
+An interrupted training goes on from its last checkpoint when the same command runs again. With more than one
 process under `train.processes`, or started by `torchrun -m stages.train ...`, several train together.
 """
 
@@ -30,18 +30,19 @@ def main() -> None:
     entry = settings.entry(options.model)
     sessions.in_processes(settings.train.processes if entry.framework == "torch" else 1)
     training_set, store = inputs.open_training(options.training, options.preprocessed)
-    library, trains = framework(entry.framework), trainer(entry.framework)
+    library, training_loop = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.train)
     classes = len({store.sequences[position].identity for position in training_set.train})
     model, history = None, []
     start = _init(entry)
-    taken = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
+    init_facts = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
     files = [options.training] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
-    with sessions.session(trains, f"train/{options.model}", settings, options.model, options.out, uses, files) as session:
+    name = f"train/{options.model}"
+    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
-            history += trains.fit(model, store, training_set.train, phase, session.phase(library, model))
+            history += training_loop.fit(model, store, training_set.train, phase, session.phase(library, model))
         if not session.processes.first:
             return
         layers = library.layers(model, entry)
@@ -56,7 +57,7 @@ def main() -> None:
                 {},
                 data=inputs.facts(training_set, store),
                 model=entry.model_dump(mode="json"),
-                origin={"init": taken, "trained": bool(history)},
+                origin={"init": init_facts, "trained": bool(history)},
             )
     print(f"{options.model}: {metrics['params']} parameters, {metrics['macs']} multiply-adds an inference")
 

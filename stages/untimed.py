@@ -1,4 +1,4 @@
-"""Write the table of times where `prune.device` is none: that nothing is needed. So pruning waits for no device."""
+"""Write that no table of times is needed where `prune.device` is none, so that pruning waits for no device."""
 
 from __future__ import annotations
 

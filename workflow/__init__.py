@@ -1,1 +1,1 @@
-"""The DAG of dvc.yaml: what Snakemake needs of it, what is asked of DVC, and checks of its declarations."""
+"""The DAG of dvc.yaml: what Snakemake needs of it, the questions to DVC, and checks of its declarations."""

@@ -50,7 +50,8 @@ BY_NAME = {
     "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
     "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
-# The files that name code by its content: for each the stage that makes it, and the code that it names, by whose code it is.
+# The files that name code by its content. Each has the stage that makes it, and the code that it names: by framework, by
+# runtime, or as that of the protocol.
 NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
     "data/needs/${item.model}.json": ("partition", naming.TRAINING_CODE),  # by way of the stage needs
@@ -60,12 +61,12 @@ NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
         {name: (*runtime_code.of(name), *runtime_code.SENSORS) for name in runtimes.names()},
     ),
 }
-CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # the file names only the modules that a model chooses
+CHOSEN_OF = ("gait/losses", "gait/training/torch/augmentations")  # of these folders the file names only what a model chooses
 HANDS_ON = ("needs",)  # stages that read such a file for the names in it, and do not run that code
 # Modules that stages import by name if they depend on such a file.
 ALSO = {name: f"gaitpress/trainers/{name}_trainer.py" for name in FRAMEWORKS}
-# A protocol's file says who trains, computes the rates and has words about them. Each stage asks for one of these, and does
-# not run the imports of the others. `dataset` asks only to say early what `partition` says too; it lists the same sequences.
+# A protocol's file chooses who trains, computes the rates and describes them. A stage uses one of these, and does not run
+# the imports of the others. `dataset` only shows faults before `partition` does: every protocol leaves its output the same.
 IDLE = {
     "dataset": ("gait/protocols", "gait/evaluation"),
     "partition": ("gait/evaluation",),
@@ -80,8 +81,8 @@ IDLE = {
     "report": ("gait/data", "gait/evaluation"),
     "track": ("gait/data", "gait/evaluation"),
 }
-# The code around the work: the command line, reading params.yaml (DVC watches its values itself), messages, the way to a
-# device. A change here must not cost anybody a week of training.
+# The code around the work: the command line, reading params.yaml (DVC watches its values itself), messages,
+# connections to devices. A change here must not cost anybody a week of training.
 PLUMBING = (
     "stages/__init__.py",
     "gaitpress/started.py",
@@ -202,7 +203,7 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
 
 
 def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root: Path) -> set[str]:
-    """The code that a stage has to list: the code that it runs and no file names, and the code that it names itself."""
+    """The code that a stage has to list: what it runs and no file names for it, and what it names itself in a file."""
     needed: set[str] = set()
     idle = IDLE.get(stage, ())
     files = {file: code for file, (_, code) in NAMED.items() if file in deps and stage not in HANDS_ON}
@@ -210,12 +211,12 @@ def _needed(stage: str, entry: str, deps: Iterable[Any], models: list[str], root
         if stage == maker:
             needed.update(*(_named(names, root) for names in code.values()))
     for file, code in files.items():
-        in_others = {
+        named_in_others = {
             path for other in files if other != file for names in files[other].values() for path in _named(names, root)
         }
         for name, names in code.items():
             entries = [entry, ALSO[name]] if name in ALSO else [entry]
-            needed |= closure(entries, models, root, idle) - _named(names, root) - in_others
+            needed |= closure(entries, models, root, idle) - _named(names, root) - named_in_others
     return needed if files else needed | closure([entry], models, root, idle)
 
 

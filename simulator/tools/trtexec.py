@@ -20,7 +20,7 @@ VALUES = {
     "onnx", "saveEngine", "loadEngine", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
     "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput",
 }  # fmt: skip
-# Options that not all versions have: the first version with each, and the first one after that without it.
+# Options that only some versions have: the first version with the option, and the first later one without it.
 FOREVER = (99, 0)
 SOME_FLAGS = {
     "explicitBatch": ((7, 0), (8, 0)), "exposeDMA": ((7, 0), FOREVER), "buildOnly": ((7, 0), (8, 6)),

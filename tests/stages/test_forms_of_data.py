@@ -335,7 +335,7 @@ def folders_without_a_walk(world: World) -> None:
         (world.root / place).parent.mkdir(parents=True, exist_ok=True)
         (world.root / place).write_text("nothing to see")
     said = world.gives(ALIGNED)
-    assert "warning: taken for no person and no walk, and left out: aaa, anna/n-1/film.gif, notes\n" in said
+    assert "warning: left out, as they belong to no person and no walk: aaa, anna/n-1/film.gif, notes\n" in said
     assert json.loads((world.where / "raw/manifest.json").read_text())["notes"]
 
 
@@ -344,7 +344,7 @@ def files_of_other_kinds(world: World) -> None:
     for number in range(3):
         (world.root / f"anna/n-1/side/{number}.webp").write_bytes(b"RIFF")
     (world.root / "ben/n-2/side/notes.txt").write_text("notes")
-    assert "of no kind or name that is read: 3 .webp, 1 .txt\n" in world.gives(ALIGNED)
+    assert "whose kind or name is not read: 3 .webp, 1 .txt\n" in world.gives(ALIGNED)
 
 
 def masks_of_several_dark_levels(world: World) -> None:

@@ -93,7 +93,7 @@ def named(out: Path) -> dict[str, str]:
         from stages import needs
 
         needed = needs.needs_data(params.load("params.yaml").prune)
-        return needs.named(Path("data/training", out.name), Path("data/code", out.name)) if needed else {}
+        return needs.digests(Path("data/training", out.name), Path("data/code", out.name)) if needed else {}
     from remote import inventory
     from stages.runtime import code_on
 

@@ -1,1 +1,1 @@
-"""What is asked of DVC: the stages of dvc.yaml, which of them are out of date, and to bring them up to date."""
+"""Work with DVC: read the stages of dvc.yaml, ask which are out of date, and bring them up to date."""

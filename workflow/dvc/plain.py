@@ -26,7 +26,7 @@ class Busy(Failure):
 
 
 def changed() -> Collection[str]:
-    """As :class:`workflow.dvc.way.Way` has it."""
+    """See :class:`workflow.dvc.way.Way`."""
     try:
         return _status()
     except Busy:
@@ -35,20 +35,20 @@ def changed() -> Collection[str]:
 
 
 def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
-    """As :func:`changed`: no command restores without running, so each stage's own job restores its outputs."""
+    """The same as :func:`changed`: no dvc command restores without running, so a stage's own job restores its outputs."""
     list(wanted)  # read them to the end, for the asking process waits until it has written all
     return changed()
 
 
 def run(address: str) -> None:
-    """As :class:`workflow.dvc.way.Way` has it."""
+    """See :class:`workflow.dvc.way.Way`."""
     command = [*DVC, "repro", "--single-item", address]
     complaint = ""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_end_with_parent) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
-                # DVC ends with these words; a process that waits need not print them each time that it asks.
+                # DVC ends with these words; a process that waits and asks again need not print them again.
                 if complaint or BLOCKED in line:
                     complaint += line
                 else:
@@ -62,7 +62,7 @@ def run(address: str) -> None:
 
 
 def foreseen() -> Iterator[Foreseen]:
-    """As :class:`workflow.dvc.way.Way` has it; no command says what DVC would restore, so that counts as run."""
+    """See :class:`workflow.dvc.way.Way`. No dvc command says what DVC would restore, so such a stage counts as run."""
     pipeline = Pipeline.read("dvc.yaml", read_yaml("params.yaml"))
     outdated = pipeline.outdated(changed())
     for address, after in pipeline.in_running_order():
@@ -70,7 +70,7 @@ def foreseen() -> Iterator[Foreseen]:
 
 
 def tell(failure: Exception) -> None:
-    """As :class:`workflow.dvc.way.Way` has it."""
+    """See :class:`workflow.dvc.way.Way`."""
     if str(failure):
         print(failure, file=sys.stderr)
 

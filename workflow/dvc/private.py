@@ -470,7 +470,7 @@ class Foresight:
         self.foreseen: list[Foreseen] = []
         self._running: set[str] = set()
         self._hashes = hashes
-        self._coming: list[Output] = []  # what would be restored
+        self._restorable: list[Output] = []  # the outputs that DVC would restore
 
     def __call__(self, stage: PipelineStage, upstream: Sequence[PipelineStage] = (), **_: Any) -> None:
         after = tuple(read.addressing for read in upstream)
@@ -486,7 +486,7 @@ class Foresight:
             outs = None  # an input is missing, or another process is making it
         if outs is None:
             return Fate.RUNS
-        self._coming += outs
+        self._restorable += outs
         return Fate.RETURNS if outs else Fate.STAYS
 
     def _without_running(self, stage: PipelineStage) -> list[Output] | None:
@@ -509,7 +509,7 @@ class Foresight:
         """Let a dependency have the content that it will have once DVC has restored its part of it."""
         paths = {
             tuple(dep.fs.relparts(out.fs_path, dep.fs_path)): out
-            for out in self._coming
+            for out in self._restorable
             if dep.fs.isin_or_eq(out.fs_path, dep.fs_path)
         }
         if (".",) in paths:

@@ -30,7 +30,7 @@ def answering() -> Iterator[TextIO]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--restore", action="store_true", help="bring back what stages are known to make")
+    parser.add_argument("--restore", action="store_true", help="first restore the results that DVC knows")
     restore = parser.parse_args().restore
 
     def ask(dvc: Way) -> None:

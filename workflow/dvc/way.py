@@ -17,7 +17,7 @@ from typing import Protocol
 
 FAILED, INTERRUPTED = 255, 252  # exit codes, as those of dvc
 NOTE = "note: DVC "  # the line about the slower way begins with it
-NOTE_PRINTED = "GAITPRESS_TOLD_OF_DVC"  # set in the environment of processes whose user has that line
+NOTE_PRINTED = "GAITPRESS_DVC_NOTE_PRINTED"  # set in the environment of processes whose user has that line
 
 
 class Fate(Enum):
@@ -59,8 +59,8 @@ class Way(Protocol):
     def changed_after_restoring(self, wanted: Iterable[str]) -> Collection[str]:
         """Restore the wanted stages that DVC knows, and return the addresses of the stages that are still out of date.
 
-        A way that can restore nothing without running a stage restores nothing. DVC knows nothing of a stage that follows
-        from an outdated one before that one ran, so it may be among them.
+        The way by the command line restores nothing, since no command does without running a stage. DVC knows nothing of a
+        stage that follows from an outdated one before that one ran, so it may be among them.
         """
 
     def run(self, address: str) -> None:
@@ -91,7 +91,7 @@ def best() -> Way:
 
 def as_program(ask: Callable[[Way], None]) -> None:
     """Ask DVC, and end with its messages and exit codes."""
-    gc.disable()  # it takes a tenth of the time of reading dvc.lock, and this process does not live long
+    gc.disable()  # collecting takes a tenth of the time of reading dvc.lock, and this process does not live long
     dvc = best()
     try:
         ask(dvc)

@@ -1,4 +1,4 @@
-"""Say what a snakemake command line asks for, which Snakemake does not tell a Snakefile while it reads it."""
+"""Whether a snakemake command line runs jobs: a Snakefile cannot ask Snakemake that while it is being read."""
 
 from __future__ import annotations
 

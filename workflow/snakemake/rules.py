@@ -54,17 +54,17 @@ class Rules:
             # --cores means nothing there, so the threads of the jobs that stay here have a limit of their own.
             self.session.limit("cores_here", os.cpu_count() or 1)
         elif self.session.main:
-            # Nor do two jobs share the GPUs of this machine, if it has any; a cluster's scheduler takes care of its GPUs.
+            # Two jobs never share the GPUs of this machine, if it has any; a cluster's scheduler takes care of its own.
             self.session.limit("gpu", int(has_gpu()))
 
     def inputs(self, stage: Stage) -> OfJob:
         """The outputs of other jobs that a job reads, and the marker; their dates count only if the job is out of date."""
 
-        def of(wildcards: Any) -> list[Any]:
+        def inputs_of(wildcards: Any) -> list[Any]:
             files = [*self.pipeline.deps(stage.name, wildcards), str(self.marker)]
             return files if stage.address(wildcards) in self.stale else [ancient(file) for file in files]
 
-        return of
+        return inputs_of
 
     def outputs(self, stage: Stage) -> list[Any]:
         """The outputs as dvc.yaml has them; a name without a suffix is a folder."""
@@ -82,13 +82,13 @@ class Rules:
     def threads(self, stage: Stage) -> OfJob:
         """The number of threads that a job takes."""
 
-        def of(wildcards: Any) -> int:
+        def threads_of(wildcards: Any) -> int:
             # Nothing else may run while a job measures this machine itself; the stage recognise runs an engine on all cores.
             if stage.name in ("times", "benchmark", "recognise") and wildcards.device in self.on_this_machine:
                 return self.session.cores
             return self.params["threads"].get(stage.name, 1) * self._processes(stage)
 
-        return of
+        return threads_of
 
     def resources(self, stage: Stage) -> dict[str, Any]:
         """The resources of a job beside its threads: memory, time and GPUs as params.yaml has them, and its device."""
@@ -106,14 +106,14 @@ class Rules:
     def priority(self, stage: Stage) -> OfJob:
         """The priority of a job: of the jobs that could start, the one with the highest number does."""
 
-        def of(wildcards: Any) -> int:
+        def priority_of(wildcards: Any) -> int:
             if "device" in stage.axes and wildcards["device"] not in self.on_this_machine:
                 # No board should wait: it does one job at a time, which needs hardly any of a core here.
                 return 1000
             # The job with the longest way to the end comes first; measurements on this machine take all cores and come last.
             return self.pipeline.height(stage.address(wildcards))
 
-        return of
+        return priority_of
 
     def _processes(self, stage: Stage) -> int:
         """The number of processes of a job that work together, each with its own threads and GPUs."""

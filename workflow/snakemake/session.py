@@ -16,7 +16,7 @@ from snakemake.io import ancient, directory, report
 __all__ = ["Session", "ancient", "directory", "has_gpu", "report"]
 
 NAMES = ("is_main_process", "global_resources", "resource_settings")
-DEFAULT_LIMIT, DEFAULT_TIMESPAN_S = 100, 1  # Snakemake's default: so many jobs in so many seconds
+DEFAULT_LIMIT, DEFAULT_TIMESPAN_S = 100, 1  # Snakemake's default: at most so many jobs in so many seconds
 
 
 class Session:
@@ -52,7 +52,7 @@ class Session:
         self._workflow.global_resources.setdefault(resource, most)
 
     def look_for_jobs_when_one_has_ended(self) -> None:
-        """Let Snakemake look for jobs to start at no other time.
+        """Let Snakemake look for jobs to start only when one has ended.
 
         With its default limit Snakemake looks again a second after each look. So every job that ends adds a look a second
         for as long as other jobs wait: after a hundred jobs the looks take a third of a core. A limit that the user has set,
@@ -66,5 +66,5 @@ class Session:
 
 
 def has_gpu() -> bool:
-    """Whether this machine has a GPU of NVIDIA's."""
+    """Whether this machine has an NVIDIA GPU."""
     return any(Path("/proc/driver/nvidia/gpus").glob("*"))

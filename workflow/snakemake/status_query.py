@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from workflow.dvc.stages import PipelineError, read_yaml
 from workflow.dvc.way import NOTE, NOTE_PRINTED
 
-DIGESTS, SHORTEST_DIGEST = ("md5", "etag", "checksum"), 3  # characters, to DVC
+DIGESTS, SHORTEST_DIGEST = ("md5", "etag", "checksum"), 3  # characters; DVC takes no shorter digest
 
 
 class StatusQuery:
