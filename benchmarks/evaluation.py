@@ -1,4 +1,4 @@
-"""How fast and how large recognition rates are to compute, beside the double loop over views that the field uses.
+"""How much time and memory recognition rates take, beside the double loop over views that the field uses.
 
 Embeddings have the shape of GaitSet's on CASIA-B's test people: 5,485 sequences of 62 parts x 256, raw as a network gives
 them: no part is scaled to length 1. The bound is the time that the multiply-adds of all distances take at this machine's
@@ -58,7 +58,7 @@ class Test:
         )
 
     def test_set(self) -> tuple[list[Sequence], TestSet]:
-        """As the stages have it."""
+        """The sequences and the test set, as the stages have them."""
         facts = zip(self.person, self.kind, self.view, strict=True)
         sequences = [Sequence(f"{person:03d}", str(kind), f"{18 * view:03d}", 0, 1) for person, kind, view in facts]
         positions = self.gallery.tolist(), self.probe.tolist()
@@ -66,7 +66,7 @@ class Test:
 
 
 def random_embeddings(test: Test) -> np.ndarray:
-    """Nobody resembles himself; some walks have longer signatures, as some have more frames."""
+    """At random, so that no person is recognised; some walks have longer signatures, as some have more frames."""
     values = np.empty((len(test.person), PARTS, CHANNELS), np.float32)
     rng = np.random.default_rng(1)
     for row in values:
@@ -145,22 +145,22 @@ def double_loop(
 
 
 def counted(values: np.ndarray, test: Test, ranks: tuple[int, ...], distance: Distance = "euclidean") -> np.ndarray:
-    """The same by counting who is closer than the right one."""
+    """The tables, by counting who is closer than the right person."""
     closer = closer_wrong(values, test.search(ranks), distance)
     conditions, views = test.kind[test.probe], test.view[test.probe]
 
     def cell(probe_view: int, gallery_view: int) -> list[list[float]]:
-        there = closer[views == probe_view, gallery_view]
-        of = [there[conditions[views == probe_view] == condition] for condition in sorted(set(CONDITIONS))]
-        return [[((some >= 0) & (some < rank)).mean() for rank in ranks] for some in of]
+        of_view = closer[views == probe_view, gallery_view]
+        groups = [of_view[conditions[views == probe_view] == condition] for condition in sorted(set(CONDITIONS))]
+        return [[((group >= 0) & (group < rank)).mean() for rank in ranks] for group in groups]
 
     return tables(test, ranks, cell)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
-    found = work()
-    return time.perf_counter() - start, found
+    result = work()
+    return time.perf_counter() - start, result
 
 
 def product_rate() -> float:
@@ -171,27 +171,27 @@ def product_rate() -> float:
 
 
 def compared(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> dict[str, Any]:
-    """Both ways in turns."""
+    """The times of both ways, in turns, and whether they give the same rates."""
     plain: list[tuple[float, np.ndarray]] = []
     quick: list[tuple[float, np.ndarray]] = []
-    rates: list[float] = []
+    product_rates: list[float] = []
     for _ in range(REPEATS):
-        rates.append(product_rate())
+        product_rates.append(product_rate())
         plain.append(timed(lambda: double_loop(values, test, ranks)))
         quick.append(timed(lambda: counted(values, test, ranks)))
-    bound = test.comparisons() * PARTS * CHANNELS / max(rates)
+    bound = test.comparisons() * PARTS * CHANNELS / max(product_rates)
     reference, seconds = (min(seconds for seconds, _ in times) for times in (plain, quick))
-    wanted, found = plain[0][1], quick[0][1]
-    differing = np.argwhere((wanted != found).any((2, 3)) & ~np.isnan(wanted).any((2, 3))).tolist()
+    expected, rates = plain[0][1], quick[0][1]
+    differing = np.argwhere((expected != rates).any((2, 3)) & ~np.isnan(expected).any((2, 3))).tolist()
     exact = [
-        plain_cell(values, test, ours, theirs, ranks, kind=np.float64) == found[ours, theirs].tolist()
+        plain_cell(values, test, ours, theirs, ranks, kind=np.float64) == rates[ours, theirs].tolist()
         for ours, theirs in differing
     ]
     return {
         "identical": not differing,
         "cells_that_float32_decides_wrong": sum(exact),
         "exact": all(exact),
-        **{f"rank{rank}": round(100 * float(np.nanmean(found[..., place])), 2) for place, rank in enumerate(ranks)},
+        **{f"rank{rank}": round(100 * float(np.nanmean(rates[..., place])), 2) for place, rank in enumerate(ranks)},
         "reference_s": round(reference, 3),
         "ours_s": round(seconds, 3),
         "bound_s": round(bound, 3),
@@ -202,14 +202,14 @@ def compared(values: np.ndarray, test: Test, ranks: tuple[int, ...]) -> dict[str
 
 def tables_as_published(values: np.ndarray, test: Test) -> dict[str, Any]:
     """Whether every cell of rank 1 and rank 5 is that of the published definition in double precision, by each distance."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for distance in get_args(Distance):
-        wanted = double_loop(values, test, (1, 5), distance, np.float64)
+        expected = double_loop(values, test, (1, 5), distance, np.float64)
         ours = counted(values, test, (1, 5), distance)
-        there = ~np.isnan(wanted)
-        found[distance] = {"cells": int(there.sum()), "equal": int((wanted == ours)[there].sum())}
-        found[distance] |= {f"rank{rank}": round(100 * float(np.nanmean(ours[..., n])), 2) for n, rank in enumerate((1, 5))}
-    return found
+        filled = ~np.isnan(expected)
+        means = {f"rank{rank}": round(100 * float(np.nanmean(ours[..., n])), 2) for n, rank in enumerate((1, 5))}
+        figures[distance] = {"cells": int(filled.sum()), "equal": int((expected == ours)[filled].sum()), **means}
+    return figures
 
 
 def resident_mb() -> float:
@@ -232,7 +232,7 @@ def peak(make: Callable[[Test], np.ndarray]) -> dict[str, float]:
 
 
 def in_a_fresh_process(part: str) -> dict[str, Any]:
-    """What a part of this benchmark finds in a process by itself."""
+    """The figures of a part of this benchmark, which runs in a process of its own."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.evaluation", "--part", part], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -252,11 +252,11 @@ def oumvlp() -> dict[str, Any]:
         for number in range(OUMVLP_PEOPLE):
             centre = centres.standard_normal((PARTS, 1, 128), np.float32)
             start = number * OUMVLP_VIEWS
-            whose = [values[start:], probes[start:]] if number < OUMVLP_ASKED else [values[start:]]
-            for room in whose:
+            targets = [values[start:], probes[start:]] if number < OUMVLP_ASKED else [values[start:]]
+            for target in targets:
                 latent = centre + 0.7 * rng.standard_normal((PARTS, OUMVLP_VIEWS, 128), np.float32)
                 embeddings = (latent @ directions).swapaxes(0, 1)
-                room[:OUMVLP_VIEWS] = embeddings
+                target[:OUMVLP_VIEWS] = embeddings
         place = np.arange(rows)
         person, view = place // OUMVLP_VIEWS % OUMVLP_PEOPLE, place % OUMVLP_VIEWS
         gallery, probe = place[: OUMVLP_PEOPLE * OUMVLP_VIEWS], place[OUMVLP_PEOPLE * OUMVLP_VIEWS :]
@@ -275,6 +275,7 @@ def oumvlp() -> dict[str, Any]:
     }
 
 
+# The parts that run in a process of their own.
 ALONE: dict[str, Callable[[], dict[str, Any]]] = {
     "peak-random": lambda: peak(random_embeddings),
     "peak-clustered": lambda: peak(clustered_embeddings),
@@ -294,21 +295,19 @@ def measure() -> dict[str, Any]:
     result["clustered_rank5"] = compared(values, test, (1, 5))
     result["clustered_tables"] = tables_as_published(values, test)
     del values
-    result |= max(
-        (in_a_fresh_process(part) for part in ("peak-random", "peak-clustered")), key=lambda found: found["peak_mb"]
-    )
+    result |= max((in_a_fresh_process(part) for part in ("peak-random", "peak-clustered")), key=lambda part: part["peak_mb"])
     result["peak_ratio"] = round(result["peak_mb"] / result["embeddings_mb"], 3)
     result["oumvlp"] = in_a_fresh_process("oumvlp")
     return result
 
 
-def told(name: str, found: dict[str, Any]) -> str:
+def sentence(name: str, figures: dict[str, Any]) -> str:
     """A comparison in words."""
-    same = "the same rates" if found["identical"] else "the rates of float64" if found["exact"] else "OTHER RATES"
+    same = "the same rates" if figures["identical"] else "the rates of float64" if figures["exact"] else "OTHER RATES"
     return (
-        f"{name:32} {found['reference_s']:6.2f} s by the double loop, {found['ours_s']:6.2f} s here: "
-        f"{found['speedup_1thread']:.2f} x as fast, {found['limit_ratio_1thread']:.2f} x the bound; {same}, "
-        f"rank-1 {found['rank1']} %"
+        f"{name:32} {figures['reference_s']:6.2f} s by the double loop, {figures['ours_s']:6.2f} s here: "
+        f"{figures['speedup_1thread']:.2f} x as fast, {figures['limit_ratio_1thread']:.2f} x the bound; {same}, "
+        f"rank-1 {figures['rank1']} %"
     )
 
 
@@ -322,16 +321,17 @@ def main() -> None:
         return
     result = measure()
     if not options.json:
-        print(told("random, rank 1", result))
-        print(told("random, ranks 1 and 5", result["random_rank5"]))
-        print(told("like a trained model's, rank 1", result["clustered"]))
-        print(told("the same, ranks 1 and 5", result["clustered_rank5"]))
+        print(sentence("random, rank 1", result))
+        print(sentence("random, ranks 1 and 5", result["random_rank5"]))
+        print(sentence("like a trained model's, rank 1", result["clustered"]))
+        print(sentence("the same, ranks 1 and 5", result["clustered_rank5"]))
         for name in ("random_tables", "clustered_tables"):
             for distance, cells in result[name].items():
                 print(f"{name}, {distance}: {cells['equal']} of {cells['cells']} cells as in double precision")
         print(f"memory: {result['peak_mb']} MB for {result['embeddings_mb']} MB of embeddings, {result['peak_ratio']} x")
-        there = result["oumvlp"]
-        print(f"OU-MVLP: {there['probes']} probes in {there['seconds']} s, so all in about {there['all_probes_min']} min")
+        oumvlp_test = result["oumvlp"]
+        minutes = oumvlp_test["all_probes_min"]
+        print(f"OU-MVLP: {oumvlp_test['probes']} probes in {oumvlp_test['seconds']} s, so all in about {minutes} min")
     print(json.dumps(result))
 
 

@@ -90,9 +90,9 @@ def ours_paired(first: np.ndarray, second: np.ndarray, probes: int) -> tuple[flo
     """What the project reports of two engines' hits of the same people."""
     names, counted = [str(person) for person in range(len(first))], np.full((len(first), 1, 1, 1), probes)
     both = (ByPerson.of(names, hits.reshape(counted.shape), counted) for hits in (first, second))
-    found = paired.difference(*both)
-    assert found is not None  # there are two people or more
-    return found.low, found.high
+    interval = paired.difference(*both)
+    assert interval is not None  # there are two people or more
+    return interval.low, interval.high
 
 
 def percentiles(first: np.ndarray, second: np.ndarray, probes: int) -> tuple[float, float]:
@@ -150,7 +150,7 @@ def hits_of_two(
 
 
 def measure_paired(repeats: int) -> dict[str, Any]:
-    """Coverage and width of every way to tell a difference, and the cases in which ours covers least."""
+    """Coverage and width of every way to estimate a difference, and the cases in which ours covers least."""
     cases = list(itertools.product(PAIRED_PEOPLE, PAIRED_PROBES, LOSSES, CHANGES, PAIRED_CORRELATIONS))
     held, width = (np.zeros((len(PAIRED_WAYS), len(cases))) for _ in range(2))
     for place, (people, probes, loss, change, correlation) in enumerate(cases):

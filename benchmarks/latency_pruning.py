@@ -4,8 +4,8 @@ On device `local`, in fp32, with params.yaml's settings. The stage `times` measu
 70 % of its time. These networks, the full one and those of uniform percentiles (`mode: percentile`, every 5 %) are timed in
 one run, by turns. `asked` and `measured` are shares of the full network's time; `off` is how far they are apart, in %.
 `uniform` is the percentile whose time is nearest to the measured one, and `macs_ratio` the multiply-adds of the network that
-was pruned to a time by those of that one. Weights are fresh, and nothing is reconstructed: that changes no time. A time that
-the widths of a small network do not reach has no row.
+was pruned to a time, divided by those of the uniform one. Weights are fresh, and nothing is reconstructed: that changes no
+time. A time that the widths of a small network do not reach has no row.
 
 With `--train`, networks are trained on params.yaml's dataset, pruned, reconstructed if `prune.reconstruct` says so, and
 fine-tuned, and `rank1` is the mean rank-1 of both.
@@ -56,10 +56,10 @@ class Model:
         """The percentiles that its widths reach."""
         times = TimeModel.of_json(self.table["times"])
         prune = self.work.settings["prune"]
-        given = problem(
+        budget = problem(
             times, {name: np.ones(most) for name, most in times.filters.items()}, prune["round_to"], prune["keep_min"]
         )
-        least = given.ms(tuple(0 for _ in given.names)) / self.table["dense_ms"]
+        least = budget.ms(tuple(0 for _ in budget.names)) / self.table["dense_ms"]
         return [percentile for percentile in ASKED if 1 - percentile / 100 >= least]
 
     def pruned(self, percentile: int, to_time: bool) -> Path:
@@ -106,8 +106,8 @@ def timed(model: Model) -> dict[str, dict[str, Any]]:
     library.use_threads(1)
     folders = [
         model.dense,
-        *(model.pruned(each, True) for each in model.asked()),
-        *(model.pruned(each, False) for each in UNIFORM),
+        *(model.pruned(percentile, True) for percentile in model.asked()),
+        *(model.pruned(percentile, False) for percentile in UNIFORM),
     ]
     benchmark = settings.benchmark.model_copy(update={"sweep": []})
     with (
@@ -120,23 +120,23 @@ def timed(model: Model) -> dict[str, dict[str, Any]]:
             shape.network = build(library, library.load(folder), entry, bench, settings, kept_in / shape.key)
             shapes.append(shape)
         measure(model.name, shapes, bench, benchmark, kept_in)
-        # What disturbs a machine only adds time.
-        found = {
+        # Disturbances of a machine only add time.
+        costs = {
             shape.key: {"ms": min(turn["p50"] for turn in shape.turns), "macs": shape.network["macs"]} for shape in shapes
         }
-        outputs.write_json(file, found)
-    return found
+        outputs.write_json(file, costs)
+    return costs
 
 
 def rows(model: Model) -> list[dict[str, Any]]:
     """A row for each time that was asked for and that widths reach."""
-    found = timed(model)
-    dense = found["dense"]
+    costs = timed(model)
+    dense = costs["dense"]
     result = []
     for percentile in model.asked():
-        ours = found[f"time-{percentile}"]
-        uniform = min(UNIFORM, key=lambda each: abs(found[f"uniform-{each}"]["ms"] - ours["ms"]))
-        peer = found[f"uniform-{uniform}"]
+        ours = costs[f"time-{percentile}"]
+        uniform = min(UNIFORM, key=lambda other: abs(costs[f"uniform-{other}"]["ms"] - ours["ms"]))
+        peer = costs[f"uniform-{uniform}"]
         asked = 1 - percentile / 100
         result.append(
             {
@@ -157,7 +157,8 @@ def rows(model: Model) -> list[dict[str, Any]]:
     return result
 
 
-def told(row: Mapping[str, Any]) -> str:
+def sentence(row: Mapping[str, Any]) -> str:
+    """A row in words."""
     line = (
         f"{row['model']:10} {row['percentile']:3} %: {100 * row['asked']:.0f} % of {row['dense_ms']:.3g} ms asked for, "
         f"{100 * row['measured']:.1f} % measured; uniform {row['uniform']} % takes {100 * row['uniform_measured']:.1f} %, "
@@ -167,14 +168,14 @@ def told(row: Mapping[str, Any]) -> str:
 
 
 def run(where: Path, models: Sequence[str], train: bool, quiet: bool) -> list[dict[str, Any]]:
-    found = []
+    all_rows = []
     work = Work(where, read_yaml("params.yaml"))
     for name in models:
         of_model = rows(Model(name, work, train))
-        found += of_model
+        all_rows += of_model
         if not quiet:
-            print("\n".join(map(told, of_model)), flush=True)
-    return found
+            print("\n".join(map(sentence, of_model)), flush=True)
+    return all_rows
 
 
 def main() -> None:

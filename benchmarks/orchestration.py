@@ -1,4 +1,4 @@
-"""What the two engines cost beside the stages' own commands: this repository's DAG with stages that take milliseconds.
+"""What DVC and Snakemake cost beside the stages' own commands: this repository's DAG with stages that take milliseconds.
 
 `noop_s`, `status_s`, `noop_dvc_repro_s`: seconds of `snakemake -n all`, `dvc status` and `dvc repro` with nothing to do.
 `noop_after_run_s`, `noop_after_restore_s`: those of the first `snakemake -n all` once all has run, or was restored.
@@ -77,7 +77,7 @@ def costs(toy: Toy) -> dict[str, Any]:
         return cost(partial(run, list(command), toy.where))
 
     overhead = everything(toy)
-    found = {
+    costs_of_programs = {
         "noop_after_run_s": timed(*noop),
         "noop_s": timed(*noop),
         "status_s": timed("dvc", "status"),
@@ -86,12 +86,12 @@ def costs(toy: Toy) -> dict[str, Any]:
     toy.edit("subjects: 48", "subjects: 47")
     everything(toy)
     toy.edit("subjects: 47", "subjects: 48")
-    found["restore_s"] = cost(toy.snakemake)
-    found["noop_after_restore_s"] = timed(*noop)
+    costs_of_programs["restore_s"] = cost(toy.snakemake)
+    costs_of_programs["noop_after_restore_s"] = timed(*noop)
     return {
         "overhead_cpu_s_per_job": round(overhead, 2),
-        **{name: round(each.wall_s, 2) for name, each in found.items()},
-        "cpu_s": {name.removesuffix("_s"): round(each.cpu_s, 2) for name, each in found.items()},
+        **{name: round(spent.wall_s, 2) for name, spent in costs_of_programs.items()},
+        "cpu_s": {name.removesuffix("_s"): round(spent.cpu_s, 2) for name, spent in costs_of_programs.items()},
         "lock_lines": len((toy.where / "dvc.lock").read_text(encoding="utf-8").splitlines()),
     }
 
@@ -100,15 +100,15 @@ def parallel(where: Path) -> dict[str, float]:
     """The time of two jobs at once by that of one after the other."""
     commands = {"snakemake": ["snakemake", "--cores", "2", "all"], "dvc": ["dvc", "repro"]}
     wall = {}
-    for engine, command in commands.items():
-        toy = Toy.make(where / engine)
+    for program, command in commands.items():
+        toy = Toy.make(where / program)
         for board in BOARDS:
             run(["python", "-m", "remote", "add", board, f"ssh://{board}.invalid"], toy.where)
         toy.edit(r"devices: \[.*?\]", f"devices: [{', '.join(BOARDS)}]")
-        wall[engine] = cost(partial(run, command, toy.where, GAITPRESS_TOY_SLEEP=str(SLEEP_S))).wall_s
+        wall[program] = cost(partial(run, command, toy.where, GAITPRESS_TOY_SLEEP=str(SLEEP_S))).wall_s
     return {
         "parallel_ratio": round(wall["snakemake"] / wall["dvc"], 3),
-        **{f"parallel_{engine}_s": round(seconds, 1) for engine, seconds in wall.items()},
+        **{f"parallel_{program}_s": round(seconds, 1) for program, seconds in wall.items()},
     }
 
 

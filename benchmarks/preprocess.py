@@ -1,4 +1,4 @@
-"""Speed of silhouette preprocessing: from archives of PNG files to the store, against two measures of one run.
+"""Speed of silhouette preprocessing: from archives of PNG files to the store, beside two references of the same run.
 
 - a plain loop of the published algorithm, sequence by sequence (unpack, decode, crop, resize, centre, one file a sequence),
   which must give the same pixels bit for bit;
@@ -42,9 +42,9 @@ def write_walkers(root: Path, subjects: int, encoding: str) -> None:
     """Archives of walkers as CASIA-B's are: all conditions, some views, 60 frames a walk."""
     folder = root / casia_b.SILHOUETTES
     folder.mkdir(parents=True)
-    what = Walkers(("018", "090", "144"), nm=5, bg=1, cl=1, frames=60, difficulty=0.4, seed=3)
+    walkers = Walkers(("018", "090", "144"), nm=5, bg=1, cl=1, frames=60, difficulty=0.4, seed=3)
     for subject in range(1, subjects + 1):
-        walks = ((walk.identity, walk.condition, walk.view, walk.silhouettes) for walk in what.walks(subject))
+        walks = ((walk.identity, walk.condition, walk.view, walk.silhouettes) for walk in walkers.walks(subject))
         casia_b.write_archive(folder / f"{subject:03d}.tar.gz", walks, ENCODINGS[encoding])
 
 
@@ -128,8 +128,8 @@ def measure(subjects: int, processes: int, repeats: int, encoding: str) -> dict[
             if processes > 1:
                 timed("parallel", ours, where / "data", where / f"parallel{repeat}", processes)
         written = {path.stem: np.load(path) for path in (where / "plain0").iterdir()}
-        found = {sequence.name: store.frames(sequence) for sequence in store.sequences}
-        identical = written.keys() == found.keys() and all(np.array_equal(written[name], found[name]) for name in written)
+        stored = {sequence.name: store.frames(sequence) for sequence in store.sequences}
+        identical = written.keys() == stored.keys() and all(np.array_equal(written[name], stored[name]) for name in written)
         sequences = len(store.sequences)
     return {
         "identical": bool(identical),
@@ -149,21 +149,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--subjects", type=int, default=6, help="people to write and read (default: 6)")
     parser.add_argument("--processes", type=int, default=2, help="for the parallel figure (default: 2)")
-    parser.add_argument("--repeats", type=int, default=3, help="of everything (default: 3)")
+    parser.add_argument("--repeats", type=int, default=3, help="of every measurement (default: 3)")
     options = parser.parse_args()
-    found = measure(options.subjects, options.processes, options.repeats, "adaptive")
+    figures = measure(options.subjects, options.processes, options.repeats, "adaptive")
     fast = measure(options.subjects, options.processes, options.repeats, "fast")
-    found |= {f"{key}_fast": fast[key] for key in ("speedup", "decode_ratio", "speedup_processes")}
-    found["identical"] = found["identical"] and fast["identical"]
+    figures |= {f"{key}_fast": fast[key] for key in ("speedup", "decode_ratio", "speedup_processes")}
+    figures["identical"] = figures["identical"] and fast["identical"]
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
         return
-    print(f"{found['sequences']} sequences, {found['frames']} frames; the same pixels: {found['identical']}")
-    print(f"plain loop {found['plain_sequences_per_s']:.0f} sequences/s, ours {found['sequences_per_s']:.0f}")
+    print(f"{figures['sequences']} sequences, {figures['frames']} frames; the same pixels: {figures['identical']}")
+    print(f"plain loop {figures['plain_sequences_per_s']:.0f} sequences/s, ours {figures['sequences_per_s']:.0f}")
     for kind, end in (("as libpng writes them", ""), ("written fast", "_fast")):
-        print(f"PNG files {kind}: {found[f'speedup{end}']:.2f} x as fast as the plain loop on one process,")
-        print(f"  in {found[f'decode_ratio{end}']:.2f} x the time of decoding alone;")
-        print(f"  {found[f'speedup_processes{end}']:.2f} x with {found['processes']} processes, starting them included")
+        print(f"PNG files {kind}: {figures[f'speedup{end}']:.2f} x as fast as the plain loop on one process,")
+        print(f"  in {figures[f'decode_ratio{end}']:.2f} x the time of decoding alone;")
+        print(f"  {figures[f'speedup_processes{end}']:.2f} x with {figures['processes']} processes, starting them included")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How long it takes to prune each model at the size of its publication, and how exact the result is.
 
 `seconds` is choosing and removing half of every layer's filters, on one core, and `proof_seconds` is comparing the result
-with the masked network in float64, which the stage always does. `limit_ratio` is the time to copy the model's weights once
-by `seconds`: what any pruning must do at least. `max_error` is the greatest difference that the proof found, relative to
+with the masked network in float64, which the stage always does. `limit_ratio` is the time to copy the model's weights once,
+which any pruning must do, divided by `seconds`. `max_error` is the greatest difference that the proof found, relative to
 the greatest output. Weights are fresh.
 """
 
@@ -33,11 +33,11 @@ def measure(name: str, settings: params.Params) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         library.save(library.build(name, entry, CLASSES), Path(folder))
         dense = library.load(Path(folder))  # as the stage has it: for inference
-    cuts = surgery(entry.framework)
+    framework_surgery = surgery(entry.framework)
     start = time.perf_counter()
-    pruned, selections = cuts.prune(dense, prune_settings(settings.prune, PERCENTILE, entry.seed))
+    pruned, selections = framework_surgery.prune(dense, prune_settings(settings.prune, PERCENTILE, entry.seed))
     removed = time.perf_counter()
-    error = cuts.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
+    error = framework_surgery.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     proved = time.perf_counter()
     weights = library.parameters(dense)
     return {

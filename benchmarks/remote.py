@@ -1,15 +1,15 @@
 """How true measured latencies are, and what a job on a device over SSH costs beside the device's own work.
 
-`latency_agreement`: the median latency that a benchmark finds, by that of a bare loop of ONNX Runtime over the same engine
-and input in a process of its own: the median ratio of --rounds rounds of one run of each, which comes first by turns. On a
-machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is that of the medians of all runs, `spread`
-how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
+`latency_agreement`: the median latency that a benchmark finds, divided by that of a bare loop of ONNX Runtime over the same
+engine and input in a process of its own: the median ratio of --rounds rounds of one run of each, which comes first by turns.
+On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all runs,
+`spread` how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
 
 `overhead_s_per_job`: seconds of a job (a build and a benchmark with its accuracy, each a process as in the pipeline) by a
 real SSH server on loopback, less those of the same job on this computer itself: the shortest of --rounds, in turns.
-`sent` is what goes to the device, in bytes: by the first job, and by the same one once more.
+`sent` is the number of bytes that go to the device: in the first job, and in the same job once more.
 
-The network is GaitSet as params.yaml has it, with weights by chance; the inputs are walkers.
+The network is GaitSet as params.yaml has it, with random weights; the inputs are walkers.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ print(1000 * numpy.median([seconds for moment, seconds in times if moment >= flo
 
 
 def write_network(path: Path) -> None:
-    """GaitSet of this repository's params.yaml with weights by chance."""
+    """GaitSet of this repository's params.yaml with random weights."""
     from gaitpress import params
     from gaitpress.commands import describe
     from gaitpress.frameworks import framework
@@ -84,29 +84,29 @@ def sequences(count: int) -> list[np.ndarray]:
 
 
 def agreement(network: Path, example: np.ndarray, rounds: int, where: Path) -> dict[str, Any]:
-    """The benchmark's median by that of a bare loop."""
+    """The benchmark's median latency beside that of a bare loop."""
     engine = where / "engine"
     engine.mkdir()
     np.save(where / "example.npy", example)
     bare = [sys.executable, "-c", BARE, str(engine / "engine.onnx"), str(where / "example.npy")]
     seconds = [str(LONG.warmup_s + LONG.duration_s), str(LONG.warmup_s)]
-    found: dict[str, list[float]] = {"benchmark": [], "bare": []}
+    latencies: dict[str, list[float]] = {"benchmark": [], "bare": []}
     with runtime_on(LOCAL, "a comparison of latencies") as runtime:
         runtime.build(network, engine, "fp32", 1)
         for turn in range(rounds):
             for name in ("benchmark", "bare") if turn % 2 else ("bare", "benchmark"):
                 if name == "benchmark":
-                    found[name].append(runtime.benchmark(engine, example, LONG).latency_ms["p50"])
+                    latencies[name].append(runtime.benchmark(engine, example, LONG).latency_ms["p50"])
                 else:
                     done = subprocess.run([*bare, *seconds], check=True, capture_output=True, text=True)
-                    found[name].append(float(done.stdout))
-    pairs = [one / other for one, other in zip(found["benchmark"], found["bare"], strict=True)]
-    medians = {name: statistics.median(each) for name, each in found.items()}
+                    latencies[name].append(float(done.stdout))
+    pairs = [one / other for one, other in zip(latencies["benchmark"], latencies["bare"], strict=True)]
+    medians = {name: statistics.median(values) for name, values in latencies.items()}
     return {
         "latency_agreement": round(statistics.median(pairs), 4),
         "ratio_of_medians": round(medians["benchmark"] / medians["bare"], 4),
         "latency_ms": {name: round(median, 4) for name, median in medians.items()},
-        "spread": {name: round((max(each) - min(each)) / medians[name], 4) for name, each in found.items()},
+        "spread": {name: round((max(values) - min(values)) / medians[name], 4) for name, values in latencies.items()},
         "pairs": [round(ratio, 4) for ratio in pairs],
     }
 
@@ -124,13 +124,13 @@ def measure(device: Device, engine: Path, example: np.ndarray, inputs: list[np.n
 
 def in_a_process(work: Callable[..., None], *arguments: Any) -> float:
     """Seconds that something takes in a process of its own."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     process.join()
     if process.exitcode:
         sys.exit(f"error: {work.__name__} on {arguments[0].name} failed")
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def job(device: Device, network: Path, engine: Path, inputs: list[np.ndarray]) -> float:
@@ -158,10 +158,10 @@ def overhead(network: Path, inputs: list[np.ndarray], rounds: int, where: Path) 
         server.kill()
     return {
         "overhead_s_per_job": round(min(there) - min(here), 2),
-        "job_s": {"here": [round(each, 2) for each in here], "there": [round(each, 2) for each in there]},
+        "job_s": {"here": [round(seconds, 2) for seconds in here], "there": [round(seconds, 2) for seconds in there]},
         "sent": {"first_job": sent[1], "second_job": sent[2] - sent[1]},
         "network_bytes": network.stat().st_size,
-        "inputs": {"count": len(inputs), "bytes": sum(each.nbytes for each in inputs)},
+        "inputs": {"count": len(inputs), "bytes": sum(array.nbytes for array in inputs)},
     }
 
 
@@ -176,19 +176,20 @@ def main() -> None:
         where = Path(folder)
         network = where / "model.onnx"
         write_network(network)
-        found = agreement(network, inputs[0], options.rounds, where)
+        result = agreement(network, inputs[0], options.rounds, where)
         if SSHD:
-            found |= overhead(network, inputs, options.rounds, where)
+            result |= overhead(network, inputs, options.rounds, where)
         else:
-            found |= {"overhead_s_per_job": None, "reason": "there is no sshd here (Debian: apt install openssh-server)"}
+            result |= {"overhead_s_per_job": None, "reason": "there is no sshd here (Debian: apt install openssh-server)"}
     if not options.json:
-        latency = found["latency_ms"]
+        latency = result["latency_ms"]
         print(f"median latency {latency['benchmark']:.3f} ms, in a bare loop {latency['bare']:.3f} ms")
-        print(f"ratio {found['latency_agreement']}, round by round {found['pairs']}; of medians {found['ratio_of_medians']}")
+        agreement_ratio, of_medians = result["latency_agreement"], result["ratio_of_medians"]
+        print(f"ratio {agreement_ratio}, round by round {result['pairs']}; of medians {of_medians}")
         if SSHD:
-            print(f"a job takes {min(found['job_s']['there'])} s over SSH and {min(found['job_s']['here'])} s here")
-            print(f"sent, in bytes: {found['sent']}")
-    print(json.dumps(found))
+            print(f"a job takes {min(result['job_s']['there'])} s over SSH and {min(result['job_s']['here'])} s here")
+            print(f"sent, in bytes: {result['sent']}")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

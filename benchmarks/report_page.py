@@ -1,7 +1,7 @@
 """How soon the report's page of 500 variants is drawn in Chromium, and how large it is.
 
 `draws_s` is the median time from asking for the page to its first chart with all points, in a browser that runs already;
-`limit_ratio` is that of an empty page by it. `page_mb` is the size of the file.
+`limit_ratio` is the time of an empty page divided by it. `page_mb` is the size of the file.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ first: channels-first maps in float32, frames converted in the loop. Each runs i
 iteration counts. The first losses of both must agree where both compute in float32.
 
 ``limit_ratio`` is the time that the multiply-adds must take (three times those of an inference, since each layer also has
-two gradients) at the rate of this machine's float32 matrix products, by the time of an iteration. ``data_fraction`` is the
-share of an iteration that the training waits for its batch, told by PyTorch's profiler.
+two gradients) at the rate of this machine's float32 matrix products, divided by the time of an iteration. ``data_fraction``
+is the share of an iteration that the training waits for its batch, as PyTorch's profiler measures it.
 """
 
 from __future__ import annotations
@@ -118,13 +118,13 @@ def measured(iterations: int, threads: int) -> dict[str, Any]:
                 sys.exit(f"error: {' '.join(command)} failed\n{done.stderr}")
             return json.loads(done.stdout.splitlines()[-1])
 
-        found: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": [], "limit": []}
+        results: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": [], "limit": []}
         for _ in range(TURNS):
-            for what, runs in found.items():
+            for what, runs in results.items():
                 runs.append(run(what))
         profile = run("profile")
-    seconds = {what: statistics.median(s for each in found[what] for s in each["seconds"]) for what in ("ours", "plain")}
-    losses = [np.array(found[what][0]["losses"]) for what in ("ours", "plain")]
+    seconds = {what: statistics.median(s for turn in results[what] for s in turn["seconds"]) for what in ("ours", "plain")}
+    losses = [np.array(results[what][0]["losses"]) for what in ("ours", "plain")]
     device = Processes().device
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     return {
@@ -134,7 +134,7 @@ def measured(iterations: int, threads: int) -> dict[str, Any]:
         "iterations_per_s": round(1 / seconds["ours"], 4),
         "plain_iterations_per_s": round(1 / seconds["plain"], 4),
         "speedup": round(seconds["plain"] / seconds["ours"], 2),
-        "limit_ratio": round(min(each["limit_s"] for each in found["limit"]) / seconds["ours"], 2),
+        "limit_ratio": round(min(turn["limit_s"] for turn in results["limit"]) / seconds["ours"], 2),
         "data_fraction": round(profile["wait_s"] / profile["whole_s"], 4),
         "first_losses_differ_by": float(f"{np.abs(losses[0] / losses[1] - 1).max():.2g}"),
     }

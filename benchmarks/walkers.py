@@ -1,6 +1,6 @@
 """How hard the synthetic walkers are: rank-1 of the dense models beside the gait-energy image, which learns nothing.
 
-It reads what the pipeline made: run `snakemake --cores 2 results/train/gaitset results/train/cnn2d`, or all, before.
+It reads what the pipeline made: first run `snakemake --cores 2 results/train/gaitset results/train/cnn2d`, or all.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from gaitpress.frameworks import framework
 from gaitpress.inputs import open_test
 
 
-def row(name: str, found: Hits) -> dict[str, Any]:
+def row(name: str, hits: Hits) -> dict[str, Any]:
     """Rank-1 in %, in all and by condition, and by how much nm is above cl: 95 % interval over people."""
-    low, high = found.gap("nm", "cl")
-    return {"name": name, "rank1": found.rates(), "nm_minus_cl": [round(low, 1), round(high, 1)]}
+    low, high = hits.gap("nm", "cl")
+    return {"name": name, "rank1": hits.rates(), "nm_minus_cl": [round(low, 1), round(high, 1)]}
 
 
 def dense(root: Path, model: str, entry: Any) -> Hits:
@@ -48,7 +48,7 @@ def measure(root: Path) -> dict[str, Any]:
     )
     baseline = row("gait-energy image", energy_images(root, silhouettes))
     rows = [row(name, dense(root, name, settings.model[name])) for name in settings.models]
-    ratios = {each["name"]: round(each["rank1"]["mean"] / baseline["rank1"]["mean"], 2) for each in rows}
+    ratios = {model["name"]: round(model["rank1"]["mean"] / baseline["rank1"]["mean"], 2) for model in rows}
     return {"benchmark": "walkers", "rows": [baseline, *rows], "ratio_to_gait_energy_image": ratios}
 
 
@@ -58,12 +58,12 @@ def main() -> None:
     options = parser.parse_args()
     result = measure(Path())
     if not options.json:
-        for each in result["rows"]:
-            rates = {"mean": each["rank1"]["mean"]}
-            rates |= {kind: figures["rate"] for kind, figures in each["rank1"]["conditions"].items()}
+        for model in result["rows"]:
+            rates = {"mean": model["rank1"]["mean"]}
+            rates |= {kind: figures["rate"] for kind, figures in model["rank1"]["conditions"].items()}
             figures = "  ".join(f"{kind} {rate:5.1f}" for kind, rate in rates.items())
-            low, high = each["nm_minus_cl"]
-            print(f"{each['name']:18} {figures}   nm above cl by {low:.1f} to {high:.1f}")
+            low, high = model["nm_minus_cl"]
+            print(f"{model['name']:18} {figures}   nm above cl by {low:.1f} to {high:.1f}")
     print(json.dumps(result))
 
 

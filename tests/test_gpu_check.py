@@ -69,20 +69,20 @@ def checked(out: Path, *names: str) -> dict[str, Any]:
 def assert_whole(result: dict[str, Any]) -> None:
     for name, part in result["parts"].items():
         assert part["status"] == "passed", (name, part)
-        assert part["found"], name
+        assert part["figures"], name
         assert not part["left_out"], name
 
 
 def test_the_quick_parts_run_on_a_cpu_with_what_a_gpu_machine_has(tmp_path: Path) -> None:
-    result = checked(tmp_path / "found.json", *QUICK)
+    result = checked(tmp_path / "figures.json", *QUICK)
     assert list(result["parts"]) == [name for name in check.PARTS if name in QUICK]
     assert_whole(result)
-    assert result["parts"]["speed-gaitset"]["found"]["gaitset, bf16"]["iterations_per_s"] > 0
+    assert result["parts"]["speed-gaitset"]["figures"]["gaitset, bf16"]["iterations_per_s"] > 0
 
 
 @pytest.mark.slow
 def test_all_parts_run_on_a_cpu_with_what_a_gpu_machine_has(tmp_path: Path) -> None:
-    result = checked(tmp_path / "found.json", *check.PARTS)
+    result = checked(tmp_path / "figures.json", *check.PARTS)
     assert list(result["parts"]) == list(check.PARTS)
     assert_whole(result)
 
@@ -127,12 +127,12 @@ def run(work: Any, seconds: float = 20.0) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("impatient")
 class TestParts:
-    """Whatever a part does, the next ones run, and what it found before is kept."""
+    """Whatever a part does, the next ones run, and what it noted before is kept."""
 
     def test_one_that_passes(self) -> None:
-        result = run(lambda context: context.found("speed", {"iterations_per_s": 3}))
+        result = run(lambda context: context.note("speed", {"iterations_per_s": 3}))
         assert result["status"] == "passed"
-        assert result["found"] == {"speed": {"iterations_per_s": 3}}
+        assert result["figures"] == {"speed": {"iterations_per_s": 3}}
 
     def test_one_that_fails_in_the_middle(self) -> None:
         def work(context: Context) -> None:
@@ -142,31 +142,31 @@ class TestParts:
 
         result = run(work)
         assert result["status"] == "failed"
-        assert result["found"] == {"first": 1, "third": 3}
+        assert result["figures"] == {"first": 1, "third": 3}
         assert result["failures"] == {"second": "ZeroDivisionError: division by zero"}
 
     @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV])
     def test_one_that_is_killed(self, end: signal.Signals) -> None:
         def work(context: Context) -> None:
-            context.found("first", 1)
+            context.note("first", 1)
             faulthandler.disable()  # pytest's would fill the screen
             os.kill(os.getpid(), end)
 
         result = run(work)
         assert result["status"] == "failed"
-        assert result["found"] == {"first": 1}
+        assert result["figures"] == {"first": 1}
         assert result["failures"] == {"process": f"ended by {end.name}"}
 
     def test_one_that_hangs_ends_with_all_that_it_started(self, tmp_path: Path) -> None:
         def work(context: Context) -> None:
-            context.found("first", 1)
+            context.note("first", 1)
             started = subprocess.Popen(["sleep", "600"])
             (tmp_path / "started").write_text(str(started.pid))
             time.sleep(600)
 
         result = run(work, 3.0)
         assert result["status"] == "stopped"
-        assert result["found"] == {"first": 1}
+        assert result["figures"] == {"first": 1}
         assert result["seconds"] < 20
         started = int((tmp_path / "started").read_text())
         deadline = time.monotonic() + 10
@@ -217,9 +217,9 @@ RESULT: dict[str, Any] = {
     "parts": {
         "speed-gaitset": {
             "status": "passed", "failures": {}, "left_out": {},
-            "found": {"gaitset, bf16": {"iterations_per_s": 21.5, "limit_ratio": 0.42, "peak_gib": 7.25}},
+            "figures": {"gaitset, bf16": {"iterations_per_s": 21.5, "limit_ratio": 0.42, "peak_gib": 7.25}},
         },
-        "correctness": {"status": "failed", "found": {}, "left_out": {}, "failures": {"the_loss_falls": "AssertionError"}},
+        "correctness": {"status": "failed", "figures": {}, "left_out": {}, "failures": {"the_loss_falls": "AssertionError"}},
     },
 }  # fmt: skip
 

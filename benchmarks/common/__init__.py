@@ -1,1 +1,1 @@
-"""What several benchmarks share: it measures nothing by itself."""
+"""Code that several benchmarks share; it is no benchmark itself."""

@@ -17,7 +17,7 @@ GPU_SIDE = 8192
 
 
 def shortest(*runs: Callable[[], Any], repeats: int = 5) -> list[float]:
-    """Seconds of each, in turns, after one turn to warm up."""
+    """The shortest time of each run, in s. The runs take turns, and a first turn only warms up."""
     best = [float("inf")] * len(runs)
     for turn in range(repeats + 1):
         for place, run in enumerate(runs):
@@ -61,7 +61,7 @@ def bytes_per_s(device: torch.device, size: int = 1 << 28) -> float:
 
 
 class Times:
-    """Told by the training loop of each iteration, it notes when that was."""
+    """A watcher of the training loop: it notes when an iteration ended, and its loss."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
@@ -75,7 +75,7 @@ class Times:
 
 
 def made_store(directory: Path, people: int, walks: int, length: int, size: int = 64) -> SequenceStore:
-    """Silhouettes of squares at random: as much work as people's."""
+    """A store of random squares, which make as much work as people's silhouettes."""
     rng = np.random.default_rng(0)
     writer = StoreWriter(directory, (size, size), "uint8")
     for person in range(people):

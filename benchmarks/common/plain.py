@@ -1,7 +1,7 @@
-"""The silhouette models as one writes them first, with the weights of ours: what the project's own are measured against.
+"""Plain versions of the silhouette models, with the same weights, to compare the project's own models with.
 
 Maps are channels-first in memory and nothing happens in place; strips and parts are computed one after the other, as papers
-and their published code have it. The maths is the same.
+and their published code do. The maths is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gait.networks.torch_model import TorchModel
 
 
 class Plain(nn.Module):
-    """Frames [batch, frames, height, width] -> signatures, and what the classifier makes of them or None."""
+    """Frames [batch, frames, height, width] -> signatures, and the classifier's output or None."""
 
     def __init__(self, model: TorchModel) -> None:
         super().__init__()
@@ -90,15 +90,15 @@ def _gaitpart(net: Any, frames: Tensor) -> Tensor:
     series = parts.view(batch, length, -1, 16).permute(3, 0, 2, 1).contiguous()  # [parts, batch, channels, frames]
     aggregated = []
     for number, part in enumerate(series):
-        found = torch.zeros_like(part)
+        combined = torch.zeros_like(part)
         for motion in (net.short, net.long):
             squeeze, expand = (conv.weight.chunk(16)[number] for conv in (motion.squeeze, motion.expand))
             hidden = F.leaky_relu(F.conv1d(part, squeeze, padding="same"), 0.01)
             scores = F.conv1d(hidden, expand, padding="same").sigmoid()
             around = motion.window // 2
             template = F.avg_pool1d(part, motion.window, 1, around) + F.max_pool1d(part, motion.window, 1, around)
-            found = found + scores * template
-        aggregated.append(found.max(2)[0])
+            combined = combined + scores * template
+        aggregated.append(combined.max(2)[0])
     return _separate(net.fc, torch.stack(aggregated, 2))
 
 

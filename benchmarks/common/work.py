@@ -1,4 +1,4 @@
-"""A folder in which a benchmark runs stages; what is there already is not made again, so that an interrupted one goes on."""
+"""A folder in which a benchmark runs stages. It makes no output again, so an interrupted benchmark goes on."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _child_seconds() -> float:
 
 
 class Work:
-    """The folder.
+    """A folder of outputs of stages.
 
     Args:
-        where: made if it is not there.
+        where: the folder, which is created if it is missing.
         settings: the sections of params.yaml.
     """
 
@@ -33,7 +33,7 @@ class Work:
         where.mkdir(parents=True, exist_ok=True)
 
     def params(self, name: str, **sections: Any) -> Path:
-        """A file of settings with some sections changed; a folder that was made with others is an error."""
+        """Write the file of settings with some sections changed; end with an error if the folder has it with others."""
         text, path = json.dumps({**self.settings, **sections}), self.where / f"{name}.yaml"
         if path.exists() and path.read_text(encoding="utf-8") != text:
             sys.exit(f"error: {path}: made with other settings; take an empty folder for --work")
@@ -49,16 +49,16 @@ class Work:
             before = _child_seconds()
             if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
                 sys.exit(f"error: the stage {name} failed")
-            outputs.write_json(self._seconds, {**self.seconds(), out: round(_child_seconds() - before, 2)})
+            outputs.write_json(self._seconds_file, {**self.seconds(), out: round(_child_seconds() - before, 2)})
         return path
 
     @property
-    def _seconds(self) -> Path:
+    def _seconds_file(self) -> Path:
         return self.where / "seconds.json"
 
     def seconds(self) -> dict[str, float]:
         """The CPU seconds that each output took, by its name."""
-        return outputs.read_json(self._seconds) if self._seconds.exists() else {}
+        return outputs.read_json(self._seconds_file) if self._seconds_file.exists() else {}
 
     def prepare(self, model: str) -> None:
         """Make the walkers, the frames of the model's modality and the model's partition."""

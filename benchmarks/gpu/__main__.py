@@ -27,7 +27,7 @@ from benchmarks.gpu.parts import Part, say
 
 LIMIT_S = 480.0
 PAGE = Path(__file__).parent.parent.parent / "docs/training.md"
-# In the order of what must not be missed if time runs out.
+# The most important ones first, because time may run out.
 PARTS: dict[str, Part] = {
     "correctness": Part(correctness.part, 70),
     "processes": Part(processes.part, 30),
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON object there too, after every part")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="default: cuda")
     parser.add_argument("--tiny", action="store_true", help="narrow networks and small batches: only to show that all runs")
-    parser.add_argument("--part", choices=list(PARTS), action="append", help="only this part; may be given again")
+    parser.add_argument("--part", choices=list(PARTS), action="append", help="only this part; may be repeated")
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"at most, for all parts (default: {LIMIT_S:.0f})")
     saved = parser.add_mutually_exclusive_group()
     saved.add_argument(
@@ -71,20 +71,20 @@ def main() -> None:
     if not options.json:
         print(table.table(result))
     print(json.dumps(result))
-    sys.exit(int(any(each["status"] in ("failed", "stopped") for each in result["parts"].values())))
+    sys.exit(int(any(part["status"] in ("failed", "stopped") for part in result["parts"].values())))
 
 
 def checked(options: argparse.Namespace) -> dict[str, Any]:
-    """All parts, one after the other, as long as there is time."""
+    """The figures of all parts, which run one after the other as long as there is time."""
     start = time.monotonic()
     device = torch.device(options.device)
-    # Asked in a process of its own: one that has touched the GPU cannot be forked.
+    # In a process of its own: a process that has touched the GPU cannot be forked.
     card = parts.run(Part(_about, 60), device, options.tiny, options.seconds)
     if card["status"] != "passed":
         remedy = "`--device cpu --tiny` shows on the CPU that all parts run"
         sys.exit(f"error: no GPU that PyTorch can use ({'; '.join(map(str, card['failures'].values()))}); {remedy}")
     result: dict[str, Any] = {
-        **card["found"],
+        **card["figures"],
         "tiny": options.tiny,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "parts": {},
@@ -93,13 +93,13 @@ def checked(options: argparse.Namespace) -> dict[str, Any]:
     for name, part in chosen.items():
         left = options.seconds - (time.monotonic() - start) - parts.GRACE_S
         if left <= 0:
-            result["parts"][name] = {"status": "left out", "seconds": 0, "found": {}, "failures": {}, "left_out": {}}
+            result["parts"][name] = {"status": "left out", "seconds": 0, "figures": {}, "failures": {}, "left_out": {}}
             say(f"== {name}: no time left")
             continue
         say(f"== {name}: up to {min(part.seconds, left):.0f} s of {left:.0f} s left")
-        found = parts.run(part, device, options.tiny, left)
-        result["parts"][name] = found
-        say(f"== {name}: {found['status']} after {found['seconds']} s")
+        part_result = parts.run(part, device, options.tiny, left)
+        result["parts"][name] = part_result
+        say(f"== {name}: {part_result['status']} after {part_result['seconds']} s")
         result["seconds"] = round(time.monotonic() - start, 1)
         if options.out:
             partial = options.out.with_name(options.out.name + ".part")
@@ -109,14 +109,14 @@ def checked(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _about(context: parts.Context) -> None:
-    """The facts that figures depend on."""
+    """Note the facts that figures depend on."""
     facts: dict[str, Any] = {"device": f"CPU ({platform.machine()})", "gpu_gib": None, "cuda": torch.version.cuda}
     if context.device.type == "cuda":
         card = torch.cuda.get_device_properties(0)
         facts |= {"device": card.name, "gpu_gib": round(card.total_memory / 2**30, 1)}
     facts |= {"torch": torch.__version__, "python": platform.python_version(), "cpus": os.cpu_count()}
     for name, fact in facts.items():
-        context.found(name, fact)
+        context.note(name, fact)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def made_store(directory: Path) -> SequenceStore:
 
 
 class Subject:
-    """A device, a store, and what is done with them again and again."""
+    """A device and a store, with the training that several checks do on them."""
 
     def __init__(self, device: torch.device, tiny: bool, folder: Path) -> None:
         self.processes, self.tiny = Processes(device=device), tiny
@@ -86,7 +86,7 @@ class Subject:
 
 def the_loss_falls(subject: Subject) -> dict[str, Any]:
     """In float32, in the device's 16 bits, and in float16 with a scaled loss, with batches made by other processes."""
-    found = {}
+    losses_by_type = {}
     best = torch_loop.mixed_type(subject.device)
     for name, kind in {"float32": None, "mixed": best, "float16": torch.float16}.items():
         training = replace(TRAINING, mixed_precision=kind is not None, iterations=15 if subject.tiny else 30)
@@ -94,8 +94,8 @@ def the_loss_falls(subject: Subject) -> dict[str, Any]:
             model, history = subject.trained(training, workers=0 if subject.tiny else 2)
         assert next(model.parameters()).device.type == subject.device.type
         assert history[-1] < history[0] / 2, f"from {history[0]} to {history[-1]}"
-        found[name] = [round(history[0], 4), round(history[-1], 4)]
-    return found
+        losses_by_type[name] = [round(history[0], 4), round(history[-1], 4)]
+    return losses_by_type
 
 
 def the_first_losses_are_those_of_the_cpu(subject: Subject) -> dict[str, Any]:
@@ -111,15 +111,15 @@ def sixteen_bits_stay_in_the_band(subject: Subject) -> dict[str, Any]:
     iterations = 8 if subject.tiny else BAND_ITERATIONS
     training = replace(TRAINING, iterations=iterations, optimizer="sgd", lr=0.01, decay="constant")
     exact = np.array(subject.trained(training)[1])
-    found: dict[str, Any] = {"band": BAND}
+    figures: dict[str, Any] = {"band": BAND}
     for kind in (torch.bfloat16, torch.float16):
         with _computing_in(kind):
             losses_in_kind = np.array(subject.trained(replace(training, mixed_precision=True))[1])
         off = float(np.abs(losses_in_kind - exact).mean() / exact.mean())
         name = str(kind).removeprefix("torch.")
         assert off <= BAND, f"{name}: off by {off:.3f} of the mean loss in float32"
-        found[name] = round(off, 5)
-    return found
+        figures[name] = round(off, 5)
+    return figures
 
 
 @contextmanager
@@ -134,20 +134,20 @@ def _computing_in(kind: torch.dtype | None) -> Iterator[None]:
 
 def gradients_are_those_of_float64(subject: Subject) -> dict[str, Any]:
     """Of every model, against the CPU's in float64: the difference's share of the length, and the cosine."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in TINY if subject.tiny else MODELS:
         exact = _gradient(name, CPU.device, torch.float64, None)
-        found[name] = {}
+        figures[name] = {}
         for kind in ("float32", "tf32", "bfloat16") if subject.device.type == "cuda" else ("float32", "bfloat16"):
             with tensor_cores(kind == "tf32"):
                 ours = _gradient(name, subject.device, torch.float32, torch.bfloat16 if kind == "bfloat16" else None)
             off, cosine = float((ours - exact).norm() / exact.norm()), float(ours @ exact / ours.norm() / exact.norm())
-            found[name][kind] = {"off_by": float(f"{off:.2g}"), "cosine": round(cosine, 4)}
-    for name, kinds in found.items():
-        assert kinds["float32"]["off_by"] <= OFF, f"{name} in float32 is off by more than {OFF}: {found}"
-        for kind, figures in kinds.items():
-            assert figures["cosine"] >= COSINE, f"{name} in {kind} has a cosine below {COSINE}: {found}"
-    return found
+            figures[name][kind] = {"off_by": float(f"{off:.2g}"), "cosine": round(cosine, 4)}
+    for name, kinds in figures.items():
+        assert kinds["float32"]["off_by"] <= OFF, f"{name} in float32 is off by more than {OFF}: {figures}"
+        for kind, of_kind in kinds.items():
+            assert of_kind["cosine"] >= COSINE, f"{name} in {kind} has a cosine below {COSINE}: {figures}"
+    return figures
 
 
 @contextmanager
@@ -219,16 +219,16 @@ def _apart(one: torch.nn.Module, other: torch.nn.Module) -> dict[str, float]:
 
 def signatures_are_those_of_the_cpu(subject: Subject) -> dict[str, Any]:
     model = network("gaitset", WIDTH).eval()
-    found = [embed(model, subject.store, list(subject.everyone), who) for who in (CPU, subject.processes)]
-    assert found[0] is not None
-    assert found[1] is not None
-    off = float(np.abs(found[1].values - found[0].values).max() / np.abs(found[0].values).max())
+    expected, ours = (embed(model, subject.store, list(subject.everyone), who) for who in (CPU, subject.processes))
+    assert expected is not None
+    assert ours is not None
+    off = float(np.abs(ours.values - expected.values).max() / np.abs(expected.values).max())
     assert off <= 1e-3, f"off by {off:.2g} of the largest value"
     return {"off_by": off}
 
 
 def ranks_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
-    """Who is found at ranks 1 and 5 by the device's search, also where distances are equal."""
+    """The hits of the device's search at ranks 1 and 5, also where distances are equal."""
     rng = np.random.default_rng(0)
     people, walks, views = (6, 4, 3) if subject.tiny else (50, 10, 11)
     person, walk, view = (axis.ravel() for axis in np.indices((people, walks, views)))
@@ -239,12 +239,12 @@ def ranks_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
     gallery, probe = np.flatnonzero(walk < walks - 2), np.flatnonzero(walk >= walks - 2)
     search = Search(probe, gallery, person, view[gallery], view[probe, None] == np.arange(views))
     theirs, ours = ranking.closer_wrong(values, search), device_ranking.closer_wrong(values, search, subject.device)
-    found = {}
+    rates = {}
     for rank in search.ranks:
         hits = [(closer >= 0) & (closer < rank) for closer in (theirs, ours)]
         assert (hits[0] == hits[1]).all(), f"rank {rank}: {(hits[0] != hits[1]).sum()} of {hits[0].size} differ"
-        found[f"rank{rank}"] = round(100 * float(hits[0][~search.excluded].mean()), 2)
-    return found
+        rates[f"rank{rank}"] = round(100 * float(hits[0][~search.excluded].mean()), 2)
+    return rates
 
 
 def changes_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
@@ -253,8 +253,8 @@ def changes_are_those_of_the_processor(subject: Subject) -> dict[str, Any]:
     drawn = replace(TRAINING.sampling, augment=augment)
     by_processor = SilhouetteBatches(subject.store, subject.everyone, drawn, CPU)[1].frames.float()
     batch = SilhouetteBatches(subject.store, subject.everyone, drawn, Processes(device=torch.device("cuda")))[1]
-    found = device_augmentation.changed(batch.frames.to(subject.device).float(), batch.steps)[..., 10:54].cpu()
-    off = float((found - by_processor).abs().max())
+    by_device = device_augmentation.changed(batch.frames.to(subject.device).float(), batch.steps)[..., 10:54].cpu()
+    off = float((by_device - by_processor).abs().max())
     assert off <= 16.5, f"off by {off:.1f} grey levels"  # 1/32 px of 255 along each axis, and rounding
     return {"grey_levels_off": round(off, 2)}
 
@@ -286,13 +286,13 @@ def training_waits_for_nothing(subject: Subject) -> dict[str, Any]:
             torch.cuda.set_sync_debug_mode("warn" if 3 <= number < iterations - 1 else "default")
 
     iterations = 10
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             subject.trained(replace(TRAINING, iterations=iterations, mixed_precision=True), watcher=Listening(), workers=2)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    stops = sorted({f"{Path(each.filename).name}:{each.lineno}" for each in heard if "synchroniz" in str(each.message)})
+    stops = sorted({f"{Path(stop.filename).name}:{stop.lineno}" for stop in caught if "synchroniz" in str(stop.message)})
     assert not stops, f"the GPU is waited for at {', '.join(stops)}"
     return {"stops": 0}
 
@@ -304,20 +304,20 @@ class _Greedy(torch.nn.Module):
         return maps + torch.empty(2**60, device=maps.device)[0]
 
 
-def too_little_memory_is_told(subject: Subject) -> dict[str, Any]:
-    """With what to lower; and then the device can be used again."""
+def too_little_memory_is_explained(subject: Subject) -> dict[str, Any]:
+    """The error says what to lower, and the device can be used again."""
     model = network("gaitset", WIDTH)
     model.add_module("frame1", _Greedy())
     try:
         torch_loop.fit(model, subject.store, subject.everyone, TRAINING, processes=subject.processes)
     except DataError as error:
-        told = str(error)
+        message = str(error)
     else:
-        raise AssertionError("nothing was told")
+        raise AssertionError("no error was raised")
     for word in ("out of", "sampling.identities", "sampling.sequences", "sampling.frames", "mixed_precision"):
-        assert word in told, f"{word} is not in: {told}"
+        assert word in message, f"{word} is not in: {message}"
     subject.trained(replace(TRAINING, iterations=2))
-    return {"told": told[:200]}
+    return {"message": message[:200]}
 
 
 CHECKS: tuple[Callable[[Subject], dict[str, Any]], ...] = (
@@ -331,12 +331,12 @@ CHECKS: tuple[Callable[[Subject], dict[str, Any]], ...] = (
     an_interrupted_training_goes_on,
     changes_are_those_of_the_processor,
     batches_are_pinned,
-    too_little_memory_is_told,
+    too_little_memory_is_explained,
 )
 
 
 def part(context: Context) -> None:
-    """All checks, each whatever the others do."""
+    """Try all checks; one that fails stops no other."""
     subject = Subject(context.device, context.tiny, context.folder)
     for check in CHECKS:
         context.tried(check.__name__, partial(check, subject))

@@ -23,14 +23,14 @@ GRACE_S = 5.0  # beyond its time, for a part that watches the clock itself
 
 @dataclass(frozen=True)
 class Context:
-    """What a part knows and whom it tells.
+    """What a part needs to know, and where it notes its figures.
 
     Attributes:
         device: to check.
         tiny: whether only to show that everything runs, in seconds on a CPU.
         until: when its time is over, by ``time.monotonic``.
         file: the figures, a line each, so that none is lost with the process.
-        folder: for data, its own.
+        folder: the part's own folder, for data.
     """
 
     device: torch.device
@@ -43,23 +43,23 @@ class Context:
     def left_s(self) -> float:
         return self.until - time.monotonic()
 
-    def found(self, name: str, value: Any) -> None:
-        """Note a figure, or a group of them; what was noted before under the name counts no more."""
+    def note(self, name: str, value: Any) -> None:
+        """Note a figure, or a group of them; it replaces what was noted before under the name."""
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps([name, value]) + "\n")
         say(f"  {name}: {json.dumps(value)}")
 
     def failed(self, name: str, why: str) -> None:
         """Note that something is wrong, and go on."""
-        self.found(f"FAILED {name}", why)
+        self.note(f"FAILED {name}", why)
 
     def tried(self, name: str, work: Callable[[], Any]) -> None:
-        """Note what some work gives, or why it failed; or that there was no time left."""
+        """Note what some work returns, or why it failed, or that there was no time left."""
         if self.left_s <= 0:
-            self.found(f"left out {name}", "no time left")
+            self.note(f"left out {name}", "no time left")
             return
         try:
-            self.found(name, work())
+            self.note(name, work())
         except Exception as error:  # whatever it is, the rest is still to be measured
             say("".join(traceback.format_exception(error)).rstrip())
             self.failed(name, brief(error))
@@ -79,7 +79,7 @@ def brief(error: BaseException) -> str:
 
 
 def say(text: str) -> None:
-    """Tell how far the check is."""
+    """Print how far the check is."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -88,17 +88,17 @@ def run(part: Part, device: torch.device, tiny: bool, seconds: float) -> dict[st
 
     Args:
         part: what to run.
-        device, tiny: as of Context.
-        seconds: how long at most, the part's own limit aside.
+        device, tiny: as in Context.
+        seconds: how long it may take at most; the part has its own limit too.
 
     Returns:
-        ``status`` ("passed", "failed" or "stopped"), ``seconds``, and what the part found: ``found``, ``failures``, and
+        ``status`` ("passed", "failed" or "stopped"), ``seconds``, and what the part noted: ``figures``, ``failures``, and
         ``left_out``, for which there was no time.
     """
     start = time.monotonic()
     allowed = min(part.seconds, seconds)
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as directory:
-        file = Path(directory) / "found.jsonl"
+        file = Path(directory) / "figures.jsonl"
         file.touch()
         context = Context(device, tiny, start + allowed, file, Path(directory))
         process = multiprocessing.get_context("fork").Process(target=_alone, args=(part, context))
@@ -133,20 +133,20 @@ def _end(process: Any) -> None:
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, Any] = {}
+    noted: dict[str, Any] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
             name, value = json.loads(line)
         except ValueError:
             continue  # the process ended while it wrote this
-        found[name] = value
-    found.pop("all of it", None)
+        noted[name] = value
+    noted.pop("all of it", None)
 
-    def beginning(with_what: str) -> dict[str, Any]:
-        return {name.removeprefix(with_what): value for name, value in found.items() if name.startswith(with_what)}
+    def with_prefix(prefix: str) -> dict[str, Any]:
+        return {name.removeprefix(prefix): value for name, value in noted.items() if name.startswith(prefix)}
 
-    failures, left_out = beginning("FAILED "), beginning("left out ")
+    failures, left_out = with_prefix("FAILED "), with_prefix("left out ")
     plain: Mapping[str, Any] = {
-        name: value for name, value in found.items() if not name.startswith(("FAILED ", "left out "))
+        name: value for name, value in noted.items() if not name.startswith(("FAILED ", "left out "))
     }
-    return {"found": dict(plain), "failures": failures, "left_out": left_out}
+    return {"figures": dict(plain), "failures": failures, "left_out": left_out}

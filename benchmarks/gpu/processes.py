@@ -1,4 +1,4 @@
-"""Processes that train together, as far as one GPU can show: NCCL with one of them, gloo beside it, and two over gloo."""
+"""Processes that train together, as far as one GPU can show it: two over gloo, and one over NCCL with gloo beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP_OFF = 1e-9
 
 
 def part(context: Context) -> None:
-    """Two first: forks are made before this process touches the GPU."""
+    """The two processes come first: they are forked before this process touches the GPU."""
     store = made_store(context.folder)
     context.tried("two_over_gloo", partial(two_over_gloo, context, store))
     context.tried("one_over_nccl", partial(one_over_nccl, context))
@@ -45,9 +45,9 @@ def _together(rank: int, device: torch.device, names: list[str], folder: Path, s
         torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     for name in names:
-        found = _step(name, store, Processes(rank, 2, device, dist.group.WORLD))
+        weights = _step(name, store, Processes(rank, 2, device, dist.group.WORLD))
         if rank == 0:
-            torch.save(found, folder / f"{name}.pt")
+            torch.save(weights, folder / f"{name}.pt")
     dist.destroy_process_group()
 
 
@@ -63,15 +63,15 @@ def two_over_gloo(context: Context, store: SequenceStore) -> dict[str, Any]:
     for process in started:
         process.join(max(1, context.left_s))
     assert all(process.exitcode == 0 for process in started), [process.exitcode for process in started]
-    found = {}
+    off_by = {}
     for name in names:
         alone = _step(name, store, replace(CPU, device=context.device))
         together = torch.load(context.folder / f"{name}.pt", weights_only=True)
-        moved = [value.double() - alone[key].double() for key, value in together.items()]
-        off = max(float(each.abs().max()) for each in moved)
+        differences = [value.double() - alone[key].double() for key, value in together.items()]
+        off = max(float(difference.abs().max()) for difference in differences)
         assert off <= STEP_OFF, f"{name}: weights are {off:.2g} apart after a step"
-        found[name] = off
-    return found
+        off_by[name] = off
+    return off_by
 
 
 def one_over_nccl(context: Context) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def one_over_nccl(context: Context) -> dict[str, Any]:
         wrapped = nn.SyncBatchNorm.convert_sync_batchnorm(model) if on_gpu else model
         averaged = nn.parallel.DistributedDataParallel(wrapped)
         frames = torch.rand(4, 3, *plain.frame_shape, generator=torch.Generator().manual_seed(0)).to(context.device)
-        for each in (plain, averaged):
-            each(frames).square().sum().backward()
+        for module in (plain, averaged):
+            module(frames).square().sum().backward()
         pairs = zip(plain.parameters(), wrapped.parameters(), strict=True)
         apart = [float((a.grad - b.grad).norm() / a.grad.norm().clamp(min=1e-12)) for a, b in pairs if a.grad is not None]
         assert max(apart) <= 1e-3, f"gradients are {max(apart):.2g} apart"

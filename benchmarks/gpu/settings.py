@@ -1,4 +1,4 @@
-"""The PyTorch models as the recipe casia-b has them, for a Python that reads no YAML. A test compares both."""
+"""The PyTorch models as the recipe casia-b has them, for a Python without a reader of YAML. A test compares both."""
 
 from __future__ import annotations
 

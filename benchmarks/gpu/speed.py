@@ -31,7 +31,7 @@ from gait.networks.torch_model import TorchModel, layers
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
 
-EACH_S = 1.5  # seconds of iterations of each way
+WAY_S = 1.5  # seconds of iterations in each way
 WARM_UP = 3
 TINY_WIDTH = 0.0625
 DATA_WORKERS, DATA_ITERATIONS, DATA_FIRST = (0, 4, 8), 60, 15
@@ -52,7 +52,7 @@ class Way(NamedTuple):
     how: str = "eager"
 
     def __str__(self) -> str:
-        return " ".join([self.precision, *(each for each in self[1:] if each not in ("ours", "eager"))])
+        return " ".join([self.precision, *(detail for detail in self[1:] if detail not in ("ours", "eager"))])
 
 
 EAGER = (
@@ -63,7 +63,7 @@ COMPILED = (Way("bf16", "ours", "compiled"), Way("bf16", "ours", "compiled-graph
 
 
 class _Learner(nn.Module):
-    """As the training loop has it."""
+    """A model with its classifier, as the training loop has it."""
 
     def __init__(self, model: TorchModel) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ def _optimizer(learner: nn.Module, published: Published, capturable: bool) -> to
 
 
 @contextmanager
-def _as(way: Way, name: str) -> Iterator[None]:
-    """Settings of PyTorch that are everybody's."""
+def _set_up_for(way: Way, name: str) -> Iterator[None]:
+    """Set for a while what holds for all of PyTorch in this process."""
     module = importlib.import_module(f"gait.models.{name}")
     changed: AbstractContextManager[Any] = nullcontext()
     if way.network == "channels-first":
@@ -160,7 +160,7 @@ def measured(name: str, way: Way, context: Context, rates: dict[str, float]) -> 
     if context.device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    with _as(way, name):
+    with _set_up_for(way, name):
         iteration = Iteration(name, way, context)
         run: Callable[[], None] = iteration
         started = time.perf_counter()
@@ -171,7 +171,7 @@ def measured(name: str, way: Way, context: Context, rates: dict[str, float]) -> 
         synchronised(context.device)
         ready = time.perf_counter()
         done, seconds = 0, 0.0
-        wanted = 0.0 if context.tiny else min(EACH_S, max(0.0, context.left_s))
+        wanted = 0.0 if context.tiny else min(WAY_S, max(0.0, context.left_s))
         while not done or seconds < wanted:
             for _ in range(1 if context.tiny else 5):
                 run()
@@ -205,13 +205,13 @@ def _maps(model: TorchModel, frames: int) -> int:
     shadow = copy.deepcopy(model).to("meta").eval()
     total = 0
 
-    def note(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+    def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        total += given[0].numel() + output.numel()
+        total += inputs[0].numel() + output.numel()
 
     for module in shadow.modules():
         if next(module.parameters(recurse=False), None) is not None:
-            module.register_forward_hook(note)
+            module.register_forward_hook(add)
     signatures = shadow(torch.empty(1, frames, *model.frame_shape, device="meta"))
     if shadow.classifier is not None:
         shadow.classifier(signatures)
@@ -229,12 +229,12 @@ def card_rates(context: Context) -> dict[str, float]:
     return {**rates, "bytes": bytes_per_s(context.device, size)}
 
 
-def _ways(name: str, context: Context) -> None:
+def _measure_ways(name: str, context: Context) -> None:
     rates = card_rates(context)
-    context.found("rates", {what: float(f"{rate:.3g}") for what, rate in rates.items()})
+    context.note("rates", {what: float(f"{rate:.3g}") for what, rate in rates.items()})
     order = "channels-last" if name == "gaitgl" else "channels-first"  # that of 2D maps here, which gaitgl has none of
     ways = [way for way in EAGER if way.network in ("ours", "plain", order)]
-    # To show that all runs, the ways of one model and the networks of the others do.
+    # To show that everything runs, all ways of one model and the networks of the others are enough.
     if context.tiny and name != "gaitset":
         ways = [Way("bf16"), Way("bf16", "plain"), Way("bf16", order)]
     for way in ways:
@@ -243,7 +243,7 @@ def _ways(name: str, context: Context) -> None:
 
 def part_of(name: str) -> Callable[[Context], None]:
     """Measure a model in every way but the compiled ones."""
-    return partial(_ways, name)
+    return partial(_measure_ways, name)
 
 
 def compiled(context: Context) -> None:
@@ -262,10 +262,10 @@ def data(context: Context) -> None:
     store = made_store(context.folder, people, walks, length)
     for workers in (0, 1) if context.tiny else DATA_WORKERS:
         for name in models:
-            context.tried(f"{name}, {workers} workers", partial(_fed, name, workers, store, context))
+            context.tried(f"{name}, {workers} workers", partial(_whole_loop, name, workers, store, context))
 
 
-def _fed(name: str, workers: int, store: Any, context: Context) -> dict[str, Any]:
+def _whole_loop(name: str, workers: int, store: Any, context: Context) -> dict[str, Any]:
     published = MODELS[name]
     identities, sequences, frames = batch_of(published, context.tiny)
     iterations, first = (4, 2) if context.tiny else (DATA_ITERATIONS, DATA_FIRST)
@@ -273,12 +273,12 @@ def _fed(name: str, workers: int, store: Any, context: Context) -> dict[str, Any
     drawn = training.sampling
     if context.tiny:
         training = replace(training, sampling=replace(drawn, frames=frames))
-    model = network(name, TINY_WIDTH if context.tiny else 1, len({each.identity for each in store.sequences}))
+    model = network(name, TINY_WIDTH if context.tiny else 1, len({sequence.identity for sequence in store.sequences}))
     times, waits = Times(), []
-    made = torch_loop.on_device
+    on_device = torch_loop.on_device
 
-    def watched(*given: Any) -> Iterator[Any]:
-        batches = made(*given)
+    def watched(*arguments: Any) -> Iterator[Any]:
+        batches = on_device(*arguments)
         while True:
             asked = time.perf_counter()
             batch = next(batches, None)

@@ -17,7 +17,7 @@ WORKERS = (0, 4, 8)
 
 
 def table(result: Mapping[str, Any] | None) -> str:
-    """Markdown of a result of the check; of None, the table that says what is not measured yet."""
+    """A result of the check as a table in Markdown; for None, the table that says that nothing is measured yet."""
     result = result or {"parts": {}}
     about = "{device}, {date}, PyTorch {torch}".format(**result) if "device" in result else NOT_YET
     rows = [
@@ -38,10 +38,10 @@ def fill(page: Path, result: Mapping[str, Any] | None) -> None:
     """Put the table in its place in a page.
 
     Raises:
-        ValueError: the page has no such place, or the result is none of a GPU's.
+        ValueError: the page has no such place, or the result is not a GPU's.
     """
     if result and (result["tiny"] or result["gpu_gib"] is None):
-        raise ValueError("these figures only show that the check runs; the table is for a GPU's, without --tiny")
+        raise ValueError("these figures only show that the check runs; the table is for a GPU's figures, without --tiny")
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -54,43 +54,43 @@ def _row(*cells: object) -> str:
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
-def _found(result: Mapping[str, Any], part: str, name: str, figure: str) -> Any:
+def _figure(result: Mapping[str, Any], part: str, name: str, figure: str) -> Any:
     """A figure, or None if it was not measured."""
-    return result["parts"].get(part, {}).get("found", {}).get(name, {}).get(figure)
+    return result["parts"].get(part, {}).get("figures", {}).get(name, {}).get(figure)
 
 
-def _told(figure: Any, form: str = "{}") -> str:
+def _cell(figure: Any, form: str = "{}") -> str:
     return NONE if figure is None else form.format(figure)
 
 
 def _of_model(name: str, result: Mapping[str, Any]) -> str:
     def figure(way: str, which: str) -> Any:
         part = "compiled" if "compiled" in way else f"speed-{name}"
-        return _found(result, part, f"{name}, {way}", which)
+        return _figure(result, part, f"{name}, {way}", which)
 
     def peak() -> str:
-        return _told(figure("bf16", "peak_gib"))
+        return _cell(figure("bf16", "peak_gib"))
 
-    speeds = [_told(figure(way, "iterations_per_s")) for way in COLUMNS]
+    speeds = [_cell(figure(way, "iterations_per_s")) for way in COLUMNS]
     if name == "gaitgl":  # has no 2D maps
         speeds[COLUMNS.index("bf16 channels-first")] = NOT_HERE
-    return _row(name, *speeds, _told(figure("bf16", "limit_ratio")), peak())
+    return _row(name, *speeds, _cell(figure("bf16", "limit_ratio")), peak())
 
 
 def _others(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("gaitset", "gaitbase"):
         for workers in WORKERS:
             speed, waiting = (
-                _found(result, "data", f"{name}, {workers} workers", which) for which in ("iterations_per_s", "waiting")
+                _figure(result, "data", f"{name}, {workers} workers", which) for which in ("iterations_per_s", "waiting")
             )
-            told = NONE if speed is None else f"{speed} iterations/s, {100 * waiting:.1f} % of the time waiting for data"
-            yield f"{name}, whole loop, `workers: {workers}`", told
+            words = NONE if speed is None else f"{speed} iterations/s, {100 * waiting:.1f} % of the time waiting for data"
+            yield f"{name}, whole loop, `workers: {workers}`", words
     for name in ("baseline", "gaitset"):
-        seconds = _found(result, "casia-b-test", name, "in_all_s")
-        yield f"CASIA-B's test (5,485 sequences), {name} (two GTX 1080 Ti: 15 s)", _told(seconds, "{} s")
-    embedding, ranking = (_found(result, "oumvlp-test", name, "all_s") for name in ("embedding", "table"))
+        seconds = _figure(result, "casia-b-test", name, "in_all_s")
+        yield f"CASIA-B's test (5,485 sequences), {name} (two GTX 1080 Ti: 15 s)", _cell(seconds, "{} s")
+    embedding, ranking = (_figure(result, "oumvlp-test", name, "all_s") for name in ("embedding", "table"))
     both = None if embedding is None or ranking is None else round(embedding + ranking, 1)
-    yield "OU-MVLP's test (133,780 sequences), gaitset, from a part (eight GPUs: 120 s)", _told(both, "{} s")
+    yield "OU-MVLP's test (133,780 sequences), gaitset, from a part (eight GPUs: 120 s)", _cell(both, "{} s")
     for part in ("correctness", "processes"):
         checked = result["parts"].get(part)
         failures = None if checked is None else ", ".join(checked["failures"])

@@ -21,32 +21,32 @@ from gait.evaluation.search import closer_wrong
 from gait.processes import Processes
 from gait.protocols import evaluate
 
-# CASIA-B's test: 50 people, 10 walks in 11 views, of which 15 lack: 5,485 sequences. OpenGait tells of 15 s for it on two
-# GTX 1080 Ti, and of 2 minutes on eight for OU-MVLP's.
+# CASIA-B's test: 50 people, 10 walks in 11 views, of which 15 are missing: 5,485 sequences. OpenGait reports 15 s for it
+# on two GTX 1080 Ti, and 2 minutes for OU-MVLP's on eight.
 PEOPLE, VIEWS, MISSING, CASIA_B_S = 50, 11, 15, 15.0
 CONDITIONS = ("nm-01", "nm-02", "nm-03", "nm-04", "nm-05", "nm-06", "bg-01", "bg-02", "cl-01", "cl-02")
 FRAMES = (50, 110)  # the least and the most of a sequence
-# OU-MVLP's: 5,154 people in 14 views, walks 00 and 01, of which some lack: 133,780 sequences.
+# OU-MVLP's: 5,154 people in 14 views, walks 00 and 01, of which some are missing: 133,780 sequences.
 OUMVLP_PEOPLE, OUMVLP_VIEWS, OUMVLP_SEQUENCES, OUMVLP_S = 5154, 14, 133_780, 120.0
 OUMVLP_FRAMES = (18, 35)
-OUMVLP_EMBEDDED, OUMVLP_ASKED = 1500, 64  # of a part: sequences embedded, and people looked for in the whole gallery
+OUMVLP_EMBEDDED, OUMVLP_ASKED = 1500, 64  # sequences that are embedded, and people who are looked for in the whole gallery
 PARTS, CHANNELS = 62, 256  # of GaitSet's signatures
 
 
 def _walks(people: int, conditions: tuple[str, ...], views: int, missing: int) -> list[tuple[str, str, str]]:
-    """Who, in which condition and view."""
+    """The walks of a test: who walks, in which condition and view."""
     everything = [
         (f"{person:05d}", condition, f"{view:03d}")
         for person in range(people)
         for condition in conditions
         for view in range(views)
     ]
-    lacking = set(np.random.default_rng(0).choice(len(everything), missing, replace=False).tolist())
-    return [walk for place, walk in enumerate(everything) if place not in lacking]
+    left_out = set(np.random.default_rng(0).choice(len(everything), missing, replace=False).tolist())
+    return [walk for place, walk in enumerate(everything) if place not in left_out]
 
 
 def _store(folder: Path, walks: list[tuple[str, str, str]], frames: tuple[int, int]) -> SequenceStore:
-    """Squares at random that move: as much work as people's silhouettes."""
+    """A store of random squares, which make as much work as people's silhouettes."""
     rng = np.random.default_rng(0)
     squares = 255 * (rng.random((4 * frames[1], 8, 8)) < 0.4).astype(np.uint8)
     pool = squares.repeat(8, 1).repeat(8, 2)
@@ -64,12 +64,12 @@ def casia_b(context: Context) -> None:
     walks = _walks(3, CONDITIONS, 3, 2) if context.tiny else _walks(PEOPLE, CONDITIONS, VIEWS, MISSING)
     store = _store(context.folder, walks, (3, 5) if context.tiny else FRAMES)
     frames = sum(sequence.count for sequence in store.sequences)
-    context.found("test", {"sequences": len(walks), "frames": frames, "peer_s": CASIA_B_S, "peer": "two GTX 1080 Ti"})
+    context.note("test", {"sequences": len(walks), "frames": frames, "peer_s": CASIA_B_S, "peer": "two GTX 1080 Ti"})
     for name in ("baseline", "gaitset"):
-        context.tried(name, partial(_tested, name, store, context))
+        context.tried(name, partial(_test_times, name, store, context))
 
 
-def _tested(name: str, store: SequenceStore, context: Context) -> dict[str, Any]:
+def _test_times(name: str, store: SequenceStore, context: Context) -> dict[str, Any]:
     positions = list(range(len(store.sequences)))
     processes = Processes(device=context.device)
     model = network(name, 0.125 if context.tiny else 1).eval()
@@ -94,7 +94,7 @@ def _tested(name: str, store: SequenceStore, context: Context) -> dict[str, Any]
 
 def oumvlp(context: Context) -> None:
     """A test of OU-MVLP's size: some of its sequences embedded, some of its probes looked for in the whole gallery."""
-    context.found("test", {"sequences": OUMVLP_SEQUENCES, "peer_s": OUMVLP_S, "peer": "eight GPUs"})
+    context.note("test", {"sequences": OUMVLP_SEQUENCES, "peer_s": OUMVLP_S, "peer": "eight GPUs"})
     context.tried("embedding", partial(_embedding_of_a_part, context))
     context.tried("table", partial(_table_of_a_part, context))
 
@@ -116,7 +116,7 @@ def _embedding_of_a_part(context: Context) -> dict[str, Any]:
 def _table_of_a_part(context: Context) -> dict[str, Any]:
     people, asked = (24, 4) if context.tiny else (OUMVLP_PEOPLE, OUMVLP_ASKED)
     views, parts, channels = OUMVLP_VIEWS, *((4, 16) if context.tiny else (PARTS, CHANNELS))
-    values = _people(people, asked, views, parts, channels, context.device)
+    values = _signatures(people, asked, views, parts, channels, context.device)
     place = np.arange(len(values))
     person, view = place // views % people, place % views
     gallery, probe = place[: people * views], place[people * views :]
@@ -134,7 +134,7 @@ def _table_of_a_part(context: Context) -> dict[str, Any]:
     }
 
 
-def _people(people: int, asked: int, views: int, parts: int, channels: int, device: torch.device) -> np.ndarray:
+def _signatures(people: int, asked: int, views: int, parts: int, channels: int, device: torch.device) -> np.ndarray:
     """Normalised signatures of everybody's enrolled walk and of some people's second: alike, as after training."""
     generator = torch.Generator(device).manual_seed(3)
     values = np.empty(((people + asked) * views, parts, channels), np.float32)
@@ -143,12 +143,12 @@ def _people(people: int, asked: int, views: int, parts: int, channels: int, devi
     for start in range(0, people, step):
         count = min(step, people - start)
         centres.append(torch.randn(count, 1, parts, channels, generator=generator, device=device))
-        _walked(values[start * views : (start + count) * views], centres[-1], views, generator)
-    _walked(values[people * views :], torch.cat(centres)[:asked], views, generator)
+        _fill(values[start * views : (start + count) * views], centres[-1], views, generator)
+    _fill(values[people * views :], torch.cat(centres)[:asked], views, generator)
     return values
 
 
-def _walked(room: np.ndarray, centres: torch.Tensor, views: int, generator: torch.Generator) -> None:
+def _fill(target: np.ndarray, centres: torch.Tensor, views: int, generator: torch.Generator) -> None:
     noise = torch.randn(len(centres), views, *centres.shape[2:], generator=generator, device=centres.device)
     walks = (centres + 1.5 * noise).flatten(0, 1)
-    room[:] = (walks / walks.norm(dim=2, keepdim=True)).cpu().numpy()
+    target[:] = (walks / walks.norm(dim=2, keepdim=True)).cpu().numpy()
