@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.work import Work
-from compress.pruning.time_budget import problem
+from compress.pruning.time_budget import problem_of
 from compress.pruning.times import TimeModel
 from gaitpress import outputs, params
 from gaitpress.frameworks import framework
@@ -56,7 +56,7 @@ class Model:
         """The percentiles that its widths reach."""
         times = TimeModel.of_json(self.table["times"])
         prune = self.work.settings["prune"]
-        budget = problem(
+        budget = problem_of(
             times, {name: np.ones(most) for name, most in times.filters.items()}, prune["round_to"], prune["keep_min"]
         )
         least = budget.ms(tuple(0 for _ in budget.names)) / self.table["dense_ms"]

@@ -1,4 +1,4 @@
-"""What criteria need of a Keras network beside its weights, for the groups of :mod:`compress.pruning.keras_surgery`."""
+"""What criteria need from a Keras network besides its weights, for the groups of :mod:`compress.pruning.keras_surgery`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
 
     Args:
         model: a classifier.
-        groups: those to measure.
-        quantities: of "scales" and "effects".
-        batches: for effects; their losses are of the input of the last layer, which is the classifier's.
+        groups: the groups to measure.
+        quantities: "scales", "effects" or both.
+        batches: training batches, for effects; their losses take the input of the last layer, the classifier.
 
     Raises:
-        CompressionError: a layer has no batch norm, or as :func:`compress.pruning.measures.effects`.
+        CompressionError: a layer has no batch norm, or :func:`compress.pruning.measures.effects` raises it.
     """
-    found = {}
+    by_quantity = {}
     for quantity in quantities:
         by_layer = _scales(model, groups) if quantity == "scales" else _effects(model, groups, batches)
-        found[quantity] = {name: {name: values} for name, values in by_layer.items()}
-    return found
+        by_quantity[quantity] = {conv: {conv: values} for conv, values in by_layer.items()}
+    return by_quantity
 
 
 def _scales(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def _scales(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def _effects(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
-    # The last place where the channels are apart, after batch norm, activation and pooling: what the next layer reads.
+    # The last layer that keeps channels separate, after batch norm, activation and pooling: the next layer reads its output.
     places = {group.conv: (group.conv, *group.along)[-1] for group in groups}
     outputs = [model.get_layer(name).output for name in places.values()]
     network = keras.Model(model.input, [model.layers[-1].input, *outputs])
@@ -54,12 +54,12 @@ def _effects(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dic
         samples, loss = tf.convert_to_tensor(batch[0]), batch[1]
         with tf.GradientTape() as tape:
             tape.watch(samples)  # whether or not a layer's weights are trainable
-            codes, *activations = network(samples, training=False)
-            whole = loss(codes)
-        gradients = tape.gradient(whole, activations, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        products = [(each * gradient).numpy() for each, gradient in zip(activations, gradients, strict=True)]
-        # Channels are on the last axis; what lies between it and the samples are positions.
-        summed = [product.sum(tuple(range(1, product.ndim - 1))) for product in products]
-        return dict(zip(places, summed, strict=True))
+            signatures, *activations = network(samples, training=False)
+            value = loss(signatures)
+        gradients = tape.gradient(value, activations, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        products = [(activation * gradient).numpy() for activation, gradient in zip(activations, gradients, strict=True)]
+        # The samples are on the first axis and the channels on the last; the axes between them are positions.
+        sums = [product.sum(tuple(range(1, product.ndim - 1))) for product in products]
+        return dict(zip(places, sums, strict=True))
 
     return measures.effects(batches, of_batch)

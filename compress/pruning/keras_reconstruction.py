@@ -1,4 +1,4 @@
-"""Reconstruction of pruned Keras models: layers that read pruned channels are solved anew by least squares."""
+"""Reconstruction of pruned Keras models: least squares finds new weights for layers that read pruned channels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def reconstruct(
     """Solve the layers of a pruned model that read pruned channels, in place, from input to output.
 
     Args:
-        full: the model that was pruned.
+        full: the model before pruning.
         pruned: what :func:`compress.pruning.keras_surgery.prune` made of it.
-        selections: what was selected, by convolution.
-        batches: of calibration data.
-        seed: of the draw of outputs.
+        selections: the filters that stay, by convolution.
+        batches: batches of calibration data.
+        seed: the seed for the random choice of outputs.
 
     Returns:
-        For each layer that was solved, its error ``before`` and ``after``, as a share of the length of its outputs.
+        For each layer that was solved, its error ``before`` and ``after``, as a share of the L2 norm of its outputs.
     """
     errors = {}
     for group in channels(full):
@@ -40,8 +40,10 @@ def reconstruct(
         inputs = [keras.Model(model.input, layer.input) for model, layer in ((full, old), (pruned, new))]
         rng = np.random.default_rng(seed)
         for batch in batches:
-            before, after = _rows(old, [model(batch, training=False).numpy() for model in inputs], ROWS // len(batches), rng)
-            problem.add(after, before @ weights)
+            full_rows, pruned_rows = _rows(
+                old, [model(batch, training=False).numpy() for model in inputs], ROWS // len(batches), rng
+            )
+            problem.add(pruned_rows, full_rows @ weights)
         solved, error_before, error_after = problem.solve()
         new.kernel.assign(_kernel(solved, new))
         errors[group.reader] = {"before": error_before, "after": error_after}
@@ -49,7 +51,7 @@ def reconstruct(
 
 
 def _matrix(layer: Any) -> np.ndarray:
-    """A layer's kernel as [inputs, outputs], the channels of a convolution before its pixels."""
+    """A layer's kernel as [inputs, outputs]; the inputs of a convolution go by channel, then by pixel."""
     kernel = layer.kernel.numpy()
     return np.moveaxis(kernel, -2, 0).reshape(-1, kernel.shape[-1])
 
@@ -61,7 +63,7 @@ def _kernel(matrix: np.ndarray, layer: Any) -> np.ndarray:
 
 
 def _rows(layer: Any, inputs: Sequence[np.ndarray], count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """What the same outputs of a layer read of several inputs: [rows, inputs] of each."""
+    """The values that the same outputs of a layer read from several inputs: [rows, inputs] for each input."""
     if not isinstance(layer, CONVOLUTIONS):
         return [values.reshape(-1, values.shape[-1]) for values in inputs]
     maps = [np.moveaxis(values, -1, 1) for values in inputs]

@@ -17,7 +17,7 @@ from compress.pruning.select import PruneSettings, Selection, is_spared, select
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 READERS = (*CONVOLUTIONS, keras.layers.Dense)
-# Layers that keep every channel apart from the others.
+# Layers that keep channels separate.
 CHANNELWISE = (
     keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D,
     keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
@@ -27,7 +27,7 @@ CHANNELWISE = (
     keras.layers.BatchNormalization, keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D,
 )  # fmt: skip
 
-# Those of them that are linear.
+# The linear ones of CHANNELWISE.
 LINEAR = (
     keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
     keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D,
@@ -41,7 +41,7 @@ class Channels:
 
     Attributes:
         conv: the convolution's name.
-        along: names of the layers on the way that keep channels apart.
+        along: names of the layers between the two, which keep channels separate.
         reader: name of the layer that reads them.
         repeats: how many inputs of the reader each channel becomes (pixels, where a flatten lies between).
     """
@@ -53,22 +53,22 @@ class Channels:
 
 
 def channels(model: Any) -> list[Channels]:
-    """All prunable convolutions of a model, from input to output: all but those that give a code.
+    """The prunable convolutions of a model, from input to output: all except those that give a code.
 
     Raises:
-        CompressionError: channels branch, merge or pass a layer that mixes them in a way not understood here.
+        CompressionError: channels branch, merge or pass through a layer that pruning does not support.
     """
-    found = [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
+    groups = [_follow(layer) for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
     # What the classifier reads is the signature, which keeps its size.
-    return [group for group in found if group.reader != model.layers[-1].name and not _is_code(model, group)]
+    return [group for group in groups if group.reader != model.layers[-1].name and not _is_code(model, group)]
 
 
 def _is_code(model: Any, group: Channels) -> bool:
-    """Whether a convolution is the linear layer at the end of all others, such as the 3D-CNN's "grayCode".
+    """Whether a convolution is the linear layer after all others, such as the 3D-CNN's "grayCode".
 
-    It has a kernel of one pixel and is neither followed by another convolution nor by anything that is not linear: a dense
-    layer in all but name, whose width is the code's. The convolutions before it are filters even where their maps have
-    one pixel: the study prunes 1,984 filters of the 3D-CNN, those of all six.
+    Its kernel has one pixel, and neither another convolution nor a layer that is not linear follows it: it is a dense layer
+    in all but name, and its width is the width of the code. The convolutions before it are prunable even where their maps
+    have one pixel: the study prunes 1,984 filters of the 3D-CNN, those of all six.
     """
     conv, reader = model.get_layer(group.conv), model.get_layer(group.reader)
     passed = [model.get_layer(name) for name in group.along]
@@ -99,7 +99,7 @@ def _follow(conv: Any) -> Channels:
         elif not isinstance(layer, CHANNELWISE):
             kind = type(layer).__name__
             raise CompressionError(
-                f"layer {conv.name}: its channels pass {layer.name}, and a {kind} cannot be pruned through"
+                f"layer {conv.name}: its channels pass through {layer.name}, and pruning does not support a {kind} there"
             )
         else:
             along.append(layer.name)
@@ -110,11 +110,11 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
 
     Args:
         model: a classifier.
-        settings: how much goes.
+        settings: how much to remove, and by which criterion.
         batches: for criteria that need data.
 
     Returns:
-        The pruned model, and what was selected, by convolution.
+        The pruned model, and the selections by convolution.
 
     Raises:
         CompressionError: there is nothing to prune, or the model lacks what the criterion needs.
@@ -127,7 +127,7 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
 
 
 def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
-    """A narrower copy of a model with the weights of the filters that were selected, by convolution."""
+    """A narrower copy of a model with the weights of the selected filters; ``selections`` are by convolution."""
     groups = channels(model)
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for group in groups:
@@ -136,7 +136,7 @@ def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
             # Kernel, bias and batch-norm statistics all have the filters on their last axis.
             weights[name] = [np.take(array, kept, axis=-1) for array in weights[name]]
         kernel, *rest = weights[group.reader]
-        # A flattened map is pixel by pixel, each with all channels.
+        # A flattened map has all channels of the first pixel, then all of the next.
         inputs = np.concatenate([pixel * selections[group.conv].filters + kept for pixel in range(group.repeats)])
         weights[group.reader] = [np.take(kernel, inputs, axis=-2), *rest]
     pruned = _rebuilt(model, {name: len(selection.kept) for name, selection in selections.items()})
@@ -146,9 +146,9 @@ def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
 
 
 def layers(model: Any) -> dict[str, tuple[str | None, str | None]]:
-    """The layers whose size depends on pruning, by name: whose filters each reads, and gives.
+    """The layers whose size depends on pruning, by name: the convolutions whose filters a layer reads and gives.
 
-    The None of a layer means that pruning leaves its inputs, or its outputs, alone.
+    None means that pruning leaves the layer's inputs, or its outputs, alone.
     """
     groups = channels(model)
     gives: dict[str, str] = {group.conv: group.conv for group in groups}
@@ -172,19 +172,19 @@ def _rebuilt(model: Any, filters: Mapping[str, int]) -> Any:
 
 
 def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], shape: tuple[int, ...]) -> float:
-    """Greatest difference between the pruned and the masked full model on random input, relative to max |output|.
+    """The greatest difference between the pruned and the masked full model on random input, relative to max |output|.
 
-    Masked means: the outputs of all filters that were not kept are set to zero, after batch norm and activation.
-    What is compared is the input of the last layer: a classifier's probabilities would hide differences. Both are
-    compared in float64, so that a difference is a wrong cut and not rounding: about 1e-15 is seen. And twice: as they are,
-    and with leaky ReLUs, for in a network of few filters a ReLU may let nothing of the input pass, and then equal outputs
-    would say nothing.
+    A mask sets the outputs of all removed filters to zero, after batch norm and activation. The outputs compared are the
+    inputs of the last layer, because a classifier's probabilities would hide differences. They are float64, where rounding
+    makes a difference of about 1e-15 and a wrong cut a greater one. The models are compared twice, as they are and with
+    leaky ReLUs: in a network of few filters the ReLUs may block all of the input, and then equal outputs would prove
+    nothing.
 
     Args:
-        full: the model that was pruned.
+        full: the model before pruning.
         pruned: what :func:`prune` made of it.
-        selections: what it selected.
-        shape: of the input, samples first; its values are normal with variance 1, as flow in px may be.
+        selections: the filters that stay, by convolution.
+        shape: the shape of the input, samples first; its values are normal with variance 1, as flow in px may be.
     """
     masks: dict[str, np.ndarray] = {}
     for group in channels(full):
@@ -204,7 +204,7 @@ def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], sha
 
 
 def _in_float64(model: Any, masks: Mapping[str, np.ndarray], leaky: bool) -> Any:
-    """A copy that computes in float64, with the outputs of some layers multiplied by [channels]."""
+    """A copy that computes in float64; masks [channels] multiply the outputs of the layers that they name."""
 
     def clone(layer: Any) -> Any:
         config = {**layer.get_config(), "dtype": "float64"}
@@ -220,6 +220,6 @@ def _in_float64(model: Any, masks: Mapping[str, np.ndarray], leaky: bool) -> Any
 
     copied = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
-        if layer.weights:  # an input layer's name may change
+        if layer.weights:  # an input layer has none, and its name may change
             copied.get_layer(layer.name).set_weights(layer.get_weights())
     return copied

@@ -1,4 +1,4 @@
-"""What criteria need of a network beside its weights, as far as it is the same in both frameworks."""
+"""The part of measuring a network for criteria that is the same in both frameworks."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import numpy as np
 
 from compress.errors import CompressionError
 
-SAMPLES = 256  # from so many on, batches are enough
+SAMPLES = 256  # once there are this many, no more batches are measured
 
-# Samples as the network takes them, [samples, ...], and the loss, a scalar, of what the network gives for them.
+# Samples as the network takes them, [samples, ...], and a function from the network's output for them to the loss, a scalar.
 Batch = tuple[Any, Callable[[Any], Any]]
 
 
 def effects(batches: Iterable[Batch], of_batch: Callable[[Batch], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The effects of filters in as many batches as give :data:`SAMPLES` samples, or in all.
+    """The effects of filters in the first batches that together have :data:`SAMPLES` samples, or in all batches.
 
     Args:
-        batches: with the loss of each.
-        of_batch: gives the effects in one batch, [samples, filters], by unit.
+        batches: the training batches.
+        of_batch: computes the effects in one batch, [samples, filters], by unit.
 
     Returns:
         float64 [samples, filters], by unit.
 
     Raises:
-        CompressionError: there is no batch, or the loss of none of them depends on any filter.
+        CompressionError: there is no batch, or the loss depends on no filter.
     """
-    found: list[Mapping[str, np.ndarray]] = []
+    parts: list[Mapping[str, np.ndarray]] = []
     seen = 0
     for batch in batches:
-        found.append(of_batch(batch))
+        parts.append(of_batch(batch))
         seen += len(batch[0])
         if seen >= SAMPLES:
             break
-    if not found:
+    if not parts:
         raise CompressionError("the criterion needs training batches, and there are none")
-    whole = {unit: np.concatenate([part[unit] for part in found]).astype(np.float64) for unit in found[0]}
+    whole = {unit: np.concatenate([part[unit] for part in parts]).astype(np.float64) for unit in parts[0]}
     if not any(values.any() for values in whole.values()):
         raise CompressionError(
-            f"the training loss of {seen} samples depends on no filter, as that of a network that makes no error any more; "
+            f"the training loss of {seen} samples depends on no filter, as happens when a network makes no more errors; "
             "take a criterion that needs no data"
         )
     return whole

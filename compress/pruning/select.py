@@ -28,8 +28,9 @@ class PruneSettings:
         mode: "percentile", which uses all of the above; "published", :func:`select_as_published`, which uses the
             percentile alone; or "latency", which uses the criterion and ``widths``.
         spare: names of layers to leave whole, or patterns of them (fnmatch); all modes use it.
-        seed: the seed of criteria that draw at random.
-        widths: in mode "latency", tells how many filters each layer keeps by the :func:`importances` of its filters.
+        seed: the seed for criteria that draw at random.
+        widths: in mode "latency", gives the number of filters that each layer keeps, from the :func:`importances` of its
+            filters.
     """
 
     percentile: float
@@ -44,7 +45,7 @@ class PruneSettings:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What has to be measured of a network beside its weights: "scales", "effects" or nothing."""
+        """What must be measured of a network besides its weights: "scales", "effects" or nothing."""
         if self.mode == "published":
             return ()
         return tuple(quantity for quantity in needs(self.criterion) if quantity in MEASURED)
@@ -52,14 +53,14 @@ class PruneSettings:
 
 @dataclass(frozen=True)
 class Selection:
-    """The filters that stay of a layer, whose units must lose the same filters.
+    """The filters of a layer that stay; all its units lose the same filters.
 
     Attributes:
         filters: the number of filters before pruning (in each unit).
         kept: positions of the filters that stay, ascending.
         threshold: the score below which filters go, before rounding; None in a layer that was spared. In mode "latency" it
             is an importance.
-        units: the convolutions of these filters: one, unless sums or shared readers tie several.
+        units: the convolutions that have these filters: one, unless sums or shared readers tie several.
     """
 
     filters: int
@@ -75,12 +76,12 @@ class Selection:
 def select(kernels: Kernels, settings: PruneSettings, measured: Measured | None = None) -> dict[str, Selection]:
     """The filters that stay.
 
-    A layer is spared if a pattern fits the name of one of its units. Scores of spared layers do not count in the percentile.
+    A layer is spared if a pattern matches the name of one of its units. The percentile leaves out scores of spared layers.
 
     Args:
         kernels: of each convolution, [filters, ...], by layer and by the layer's units, which lose their filters together.
-        settings: how much goes.
-        measured: what ``settings.measures`` names, of all layers that are not spared.
+        settings: how much to remove, and by which criterion.
+        measured: what ``settings.measures`` names, for all layers that are not spared.
 
     Returns:
         The selections by layer, in the order of ``kernels``.
@@ -101,7 +102,7 @@ def select(kernels: Kernels, settings: PruneSettings, measured: Measured | None 
     elif settings.widths is not None:
         by_layer = importances(pruned, settings, measured)
         widths = settings.widths(by_layer)
-        chosen = {name: _best(each, widths[name], None, tuple(pruned[name])) for name, each in by_layer.items()}
+        chosen = {name: _best(scores, widths[name], None, tuple(pruned[name])) for name, scores in by_layer.items()}
     else:
         chosen = _select_by_percentile(pruned, settings, measured)
     return {name: chosen.get(name) or _whole(units) for name, units in kernels.items()}
@@ -113,16 +114,17 @@ def is_spared(units: Iterable[str], patterns: Sequence[str]) -> bool:
 
 
 def importances(kernels: Kernels, settings: PruneSettings, measured: Measured | None = None) -> dict[str, np.ndarray]:
-    """What each filter is worth beside those of all layers: its score as a multiple of the root mean square of its layer's.
+    """The worth of each filter, comparable between layers: its score divided by the root mean square of its layer's scores.
 
-    So a criterion whose scores grow with a layer's kernels, maps or distance to the loss puts no layer below the others as a
-    whole. Molchanov et al. (ICLR 2017, section 2.2) divide by the layer's L2 norm. That is the same but for the root of the
-    number of filters, which makes the scores of wide layers small and empties them first: docs/pruning.md has the counts.
+    A criterion's scores may grow with a layer's kernels, maps or distance to the loss; the division keeps it from putting a
+    whole layer below the others. Molchanov et al. (ICLR 2017, section 2.2) divide by the layer's L2 norm. That differs by
+    the root of the number of filters, which makes the scores of wide layers small and empties them first: docs/pruning.md
+    has the counts.
 
     Args:
         kernels: as for :func:`select`.
         settings: the criterion and its seed.
-        measured: what ``settings.measures`` names, of these layers.
+        measured: what ``settings.measures`` names, for these layers.
 
     Returns:
         [filters], float64, by layer; 0 in a layer whose scores are all 0.
@@ -134,19 +136,19 @@ def importances(kernels: Kernels, settings: PruneSettings, measured: Measured | 
 
 
 def select_as_published(kernels: Kernels, percentile: float) -> dict[str, Selection]:
-    """The study's own algorithm, to the filter (Ruiz-Barroso et al., SUSCOM 36 (2022) 100814, filter pruning).
+    """The study's own algorithm, exact to the filter (Ruiz-Barroso et al., SUSCOM 36 (2022) 100814, filter pruning).
 
     The score of a filter is the plain sum of its |w|; the threshold is the percentile, with linear interpolation, of the
-    filters of all convolutions together. Scores come from the trained weights and are not taken again. In each layer the
+    scores of all convolutions together. Scores come from the trained weights and are computed once. In each layer the
     filters strictly below the threshold go, from the last to the first, as long as the layer has more than one: a layer
-    that lies below as a whole keeps its first filter, whatever its score. So all filters below the threshold go, less one
-    for each such layer; layers with small kernels are the first to shrink to one filter.
+    that lies below as a whole keeps its first filter, whatever its score. So all filters below the threshold go, except one
+    in each such layer; layers with small kernels are the first to shrink to one filter.
 
-    The 2D-CNN and the 3D-CNN have no ties, and there this is all. GaitSet's sums tie frame4 to global2 and frame6 to
-    global4; how the study kept those in step is not known. Here the threshold is the study's, over each unit's own sums
-    (832 in all), and filters that are tied go from all units when the mean of their sums is below it. Counted in every unit,
-    as many go as in the study while no tied unit reaches below the threshold: at 10 %, 83. Where pairs have one half above
-    and one below, the count differs by these.
+    The 2D-CNN and the 3D-CNN tie no filters, so they need no more than this. GaitSet's sums tie frame4 to global2 and frame6
+    to global4; how the study kept those in step is not known. Here the threshold is the study's, over each unit's own sums
+    (832 in all), and tied filters go from all units when the mean of their sums is below it. Counted in every unit, as many
+    go as in the study while no tied unit reaches below the threshold: at 10 %, 83. The count differs by the pairs that have
+    one half above the threshold and one below.
 
     Args:
         kernels: as for :func:`select`.
@@ -179,7 +181,7 @@ def _relative(scores: np.ndarray) -> np.ndarray:
     greatest = np.abs(scores).max()
     if greatest == 0:
         return scores
-    scaled = scores / greatest  # first, so that equal scores have exactly their own mean, and none overflows
+    scaled = scores / greatest  # so that equal scores have exactly their own mean, and no square overflows
     relative: np.ndarray = scaled / np.sqrt(np.square(scaled).mean())
     return relative
 

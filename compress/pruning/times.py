@@ -1,4 +1,4 @@
-"""How long a network takes by the widths of its layers, learnt from measured networks.
+"""The time of a network by the widths of its layers, learnt from measured networks.
 
 A layer's time depends on how many filters it reads and how many it gives, so the time of a network is a constant and, for
 each layer, a function of two widths. Kernels work on blocks of filters: 17 may take as long as 32. So each function is a
@@ -16,7 +16,7 @@ import numpy as np
 
 from compress.errors import CompressionError
 
-BLOCKS = (1, 8, 16, 32)  # filters; of vectors and tiles of processors and GPUs
+BLOCKS = (1, 8, 16, 32)  # filters: sizes of vectors and tiles on processors and GPUs
 SHAPES = ("both", "reads", "gives")
 FOLDS = 8
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -28,8 +28,8 @@ class Layer:
 
     Attributes:
         name: its name.
-        reads: the group of filters that it reads; None if pruning leaves its inputs alone.
-        gives: the group of filters that it gives; None if pruning leaves its outputs alone.
+        reads: the name of the group of filters that it reads; None if pruning leaves its inputs alone.
+        gives: the name of the group of filters that it gives; None if pruning leaves its outputs alone.
         macs: multiply-adds of one inference in the full network.
     """
 
@@ -40,8 +40,8 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The time of a network, in ms, and the width of each of its groups of filters."""
+class MeasuredNetwork:
+    """The width of each group of filters of a network, and the network's time in ms."""
 
     widths: Mapping[str, int]
     ms: float
@@ -52,10 +52,10 @@ class TimeModel:
     """The time of a network by its widths.
 
     Attributes:
-        filters: of each group in the full network.
-        layers: the layers whose time depends on these.
-        constant: ms that depend on no width.
-        weights: ms of each part of each layer's time in the full network, [layers, 3 SHAPES, 4 BLOCKS].
+        filters: the number of filters of each group in the full network.
+        layers: the layers whose time depends on widths.
+        constant: the time in ms that depends on no width.
+        weights: the parts of each layer's time in the full network, in ms, [layers, 3 SHAPES, 4 BLOCKS].
     """
 
     filters: Mapping[str, int]
@@ -69,7 +69,7 @@ class TimeModel:
         return self.constant + sum(float(self.table(number, one)[0, 0]) for number in range(len(self.layers)))
 
     def table(self, number: int, choices: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The time of a layer for widths to choose from, in ms: [choices that it reads, choices that it gives]."""
+        """The time in ms of a layer, for all widths to choose from: [widths that it reads, widths that it gives]."""
         layer = self.layers[number]
         reads, gives = (_parts(group, self.filters, choices) for group in (layer.reads, layer.gives))
         both, of_reads, of_gives = self.weights[number]
@@ -77,7 +77,7 @@ class TimeModel:
         return ms
 
     def as_json(self) -> dict[str, Any]:
-        """What :meth:`of_json` reads."""
+        """The content of a JSON file, for :meth:`of_json`."""
         return {
             "filters": dict(self.filters),
             "constant": self.constant,
@@ -89,52 +89,55 @@ class TimeModel:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> TimeModel:
-        """What :meth:`as_json` gave."""
+        """The model from the content that :meth:`as_json` gave."""
         layers = [Layer(row["name"], row["reads"], row["gives"], row["macs"]) for row in content["layers"]]
         weights = [[row["ms"][shape] for shape in SHAPES] for row in content["layers"]]
         return cls(content["filters"], layers, content["constant"], np.array(weights, np.float64))
 
 
 def _parts(group: str | None, filters: Mapping[str, int], choices: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Widths as shares of the full one, rounded up to each size of blocks: [choices, blocks]."""
+    """Widths as shares of the full one, both rounded up to each size of blocks: [widths, blocks]."""
     if group is None:
         return np.ones((1, len(BLOCKS)))
     blocks = np.array(BLOCKS)
     return np.ceil(np.asarray(choices[group])[:, None] / blocks) / np.ceil(filters[group] / blocks)
 
 
-def fit(layers: Sequence[Layer], filters: Mapping[str, int], measured: Sequence[Measured]) -> tuple[TimeModel, np.ndarray]:
+def fit(
+    layers: Sequence[Layer], filters: Mapping[str, int], measured: Sequence[MeasuredNetwork]
+) -> tuple[TimeModel, np.ndarray]:
     """Learn times from measured networks.
 
-    Least squares of relative errors under coefficients of at least 0. Where the measurements do not tell layers apart,
-    time goes by multiply-adds: the ridge pulls the coefficients there, as strongly as predicts best what is left out.
+    The fit is least squares of relative errors, with coefficients of at least 0. Where the measurements cannot separate
+    layers, time follows multiply-adds: a ridge pulls the coefficients there. Its strength is the one that best predicts
+    networks left out of the fit.
 
     Args:
         layers: the layers whose time depends on widths.
-        filters: of each group in the full network.
-        measured: networks, the full one among them.
+        filters: the number of filters of each group in the full network.
+        measured: networks and their times, the full one among them.
 
     Returns:
-        The model, and for each measured network the relative error with which networks without it predict it, [measured].
+        The model, and [measured]: the relative error of each network's time as a fit without it predicts it.
 
     Raises:
         CompressionError: too few networks were measured.
     """
     if len(measured) < 2:
-        raise CompressionError("one network does not tell how time follows widths: there is nothing to prune")
-    times = np.array([each.ms for each in measured])
-    rows = np.stack([_features(layers, filters, each.widths) for each in measured])
+        raise CompressionError("one network does not show how time depends on widths: there is nothing to prune")
+    times = np.array([network.ms for network in measured])
+    rows = np.stack([_features(layers, filters, network.widths) for network in measured])
     folds = np.random.default_rng(0).permutation(len(measured)) % min(FOLDS, len(measured))
-    left_out = {ridge: np.zeros(len(measured)) for ridge in RIDGES}
-    for ridge, errors in left_out.items():
+    errors_by_ridge = {ridge: np.zeros(len(measured)) for ridge in RIDGES}
+    for ridge, errors in errors_by_ridge.items():
         for fold in range(folds.max() + 1):
-            out = folds == fold
-            weights = _weights(rows[~out], times[~out], layers, ridge)
-            errors[out] = rows[out] @ weights / times[out] - 1
-    best = min(RIDGES, key=lambda ridge: float(np.square(left_out[ridge]).sum()))
+            left_out = folds == fold
+            weights = _weights(rows[~left_out], times[~left_out], layers, ridge)
+            errors[left_out] = rows[left_out] @ weights / times[left_out] - 1
+    best = min(RIDGES, key=lambda ridge: float(np.square(errors_by_ridge[ridge]).sum()))
     weights = _weights(rows, times, layers, best)
     shaped = weights[1:].reshape(len(layers), len(SHAPES), len(BLOCKS))
-    return TimeModel(dict(filters), list(layers), float(weights[0]), shaped), left_out[best]
+    return TimeModel(dict(filters), list(layers), float(weights[0]), shaped), errors_by_ridge[best]
 
 
 def _features(layers: Sequence[Layer], filters: Mapping[str, int], widths: Mapping[str, int]) -> np.ndarray:
@@ -157,7 +160,7 @@ def _weights(rows: np.ndarray, times: np.ndarray, layers: Sequence[Layer], ridge
 
 
 def _by_multiply_adds(relative: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
-    """The coefficients if a constant and the multiply-adds alone made the time, [parts]."""
+    """The coefficients if time depended on a constant and the multiply-adds alone, [parts]."""
     plain = np.zeros(relative.shape[1])
     macs = [layer.macs for layer in layers]
     plain[1 :: len(SHAPES) * len(BLOCKS)] = np.array(macs) / max(sum(macs), 1)
@@ -168,8 +171,8 @@ def _by_multiply_adds(relative: np.ndarray, layers: Sequence[Layer]) -> np.ndarr
 
 
 def _not_negative(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The vector x of numbers of at least 0 with the least |matrix @ x - wanted|."""
+    """The vector x without negative numbers that has the least |matrix @ x - wanted|."""
     from scipy.optimize import nnls
 
-    found: np.ndarray = nnls(matrix, wanted)[0]
-    return found
+    solution: np.ndarray = nnls(matrix, wanted)[0]
+    return solution

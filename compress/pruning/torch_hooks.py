@@ -1,4 +1,4 @@
-"""Look at, or change, what modules of a PyTorch network give, for as long as a context lasts."""
+"""Read or change the outputs of modules of a PyTorch network while a context lasts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextmanager
 def hooked(model: Any, hooks: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    """Call each hook after the module of its name, with module, arguments and output, as PyTorch's forward hooks are."""
+    """Call each hook after the module that its key names, with the arguments of a PyTorch forward hook."""
     with ExitStack() as stack:
         for name, hook in hooks.items():
             stack.callback(model.get_submodule(name).register_forward_hook(hook).remove)

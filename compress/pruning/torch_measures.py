@@ -1,4 +1,4 @@
-"""What criteria need of a PyTorch network beside its weights, for the groups of :mod:`compress.pruning.torch_surgery`."""
+"""What criteria need from a PyTorch network besides its weights, for the groups of :mod:`compress.pruning.torch_surgery`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
 
     Args:
         model: the network, in evaluation mode; it is left as it was.
-        groups: those to measure.
-        quantities: of "scales" and "effects".
-        batches: for effects. The first axis of a unit's output is that of the samples, or has further things of each
-            sample, such as its frames, one after the other.
+        groups: the groups to measure.
+        quantities: "scales", "effects" or both.
+        batches: training batches, for effects. The first axis of a unit's output has the samples, or several items of each
+            sample, such as its frames, sample after sample.
 
     Raises:
-        CompressionError: a layer has no batch norm, or as :func:`compress.pruning.measures.effects`.
+        CompressionError: a layer has no batch norm, or :func:`compress.pruning.measures.effects` raises it.
     """
     units = [unit for group in groups for unit in group.units]
-    found = {}
+    by_quantity = {}
     for quantity in quantities:
         by_unit = _scales(model, units) if quantity == "scales" else _effects(model, units, batches)
-        found[quantity] = {group.name: {unit: by_unit[unit] for unit in group.units} for group in groups}
-    return found
+        by_quantity[quantity] = {group.name: {unit: by_unit[unit] for unit in group.units} for group in groups}
+    return by_quantity
 
 
 def _scales(model: Any, units: Sequence[str]) -> dict[str, np.ndarray]:
@@ -54,9 +54,9 @@ def _effects(model: Any, units: Sequence[str], batches: Iterable[Batch]) -> dict
         factors = {unit: _ones(model.get_submodule(unit), samples) for unit in units}
         hooks = {unit: _multiply_by(unit, factor) for unit, factor in factors.items()}
         with hooked(model, hooks), torch.enable_grad():
-            # An effect is the derivative with respect to a factor that is 1: nothing else is kept of activations.
-            found = torch.autograd.grad(loss(model(samples)), list(factors.values()), materialize_grads=True)
-        return {unit: gradient.numpy(force=True) for unit, gradient in zip(units, found, strict=True)}
+            # The derivatives with respect to factors of 1 are the effects, and need no copies of activations.
+            gradients = torch.autograd.grad(loss(model(samples)), list(factors.values()), materialize_grads=True)
+        return {unit: gradient.numpy(force=True) for unit, gradient in zip(units, gradients, strict=True)}
 
     return measures.effects(batches, of_batch)
 
@@ -67,12 +67,12 @@ def _ones(module: Any, samples: Tensor) -> Tensor:
 
 def _multiply_by(unit: str, factors: Tensor) -> Any:
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        of_each, left_over = divmod(len(output), len(factors))
-        if left_over:
+        items, rest = divmod(len(output), len(factors))
+        if rest:
             raise CompressionError(
-                f"layer {unit}: gives {len(output)} maps for {len(factors)} samples, which is no multiple"
+                f"layer {unit}: gives {len(output)} maps for {len(factors)} samples; it must be a multiple"
             )
-        spread = factors[:, None].expand(-1, of_each, -1).reshape(len(output), -1, *[1] * (output.ndim - 2))
+        spread = factors[:, None].expand(-1, items, -1).reshape(len(output), -1, *[1] * (output.ndim - 2))
         return output * spread
 
     return hook

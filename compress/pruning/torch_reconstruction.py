@@ -1,4 +1,4 @@
-"""Reconstruction of pruned PyTorch models: layers that read pruned channels are solved anew by least squares."""
+"""Reconstruction of pruned PyTorch models: least squares finds new weights for layers that read pruned channels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compress.pruning.torch_hooks import hooked
 
 
 class _Seen(Exception):
-    """A module has run; what comes after it is not needed."""
+    """Ends a forward pass after the module that matters."""
 
 
 def reconstruct(
@@ -28,28 +28,32 @@ def reconstruct(
     single ``weight`` [parts, inputs, outputs] that reads [batch, parts, inputs].
 
     Args:
-        full: the model that was pruned, in evaluation mode.
+        full: the model before pruning, in evaluation mode.
         pruned: what :func:`compress.pruning.torch_surgery.prune` made of it, in evaluation mode.
-        selections: what was selected, by group.
-        batches: of calibration data.
-        seed: of the draw of outputs.
+        selections: the filters that stay, by group.
+        batches: batches of calibration data.
+        seed: the seed for the random choice of outputs.
 
     Returns:
-        For each layer that was solved, its error ``before`` and ``after``, as a share of the length of its outputs.
+        For each layer that was solved, its error ``before`` and ``after``, as a share of the L2 norm of its outputs.
     """
     kept = {
-        unit: chosen.kept for chosen in selections.values() if len(chosen.kept) < chosen.filters for unit in chosen.units
+        unit: selection.kept
+        for selection in selections.values()
+        if len(selection.kept) < selection.filters
+        for unit in selection.units
     }
     errors, count = {}, ROWS // len(batches)
     for name in _readers(full, batches[0][:1], set(kept)):
-        layer, stay = pruned.get_submodule(name), kept.get(name.removesuffix(".conv"))
+        layer, kept_outputs = pruned.get_submodule(name), kept.get(name.removesuffix(".conv"))
         rng = np.random.default_rng(seed)
         problems = [LeastSquares(weights) for weights in _matrices(layer)]
         for batch in batches:
-            reads, gives = _at(pruned, name, batch)[0], _at(full, name, batch)[1]
-            if stay is not None:
-                gives = gives.index_select(1, torch.from_numpy(stay))
-            for problem, (rows, targets) in zip(problems, _rows(layer, reads, gives, count, rng), strict=True):
+            inputs, _ = _input_and_output(pruned, name, batch)
+            _, outputs = _input_and_output(full, name, batch)
+            if kept_outputs is not None:
+                outputs = outputs.index_select(1, torch.from_numpy(kept_outputs))
+            for problem, (rows, targets) in zip(problems, _rows(layer, inputs, outputs, count, rng), strict=True):
                 problem.add(rows, targets)
         solved = [problem.solve() for problem in problems]
         _set(layer, [weights for weights, _, _ in solved])
@@ -91,13 +95,13 @@ def _is_separate(module: nn.Module) -> bool:
     )
 
 
-def _at(model: Any, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
-    """What a module reads and gives, in a forward pass that ends there."""
+def _input_and_output(model: Any, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
+    """A module's input and output, in a forward pass that ends there."""
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def stop(module: nn.Module, read: tuple[Tensor, ...], given: Tensor) -> None:
-        # A copy: what comes next, such as an activation, may write in its place.
-        seen.append((read[0].clone(), given.clone()))
+    def stop(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        # Copies, because a later module, such as an activation, may write into the same memory.
+        seen.append((args[0].clone(), output.clone()))
         raise _Seen
 
     with torch.inference_mode(), hooked(model, {name: stop}), suppress(_Seen):
@@ -118,7 +122,7 @@ def _set(module: Any, matrices: Sequence[np.ndarray]) -> None:
 
 
 def convolution_of(module: Any, sizes: Sequence[int]) -> Convolution:
-    """What a PyTorch convolution reads of maps of these sizes."""
+    """The convolution that a PyTorch module computes on maps of these sizes."""
     kernel, stride, dilation = module.kernel_size, module.stride, module.dilation
     if module.padding == "same":
         padding = same_padding(sizes, kernel, stride, dilation)
@@ -128,10 +132,10 @@ def convolution_of(module: Any, sizes: Sequence[int]) -> Convolution:
 
 
 def _rows(
-    module: Any, reads: Tensor, gives: Tensor, count: int, rng: np.random.Generator
+    module: Any, module_input: Tensor, module_output: Tensor, count: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each matrix of a module, what it reads, [rows, inputs], and what it gives without its bias, [rows, outputs]."""
-    inputs, outputs = reads.numpy(force=True), gives.numpy(force=True)
+    inputs, outputs = module_input.numpy(force=True), module_output.numpy(force=True)
     if _is_separate(module):
         yield from zip(np.moveaxis(inputs, 1, 0), np.moveaxis(outputs, 1, 0), strict=True)
         return

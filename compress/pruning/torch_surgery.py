@@ -1,9 +1,11 @@
 """Pruning PyTorch models that declare which filters depend on each other.
 
-A prunable model has ``architecture`` (a dataclass with ``channels`` by unit and ``build()``) and ``filter_groups()``:
-groups with a ``name``, their ``units`` (modules whose output channels are tied; the kernel of unit ``u`` is
-``u.conv.weight``), ``readers`` ((parameter, axis, blocks) of the tensors with an axis over those channels, block after
-block) and modules ``along`` the way that make something else than 0 of 0.
+A prunable model has ``architecture`` (a dataclass with ``channels`` by unit and ``build()``) and ``filter_groups()``. A
+group has a ``name`` and
+
+- ``units``: modules whose output channels are tied; the kernel of unit ``u`` is ``u.conv.weight``;
+- ``readers``: (parameter, axis, blocks) of the tensors with an axis over those channels, block after block;
+- ``along``: modules on the way to the readers whose output for 0 is not 0.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
 
     Args:
         model: in evaluation mode.
-        settings: how much goes.
+        settings: how much to remove, and by which criterion.
         batches: for criteria that need data.
 
     Returns:
-        The pruned model in evaluation mode, and what was selected, by group.
+        The pruned model in evaluation mode, and the selections by group.
 
     Raises:
-        CompressionError: there is nothing to prune, the model's groups are not what it is made of, or it lacks what the
+        CompressionError: there is nothing to prune, the model's groups do not fit the network, or the model lacks what the
             criterion needs.
     """
     state = model.state_dict()
@@ -53,10 +55,10 @@ def prune(model: Any, settings: PruneSettings, batches: Iterable[Batch] = ()) ->
 
 
 def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
-    """A narrower copy of a model, in evaluation mode, with the weights of the filters that were selected, by group.
+    """A narrower copy of a model, in evaluation mode, with the weights of the selected filters; ``selections`` are by group.
 
     Raises:
-        CompressionError: the model's groups are not what it is made of.
+        CompressionError: the model's groups do not fit the network.
     """
     state = model.state_dict()
     groups = model.filter_groups()
@@ -70,8 +72,8 @@ def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
                 if name.startswith(f"{unit}.") and tensor.ndim:
                     state[name] = tensor.index_select(0, kept)
         for name, axis, blocks in group.readers:
-            everywhere = torch.cat([kept + block * selection.filters for block in range(blocks)])
-            state[name] = state[name].index_select(axis, everywhere)
+            positions = torch.cat([kept + block * selection.filters for block in range(blocks)])
+            state[name] = state[name].index_select(axis, positions)
     pruned = replace(model.architecture, channels=channels).build()
     try:
         pruned.load_state_dict(state)
@@ -81,20 +83,20 @@ def remove(model: Any, selections: Mapping[str, Selection]) -> Any:
 
 
 def layers(model: Any) -> dict[str, tuple[str | None, str | None]]:
-    """The modules whose size depends on pruning, by name: the group of filters that each reads, and that it gives.
+    """The modules whose size depends on pruning, by name: the groups of filters that a module reads and gives.
 
-    The None of a module means that pruning leaves its inputs, or its outputs, alone.
+    None means that pruning leaves the module's inputs, or its outputs, alone.
     """
-    found: dict[str, tuple[str | None, str | None]] = {}
+    by_module: dict[str, tuple[str | None, str | None]] = {}
     for group in model.filter_groups():
         for unit in group.units:
-            found[f"{unit}.conv"] = (found.get(f"{unit}.conv", (None, None))[0], group.name)
+            by_module[f"{unit}.conv"] = (by_module.get(f"{unit}.conv", (None, None))[0], group.name)
         for parameter, axis, _ in group.readers:
             module = parameter.rpartition(".")[0]
-            reads, gives = found.get(module, (None, None))
-            # Weights that gather what others give, as an attention's, may give the channels back: their axis 0.
-            found[module] = (reads, group.name) if axis == 0 else (group.name, gives)
-    return found
+            reads, gives = by_module.get(module, (None, None))
+            # Weights that combine other layers' channels, such as an attention's, may give the same channels again: axis 0.
+            by_module[module] = (reads, group.name) if axis == 0 else (group.name, gives)
+    return by_module
 
 
 def filters(model: Any) -> dict[str, int]:
@@ -103,7 +105,7 @@ def filters(model: Any) -> dict[str, int]:
 
 
 def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[str, Tensor]) -> Iterator[str]:
-    """What is wrong with a model's groups, as far as names and sizes tell."""
+    """The faults of a model's groups that names and sizes show."""
     seen: set[str] = set()
     for group in groups:
         for unit in group.units:
@@ -111,7 +113,7 @@ def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[s
                 yield f"names the unit {unit}, which the architecture's channels or the network do not have"
                 return
             if unit in seen:
-                yield f"has the unit {unit} twice; what depends on the same filters is one group"
+                yield f"has the unit {unit} twice; units that share filters must be one group"
             seen.add(unit)
         filters = channels[group.units[0]]
         if any(channels[unit] != filters for unit in group.units):
@@ -126,9 +128,9 @@ def _faults(groups: Sequence[Any], channels: Mapping[str, int], state: Mapping[s
 
 
 def masked_outputs(model: Any, selections: Mapping[str, Selection], inputs: Tensor) -> Tensor:
-    """What the full model gives when the outputs of all filters that were not kept are set to zero.
+    """The full model's output when the outputs of all removed filters are set to zero.
 
-    The outputs are those of a whole unit, after its batch norm and activation.
+    A filter's output is that of its whole unit, after batch norm and activation.
     """
     masks: dict[str, Tensor] = {}
     for group in model.filter_groups():
@@ -148,24 +150,24 @@ def _multiply_by(mask: Tensor) -> Any:
 
 
 def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], shape: tuple[int, ...]) -> float:
-    """Greatest difference between the pruned and the masked full model on random input, relative to max |output|.
+    """The greatest difference between the pruned and the masked full model on random input, relative to max |output|.
 
-    Both are compared in float64, so that a difference is a wrong cut and not rounding: about 1e-15 is seen. And twice: as
-    they are, and with leaky ReLUs, for in a network of few filters a ReLU may let nothing of the input pass, and then
-    equal outputs would say nothing.
+    The outputs compared are float64, where rounding makes a difference of about 1e-15 and a wrong cut a greater one. The
+    models are compared twice, as they are and with leaky ReLUs: in a network of few filters the ReLUs may block all of the
+    input, and then equal outputs would prove nothing.
 
     Args:
-        full: the model that was pruned.
+        full: the model before pruning.
         pruned: what :func:`prune` made of it.
-        selections: what it selected.
-        shape: of the input, [samples, frames, height, width]; its values are uniform in 0..1, as those of silhouettes.
+        selections: the filters that stay, by group.
+        shape: the shape of the input, [samples, frames, height, width]; its values are uniform in 0..1, like silhouettes.
     """
     inputs = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     dtypes = [next(model.parameters()).dtype for model in (full, pruned)]
     errors = []
     try:
-        for as_used in (nullcontext(), _LeakyReLUs()):
-            with as_used, torch.inference_mode():
+        for context in (nullcontext(), _LeakyReLUs()):
+            with context, torch.inference_mode():
                 expected = masked_outputs(full.double(), selections, inputs)
                 actual = pruned.double()(inputs)
             errors.append((actual - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
@@ -176,7 +178,7 @@ def proof_error(full: Any, pruned: Any, selections: Mapping[str, Selection], sha
 
 
 class _LeakyReLUs(TorchFunctionMode):
-    """In this context every ReLU lets some of what is negative pass."""
+    """In this context every ReLU lets a part of negative values pass."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (F.relu, torch.relu, Tensor.relu):

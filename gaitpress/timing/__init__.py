@@ -1,1 +1,1 @@
-"""Networks with fresh weights, built and timed on a device by turns: for `scout`, and for pruning to a time."""
+"""Networks with fresh weights, built on a device and timed there by turns, for `scout` and for pruning to a time."""

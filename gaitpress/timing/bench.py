@@ -37,6 +37,6 @@ class Bench:
         device = inventory.find(devices, name)
         recorded_facts = facts.read(recorded, name)
         with runtime_on(device, doing) as runtime:
-            now = runtime.facts()
-            facts.check(name, recorded_facts, now)
-            yield cls(device, runtime, now)
+            present_facts = runtime.facts()
+            facts.check(name, recorded_facts, present_facts)
+            yield cls(device, runtime, present_facts)

@@ -24,7 +24,7 @@ from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed
 
 PRECISION = "fp32"  # int8 needs activations of a trained network
-DONE = "turns.jsonl"
+TURNS = "turns.jsonl"
 
 
 @dataclass
@@ -39,19 +39,19 @@ class Shape:
 
 
 def digest(value: Any) -> str:
-    """The sha256 of what JSON can hold."""
+    """The sha256 of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def key_of_times(model: str, bench: Bench, settings: params.Params, benchmark: Mapping[str, Any], **others: Any) -> str:
-    """A digest of all that the times of a model's shapes depend on.
+    """A digest of everything that the times of a model's shapes depend on.
 
     Args:
         model: entry of `model` in params.yaml.
         bench: the device.
         settings: the whole of params.yaml.
-        benchmark: the settings of the measurement that count.
-        others: what chooses the shapes.
+        benchmark: the settings of the measurement that matter.
+        others: the settings that choose the shapes.
     """
     parts = {
         "model": [model, settings.entry(model).model_dump(mode="json")],
@@ -64,7 +64,7 @@ def key_of_times(model: str, bench: Bench, settings: params.Params, benchmark: M
 
 
 def build(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.Params, folder: Path) -> dict[str, Any]:
-    """Export and build a network into ``folder``, unless an interrupted run did."""
+    """Export and build a network into ``folder``, unless an interrupted run did; return its size and costs."""
     if not folder.exists():
         timed = library.benchmark_shape(pruned, entry)
         with outputs.new_directory(folder) as out:
@@ -91,22 +91,22 @@ def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchma
 
     Args:
         label: what is measured, for messages.
-        shapes: get the turns, those of an interrupted run among them.
+        shapes: the shapes to time; they get the turns, those of an interrupted run among them.
         bench: the device.
         settings: how to measure.
         kept: the folder with the shapes' engines, which also keeps the turns.
         first: the number of the first turn.
     """
     by_key = {shape.key: shape for shape in shapes}
-    for done in _remembered(kept / DONE):
-        if done["shape"] in by_key and done not in by_key[done["shape"]].turns:
-            by_key[done["shape"]].turns.append(done)
+    for former in _former_turns(kept / TURNS):
+        if former["shape"] in by_key and former not in by_key[former["shape"]].turns:
+            by_key[former["shape"]].turns.append(former)
     queries = math.ceil(settings.min_queries / settings.repeats)
     one_turn = replace(BenchmarkSettings(**settings.model_dump()), sweep=(), repeats=1, min_queries=queries)
     rng = np.random.default_rng((settings.session, first))
     turns = range(first, first + settings.repeats)
     order = [(turn, shapes[place]) for turn in turns for place in rng.permutation(len(shapes))]
-    remaining = [(turn, shape) for turn, shape in order if not any(done["turn"] == turn for done in shape.turns)]
+    remaining = [(turn, shape) for turn, shape in order if not any(past["turn"] == turn for past in shape.turns)]
     for turn, shape in progress(remaining, len(remaining), f"{label}: measuring"):
         if shape.reason is not None:
             continue
@@ -127,12 +127,12 @@ def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchma
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         shape.turns.append(measured)
-        with (kept / DONE).open("a", encoding="utf-8") as file:
+        with (kept / TURNS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(measured) + "\n")
 
 
-def _remembered(path: Path) -> list[dict[str, Any]]:
-    """The turns of an interrupted run; it drops an unfinished line, from the file too."""
+def _former_turns(path: Path) -> list[dict[str, Any]]:
+    """The turns of an interrupted run, without an unfinished line, which is removed from the file too."""
     if not path.exists():
         return []
     turns = []
@@ -147,11 +147,11 @@ def _remembered(path: Path) -> list[dict[str, Any]]:
 
 
 def protocol(settings: Benchmark) -> dict[str, Any]:
-    """How the times were measured, for the file of results."""
+    """How times are measured, for the file of results."""
     return {
         **asdict(BenchmarkSettings(**settings.model_dump())),
         "precision": PRECISION,
         "weights": "fresh: not trained",
         "input": "random, uniform in 0..1, the same for all shapes",
-        "order": "by turns, one process each (repeats of them), in an order by chance that is another in each turn",
+        "order": "by turns (repeats of them), one process for a shape, in a new random order in each turn",
     }

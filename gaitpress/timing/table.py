@@ -1,8 +1,8 @@
 """The table of a network's times by the widths of its layers, measured on a device.
 
-Whole networks are measured, for a layer's time depends on what it reads and gives, and on what a runtime joins to it. First
-the full network, those with one group of filters narrow or whole, and some at random tell the layers apart. Then come
-networks such as pruning to a time will choose, for importances at random: there the times must be right.
+Whole networks are measured, because a layer's time depends on what it reads and gives, and on what a runtime fuses with it.
+The first networks separate the layers: the full one, those with one group of filters narrow or whole, and some at random.
+Then come networks that pruning to a time would choose for random importances: there the times must be right.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from compress.pruning.select import Selection
-from compress.pruning.time_budget import choices, problem, solve
-from compress.pruning.times import Layer, Measured, TimeModel, fit
+from compress.pruning.time_budget import choices, problem_of, solve
+from compress.pruning.times import Layer, MeasuredNetwork, TimeModel, fit
 from gaitpress import outputs, params
 from gaitpress.frameworks import framework
 from gaitpress.params.benchmark import Benchmark
@@ -30,7 +30,7 @@ from remote.errors import EngineFailed
 CLASSES = 2  # a classifier is not deployed
 SHARES = np.linspace(0.15, 0.9, 8)  # of the way from the fastest network to the full one
 ROUNDS = 3
-ANCHORS = 4  # of the first networks: beside the full one they are measured in every round
+ANCHORS = 4  # of the first networks: besides the full one, these are measured in every round
 
 Widths = Mapping[str, int]
 
@@ -41,10 +41,10 @@ class Networks:
 
     Attributes:
         dense: the full network, with fresh weights.
-        filters: of each of its groups.
-        layers: those whose time depends on widths.
-        kept: the folder with their engines.
-        shapes: those built so far, by the widths of their groups in the order of ``filters``.
+        filters: the number of filters of each of its groups.
+        layers: the layers whose time depends on widths.
+        kept: the folder with the networks' engines.
+        shapes: the networks built so far, by the widths of their groups in the order of ``filters``.
     """
 
     model: str
@@ -58,7 +58,7 @@ class Networks:
 
     @classmethod
     def of(cls, model: str, bench: Bench, settings: params.Params, kept: Path) -> Networks:
-        """The networks of an entry of params.yaml, none built so far."""
+        """The networks of an entry of `model` in params.yaml, none built so far."""
         entry = settings.entry(model).phases()[-1]  # the phase that is deployed
         library = framework(entry.framework)
         library.use_threads(1)
@@ -69,7 +69,7 @@ class Networks:
         return cls(model, bench, settings, kept, dense, cuts.filters(dense), layers, {})
 
     def built(self, wanted: Sequence[Widths]) -> list[Shape]:
-        """The shapes of networks of these widths, each once; those not yet there are exported and built.
+        """The shapes of networks of these widths, without duplicates; missing ones are exported and built.
 
         Raises:
             CompressionError, EngineFailed: a network cannot be exported, or the device does not take it.
@@ -80,11 +80,11 @@ class Networks:
         new = [choice for choice in distinct if choice not in self.shapes]
         for choice in progress(new, label=f"{self.model}: pruning and building"):
             shape = Shape("-".join(map(str, choice)), sum(choice))
-            first = {
+            selections = {
                 name: Selection(filters, np.arange(width), 0.0, (name,))
                 for (name, filters), width in zip(self.filters.items(), choice, strict=True)
             }
-            pruned = cuts.remove(self.dense, first)
+            pruned = cuts.remove(self.dense, selections)
             shape.network = build(library, pruned, entry, self.bench, self.settings, self.kept / shape.key)
             self.shapes[choice] = shape
         return [self.shapes[choice] for choice in distinct]
@@ -92,14 +92,14 @@ class Networks:
 
 @contextmanager
 def measured_table(model: str, bench: Bench, settings: params.Params, path: Path) -> Iterator[dict[str, Any]]:
-    """Measure a model's networks; the content of the JSON file ``path``, which the caller writes within this context.
+    """Measure a model's networks, and yield the content of the JSON file ``path``, which the caller writes in this context.
 
-    An interrupted run is beside ``path``, and this goes on where it was.
+    An interrupted run left its files beside ``path``; measuring continues from them.
 
     Raises:
         CompressionError, EngineFailed: the device does not take a network.
     """
-    unused = {"session": 1, "sweep": [], "max_cov": 1.0}  # a new session measures no table again
+    unused = {"session": 1, "sweep": [], "max_cov": 1.0}  # so that a new session keeps the table
     benchmark = settings.benchmark.model_copy(update=unused)
     widths = [settings.prune.round_to, settings.prune.keep_min]
     with outputs.begun(path, key_of_times(model, bench, settings, benchmark.model_dump(mode="json"), widths=widths)) as kept:
@@ -117,18 +117,18 @@ def measured_table(model: str, bench: Bench, settings: params.Params, path: Path
             "dense_ms": round(dense_ms, 5),
             "error": error_of(errors),
             "times": times.as_json(),
-            "networks": [{"widths": dict(each.widths), "ms": round(each.ms, 5)} for each in measured],
+            "networks": [{"widths": dict(network.widths), "ms": round(network.ms, 5)} for network in measured],
         }
 
 
 def error_of(errors: np.ndarray) -> dict[str, float]:
-    """How well networks that were left out are predicted, as shares: the median error, and what 9 of 10 do not exceed."""
+    """The errors of predicted times for networks left out of the fit, as shares: the median, and what 9 of 10 stay below."""
     median, most = np.percentile(np.abs(errors), [50, 90])
     return {"median": round(float(median), 5), "p90": round(float(most), 5)}
 
 
-def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[Measured], float]:
-    """The measured networks, the full one first, and its time, in ms."""
+def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[MeasuredNetwork], float]:
+    """The measured networks, the full one first, and the full one's time in ms."""
     label = f"{networks.model} on {networks.bench.device.name}"
     prune = networks.settings.prune
     allowed = {name: choices(filters, prune.round_to, prune.keep_min) for name, filters in networks.filters.items()}
@@ -141,26 +141,26 @@ def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[Measured],
         turns = range(number * benchmark.repeats, (number + 1) * benchmark.repeats)
         measure(f"{label}, round {number + 1} of {ROUNDS}", shapes, networks.bench, benchmark, networks.kept, turns.start)
         rounds.append({shape.key: _least_median(shape, turns) for shape in shapes})
-        found = _together(networks, rounds)
+        measured = _together(networks, rounds)
         if number + 1 < ROUNDS:
-            times, _ = fit(networks.layers, networks.filters, found)
+            times, _ = fit(networks.layers, networks.filters, measured)
             wanted = list(likely_widths(times, prune.round_to, prune.keep_min, rng))
-    return found, found[0].ms
+    return measured, measured[0].ms
 
 
 def _least_median(shape: Shape, turns: range) -> float:
-    """The least of the medians of a shape's turns, in ms: what disturbs a machine only adds time."""
+    """The least of the medians of a shape's turns, in ms, because disturbances only add time."""
     if shape.reason is not None:
         raise EngineFailed(f"a network of the widths {shape.key}: {shape.reason}")
     return float(min(turn["p50"] for turn in shape.turns if turn["turn"] in turns))
 
 
-def _together(networks: Networks, rounds: Sequence[Mapping[str, float]]) -> list[Measured]:
-    """The times of all rounds as if of the first: those that are measured in every round say how much slower it was."""
+def _together(networks: Networks, rounds: Sequence[Mapping[str, float]]) -> list[MeasuredNetwork]:
+    """The times of all rounds as if measured in the first: the networks of every round show how much slower a round was."""
     common = set(rounds[0]).intersection(*rounds)
     slower = [float(np.median([ms[key] / rounds[0][key] for key in sorted(common)])) for ms in rounds]
     return [
-        Measured(
+        MeasuredNetwork(
             dict(zip(networks.filters, key, strict=True)),
             float(np.mean([ms[shape.key] / by for ms, by in zip(rounds, slower, strict=True) if shape.key in ms])),
         )
@@ -169,7 +169,7 @@ def _together(networks: Networks, rounds: Sequence[Mapping[str, float]]) -> list
 
 
 def first_widths(allowed: Mapping[str, np.ndarray], rng: np.random.Generator) -> Iterator[dict[str, int]]:
-    """Widths that tell layers apart: all groups as narrow, one at a time narrow or whole, and some at random."""
+    """Widths that separate layers: all groups equally narrow, one at a time narrow or whole, and some at random."""
     least, full = ({name: int(widths[place]) for name, widths in allowed.items()} for place in (0, -1))
     yield least
     for share in (0.25, 0.5, 0.75):
@@ -183,9 +183,11 @@ def first_widths(allowed: Mapping[str, np.ndarray], rng: np.random.Generator) ->
 
 
 def likely_widths(times: TimeModel, round_to: int, keep_min: int, rng: np.random.Generator) -> Iterator[dict[str, int]]:
-    """Widths that pruning to a time chooses, for importances at random as trained filters have them."""
+    """Widths that pruning to a time chooses, for random importances like those of trained filters."""
     for share in SHARES:
         importances = {name: 1 + rng.normal(0, rng.uniform(0.1, 0.5), filters) for name, filters in times.filters.items()}
-        given = problem(times, importances, round_to, keep_min)
-        least, full = (given.ms(tuple(0 if low else len(widths) - 1 for widths in given.widths)) for low in (True, False))
-        yield solve(given, least + float(share) * (full - least))
+        problem = problem_of(times, importances, round_to, keep_min)
+        least, full = (
+            problem.ms(tuple(0 if low else len(widths) - 1 for widths in problem.widths)) for low in (True, False)
+        )
+        yield solve(problem, least + float(share) * (full - least))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings, select
-from compress.pruning.time_budget import Problem, choices, problem, solve, widths_within
+from compress.pruning.time_budget import Problem, choices, problem_of, solve, widths_within
 from compress.pruning.times import BLOCKS, SHAPES, Layer, TimeModel
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -34,7 +34,7 @@ def made(seed: int, groups: int) -> tuple[TimeModel, dict[str, np.ndarray], Prob
     rng = np.random.default_rng(seed)
     times = made_times(rng, groups)
     importances = {name: rng.gamma(2, 0.5, filters) for name, filters in times.filters.items()}
-    return times, importances, problem(times, importances, 4, 4)
+    return times, importances, problem_of(times, importances, 4, 4)
 
 
 def kept(importances: dict[str, np.ndarray], widths: dict[str, int]) -> float:

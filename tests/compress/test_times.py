@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compress.errors import CompressionError
 from compress.pruning import torch_surgery
-from compress.pruning.times import Layer, Measured, TimeModel, fit
+from compress.pruning.times import Layer, MeasuredNetwork, TimeModel, fit
 from gait.networks import torch_model
 from tests.support.published import SMALLER, small
 
@@ -30,10 +30,10 @@ def took(widths: dict[str, int]) -> float:
     return 0.3 + 0.5 * a + 4 * a * b + 3 * b * c + 0.4 * widths["b"] / 64 + 0.5 * c
 
 
-def networks(count: int, seed: int = 0) -> list[Measured]:
+def networks(count: int, seed: int = 0) -> list[MeasuredNetwork]:
     rng = np.random.default_rng(seed)
     drawn = [{name: int(rng.integers(1, most // 4 + 1)) * 4 for name, most in FILTERS.items()} for _ in range(count)]
-    return [Measured(widths, took(widths)) for widths in [FILTERS, *drawn]]
+    return [MeasuredNetwork(widths, took(widths)) for widths in [FILTERS, *drawn]]
 
 
 def test_times_of_networks_that_were_not_measured_are_told() -> None:
@@ -44,7 +44,9 @@ def test_times_of_networks_that_were_not_measured_are_told() -> None:
 
 
 def test_what_the_measurements_do_not_tell_follows_the_multiply_adds() -> None:
-    alike = [Measured({name: most // share for name, most in FILTERS.items()}, 10 / share**2) for share in (1, 2, 4) * 3]
+    alike = [
+        MeasuredNetwork({name: most // share for name, most in FILTERS.items()}, 10 / share**2) for share in (1, 2, 4) * 3
+    ]
     times, _ = fit(LAYERS, FILTERS, alike)
     narrow = {name: times.predict({**FILTERS, name: FILTERS[name] // 2}) for name in FILTERS}
     assert narrow["b"] < narrow["c"] < narrow["a"] < times.predict(FILTERS)
@@ -54,7 +56,7 @@ def test_what_the_measurements_do_not_tell_follows_the_multiply_adds() -> None:
 @settings(deadline=None, max_examples=20)
 def test_a_wider_layer_is_never_faster(seed: int, name: str, width: int) -> None:
     rng = np.random.default_rng(seed)
-    noisy = [Measured(each.widths, each.ms * rng.uniform(0.7, 1.4)) for each in networks(20, seed)]
+    noisy = [MeasuredNetwork(each.widths, each.ms * rng.uniform(0.7, 1.4)) for each in networks(20, seed)]
     times, _ = fit(LAYERS, FILTERS, noisy)
     assert times.predict({**FILTERS, name: width + 1}) >= times.predict({**FILTERS, name: width}) - 1e-9
 

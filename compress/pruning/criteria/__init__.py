@@ -1,24 +1,24 @@
-"""Criteria, which score filters, a file each; the file's name is ``prune.criterion`` in params.yaml.
+"""Criteria score filters. Each criterion is one file, whose name is ``prune.criterion`` in params.yaml.
 
-A criterion's file offers ``scores(...)``, whose arguments are what it needs, by these names:
+A criterion's file has a function ``scores(...)``. The names of its arguments say what it needs:
 
-- ``weights``: of a convolution, float64 [filters, weights], without the bias; the framework decides the order of a filter's
-  weights.
-- ``scales``: of the batch norm that follows the convolution, its gamma, float64 [filters]. A layer without one is an error.
-- ``effects``: how the training loss depends on each filter for each sample, float64 [samples, filters]: the derivative of a
-  batch's loss with respect to a factor on the filter's output for that sample, where the factor is 1. That is the sum of
-  activation x gradient over the positions of the output. The output is what pruning sets to zero: that of the whole layer,
-  after batch norm and activation.
-- ``seed``: a text, another one for each layer and for each ``seed`` of a model, for a criterion that draws at random.
+- ``weights``: the weights of a convolution, float64 [filters, weights], without the bias; the framework decides the order of
+  a filter's weights.
+- ``scales``: the gamma of the batch norm that follows the convolution, float64 [filters]. A layer without one is an error.
+- ``effects``: how the training loss depends on each filter for each sample, float64 [samples, filters]. An effect is the
+  derivative of a batch's loss with respect to a factor on the filter's output for that sample, where the factor is 1. That
+  is the sum of activation x gradient over the positions of the output. The output is the one that pruning sets to zero:
+  the output of the whole layer, after batch norm and activation.
+- ``seed``: a text, different for each layer and for each ``seed`` of a model, for a criterion that draws at random.
 
-It returns a finite score for each filter, [filters]; the filters with the lowest scores go first. Filters that several
-convolutions lose together have the mean of their scores. But where there is a seed they get one draw, that of the first: a
-mean of several draws would spare them under a low percentile and hit them under a high one.
+It returns a finite score for each filter, [filters]; the filters with the lowest scores go first. If several convolutions
+lose a filter together, its score is the mean of their scores. But a criterion with a seed draws only once, for the first of
+them: means of several draws spread less, so a low percentile would spare these filters and a high one would hit them.
 
 A criterion that takes ``effects`` makes `prune` depend on the training data and on the code of training; others do not.
 
-A file's name may have a dash, as mean-l1.py has: dvc.yaml puts the name from params.yaml into the path of the one criterion
-on which `prune` depends, so that an edit of another criterion prunes nothing again.
+A file's name may have a dash, like mean-l1.py: dvc.yaml puts the name from params.yaml into the path of the one criterion
+that `prune` depends on, so an edit of another criterion prunes nothing again.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ import numpy as np
 
 from compress.errors import CompressionError
 
-MEASURED = ("scales", "effects")  # what a framework's module of measures finds out beside the weights
+MEASURED = ("scales", "effects")  # what a framework's module of measures adds to the weights
 KNOWN = ("weights", *MEASURED, "seed")
-# Of each quantity in MEASURED that the criterion takes, by layer and by the layer's units.
+# The values of each quantity in MEASURED that the criterion takes, by quantity, layer and unit.
 Measured = Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
 
 
@@ -45,16 +45,16 @@ def flat(kernels: np.ndarray) -> np.ndarray:
 
 
 def needs(criterion: str) -> tuple[str, ...]:
-    """What a criterion takes, of "weights", "scales", "effects" and "seed".
+    """The arguments of a criterion: some of "weights", "scales", "effects" and "seed".
 
     Raises:
-        CompressionError: there is no such criterion, or it takes something else.
+        CompressionError: there is no such criterion, or it has another argument.
     """
     return tuple(inspect.signature(_scores_of(criterion)).parameters)
 
 
 def needs_data(criterion: str) -> bool:
-    """Whether a criterion needs training data; errors as of :func:`needs`."""
+    """Whether a criterion needs training data; raises what :func:`needs` raises."""
     return "effects" in needs(criterion)
 
 
@@ -72,27 +72,27 @@ def _scores_of(criterion: str) -> Callable[..., Any]:
 def layer_scores(
     layer: str, kernels: Mapping[str, np.ndarray], criterion: str, seed: int, measured: Measured | None = None
 ) -> np.ndarray:
-    """The scores of the filters that units lose together.
+    """The scores of the filters of a layer, whose units lose them together.
 
     Args:
         layer: the layer's name.
-        kernels: of each unit, [filters, ...], by the unit's name.
+        kernels: the kernel of each unit, [filters, ...], by the unit's name.
         criterion: the name of a file in this folder.
-        seed: the seed of criteria that draw at random.
-        measured: what the criterion takes beside weights and seed.
+        seed: the seed for criteria that draw at random.
+        measured: what the criterion takes besides weights and seed.
 
     Returns:
         [filters], float64.
 
     Raises:
-        CompressionError: there is no such criterion, or it does not return one finite number a filter.
+        CompressionError: there is no such criterion, or it does not return one finite number for each filter.
     """
-    scores, taken = _scores_of(criterion), needs(criterion)
+    scores, arguments = _scores_of(criterion), needs(criterion)
     by_unit = []
-    for unit, kernel in list(kernels.items())[: 1 if "seed" in taken else None]:
-        known = {"weights": flat(kernel), "seed": f"{seed}/{layer}"}
-        known |= {quantity: by_layer[layer][unit] for quantity, by_layer in (measured or {}).items()}
-        by_unit.append(scores(**{name: known[name] for name in taken}))
+    for unit, kernel in list(kernels.items())[: 1 if "seed" in arguments else None]:
+        values = {"weights": flat(kernel), "seed": f"{seed}/{layer}"}
+        values |= {quantity: by_layer[layer][unit] for quantity, by_layer in (measured or {}).items()}
+        by_unit.append(scores(**{name: values[name] for name in arguments}))
     filters = len(next(iter(kernels.values())))
     if any(np.shape(unit_scores) != (filters,) or not np.isfinite(unit_scores).all() for unit_scores in by_unit):
         raise CompressionError(f"criterion {criterion}: must give {filters} finite scores for layer {layer}, one a filter")

@@ -1,6 +1,6 @@
 """The |gamma| of the batch norm that follows the convolution (Liu et al., ICCV 2017, section 3).
 
-Training may make it small for filters that are worth little, whatever the size of their weights.
+Training may make gamma small for filters of little worth, whatever the size of their weights.
 """
 
 from __future__ import annotations
@@ -9,5 +9,5 @@ import numpy as np
 
 
 def scores(scales: np.ndarray) -> np.ndarray:
-    """[filters] of [filters]."""
+    """Scores [filters] from scales [filters]."""
     return np.abs(scales)

@@ -9,5 +9,5 @@ import numpy as np
 
 
 def scores(weights: np.ndarray) -> np.ndarray:
-    """[filters] of [filters, weights]."""
+    """Scores [filters] from weights [filters, weights]."""
     return np.abs(weights).sum(1)

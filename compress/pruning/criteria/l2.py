@@ -6,5 +6,5 @@ import numpy as np
 
 
 def scores(weights: np.ndarray) -> np.ndarray:
-    """[filters] of [filters, weights]."""
+    """Scores [filters] from weights [filters, weights]."""
     return np.sqrt(np.square(weights).sum(1))

@@ -1,4 +1,4 @@
-"""The mean of a filter's |w|: :mod:`l1 <compress.pruning.criteria.l1>` a weight, which can be compared between layers."""
+"""The mean of a filter's |w|: :mod:`l1 <compress.pruning.criteria.l1>` per weight, so that layers compare."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import numpy as np
 
 
 def scores(weights: np.ndarray) -> np.ndarray:
-    """[filters] of [filters, weights]."""
+    """Scores [filters] from weights [filters, weights]."""
     return np.abs(weights).mean(1)
