@@ -84,7 +84,7 @@ class Session:
         if self._curves is not None:
             self._curves.begin_phase()
         checkpoints = Checkpoints(directory, self._every_s, lambda where: library.save(model, where))
-        if self._curves is not None and checkpoints.found():
+        if self._curves is not None and checkpoints.latest():
             print(f"going on from {checkpoints}", file=sys.stderr)
         return {
             "processes": self.processes,

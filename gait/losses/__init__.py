@@ -1,15 +1,15 @@
-"""Training losses, one file a loss; the file's name is the ``name`` of a term of ``loss`` in params.yaml.
+"""Training losses, one file for each; the file's name is the ``name`` of a term of ``loss`` in params.yaml.
 
-A loss file offers ``compute(signatures, outputs, identities, **settings)``, whose keyword arguments are what the term may
-set, in the framework of the models that use it:
+A loss's file has a function ``compute(signatures, outputs, identities, **settings)``, in the framework of the models that
+use it. Its keyword arguments are the settings of the term; the others are:
 
 - ``signatures``: [batch, parts, channels].
-- ``outputs``: what the classifier makes of them; with PyTorch logits [batch, parts or 1, classes], or None for a network
+- ``outputs``: the classifier's outputs for them; with PyTorch logits [batch, parts or 1, classes], or None for a network
   without a classifier; with Keras probabilities [batch, classes].
-- ``identities``: [batch], class numbers; with PyTorch on the CPU, wherever the network is: to learn there how many pairs
-  there are would mean to wait for the GPU. :func:`sent` takes them, and what was made of them, to the network's device.
+- ``identities``: [batch], class numbers; with PyTorch on the CPU, wherever the network is: counting pairs on a GPU would
+  mean waiting for it. :func:`sent` copies them, and tensors made from them, to the network's device.
 
-It returns the loss, a scalar, and a dictionary of other scalars worth a column in the history.
+It returns the loss, a scalar, and a dictionary of other scalars, which become columns of the history.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def terms(described: Sequence[Mapping[str, Any]]) -> list[Term]:
     Raises:
         DataError: there is no such loss, or it does not take these settings.
     """
-    return [_term(**each) for each in described]
+    return [_term(**term) for term in described]
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor on a device, without waiting for what the device still has to do."""
+    """A copy of a tensor on a device, made without waiting for the device's earlier work."""
     if device.type == "cuda" and not values.is_cuda:
-        values = values.pin_memory()  # a copy from other memory waits
+        values = values.pin_memory()  # a copy from pageable memory waits
     return values.to(device, non_blocking=True)
 
 

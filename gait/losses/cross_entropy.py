@@ -1,4 +1,4 @@
-"""Cross-entropy of the identities that a PyTorch model's classifier tells, averaged over parts."""
+"""Cross-entropy of a PyTorch model's classifier, averaged over parts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gait.losses import sent
 def compute(
     signatures: Tensor, outputs: Tensor | None, identities: Tensor, *, scale: float = 1.0, label_smoothing: float = 0.0
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Every part names the identity.
+    """The mean over the batch and over parts, each of which predicts the identity.
 
     Args:
         signatures: not used.
         outputs: logits [batch, parts, classes].
         identities: [batch], class numbers.
-        scale: factor of the logits; cosines, as BNNeck's, need about 16.
-        label_smoothing: share of the target that all classes have in common.
+        scale: the factor of the logits; cosines, such as BNNeck's, need about 16.
+        label_smoothing: the share of the target that is spread evenly over all classes.
 
     Returns:
-        The loss, and as ``accuracy`` the share of parts that are right, without gradient.
+        The loss, and as ``accuracy`` the share of parts that predict the right identity, without gradient.
 
     Raises:
         DataError: the network has no classifier.

@@ -13,15 +13,15 @@ from gait.losses import sent
 def compute(
     signatures: Tensor, outputs: Tensor | None, identities: Tensor, *, margin: float = 0.2
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Signatures of one identity closer to each other than to all others, by a margin.
+    """The loss is 0 when signatures of one identity are closer to each other than to all others, by a margin.
 
     All pairs of one identity count as positives, an anchor with itself included, as in the published implementation.
 
     Args:
         signatures: [batch, parts, channels].
         outputs: not used.
-        identities: [batch], whole numbers, best on the CPU: how many pairs there are must be known there.
-        margin: of the hinge ``margin + d(anchor, positive) - d(anchor, negative)``, in units of distance.
+        identities: [batch], whole numbers, best on the CPU, which must know the number of pairs.
+        margin: the margin of the hinge ``margin + d(anchor, positive) - d(anchor, negative)``, in units of distance.
 
     Returns:
         The loss, and as ``violating`` the share of triplets that violate the margin, without gradient.
@@ -31,8 +31,8 @@ def compute(
     squared = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(1, 2)
     # relu, not clamp: its gradient at 0 is 0, where that of the square root is infinite.
     distances = torch.where(squared > 0, torch.relu(squared), 1).sqrt() * (squared > 0)
-    seen: dict[int, int] = {}
-    pattern = tuple(seen.setdefault(identity, len(seen)) for identity in identities.tolist())
+    numbers: dict[int, int] = {}
+    pattern = tuple(numbers.setdefault(identity, len(numbers)) for identity in identities.tolist())
     same, anchors, alike = _pairs(pattern, parts.device)
     positives = distances[:, anchors, alike]
     # [parts, pairs, batch]: every positive pair against all others of its anchor; those of the same identity drop out.
@@ -44,7 +44,10 @@ def compute(
 
 @lru_cache(maxsize=4)
 def _pairs(pattern: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Who is who's like: bool [batch, batch], and the rows and columns where it is true. P x K batches are all alike."""
+    """Which identities are the same: bool [batch, batch], and the rows and columns where it is true.
+
+    The pattern is the same in all P x K batches, so the cache answers for nearly all of them.
+    """
     identities = torch.tensor(pattern)
     same = identities[:, None] == identities
     anchors, alike = torch.nonzero(same, as_tuple=True)

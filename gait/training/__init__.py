@@ -1,1 +1,1 @@
-"""Training loops, one a framework: each readable in one page."""
+"""Training: one loop for each framework, and what the loops share."""

@@ -1,8 +1,8 @@
-"""Checkpoints: what a training that was killed goes on from, with the same result as one that was not.
+"""Checkpoints, from which a killed training continues, with the same result as one that was not killed.
 
-A checkpoint is a folder: the model as it is always saved, so that it can also serve as ``init`` of another training;
-training.safetensors, the tensors of the optimizer; and training.json, how far training is and its history. There is no
-pickle in it. The random numbers of an iteration follow from the seed and its number, so they need not be kept.
+A checkpoint is a folder. It has the model as it is always saved, so that it can also serve as ``init`` of another training;
+training.safetensors, the tensors of the optimizer; and training.json, the progress and the history of the training. It has
+no pickle. The random numbers of an iteration follow from the seed and the iteration's number, so they need not be saved.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Checkpoints:
     """The last checkpoint of one training, in a folder of its own.
 
     Args:
-        directory: the folder; made when the first checkpoint is.
+        directory: the folder; the first checkpoint creates it.
         every_s: seconds between checkpoints.
         save_model: writes the model in training into an existing folder.
     """
@@ -41,28 +41,28 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def __str__(self) -> str:
-        found = self.found()
-        if found is None:
+        checkpoint = self.latest()
+        if checkpoint is None:
             return "none"
-        return f"{found}, after {json.loads((found / STATE).read_text(encoding='utf-8'))['done']}"
+        return f"{checkpoint}, after {json.loads((checkpoint / STATE).read_text(encoding='utf-8'))['done']}"
 
-    def found(self) -> Path | None:
-        """Where the last complete checkpoint is, if there is one."""
-        # Killed between the two renames of `save`, the present one may have no other name than "former".
+    def latest(self) -> Path | None:
+        """The folder of the last complete checkpoint, if there is one."""
+        # If `save` is killed between its two renames, the last checkpoint has only the name "former".
         for name in ("checkpoint", "former"):
             if (self.directory / name / STATE).is_file():
                 return self.directory / name
         return None
 
     def due(self) -> bool:
-        """Whether it is time for the next one."""
+        """Whether it is time for the next checkpoint."""
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, state: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-        """Replace the last checkpoint; if the disk is full, say so and leave it as it is.
+        """Replace the last checkpoint; if that fails, as on a full disk, print a warning and keep the last one.
 
         Args:
-            state: what JSON can hold; ``done`` counts iterations or epochs.
+            state: values that JSON can hold; ``done`` is the number of completed steps.
             tensors: by name.
         """
         partial, former, checkpoint = (self.directory / name for name in ("partial", "former", "checkpoint"))
@@ -90,13 +90,16 @@ class Checkpoints:
         Raises:
             DataError: it is damaged.
         """
-        found = self.found()
-        if found is None:
+        checkpoint = self.latest()
+        if checkpoint is None:
             return None
         try:
-            return found, json.loads((found / STATE).read_text(encoding="utf-8")), load_file(found / TENSORS)
+            state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+            return checkpoint, state, load_file(checkpoint / TENSORS)
         except (OSError, ValueError, SafetensorError) as error:
-            raise DataError(f"{found}: the checkpoint is damaged ({error}); remove it to train from the start") from None
+            raise DataError(
+                f"{checkpoint}: the checkpoint is damaged ({error}); remove it to train from the start"
+            ) from None
 
 
 def _to_disk(directory: Path) -> None:

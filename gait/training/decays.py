@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-FIRST_SHARE, WARM_UP = 1 / 25, 0.3  # of one-cycle: where it starts, and how much of the training the way up takes
+# Of one-cycle: the share of the rate at the start, and the share of the training in which the rate rises.
+FIRST_SHARE, WARM_UP = 1 / 25, 0.3
 
 
 def _constant(done: float) -> float:
@@ -13,7 +14,7 @@ def _constant(done: float) -> float:
 
 
 def _cosine(done: float) -> float:
-    """Half a cosine from the whole rate to 0 (Loshchilov and Hutter, ICLR 2017, equation 5)."""
+    """Half a cosine from the full rate to 0 (Loshchilov and Hutter, ICLR 2017, equation 5)."""
     return (1 + math.cos(math.pi * done)) / 2
 
 
@@ -25,7 +26,7 @@ def _one_cycle(done: float) -> float:
 
 
 def _restarts(done: float) -> float:
-    """Two cosines, the second twice as long as the first (the same paper's warm restarts)."""
+    """Two cosines, the second twice as long as the first (warm restarts, Loshchilov and Hutter)."""
     return _cosine(3 * done if done < 1 / 3 else (3 * done - 1) / 2)
 
 
@@ -43,6 +44,6 @@ def share(decay: str, step: int, steps: int) -> float:
     Args:
         decay: a key of DECAYS.
         step: counted from 1.
-        steps: of the whole training.
+        steps: the number of steps of the whole training.
     """
     return DECAYS[decay]((step - 1) / steps)

@@ -1,4 +1,4 @@
-"""Which sequences and frames make a training batch."""
+"""The choice of the sequences and frames of a training batch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def identity_batch(
 ) -> list[int]:
     """A P x K batch: K sequences of each of P identities.
 
-    Sequences are drawn without replacement where an identity has K, with replacement otherwise; all identities are
-    drawn where there are fewer than P.
+    Sequences are drawn without replacement if an identity has at least K, with replacement otherwise. If there are fewer
+    than P identities, all are drawn.
 
     Args:
         own: for each identity, the positions of its sequences.
         identities_per_batch, sequences_per_identity: P and K.
-        rng: source of randomness.
+        rng: the source of randomness.
 
     Returns:
         The positions, those of one identity after the other.
@@ -38,7 +38,7 @@ def unordered_frames(available: int, wanted: int, rng: np.random.Generator) -> n
 def ordered_frames(available: int, wanted: int, skip: int, rng: np.random.Generator) -> np.ndarray:
     """Positions of ``wanted`` frames in order, out of a window of ``wanted + skip`` frames that starts at random.
 
-    A sequence shorter than the window is gone through again and again, as in the published recipes.
+    A sequence shorter than the window is repeated, as in the published recipes.
     """
     window = wanted + skip
     if available < window:
@@ -53,12 +53,12 @@ def ordered_frames(available: int, wanted: int, skip: int, rng: np.random.Genera
 class BalancedBatches:
     """Batches of positions with equal shares of each walking condition, by their number; there is no last one.
 
-    Each condition is gone through in random order, over and over, so that the rarer ones are seen more often.
+    Each condition's positions come in random order, over and over, so that those of rarer conditions come more often.
 
     Args:
         kinds: for each position, its walking condition.
-        size: positions a batch.
-        seed: of the random orders.
+        size: the number of positions in a batch.
+        seed: the seed of the random orders.
     """
 
     def __init__(self, kinds: Sequence[str], size: int, seed: int) -> None:
@@ -74,7 +74,7 @@ class BalancedBatches:
         return np.array([self._at(*divmod(place, len(self._pools))) for place in places])
 
     def _at(self, turn: int, pool: int) -> int:
-        """What a condition gives in its turn."""
+        """The position that a condition gives in its turn."""
         lap, place = divmod(turn, len(self._pools[pool]))
         if self._orders.get(pool, (-1,))[0] != lap:
             rng = np.random.default_rng((self._seed, pool, lap))

@@ -1,4 +1,4 @@
-"""Who is told how a training goes."""
+"""Watchers, to which a training reports its progress."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 class Watcher(Protocol):
     def step(self, done: int, total: int) -> None:
-        """``done`` of ``total`` optimizer steps are made; also told where a training begins or goes on."""
+        """``done`` of ``total`` optimizer steps are complete; also called when a training begins or continues."""
 
     def row(self, number: int, values: Mapping[str, float]) -> None:
-        """What there is to tell of an iteration (with Keras an epoch), counted from 1."""
+        """The figures of an iteration (with Keras, of an epoch), counted from 1."""
 
 
 class Nobody:
-    """Watches nothing."""
+    """A watcher that ignores all reports."""
 
     def step(self, done: int, total: int) -> None: ...
 

@@ -15,12 +15,12 @@ CHANNELS_AT_ONCE = 4  # the most that OpenCV warps in one call
 def augmented_flow(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A randomly changed copy of a stored sample.
 
-    With probability 3/4 one shift and zoom for all channels and, half of those times, a mirror image, whose horizontal
-    flow changes its sign; independently, with probability 1/2, implausibly large and small flow is set to 0.
+    With probability 3/4, all channels are shifted and zoomed alike and, half of those times, mirrored, which changes the
+    sign of horizontal flow. Independently, with probability 1/2, implausibly large and small flow is set to 0.
 
     Args:
         sample: int16 [60, 60, 50], flow in px times 100, x and y interleaved.
-        rng: source of randomness.
+        rng: the source of randomness.
 
     Returns:
         int16 [60, 60, 50].
@@ -39,7 +39,7 @@ def augmented_flow(sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _moved(sample: np.ndarray, shift: np.ndarray, zoom: float) -> np.ndarray:
-    """Zoom about the centre, then shift by (x, y) px; what comes in from outside is 0."""
+    """Zoom about the centre, then shift by (x, y) px; pixels from outside are 0."""
     height, width, channels = sample.shape
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     matrix = np.array([[zoom, 0, centre_x * (1 - zoom) + shift[0]], [0, zoom, centre_y * (1 - zoom) + shift[1]]])

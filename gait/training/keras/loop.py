@@ -26,7 +26,8 @@ from gait.training.precision import bfloat16_is_native
 from gait.training.watching import Nobody, Watcher
 
 VALIDATION_SHARE = 10  # one sequence in ten
-REMEMBERED = ("best", "wait", "cooldown_counter", "stopped_epoch")  # of Keras's callbacks
+# The attributes of Keras's callbacks that a checkpoint keeps.
+REMEMBERED = ("best", "wait", "cooldown_counter", "stopped_epoch")
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class KerasTraining:
     """How to train; the names are those of params.yaml.
 
     Attributes:
-        epochs: at most this many, on the training part alone.
+        epochs: the greatest number of epochs on the training part alone.
         optimizer: "sgd" (as published) or "adam"; ``momentum`` is that of sgd.
         decay: how the learning rate changes from step to step: a name of :mod:`gait.training.decays`, or "plateau".
         plateau_factor, plateau_patience, min_lr: of "plateau": the learning rate is multiplied by the factor after that many
             epochs without a lower validation loss.
         stop_patience: training stops after that many epochs without a lower training loss.
         loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
-        extra_epochs, extra_lr: then on training and validation part together.
+        extra_epochs, extra_lr: of the epochs that follow, on the training and validation parts together.
         mixed_precision: compute in bfloat16 where that is safe and the CPU can; weights and probabilities stay float32.
     """
 
@@ -66,10 +67,10 @@ class KerasTraining:
 class FlowBatches:
     """Batches by their number, balanced over walking conditions: samples [n, 50, 60, 60] in px, and class numbers [n].
 
-    What a batch holds follows from the seed and its number alone.
+    The content of a batch follows from the seed and its number alone.
 
     Attributes:
-        length: how many make an epoch.
+        length: the number of batches in an epoch.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class FlowBatches:
 
 
 def _ahead(batches: FlowBatches, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches in order, made ahead by ``workers`` threads (0: when they are asked for)."""
+    """Batches in order, made ahead by ``workers`` threads; 0 makes them when they are needed."""
     if not workers:
         yield from (batches[number] for number in numbers)
         return
@@ -120,14 +121,14 @@ class _Part:
 
 @dataclass
 class _State:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
-        part: the part of it, counted from 0.
-        epoch, step: those complete in the part, and in the epoch.
-        sums: of what the steps of the epoch told.
-        history: a row an epoch.
-        callbacks: what the part's callbacks remember.
+        part: the number of the current part, counted from 0.
+        epoch, step: the number of complete epochs in the part, and of complete steps in the epoch.
+        sums: the sums of the loss and the metrics over the epoch's steps.
+        history: a row for each epoch.
+        callbacks: the state of the part's callbacks.
     """
 
     part: int = 0
@@ -154,10 +155,10 @@ def fit(
         model: a Keras classifier with one output for each training identity.
         store: preprocessed flow samples.
         train: positions of the training sequences; one in ten becomes the validation part.
-        training: how.
+        training: how to train.
         workers: threads that make batches ahead; 0 makes them when they are needed.
-        checkpoints: where training goes on from, if there is a checkpoint, and which it writes at times.
-        watcher: is told of each step and epoch.
+        checkpoints: where training saves checkpoints; if there is one, training continues from it.
+        watcher: hears of every step and epoch.
 
     Returns:
         The history: for each epoch its number, loss, accuracy, those of the validation part, and the learning rate.
@@ -190,16 +191,16 @@ def fit(
 def batches_with_losses(
     model: Any, store: SequenceStore, train: Sequence[int], training: KerasTraining
 ) -> Iterator[tuple[np.ndarray, Callable[[Any], Any]]]:
-    """The batches of a training, for whoever asks how its loss depends on something.
+    """The batches of a training and their losses, to ask how the loss depends on something.
 
     Args:
         model: the classifier.
         store, train: as for :func:`fit`; here all sequences train.
-        training: its batch, augmentation, loss and seed count.
+        training: only its batch, augmentation, loss and seed matter.
 
     Yields:
-        Samples [n, 50, 60, 60] in px, and the loss of the signatures [n, channels] that the network gives for them; without
-        end.
+        Samples [n, 50, 60, 60] in px, and a function from the network's signatures [n, channels] for them to the loss;
+        without end.
     """
     terms = losses.terms(training.loss)
     batches = FlowBatches(store, train, _classes(store, train), training, training.augment)
@@ -225,7 +226,7 @@ def _weighed(terms: Sequence[losses.Term], signatures: Any, probabilities: Any, 
 
 @contextmanager
 def _computing_in(policy: str, model: Any) -> Iterator[None]:
-    """Let all layers but the class probabilities compute in another type for a while; weights stay float32."""
+    """In this context, all layers except the classifier compute by another dtype policy; weights stay float32."""
     before = [layer.dtype_policy for layer in model.layers]
     try:
         for layer in model.layers[:-1]:
@@ -237,7 +238,7 @@ def _computing_in(policy: str, model: Any) -> Iterator[None]:
 
 
 class _Learner(keras.Model):
-    """A classifier in training: its losses see the signature, which the classifier reads, beside the probabilities."""
+    """A network in training: its losses see the signature, which the classifier reads, and the class probabilities."""
 
     def __init__(self, model: Any, terms: Sequence[losses.Term]) -> None:
         super().__init__(model.input, [model.layers[-1].input, model.output], name="learner")
@@ -255,7 +256,7 @@ class _Learner(keras.Model):
 
 
 class _Run:
-    """One training, from where its checkpoint is."""
+    """One training, which continues from its checkpoint."""
 
     def __init__(
         self,
@@ -272,16 +273,16 @@ class _Run:
         self.state = _State()
 
     def whole(self) -> list[dict[str, float]]:
-        """Train; the history."""
-        found = self.checkpoints and self.checkpoints.load()
-        if found:
-            directory, state, tensors = found
+        """Train and return the history."""
+        checkpoint = self.checkpoints and self.checkpoints.load()
+        if checkpoint:
+            directory, state, tensors = checkpoint
             state.pop("done")
             self.state = _State(**state)
             self._begin(self.state.part)
             self._restore(directory, tensors)
         for number in range(self.state.part, len(self.parts)):
-            if number != self.state.part or not found:
+            if number != self.state.part or not checkpoint:
                 self.state.part, self.state.epoch, self.state.step, self.state.callbacks = number, 0, 0, []
                 self._begin(number)
             self._part(self.parts[number])
@@ -289,7 +290,7 @@ class _Run:
         return self.state.history
 
     def _begin(self, number: int) -> None:
-        """A part's fresh optimizer and callbacks."""
+        """Give a part a fresh optimizer and fresh callbacks."""
         part, training = self.parts[number], self.training
         self.learner.compile(optimizer=_optimizer(training, part.lr))
         self.learner.optimizer.build(self.learner.trainable_variables)
@@ -321,7 +322,7 @@ class _Run:
             self._end_epoch(part)
 
     def _set_lr(self, part: _Part) -> None:
-        """The learning rate of the next step, where it does not wait for a plateau."""
+        """Set the learning rate of the next step, unless a callback sets it at plateaus."""
         if self.training.decay != "plateau":
             steps = part.epochs * part.batches.length
             step = self.state.epoch * part.batches.length + self.state.step + 1
@@ -355,9 +356,9 @@ class _Run:
         return before + self.state.epoch * self.parts[self.state.part].batches.length + self.state.step
 
     def _variables(self) -> dict[str, Any]:
-        """All that a step changes: weights, the states of random numbers, and the optimizer's."""
-        every = [*self.learner.variables, *self.learner.optimizer.variables]
-        return {f"{number}": variable for number, variable in enumerate(every)}
+        """All that a step changes: weights, the state of random numbers, and the optimizer's state."""
+        variables = [*self.learner.variables, *self.learner.optimizer.variables]
+        return {f"{number}": variable for number, variable in enumerate(variables)}
 
     def _save(self) -> None:
         if self.checkpoints is not None:
@@ -383,7 +384,7 @@ def _add(sums: dict[str, float], logs: Mapping[str, float]) -> None:
 
 
 def _remembered(callback: Any) -> dict[str, float]:
-    """What a callback's decisions depend on."""
+    """The state that a callback's decisions depend on."""
     return {name: value for name, value in vars(callback).items() if name in REMEMBERED}
 
 

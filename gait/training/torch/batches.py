@@ -21,14 +21,14 @@ from gait.training.torch.augmentations import Step
 
 @dataclass(frozen=True)
 class Sampling:
-    """What is in a batch; the names are those of params.yaml.
+    """The content of a batch; the names are those of params.yaml.
 
     Attributes:
         identities, sequences: P and K.
-        frames: of each sequence, or the least and most of a number drawn for each batch.
+        frames: the number of frames of each sequence, or the least and the greatest number, from which each batch draws.
         order, skip: "unordered" frames, or "ordered" ones from a window of ``frames + skip``.
         augment: the changes of each sequence, as :mod:`gait.training.torch.augmentations` takes them.
-        seed: of all random choices.
+        seed: the seed of all random choices.
     """
 
     identities: int
@@ -41,13 +41,13 @@ class Sampling:
 
 
 class Batch(NamedTuple):
-    """What an iteration takes.
+    """The data of an iteration.
 
     Attributes:
-        frames: of this process's share, uint8 [n, frames, height, width]: the middle columns, or all of them if there are
-            steps still to come.
-        identities: class numbers of the whole batch.
-        steps: where a GPU carries them out, for each change what it does to each sequence of the share.
+        frames: the frames of this process's share, uint8 [n, frames, height, width]: the middle columns, or all columns if
+            ``steps`` are still to be carried out.
+        identities: the class numbers of the whole batch.
+        steps: for each change, its steps for the sequences of the share, if a GPU carries them out; else empty.
     """
 
     frames: Tensor
@@ -61,8 +61,8 @@ class SilhouetteBatches(Dataset[Batch]):
     Args:
         store: preprocessed silhouettes.
         train: positions of the training sequences.
-        chosen: what is in a batch.
-        processes: of each batch, this process's share.
+        chosen: the content of a batch.
+        processes: those that share each batch.
     """
 
     def __init__(self, store: SequenceStore, train: Sequence[int], chosen: Sampling, processes: Processes) -> None:
@@ -84,24 +84,23 @@ class SilhouetteBatches(Dataset[Batch]):
         batch = sampling.identity_batch(self._own, chosen.identities, chosen.sequences, rng)
         least, most = (chosen.frames, chosen.frames) if isinstance(chosen.frames, int) else chosen.frames
         length = int(rng.integers(least, most + 1))
-        own = self._processes.share(len(batch))
+        share = self._processes.share(len(batch))
         _, height, width = self._store.frames(self._store.sequences[batch[0]]).shape
         if not self._on_device:
             width -= 2 * cut_margin(width)
-        frames = np.empty((len(own), length, height, width), np.uint8)
-        steps: list[list[Step | None]] = [[None] * len(own) for _ in self._augment] if self._on_device else []
-        for row, place in enumerate(own):
+        frames = np.empty((len(share), length, height, width), np.uint8)
+        steps: list[list[Step | None]] = [[None] * len(share) for _ in self._augment] if self._on_device else []
+        for row, place in enumerate(share):
             # Each place has random numbers of its own, whichever process fills it.
             rng = np.random.default_rng((chosen.seed, iteration, 1 + place))
-            drawn = self._drawn(batch[place], length, rng)
+            frames[row] = self._drawn_frames(batch[place], length, rng)
             if self._on_device:
-                for change, made in zip(self._augment, steps, strict=True):
-                    made[row] = change.drawn((height, width), rng)
-            frames[row] = drawn
+                for change, steps_by_row in zip(self._augment, steps, strict=True):
+                    steps_by_row[row] = change.drawn((height, width), rng)
         classes = [self._classes[self._store.sequences[position].identity] for position in batch]
         return Batch(torch.from_numpy(frames), torch.tensor(classes), steps)
 
-    def _drawn(self, position: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    def _drawn_frames(self, position: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """Frames of a sequence, changed and cut unless the device does so."""
         stored = np.asarray(self._store.frames(self._store.sequences[position]))
         if self._sampling.order == "ordered":
@@ -111,7 +110,7 @@ class SilhouetteBatches(Dataset[Batch]):
         if self._on_device:
             return stored[rows]
         if not self._augment:
-            return cut(stored)[rows]  # no more is copied than is wanted
+            return cut(stored)[rows]  # cut first, so that only columns that stay are copied
         frames = stored[rows]
         for change in self._augment:
             frames = change(frames, rng)
@@ -119,16 +118,16 @@ class SilhouetteBatches(Dataset[Batch]):
 
 
 def on_device(
-    batches: SilhouetteBatches, iterations: range, workers: int, device: torch.device, kind: torch.dtype
+    batches: SilhouetteBatches, iterations: range, workers: int, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Frames on a device and identities, on the CPU, of some iterations in order, made ahead by ``workers`` processes (0: in
-    this one).
+    """The batches of some iterations in order: frames on a device, and identities on the CPU.
 
-    Frames travel as bytes and become ``kind`` in 0..1 on the device.
+    ``workers`` processes make them ahead; 0 makes them in this process. Frames travel as bytes and become ``dtype`` in 0..1
+    on the device.
     """
     loader = DataLoader(batches, batch_size=None, sampler=iterations, num_workers=workers, pin_memory=device.type == "cuda")
     for batch in loader:
-        frames = batch.frames.to(device, non_blocking=True).to(kind)
+        frames = batch.frames.to(device, non_blocking=True).to(dtype)
         if batch.steps:
             frames = device_augmentation.changed(frames, batch.steps)
             margin = cut_margin(frames.shape[3])

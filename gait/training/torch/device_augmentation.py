@@ -12,19 +12,19 @@ from gait.training.torch.augmentations import Step
 
 
 def changed(frames: Tensor, steps: Sequence[Sequence[Step | None]]) -> Tensor:
-    """Sequences after their changes.
+    """Change sequences.
 
     Args:
-        frames: floats [n, frames, height, width]; changed in place.
-        steps: for each change, in order, what it does to each of the n sequences.
+        frames: floats [n, frames, height, width], changed in place.
+        steps: for each change, in order, its steps for the n sequences; None leaves a sequence as it is.
 
     Returns:
         The same tensor.
     """
-    for made in steps:
-        happening = {row: step for row, step in enumerate(made) if step is not None}
-        if happening:
-            rows = sent(torch.tensor(list(happening)), frames.device)
-            drawn = list(happening.values())  # of one class, since one change has drawn them
+    for steps_of_change in steps:
+        by_row = {row: step for row, step in enumerate(steps_of_change) if step is not None}
+        if by_row:
+            rows = sent(torch.tensor(list(by_row)), frames.device)
+            drawn = list(by_row.values())  # of one class, since one change has drawn them
             frames[rows] = drawn[0].on_device(frames[rows], drawn)
     return frames

@@ -36,13 +36,13 @@ class TorchTraining:
         decay: how the learning rate changes: a name of :mod:`gait.training.decays`, or "step".
         milestones: of "step": iterations at which the learning rate is multiplied by ``gamma``.
         optimizer: "sgd", "adam" or "adamw"; ``momentum`` is that of sgd.
-        clip_norm: the most that the length of the gradient may be, or None.
+        clip_norm: the greatest norm of the gradient, or None for no limit.
         loss: the terms of the weighted sum, as :func:`gait.losses.terms` takes them.
-        sampling: what is in a batch.
-        freeze_batch_norm: leave batch norms as they are, statistics and weights.
+        sampling: the content of a batch.
+        freeze_batch_norm: leave the statistics and weights of batch norms as they are.
         mixed_precision: compute in 16 bits where the processor does: bfloat16, or float16 with a scaled loss on GPUs that
             have no bfloat16. Weights and loss stay in float32.
-        seed: of the random numbers in the network, such as dropout's.
+        seed: the seed of random numbers in the network, such as dropout's.
     """
 
     iterations: int
@@ -68,7 +68,7 @@ class TorchTraining:
 
 
 class _Learner(nn.Module):
-    """All that has weights, as one module: frames to signatures and what the classifier makes of them."""
+    """The network and its classifier as one module, from frames to signatures and the classifier's outputs."""
 
     def __init__(self, model: TorchModel) -> None:
         super().__init__()
@@ -96,32 +96,32 @@ def fit(
         model: the network; left in evaluation mode, on the device of the training.
         store: preprocessed silhouettes.
         train: positions of the training sequences.
-        training: how.
+        training: how to train.
         workers: processes that make batches ahead; 0 makes them in this one.
-        processes: that train together; this one alone if left out.
-        checkpoints: where training goes on from, if there is a checkpoint, and which it writes at times.
-        watcher: is told of each iteration.
+        processes: those that train together; if left out, this one alone.
+        checkpoints: where training saves checkpoints; if there is one, training continues from it.
+        watcher: hears of every iteration.
 
     Returns:
-        The history: for each iteration its number, loss, the terms of it and what they tell, and learning rate.
+        The history: for each iteration its number, loss, the loss's terms and their other figures, and learning rate.
 
     Raises:
         DataError: the loss or a signature is no longer finite, there is no such loss, a checkpoint does not fit, or there is
             too little memory.
     """
     processes = processes or Processes()
-    with told_if_short(processes.device, *_asked_for(training)):
+    with told_if_short(processes.device, *_batch_and_remedy(training)):
         return _fit(model, store, train, training, workers, processes, checkpoints, watcher or Nobody())
 
 
-def _asked_for(training: TorchTraining) -> tuple[str, str]:
-    """What a batch is, and what to lower if that is too much."""
-    drawn = training.sampling
-    frames = drawn.frames if isinstance(drawn.frames, int) else max(drawn.frames)
-    asked = f"a batch is {drawn.identities} x {drawn.sequences} sequences of {frames} frames"
+def _batch_and_remedy(training: TorchTraining) -> tuple[str, str]:
+    """The size of a batch in words, and what to do if memory is too short for it."""
+    sampling = training.sampling
+    frames = sampling.frames if isinstance(sampling.frames, int) else max(sampling.frames)
+    batch = f"a batch is {sampling.identities} x {sampling.sequences} sequences of {frames} frames"
     lower = "lower sampling.identities, sampling.sequences or sampling.frames"
-    halved = "" if training.mixed_precision else ", set mixed_precision: true"
-    return asked, f"{lower}{halved}, or share the batch between more GPUs with train.processes"
+    halve = "" if training.mixed_precision else ", set mixed_precision: true"
+    return batch, f"{lower}{halve}, or share the batch between more GPUs with train.processes"
 
 
 def _fit(
@@ -142,8 +142,8 @@ def _fit(
         _freeze(model)
     learner = processes.wrapped(_Learner(model))
     optimizer = _optimizer(model, training)
-    kind = mixed_type(processes.device) if training.mixed_precision else None
-    scaler = torch.amp.GradScaler(processes.device.type, enabled=kind is torch.float16)
+    dtype = mixed_type(processes.device) if training.mixed_precision else None
+    scaler = torch.amp.GradScaler(processes.device.type, enabled=dtype is torch.float16)
     history = _History(_resumed(checkpoints, model, optimizer, scaler), training, watcher, checkpoints)
     batches = SilhouetteBatches(store, train, training.sampling, processes)
     iterations = range(len(history.rows) + 1, training.iterations + 1)
@@ -153,11 +153,11 @@ def _fit(
         torch.manual_seed(_seed_of(training.seed, iteration, processes.rank))
         for group in optimizer.param_groups:
             group["lr"] = training.lr_at(iteration)
-        with torch.autocast(processes.device.type, kind, enabled=kind is not None):
+        with torch.autocast(processes.device.type, dtype, enabled=dtype is not None):
             signatures, outputs = learner(frames)
         signatures = processes.whole(_precise(signatures))
         outputs = None if outputs is None else processes.whole(_precise(outputs))
-        loss, told_by_terms = _weighed(terms, signatures, outputs, identities)
+        loss, figures = _weighed(terms, signatures, outputs, identities)
         if processes.size > 1 and outputs is not None:
             loss = loss + 0 * outputs.sum()  # processes wait for each other's gradients of a classifier that no loss reads
         optimizer.zero_grad(set_to_none=True)
@@ -168,9 +168,9 @@ def _fit(
             nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        # Signatures that are not numbers violate no margin, so the loss alone would not tell.
+        # Signatures that are not numbers violate no margin, so the loss may be finite all the same.
         sound = torch.isfinite(loss) & torch.isfinite(signatures).all()
-        history.add({"loss": torch.where(sound, loss.detach(), torch.nan), **told_by_terms})
+        history.add({"loss": torch.where(sound, loss.detach(), torch.nan), **figures})
         if checkpoints is not None and (checkpoints.due() or iteration == training.iterations):
             history.read()
             if processes.first:
@@ -183,7 +183,7 @@ def _fit(
 def batches_with_losses(
     model: TorchModel, store: SequenceStore, train: Sequence[int], sampling: Sampling, loss: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
-    """The batches of a training, for whoever asks how its loss depends on something.
+    """The batches of a training and their losses, to ask how the loss depends on something.
 
     Args:
         model: the network in evaluation mode, on the CPU.
@@ -191,11 +191,11 @@ def batches_with_losses(
         sampling, loss: those of the training.
 
     Yields:
-        Frames [n, frames, height, width] in 0..1, and the loss of the signatures that the network gives for them; from the
-        first iteration on, without end.
+        Frames [n, frames, height, width] in 0..1, and a function from the network's signatures for them to the loss; from
+        the first iteration on, without end.
     """
     terms = losses.terms(loss)
-    device, kind = torch.device("cpu"), next(model.parameters()).dtype
+    device, dtype = torch.device("cpu"), next(model.parameters()).dtype
     batches = SilhouetteBatches(store, train, sampling, Processes(device=device))
 
     def loss_of(signatures: Tensor, identities: Tensor) -> Tensor:
@@ -203,19 +203,19 @@ def batches_with_losses(
         return _weighed(terms, signatures, outputs, identities)[0]
 
     for iteration in count(1):
-        ((frames, identities),) = on_device(batches, range(iteration, iteration + 1), 0, device, kind)
+        ((frames, identities),) = on_device(batches, range(iteration, iteration + 1), 0, device, dtype)
         yield frames, partial(loss_of, identities=identities)
 
 
 def mixed_type(device: torch.device) -> torch.dtype | None:
-    """The 16-bit type that a device computes in, if it gains anything from one."""
+    """The 16-bit type for mixed precision on a device, or None if the device gains nothing from one."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.bfloat16 if bfloat16_is_native() else None
 
 
 def _precise(values: Tensor) -> Tensor:
-    """At least float32."""
+    """Values in at least float32."""
     return values if values.dtype is torch.float64 else values.float()
 
 
@@ -230,8 +230,8 @@ def _optimizer(model: TorchModel, training: TorchTraining) -> torch.optim.Optimi
         return torch.optim.SGD(
             model.parameters(), training.lr, momentum=training.momentum, weight_decay=training.weight_decay
         )
-    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), training.lr, weight_decay=training.weight_decay)
+    adam = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
+    return adam(model.parameters(), training.lr, weight_decay=training.weight_decay)
 
 
 def _seed_of(*numbers: int) -> int:
@@ -241,21 +241,21 @@ def _seed_of(*numbers: int) -> int:
 def _weighed(
     terms: Sequence[losses.Term], signatures: Tensor, outputs: Tensor | None, identities: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the terms; each term by itself if there are several, and what they tell."""
+    """The weighted sum of the terms, and figures: each term if there are several, and the terms' other scalars."""
     total = torch.zeros((), device=signatures.device)
-    told: dict[str, Tensor] = {}
+    figures: dict[str, Tensor] = {}
     for term in terms:
-        loss, others = term.compute(signatures, outputs, identities)
+        loss, other_figures = term.compute(signatures, outputs, identities)
         total = total + term.weight * loss
-        told |= ({term.name: loss.detach()} if len(terms) > 1 else {}) | others
-    return total, told
+        figures |= ({term.name: loss.detach()} if len(terms) > 1 else {}) | other_figures
+    return total, figures
 
 
 class _Figures:
     """Scalars that the device is still computing, on their way to the CPU.
 
-    What is read of a GPU waits for all that it was asked to do before; so figures are sent at once, with an event after
-    them, and to read them waits for no more than that event.
+    Reading from a GPU waits for all work that it was given before. So the copy to the CPU is queued at once, with an event
+    after it, and reading the figures waits for that event alone.
     """
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
@@ -277,7 +277,7 @@ class _Figures:
 
 
 class _History:
-    """The rows of a training. Each is read when the next one is added: a GPU is busy with that meanwhile."""
+    """The rows of a training. A row is read when the next one is added, so that the GPU is busy meanwhile."""
 
     def __init__(
         self, rows: list[dict[str, float]], training: TorchTraining, watcher: Watcher, checkpoints: Checkpoints | None
@@ -291,7 +291,7 @@ class _History:
         self._unread = _Figures(values)
 
     def read(self) -> None:
-        """Read what was added last, unless that was done.
+        """Read the values that were added last, unless they were read before.
 
         Raises:
             DataError: the loss is not finite.
@@ -325,18 +325,18 @@ def _save(
 def _resumed(
     checkpoints: Checkpoints | None, model: TorchModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
 ) -> list[dict[str, float]]:
-    """Take in the last checkpoint, if there is one; its history."""
-    found = checkpoints and checkpoints.load()
-    if not found:
+    """Load the last checkpoint, if there is one, and return its history."""
+    checkpoint = checkpoints and checkpoints.load()
+    if not checkpoint:
         return []
-    directory, state, tensors = found
-    of_parameters: dict[int, dict[str, Tensor]] = {}
+    directory, state, tensors = checkpoint
+    by_parameter: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         parameter, _, key = name.partition(".")
-        of_parameters.setdefault(int(parameter), {})[key] = torch.from_numpy(value)
+        by_parameter.setdefault(int(parameter), {})[key] = torch.from_numpy(value)
     try:
         model.load_state_dict(load_file(directory / "weights.safetensors"))
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": of_parameters})
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": by_parameter})
         scaler.load_state_dict(state["scaler"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise DataError(f"{directory}: the checkpoint does not fit ({error}); remove it to train from the start") from None

@@ -1,7 +1,7 @@
 """Affine maps of silhouettes, which several augmentations draw.
 
-Pixels between others are interpolated by the device with the whole fraction and by the processor with 1/32 px, so the grey
-levels of edges differ a little.
+Between pixels, the device interpolates with exact fractions and the processor with multiples of 1/32 px, so the grey levels
+of edges differ a little.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gait.losses import sent
 
 @dataclass(frozen=True)
 class Warp:
-    """An affine map; what comes in from outside is 0.
+    """An affine map; pixels from outside are 0.
 
     Attributes:
         matrix: float64 [2, 3], from (x, y, 1) before to (x, y) after, in px.
@@ -35,12 +35,12 @@ class Warp:
 
     @staticmethod
     def on_device(frames: Tensor, steps: Sequence[Warp]) -> Tensor:
-        """Floats [n, frames, height, width], in and out, and a step for each of the n."""
+        """Floats [n, frames, height, width], in and out; ``steps`` has one for each of the n."""
         height, width = frames.shape[2:]
         # From px to grid_sample's -1 .. 1, whose ends are the centres of the first and the last pixel.
         scale = np.diag([2 / (width - 1), 2 / (height - 1), 1])
         scale[:2, 2] = -1
-        # Where a pixel comes from, not where it goes.
+        # grid_sample needs the map back: where a pixel comes from.
         back = [scale @ np.linalg.inv(np.vstack([step.matrix, [0, 0, 1]])) @ np.linalg.inv(scale) for step in steps]
         maps = sent(torch.from_numpy(np.stack(back)[:, :2]), frames.device).to(frames.dtype)
         grid = F.affine_grid(maps, list(frames.shape), align_corners=True)
@@ -54,10 +54,10 @@ def about_centre(
 
     Args:
         size: height and width.
-        degrees: turned by these.
-        scale: factor of the size.
-        shear: slanted by so many degrees.
-        move: along x and y, in px.
+        degrees: the turn.
+        scale: the factor of the size.
+        shear: the slant, in degrees.
+        move: the shift along x and y, in px.
     """
     height, width = size
     angle = np.deg2rad(degrees)

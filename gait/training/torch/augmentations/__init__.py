@@ -1,13 +1,13 @@
-"""Augmentation of silhouettes, one file a change; its name is the ``name`` of an entry of ``augment`` in params.yaml.
+"""Augmentation of silhouettes, one file for each change; its name is the ``name`` of an entry of ``augment`` in params.yaml.
 
-A change alters a sequence at random, all its frames alike. Its file offers ``draw(size, rng, **settings)``, whose keyword
-arguments are what the entry may set:
+A change alters all frames of a sequence alike, at random. Its file has a function ``draw(size, rng, **settings)``. Its
+keyword arguments are the settings of the entry; the others are:
 
 - ``size``: height and width of the frames.
 - ``rng``: the source of randomness.
 
-It returns a :class:`Step`, always of one class. What is random is drawn first; to carry it out is another matter: the
-processor does it for one sequence, a GPU for those of a batch together (:mod:`gait.training.torch.device_augmentation`).
+It returns a :class:`Step`, always of the same class. A step has drawn its random numbers and can then be carried out in two
+ways: the processor changes one sequence, a GPU all those of a batch (:mod:`gait.training.torch.device_augmentation`).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class Step(Protocol):
-    """What happens to a sequence."""
+    """One change of one sequence."""
 
     def of(self, frames: np.ndarray) -> np.ndarray:
-        """The sequence after it: uint8 [n, height, width], in and out; what comes in stays as it is."""
+        """The changed sequence: uint8 [n, height, width], in and out; ``frames`` stay as they are."""
         ...
 
     @staticmethod
     def on_device(frames: Tensor, steps: Sequence[Any]) -> Tensor:
-        """Sequences after steps of this class, one for each: floats [n, frames, height, width], in and out."""
+        """Sequences changed by steps of this class, one for each sequence: floats [n, frames, height, width], in and out."""
         ...
 
 
@@ -46,19 +46,19 @@ class Change:
     """An entry of ``augment``.
 
     Attributes:
-        probability: how often it happens.
-        draw: what happens then, to frames of (height, width).
+        probability: the share of sequences that it changes.
+        draw: draws its step for frames of (height, width).
     """
 
     probability: float
     draw: Callable[[tuple[int, int], np.random.Generator], Step]
 
     def drawn(self, size: tuple[int, int], rng: np.random.Generator) -> Step | None:
-        """What is to be done to a sequence, if anything."""
+        """The step for a sequence, or None if the sequence stays as it is."""
         return self.draw(size, rng) if rng.random() < self.probability else None
 
     def __call__(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The sequence, uint8 [n, height, width], after it."""
+        """The sequence, uint8 [n, height, width], after the change."""
         step = self.drawn((frames.shape[1], frames.shape[2]), rng)
         return frames if step is None else step.of(frames)
 
@@ -72,7 +72,7 @@ def changes(described: Sequence[Mapping[str, Any]]) -> list[Change]:
     Raises:
         DataError: there is no such change, or it does not take these settings.
     """
-    return [_change(**each) for each in described]
+    return [_change(**entry) for entry in described]
 
 
 def source(name: str) -> Path:

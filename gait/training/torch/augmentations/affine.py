@@ -1,4 +1,4 @@
-"""A turn, another size, a slant and a shift, together."""
+"""A turn, a scale, a slant and a shift, together."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def draw(
     shear: float = 5.0,
     shift: float = 0.05,
 ) -> Warp:
-    """Turned, scaled, slanted and shifted.
+    """A warp that turns, scales, slants and shifts.
 
     Args:
         size: height and width of the frames.
-        rng: source of randomness.
-        degrees: turned by up to this either way.
-        scale: least and most factor of the size.
-        shear: slanted by up to this many degrees either way.
-        shift: moved by up to this share of the size along each axis.
+        rng: the source of randomness.
+        degrees: the greatest turn either way.
+        scale: the least and the greatest factor of the size.
+        shear: the greatest slant either way, in degrees.
+        shift: the greatest shift along each axis, as a share of the size.
     """
     height, width = size
     move = rng.uniform(-shift, shift, 2) * (width, height)

@@ -43,9 +43,9 @@ def draw(
 
     Args:
         size: height and width of the frames.
-        rng: source of randomness.
-        area: least and most share of the frame.
-        aspect: least ratio of the shorter side to the longer one.
+        rng: the source of randomness.
+        area: the least and the greatest share of the frame.
+        aspect: the least ratio of the shorter side to the longer one.
     """
     height, width = size
     pixels = rng.uniform(*area) * height * width

@@ -22,5 +22,5 @@ class Mirroring:
 
 
 def draw(size: tuple[int, int], rng: np.random.Generator) -> Mirroring:
-    """Nothing is random but whether it happens."""
+    """A mirroring; only whether it happens is random."""
     return Mirroring()

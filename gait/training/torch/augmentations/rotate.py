@@ -8,5 +8,5 @@ from gait.training.torch.warp import Warp, about_centre
 
 
 def draw(size: tuple[int, int], rng: np.random.Generator, *, degrees: float = 10.0) -> Warp:
-    """Turned by up to ``degrees`` either way."""
+    """A warp that turns by up to ``degrees`` either way."""
     return about_centre(size, rng.uniform(-degrees, degrees))
