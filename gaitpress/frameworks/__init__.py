@@ -1,20 +1,20 @@
 """One small protocol over PyTorch and Keras, so that a stage reads the same for both.
 
-What trains is in :mod:`gaitpress.trainers`, what embeds in :mod:`gaitpress.embedders`, so that pruning and export depend on
-neither. What is done to trained models is in compress: ``compress.pruning.<framework>_surgery`` and ``compress.export``.
+Training is in :mod:`gaitpress.trainers` and embedding in :mod:`gaitpress.embedders`, so that pruning and export depend on
+neither. Work on trained models is in compress: ``compress.pruning.<framework>_surgery`` and ``compress.export``.
 
-Each framework's module offers the functions below; ``model`` is a network that maps samples to signatures or, in Keras,
+Each framework's module has the functions below; ``model`` is a network that maps samples to signatures or, in Keras,
 a classifier whose last layer reads the signature.
 
-- ``use_threads(count)``: bound the framework's threads; call it first.
+- ``use_threads(count)``: limit the framework's threads; call it first.
 - ``build(name, entry, classes)``: the network of an entry of ``model`` in params.yaml, with fresh weights;
-  ``carry_over(model, previous)``: the weights that both have, from the phase of training before (PyTorch only).
+  ``carry_over(model, previous)``: take over the weights that both have from the previous phase of training (PyTorch only).
 - ``save(model, directory)``, ``load(directory)``.
 - ``network(model)``: the part that is deployed, from samples to signatures;
-  ``input_shape(model, entry, dynamic_frames)``: what it takes; ``benchmark_shape(model, entry)``: of the timed input;
+  ``input_shape(model, entry, dynamic_frames)``: of its input; ``benchmark_shape(model, entry)``: of the timed input;
   ``inferences_per_video_second(entry, store)``.
-- ``outputs(model, inputs)``: what the deployed network must give for each.
-- ``parameters(model)``: how many the signature needs.
+- ``outputs(model, inputs)``: what the deployed network must give for each input.
+- ``parameters(model)``: the number of parameters that the signature needs.
 - ``signature_shape(model)``: parts and channels.
 - ``layers(model, entry)``: for each layer its name, kind, output shape, params and macs, and ``training_only``.
 """
@@ -33,5 +33,5 @@ def framework(name: str) -> ModuleType:
 
 
 def multiply_adds(layers: Sequence[Mapping[str, Any]]) -> int:
-    """Multiply-adds of one inference, from what ``layers`` tells."""
+    """The multiply-adds of one inference, from the rows of ``layers``."""
     return sum(layer["macs"] for layer in layers if not layer.get("training_only"))

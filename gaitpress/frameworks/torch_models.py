@@ -20,7 +20,7 @@ save, load = torch_model.save, torch_model.load
 def use_threads(count: int) -> None:
     torch.set_num_threads(count)
     # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run. On GPUs, a few
-    # operations have none that does: there it warns.
+    # operations have no such algorithm, and PyTorch warns.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
 
@@ -53,12 +53,12 @@ def network(model: Any) -> Any:
 @torch.inference_mode()
 def outputs(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     device = next(model.parameters()).device
-    return [model(torch.from_numpy(each).to(device)).cpu().numpy() for each in inputs]
+    return [model(torch.from_numpy(samples).to(device)).cpu().numpy() for samples in inputs]
 
 
 def parameters(model: Any) -> int:
-    every = sum(tensor.numel() for tensor in model.parameters())
-    return every - sum(tensor.numel() for tensor in model.classifier.parameters()) if model.classifier else every
+    total = sum(tensor.numel() for tensor in model.parameters())
+    return total - sum(tensor.numel() for tensor in model.classifier.parameters()) if model.classifier else total
 
 
 def signature_shape(model: Any) -> list[int]:
@@ -70,10 +70,10 @@ def layers(model: Any, entry: TorchModel) -> list[dict[str, Any]]:
 
 
 def check_size(model: Any, store: SequenceStore) -> None:
-    """Refuse silhouettes of another height than the network takes.
+    """Refuse silhouettes whose height is not the network's.
 
     Raises:
-        DataError: names the settings to change.
+        DataError: the heights differ; the message names the settings to change.
     """
     height = model.frame_shape[0]
     if store.settings.get("pixels") != height:

@@ -55,8 +55,8 @@ def _fit(
     schedule: Mapping[str, Any],
     session: Mapping[str, Any],
 ) -> Any:
-    around = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
-    return loop.fit(model, store, train, _training(entry, schedule), **around)
+    surroundings = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
+    return loop.fit(model, store, train, _training(entry, schedule), **surroundings)
 
 
 def _training(entry: KerasModel, schedule: Mapping[str, Any]) -> loop.KerasTraining:
