@@ -42,7 +42,7 @@ def write_walkers(root: Path, subjects: int, encoding: str) -> None:
     """Archives of walkers as CASIA-B's are: all conditions, some views, 60 frames a walk."""
     folder = root / casia_b.SILHOUETTES
     folder.mkdir(parents=True)
-    walkers = Walkers(("018", "090", "144"), nm=5, bg=1, cl=1, frames=60, difficulty=0.4, seed=3)
+    walkers = Walkers(("018", "090", "144"), nm=5, bg=1, cl=1, frames=60, difficulty=0.4, noise=0.4, seed=3)
     for subject in range(1, subjects + 1):
         walks = ((walk.identity, walk.condition, walk.view, walk.silhouettes) for walk in walkers.walks(subject))
         casia_b.write_archive(folder / f"{subject:03d}.tar.gz", walks, ENCODINGS[encoding])

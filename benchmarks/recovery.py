@@ -212,7 +212,7 @@ def measure(
     return {
         "benchmark": "recovery",
         "data": "synthetic",
-        "difficulty": settings["datasets"]["walkers"]["difficulty"],
+        **{key: settings["datasets"]["walkers"][key] for key in ("difficulty", "noise")},
         "reference": REFERENCE,
         "rows": rows,
     }

@@ -78,7 +78,7 @@ def sequences(count: int) -> list[np.ndarray]:
     from gait.data.prepared.inputs import network_input
     from gait.data.walkers import Walkers
 
-    walkers = Walkers(("054", "090", "126"), nm=2, bg=1, cl=1, frames=31, difficulty=0.2, seed=1)
+    walkers = Walkers(("054", "090", "126"), nm=2, bg=1, cl=1, frames=31, difficulty=0.2, noise=0.2, seed=1)
     seen = [network_input(align_all(walk.silhouettes, 64)[:30], "silhouette")[None] for walk in walkers.walks(1)]
     return [seen[number % len(seen)] for number in range(count)]
 

@@ -18,7 +18,7 @@ FRAMES = 31
 
 
 def walks(person: int, views: tuple[str, ...], nm: int, bg: int, cl: int) -> Iterator[Walk]:
-    return Walkers(views, nm, bg, cl, FRAMES, difficulty=0.2, seed=5).walks(person)
+    return Walkers(views, nm, bg, cl, FRAMES, difficulty=0.2, noise=0.2, seed=5).walks(person)
 
 
 def casia_b_tree(root: Path) -> None:

@@ -44,6 +44,7 @@ class Walkers(Section):
     cl: Annotated[int, Range(ge=0, le=99)]
     frames: Annotated[int, Range(ge=2, le=1000)]
     difficulty: Share
+    noise: Annotated[float, Range(ge=0, le=3)]
     seed: Seed
     partition: Rules
 

@@ -36,7 +36,12 @@ class Walk:
 
 @dataclass(frozen=True)
 class Walkers:
-    """The settings of the dataset; the names are those of params.yaml."""
+    """The settings of the dataset; the names are those of params.yaml.
+
+    Attributes:
+        difficulty: how much a person's gait differs from walk to walk, 0 to 1.
+        noise: how faulty the silhouettes are; 0: exact.
+    """
 
     views: tuple[str, ...]
     nm: int
@@ -44,6 +49,7 @@ class Walkers:
     cl: int
     frames: int
     difficulty: float
+    noise: float
     seed: int
 
     def conditions(self) -> list[str]:
@@ -74,11 +80,11 @@ class Walkers:
             for view in self.views:
                 # The room is the same in all walks of a view; noise and faults differ from frame to frame.
                 room = film.background(np.random.default_rng([self.seed, int(view)]))
-                noise = np.random.default_rng([*key, int(view)])
+                faults = np.random.default_rng([*key, int(view)])
                 texture = np.random.default_rng([self.seed, subject, KINDS.index(kind)])
                 painted = film.paint(surface, shape.greys, film.camera_at(float(view)), texture)
-                silhouettes = film.segment(painted, noise, self.difficulty)
-                yield Walk(f"{subject:03d}", condition, view, silhouettes, film.film(painted, room, noise))
+                silhouettes = film.segment(painted, faults, self.noise)
+                yield Walk(f"{subject:03d}", condition, view, silhouettes, film.film(painted, room, faults))
 
 
 def _placed(rings: np.ndarray, heading: float, aside: float) -> np.ndarray:

@@ -118,19 +118,19 @@ def film(painted: Sequence[np.ndarray], room: np.ndarray, rng: np.random.Generat
     return frames
 
 
-def segment(painted: Sequence[np.ndarray], rng: np.random.Generator, difficulty: float) -> list[np.ndarray]:
+def segment(painted: Sequence[np.ndarray], rng: np.random.Generator, noise: float) -> list[np.ndarray]:
     """Silhouettes with the faults of background subtraction, uint8 0 or 255: frayed edges, holes, shadows at the feet.
 
-    The faults grow with ``difficulty``; at 0 the silhouettes are exact.
+    The faults grow with ``noise``; at 0 the silhouettes are exact.
     """
     silhouettes = []
     for image in painted:
         exact = ((image > 0) * 255).astype(np.uint8)
-        silhouettes.append(_with_faults(exact, rng, difficulty) if difficulty else exact)
+        silhouettes.append(_with_faults(exact, rng, noise) if noise else exact)
     return silhouettes
 
 
-def _with_faults(exact: np.ndarray, rng: np.random.Generator, difficulty: float) -> np.ndarray:
+def _with_faults(exact: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:
     x, y, wide, high = cv2.boundingRect(exact)
     if not wide:
         return exact
@@ -143,17 +143,17 @@ def _with_faults(exact: np.ndarray, rng: np.random.Generator, difficulty: float)
     )
     person = exact[top:bottom, left:right].copy()
     # Background subtraction misses parts that look like the background, most often at the legs.
-    for _ in range(rng.poisson(0.6 * difficulty)):
+    for _ in range(rng.poisson(0.6 * noise)):
         at = (int(rng.integers(0, right - left)), int(rng.triangular(0, 0.8, 1) * (bottom - top)))
-        axes = (int(rng.integers(1, 2 + int(5 * difficulty))), int(rng.integers(1, 3 + int(8 * difficulty))))
+        axes = (int(rng.integers(1, 2 + int(5 * noise))), int(rng.integers(1, 3 + int(8 * noise))))
         cv2.ellipse(person, at, axes, float(rng.uniform(0, 180)), 0, 360, 0, -1)
-    if rng.random() < 0.25 * difficulty:  # a shadow on the floor
+    if rng.random() < 0.25 * noise:  # a shadow on the floor
         shadow = (int(rng.uniform(0.3, 0.7) * (right - left)), bottom - top - edge)
         cv2.ellipse(person, shadow, (int(0.25 * wide), int(rng.integers(1, 4))), 0, 0, 360, 255, -1)
     coarse = rng.normal(0, 1, ((bottom - top) // 4 + 2, (right - left) // 4 + 2)).astype(np.float32)
     frayed = cv2.resize(coarse, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     soft = cv2.GaussianBlur(person, (5, 5), 1.1).astype(np.float32) / 255
-    person = np.where(soft + 0.35 * difficulty * frayed > 0.5, 255, 0).astype(np.uint8)
+    person = np.where(soft + 0.35 * noise * frayed > 0.5, 255, 0).astype(np.uint8)
     # Remove small specks away from the person, as every pipeline does.
     count, labels, sizes, _ = cv2.connectedComponentsWithStats(person, connectivity=8)
     for label in range(1, count):

@@ -17,7 +17,7 @@ from gait.data.walkers import Walk
 @cache
 def walk(view: str, frames: int = 40) -> Walk:
     """A synthetic person's walk with exact silhouettes."""
-    settings = walkers.Walkers(views=(view,), nm=1, bg=0, cl=0, frames=frames, difficulty=0.0, seed=1)
+    settings = walkers.Walkers(views=(view,), nm=1, bg=0, cl=0, frames=frames, difficulty=0.0, noise=0.0, seed=1)
     return next(settings.walks(2))
 
 
