@@ -21,6 +21,7 @@ from gait.data.readers import casia_b, open_dataset, pictures
 from gaitpress.params import load
 from gaitpress.params.model import Change
 from stages.partition import training_code
+from tests.support import commands
 
 ROOT = Path(__file__).parents[2]
 WALKERS = {"subjects": 3, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
@@ -43,13 +44,7 @@ def settings(where: Path, datasets: dict[str, Any] | None = None, **top: Any) ->
 
 def stage(name: str, params: Path, **options: object) -> subprocess.CompletedProcess[str]:
     words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{name}", "--params", str(params), *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return commands.stage(name, "--params", params, *words)
 
 
 def succeeds(name: str, params: Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -243,7 +238,7 @@ def test_what_the_published_dataset_has_and_this_copy_has_not_is_listed(tmp_path
     assert "121 missing identities, 300 missing sequences" in done.stdout
 
 
-@pytest.mark.parametrize("after", [0, 2, 5])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_and_gives_the_same_store(made: Path, tmp_path: Path, after: int) -> None:
     raw = on_disk(tmp_path / "CASIA-B", subjects=8)
     params = settings(tmp_path, own(raw), dataset="mine")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
 from gaitpress.trainers import trainer
 from stages.needs import needs_data
+from tests.support import commands
 from tests.support.device_world import World
 from tests.support.published import SMALLER, small
 from tests.support.toy import ROOT, make_small
@@ -38,8 +38,7 @@ SMALL = {
 
 
 def stage(name: str, where: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"stages.{name}", "--params", where / "params.yaml", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    return commands.stage(name, "--params", where / "params.yaml", *arguments)
 
 
 @pytest.fixture

@@ -113,10 +113,10 @@ def reproduced(toy: Toy, engine: str) -> None:
     ("engine", "edit"),
     [
         ("dvc", "parameter"),
-        ("snakemake", "code"),
+        ("dvc", "code"),
         pytest.param("dvc -f", "parameter", marks=pytest.mark.slow),
         pytest.param("snakemake", "parameter", marks=pytest.mark.slow),
-        pytest.param("dvc", "code", marks=pytest.mark.slow),
+        pytest.param("snakemake", "code", marks=pytest.mark.slow),
         pytest.param("dvc", "input", marks=pytest.mark.slow),
         pytest.param("snakemake", "input", marks=pytest.mark.slow),
     ],

@@ -216,7 +216,7 @@ def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, s
 @pytest.mark.parametrize(
     "content",
     [
-        "",
+        pytest.param("", marks=pytest.mark.slow),
         '{"write": {"',
         json.dumps({"write": {"ROOT/results/train/gaitset": {"pid": os.getpid(), "cmd": "dvc repro -s x"}}}),
     ],
@@ -233,7 +233,7 @@ def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
     ("committed", "cut"),
     [
         pytest.param(True, r".*\n  train@", id="committed"),
-        pytest.param(False, r".*\n    cm", id="an entry that is none"),
+        pytest.param(False, r".*\n    cm", id="an entry that is none", marks=pytest.mark.slow),
         pytest.param(False, "", id="empty", marks=pytest.mark.slow),
     ],
 )

@@ -1,0 +1,64 @@
+"""Stages and commands in the test's own process: their words, output and exit status, without a new Python's imports."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+from gaitpress import command_line
+from tests.support.toy import ROOT
+
+
+def stage(name: str, *words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What ``python -m stages.<name>`` does and says."""
+    return _ran(f"stages.{name}", words, cwd, env)
+
+
+def command(*words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What ``python -m gaitpress`` does and says."""
+    return _ran("gaitpress.__main__", words, cwd, env)
+
+
+def _ran(
+    module: str, words: tuple[object, ...], cwd: Path, env: Mapping[str, str] | None
+) -> subprocess.CompletedProcess[str]:
+    out, err = io.StringIO(), io.StringIO()
+    line = [module, *map(str, words)]
+    status: object = None
+    variables = mock.patch.dict(os.environ, env or {})
+    with redirect_stdout(out), redirect_stderr(err), chdir(cwd), variables, mock.patch.object(sys, "argv", line), _as_before():
+        main = importlib.import_module(module).main
+        try:
+            if module.startswith("stages."):
+                command_line.run(main)
+            else:
+                main()
+        except SystemExit as end:
+            status = end.code
+    if isinstance(status, str):
+        err.write(f"{status}\n")
+        status = 1
+    return subprocess.CompletedProcess(line, int(status or 0), out.getvalue(), err.getvalue())  # type: ignore[call-overload]
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Leave this process's signals and PyTorch's settings as they were."""
+    handler = signal.getsignal(signal.SIGTERM)
+    torch = sys.modules.get("torch")
+    threads, exact = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) if torch else (0, False)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if torch:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(exact)
