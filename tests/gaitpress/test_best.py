@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from gaitpress.commands.select import choice as selecting
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 from stages.report import report
+from tests.support import commands
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT
 from tracking import runs
@@ -217,8 +216,7 @@ def test_select_takes_the_variant_itself_and_says_that_it_is_the_best(study: Stu
     assert choice.best.key == "board-a/gaitset/p0-int8"
     assert next(iter(choice.reasons.items())) == ("board-a/gaitset/p0-best", ["best = int8 (the fastest measured)"])
     words = ["--params", study.where / "params.yaml", "--results", study.where / "results", "--max-latency", "5ms"]
-    command = [sys.executable, "-m", "gaitpress", "select", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = commands.command("select", *words)
     assert done.returncode == 0, done.stderr
     assert "best: gaitset p0 int8 on board-a" in done.stdout
     assert "not board-a/gaitset/p0-best: best = int8 (the fastest measured)" in done.stdout

@@ -20,8 +20,9 @@ from gaitpress import outputs
 from gaitpress.errors import StageError
 from gaitpress.inputs import open_test, open_training
 from gaitpress.results.folders import Folders
+from tests.support import commands
 from tests.support.study import Study, claimed, plain_environment, rank1_of, ship
-from tests.support.toy import ROOT, make_small
+from tests.support.toy import make_small
 from tests.support.walks import dump
 
 NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
@@ -292,8 +293,7 @@ def test_the_command_ships_what_select_names(study: Study, tmp_path: Path) -> No
     out = ["--out", tmp_path / "shipped"]
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gaitpress", "bundle", *map(str, (*common, *out, *options))]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return commands.command("bundle", *common, *out, *options)
 
     refused = run("--max-latency", "1us")
     assert refused.returncode == 1
@@ -316,8 +316,7 @@ def test_best_ships_the_variant_that_it_is(study: Study, tmp_path: Path) -> None
     yaml.dump(settings, tmp_path / "params.yaml")
     words = ["--params", tmp_path / "params.yaml", "--results", study.where / "results"]
     words += ["--out", tmp_path / "shipped", "--variant", "local/gaitset/p50-best"]
-    command = [sys.executable, "-m", "gaitpress", "bundle", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = commands.command("bundle", *words)
     assert done.returncode == 0, done.stderr
     assert "local/gaitset/p50-best: best = fp32 (the only one measured)" in done.stdout
     shipped = json.loads((tmp_path / "shipped/record.json").read_text())

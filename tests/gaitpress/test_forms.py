@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +18,8 @@ from remote import facts
 from remote.runtimes.onnxruntime import exact_products
 from stages.build import file_for
 from stages.quantize import ways
+from tests.support import commands
 from tests.support.device_world import SHAPE, World
-from tests.support.toy import ROOT
 
 DEVICES = {
     "x86 without dot products": ({"runtime": "onnxruntime", "arch": "x86_64", "isa": ["avx2", "avx512f"]}, forms.CPU),
@@ -84,8 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     words = ["--params", world.params, "--model", "gaitset", "--percentile", "0", "--precision", "int8"]
     words += ["--exported", exported, "--training", world.where / "training/{model}.json"]
     words += ["--preprocessed", world.where / "preprocessed", "--out", quantized]
-    command = [sys.executable, "-m", "stages.quantize", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = commands.stage("quantize", *words)
     assert done.returncode == 0, done.stderr
     return world
 
@@ -94,8 +91,7 @@ def test_best_is_fp32_with_the_ranges_that_tensorrt_takes_int8_by(world: World, 
     words = ["--params", world.params, "--model", "gaitset", "--percentile", "0", "--precision", "best"]
     words += ["--exported", world.where / "exported", "--training", world.where / "training/{model}.json"]
     words += ["--preprocessed", world.where / "preprocessed", "--out", tmp_path / "best"]
-    command = [sys.executable, "-m", "stages.quantize", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = commands.stage("quantize", *words)
     assert done.returncode == 0, done.stderr
     quantized = tmp_path / "best"
     assert (quantized / forms.CPU).read_bytes() == (world.where / "exported/model.onnx").read_bytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from gaitpress import params, recipes
 from gaitpress.recipes import commented
+from tests.support import commands
 from tests.support.toy import ROOT
 
 PUBLISHED = ["casia-b", "oumvlp", "tum-gaid"]
@@ -22,8 +22,7 @@ NAMES = sorted([*PUBLISHED, "embedded-gait"])
 
 
 def call(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gaitpress", "recipe", "--params", str(where / "params.yaml"), *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return commands.command("recipe", "--params", where / "params.yaml", *words)
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def own(where: Path, text: str) -> str:
 def test_all_recipes_are_listed_with_what_they_are() -> None:
     assert list(recipes.available()) == ["demo", *NAMES]
     assert recipes.published() == NAMES
-    listed = subprocess.run([sys.executable, "-m", "gaitpress", "recipe"], cwd=ROOT, capture_output=True, text=True).stdout
+    listed = commands.command("recipe").stdout
     assert [line.split()[0] for line in listed.splitlines()] == ["demo", *NAMES]
     assert sum("as published" in line for line in listed.splitlines()) == len(PUBLISHED)
 

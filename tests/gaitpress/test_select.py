@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,8 @@ from gaitpress.errors import StageError
 from gaitpress.params.select import Select
 from gaitpress.results.ordering import fastest_within
 from gaitpress.results.records import Row
+from tests.support import commands
 from tests.support.many_records import study
-from tests.support.toy import ROOT
 
 FEW = st.integers(1, 5).map(float)  # few values, so that there are ties
 UNKNOWN = st.none() | FEW
@@ -210,8 +209,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
     common = ["--params", str(where / "params.yaml"), "--results", str(where / "results")]
-    command = [sys.executable, "-m", "gaitpress", "select", *common, *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return commands.command("select", *common, *options)
 
 
 def test_the_command_prints_json_for_scripts(where: Path) -> None:

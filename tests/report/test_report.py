@@ -6,8 +6,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,8 @@ from gaitpress.results.pareto import front
 from gaitpress.results.work import POINTS, curve, curves
 from report import latex
 from stages.report import report
+from tests.support import commands
 from tests.support.device_world import World
-from tests.support.toy import ROOT
 from tracking import runs
 
 
@@ -253,9 +251,7 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
         shutil.copy(world.record(0), world.record(50))  # the record of another variant
     else:
         world.record(50).write_text(content)
-    command = [sys.executable, "-m", "stages.report", "--params", world.params, "--results", world.where / "results"]
-    command += ["--out", out]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    done = commands.stage("report", "--params", world.params, "--results", world.where / "results", "--out", out)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {world.record(50)}")
     assert len(done.stderr.splitlines()) == 1

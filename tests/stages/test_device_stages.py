@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from gaitpress.results.records import load
 from remote import facts
 from remote.errors import DeviceError
 from remote.python.runtime import PythonRuntime
+from tests.support import commands
 from tests.support.device_world import SHAPE, World
-from tests.support.toy import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +42,7 @@ def world(tmp_path: Path) -> World:
 def typed(world: World, name: str, *more: object) -> subprocess.CompletedProcess[str]:
     """A stage as dvc.yaml types it."""
     words = ["--params", world.params, "--device", "local", "--devices", world.devices, *more]
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{name}", *map(str, words)], cwd=ROOT, capture_output=True, text=True
-    )
+    return commands.stage(name, *words)
 
 
 def variant(world: World) -> list[object]:
@@ -229,9 +226,7 @@ def test_calibration_never_sees_test_identities(tmp_path: Path, precision: str) 
     out = tmp_path / "quantized"
     words = ["--model", "gaitset", "--percentile", "0", "--precision", precision, "--exported", world.quantized()]
     words += [*data(world), "--params", world.params, "--out", out]
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.quantize", *map(str, words)], cwd=ROOT, capture_output=True, text=True
-    )
+    done = commands.stage("quantize", *words)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["signature_error"] < 0.05

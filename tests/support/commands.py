@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
@@ -17,24 +16,21 @@ from gaitpress import command_line
 from tests.support.toy import ROOT
 
 
-def stage(name: str, *words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def stage(name: str, *words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What ``python -m stages.<name>`` does and says."""
-    return _ran(f"stages.{name}", words, cwd, env)
+    return _ran(f"stages.{name}", words, cwd)
 
 
-def command(*words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What ``python -m gaitpress`` does and says."""
-    return _ran("gaitpress.__main__", words, cwd, env)
+    return _ran("gaitpress.__main__", words, cwd)
 
 
-def _ran(
-    module: str, words: tuple[object, ...], cwd: Path, env: Mapping[str, str] | None
-) -> subprocess.CompletedProcess[str]:
+def _ran(module: str, words: tuple[object, ...], cwd: Path) -> subprocess.CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     line = [module, *map(str, words)]
-    status: object = None
-    variables = mock.patch.dict(os.environ, env or {})
-    with redirect_stdout(out), redirect_stderr(err), chdir(cwd), variables, mock.patch.object(sys, "argv", line), _as_before():
+    status = 0
+    with redirect_stdout(out), redirect_stderr(err), chdir(cwd), mock.patch.object(sys, "argv", line), _as_before():
         main = importlib.import_module(module).main
         try:
             if module.startswith("stages."):
@@ -42,11 +38,10 @@ def _ran(
             else:
                 main()
         except SystemExit as end:
-            status = end.code
-    if isinstance(status, str):
-        err.write(f"{status}\n")
-        status = 1
-    return subprocess.CompletedProcess(line, int(status or 0), out.getvalue(), err.getvalue())  # type: ignore[call-overload]
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            status = 1 if isinstance(end.code, str) else end.code or 0
+    return subprocess.CompletedProcess(line, status, out.getvalue(), err.getvalue())
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from gaitpress.commands.bundle import bundle
 from gaitpress.commands.bundle.contents import Places
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
+from tests.support import commands
 from tests.support.device_world import World
-from tests.support.toy import ROOT, make_small
+from tests.support.toy import make_small
 from tests.support.walks import RANK1
 
 
@@ -33,8 +33,7 @@ class Study(World):
         self.stage("partition", "--model", "gaitset", "--preprocessed", self.where / "preprocessed", *options)
 
     def stage(self, name: str, *options: str | Path) -> None:
-        command = [sys.executable, "-m", f"stages.{name}", "--params", str(self.params), *map(str, options)]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        commands.stage(name, "--params", self.params, *options).check_returncode()
 
 
 def row(study: Study) -> Row:
