@@ -8,12 +8,21 @@ import pytest
 
 from tests.support.toy import copy_repository, evaluated, make_small, rates, run
 
+# The Keras stages of the fast tests run in one process, in tests/stages/test_keras_stages.py.
+BOTH = pytest.param(["cnn2d", "gaitset"], marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[["gaitset"], BOTH], ids="-".join)
+def models(request: pytest.FixtureRequest) -> list[str]:
+    return request.param
+
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory) -> Path:
+def done(models: list[str], tmp_path_factory) -> Path:
     """A repository in which `snakemake all` has run."""
     where = copy_repository(tmp_path_factory.mktemp("end-to-end"))
-    make_small(where / "params.yaml")
+    less = {} if "cnn2d" in models else {"modalities": ["silhouette"], "datasets.walkers.frames": 10}
+    make_small(where / "params.yaml", models=models, **less)
     run(["snakemake", "--cores", "2", "all"], where)
     return where
 
@@ -23,9 +32,9 @@ def records(done: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(done.glob("results/benchmark/local/*/*.json"))]
 
 
-def test_every_variant_has_a_measured_record(done: Path, records: list[dict]) -> None:
+def test_every_variant_has_a_measured_record(done: Path, models: list[str], records: list[dict]) -> None:
     variants = {(r["variant"]["model"], r["variant"]["percentile"], r["variant"]["precision"]) for r in records}
-    assert variants == {(model, 50, precision) for model in ("cnn2d", "gaitset") for precision in ("fp32", "int8")}
+    assert variants == {(model, 50, precision) for model in models for precision in ("fp32", "int8")}
     for record in records:
         assert record["status"] == "ok", record["reason"]
         assert record["evidence"] == "host"
@@ -36,16 +45,16 @@ def test_every_variant_has_a_measured_record(done: Path, records: list[dict]) ->
         assert 0 <= accuracy["rank1"]["mean"] <= 100
 
 
-@pytest.mark.parametrize("model", ["cnn2d", "gaitset"])
-def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, model: str) -> None:
-    engine, network = rates(done, "local", model, 50), evaluated(done, model, 50)
-    for kind in ("nm", "bg", "cl"):
-        one, other = (of["rank1"]["conditions"][kind]["rate"] for of in (engine, network))
-        assert one == pytest.approx(other, abs=1e-3)
+def test_the_fp32_engine_identifies_as_the_framework_does(done: Path, models: list[str]) -> None:
+    for model in models:
+        engine, network = rates(done, "local", model, 50), evaluated(done, model, 50)
+        for kind in ("nm", "bg", "cl"):
+            one, other = (of["rank1"]["conditions"][kind]["rate"] for of in (engine, network))
+            assert one == pytest.approx(other, abs=1e-3)
 
 
-def test_pruning_made_the_models_smaller(done: Path) -> None:
-    for model in ("cnn2d", "gaitset"):
+def test_pruning_made_the_models_smaller(done: Path, models: list[str]) -> None:
+    for model in models:
         metrics = json.loads((done / f"results/prune/{model}/p50/metrics.json").read_text())
         assert metrics["filters"] < metrics["filters_before"]
         assert metrics["params"] < metrics["params_before"]

@@ -109,7 +109,11 @@ def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, chang
     [
         (RIGHT, None),
         (UNTIED, "error: mygait: the pruned network differs from the masked one by"),
-        (READ_ONCE, "error: mygait: filter_groups says that axis 1 of fc.weight has 1 x 32 channels of conv3; it has 64"),
+        pytest.param(
+            READ_ONCE,
+            "error: mygait: filter_groups says that axis 1 of fc.weight has 1 x 32 channels of conv3; it has 64",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_stage_prune_says_what_the_page_says(

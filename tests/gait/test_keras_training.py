@@ -1,6 +1,7 @@
 """Training the 2D-CNN on samples that are easy to tell apart."""
 
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -71,9 +72,19 @@ def same(one: Any, other: Any) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_the_people_are_told_apart_after_some_epochs(store: SequenceStore, mixed: bool) -> None:
-    _, history = trained(store, replace(TRAINING, mixed_precision=mixed))
+@pytest.fixture(scope="module")
+def complete(store: SequenceStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, Path]:
+    """A whole training by TRAINING: the model, its history and where its checkpoints are."""
+    where, model = tmp_path_factory.mktemp("complete"), network()
+    checkpoints = Checkpoints(where, 1e9, lambda path: keras_model.save(model, path))
+    return *trained(store, TRAINING, model, checkpoints=checkpoints), where
+
+
+@pytest.mark.parametrize("mixed", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_people_are_told_apart_after_some_epochs(
+    store: SequenceStore, complete: tuple[Any, Any, Path], mixed: bool
+) -> None:
+    history = trained(store, replace(TRAINING, mixed_precision=True))[1] if mixed else complete[1]
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert history[-1]["loss"] < history[0]["loss"] / 2
     assert history[-1]["accuracy"] == 1
@@ -81,9 +92,8 @@ def test_the_people_are_told_apart_after_some_epochs(store: SequenceStore, mixed
     assert "val_loss" not in history[3]  # the extra epoch learns from all
 
 
-def test_the_same_seed_gives_the_same_weights(store: SequenceStore) -> None:
-    one, other = (trained(store)[0].get_weights() for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+def test_the_same_seed_gives_the_same_weights(store: SequenceStore, complete: tuple[Any, Any, Path]) -> None:
+    assert same(complete[0], trained(store)[0])
 
 
 def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, tmp_path: Path) -> None:
@@ -117,9 +127,9 @@ def test_the_learning_rate_falls_on_a_plateau_and_training_stops_early(store: Se
     assert len(history) < 9
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_batches_are_the_same_however_they_are_made(store: SequenceStore, workers: int) -> None:
-    training = replace(TRAINING, epochs=1, augment=True)
+    training = replace(TRAINING, epochs=1, extra_epochs=0, augment=True)
     assert same(trained(store, training)[0], trained(store, training, workers=workers)[0])
 
 
@@ -161,9 +171,11 @@ class TestInterrupted:
         assert same(whole, again)
         assert history == expected
 
-    def test_a_complete_one_is_not_trained_again(self, store: SequenceStore, tmp_path: Path) -> None:
-        model = network()
-        _, expected = trained(store, TRAINING, model, checkpoints=self.checkpoints(tmp_path, model, 1e9))
+    def test_a_complete_one_is_not_trained_again(
+        self, store: SequenceStore, complete: tuple[Any, Any, Path], tmp_path: Path
+    ) -> None:
+        model, expected, where = complete
+        shutil.copytree(where, tmp_path, dirs_exist_ok=True)
         again = network()
         _, history = trained(store, TRAINING, again, checkpoints=self.checkpoints(tmp_path, again))
         assert history == expected
@@ -204,7 +216,7 @@ here.keras_model.save(model, out)
         assert same(keras_model.load(tmp_path / "killed"), keras_model.load(tmp_path / "whole"))
 
     def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
-        training = replace(TRAINING, epochs=1)
+        training = replace(TRAINING, epochs=1, extra_epochs=0)
         model = network()
         trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
         other = keras_model.build(

@@ -221,7 +221,7 @@ class TestInterrupted:
         assert same(model, again)
 
     def test_by_kill_9_at_any_moment(self, store: SequenceStore, tmp_path: Path) -> None:
-        training = replace(TRAINING, iterations=200, milestones=[200])
+        training = replace(TRAINING, iterations=80, milestones=[80])
         program = f"""
 import sys
 from dataclasses import replace
@@ -229,14 +229,14 @@ from pathlib import Path
 import torch
 from tests.gait import test_torch_training as here
 torch.set_num_threads(1)
-training = replace(here.TRAINING, iterations=200, milestones=[200])
+training = replace(here.TRAINING, iterations=80, milestones=[80])
 model = here.network()
 checkpoints = here.Checkpoints(Path({str(tmp_path / "kept")!r}), 0.05, lambda where: here.torch_model.save(model, where))
 here.trained(here.SequenceStore.open(Path({str(store.directory)!r})), training, model, checkpoints=checkpoints)
 here.torch_model.save(model, Path({str(tmp_path)!r}))
 """
         command = [sys.executable, "-c", program]
-        later_s = np.random.default_rng().uniform(0, 0.8)
+        later_s = np.random.default_rng().uniform(0, 0.3)
         kill_once_there(command, ROOT, tmp_path / "kept/checkpoint", later_s=later_s)
         assert subprocess.run(command, cwd=ROOT).returncode == 0
         torch.set_num_threads(1)

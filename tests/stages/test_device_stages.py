@@ -31,12 +31,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """A world of the test's own, up to the build."""
-    world = World(tmp_path, (0,))
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world up to the build; only to be copied."""
+    world = World(tmp_path_factory.mktemp("built"), (0,))
     world.build()
     return world
+
+
+@pytest.fixture
+def world(built: World, tmp_path: Path) -> World:
+    """A world of the test's own, up to the build."""
+    return built.copy(tmp_path)
 
 
 def typed(world: World, name: str, *more: object) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ The network of GaitSet's place is the gait-energy image, weighted: signature[row
 from __future__ import annotations
 
 import json
+import shutil
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,16 @@ class World:
         for percentile in percentiles:
             self.write_network(percentile)
         probe("local", self.devices, self.facts)
+
+    def copy(self, where: Path) -> World:
+        """The same in another folder."""
+        shutil.copytree(self.where, where, dirs_exist_ok=True)
+        copy = object.__new__(type(self))
+        copy.where, copy.records = where, Folders(where / "results")
+        copy.devices, copy.facts, copy.params = (
+            where / path.relative_to(self.where) for path in (self.devices, self.facts, self.params)
+        )
+        return copy
 
     def write_params(self, edits: dict[str, Any]) -> params.Params:
         """params.yaml of this repository with quick measurements and some edits at the top level or of percentiles."""

@@ -23,7 +23,8 @@ class Study(World):
     """A world whose store is of real walkers: the raw frames are there too."""
 
     def _write_store(self) -> None:
-        make_small(self.params, **{"datasets.walkers.difficulty": 0.8, "datasets.walkers.noise": 0.8})
+        walkers = {"difficulty": 0.8, "noise": 0.8, "frames": 14}
+        make_small(self.params, **{f"datasets.walkers.{key}": value for key, value in walkers.items()})
         self.write_params({"models": ["gaitset"], "percentiles": [50], "precisions": ["fp32"], "modalities": ["silhouette"]})
         self.stage("dataset", "--out", self.where / "raw/walkers")
         options = ["--dataset", self.where / "raw/walkers", "--out", self.where / "preprocessed/silhouette"]

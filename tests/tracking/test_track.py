@@ -20,6 +20,7 @@ from gaitpress import outputs
 from gaitpress.results.folders import Folders
 from simulator.ssh_server import free_port
 from stages.track import track
+from tests.support import commands
 from tests.support.device_world import World
 from tests.support.toy import ROOT, environment, make_small
 
@@ -335,18 +336,14 @@ def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
-def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(world: World) -> None:
+def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = "http://me:secret@127.0.0.1:9/mlflow?token=secret"
     receipt = world.where / "receipt.json"
-    command = ["stages.track", "--params", world.params, "--results", world.where / "results", "--receipt", receipt]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, command)],
-        cwd=ROOT,
-        env={**environment(), "MLFLOW_TRACKING_URI": uri},
-        capture_output=True,
-        text=True,
-    )
+    done = commands.stage("track", "--params", world.params, "--results", world.where / "results", "--receipt", receipt)
     assert done.returncode == 1
     assert done.stderr.startswith("error: MLflow at http://127.0.0.1:9/mlflow cannot be reached")
     assert "secret" not in done.stdout + done.stderr
