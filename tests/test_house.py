@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -137,19 +138,34 @@ def test_a_mistyped_command_is_told_the_nearest() -> None:
     assert (done.returncode, done.stderr) == (1, "error: no command selct; did you mean select?\n")
 
 
-@pytest.mark.parametrize("module", [*(f"stages.{stage}" for stage in STAGES), *(f"gaitpress {name}" for name in COMMANDS)])
-def test_help_is_there_without_waiting_for_a_framework(module: str) -> None:
-    module, *words = module.split()
-    code = (
-        f"import sys, runpy; sys.argv = {[module, *words, '--help']}\n"
-        f"try: runpy.run_module('{module}', run_name='__main__')\n"
-        "except SystemExit: pass\n"
-        "print('LOADED', sorted({'torch', 'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: ")
-    assert words or "--params" in done.stdout
-    assert done.stdout.splitlines()[-1] == "LOADED []"
+TYPED = [*(f"stages.{stage}" for stage in STAGES), *(f"gaitpress {name}" for name in COMMANDS)]
+HELP = """
+import contextlib, io, json, runpy, sys
+helped = {}
+for typed in sys.argv[1:]:
+    module, *words = typed.split()
+    sys.argv = [module, *words, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        runpy.run_module(module, run_name="__main__")
+    loaded = sorted({"torch", "tensorflow", "keras", "mlflow", "matplotlib"} & set(sys.modules))
+    helped[typed] = out.getvalue(), loaded
+print(json.dumps(helped))
+"""
+
+
+@pytest.fixture(scope="module")
+def helped() -> dict[str, tuple[str, list[str]]]:
+    """What each stage and command prints as its help, and which frameworks are loaded then; in one process, one by one."""
+    command = [sys.executable, "-W", "ignore", "-c", HELP, *TYPED]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_help_is_there_without_waiting_for_a_framework(helped: dict[str, tuple[str, list[str]]], typed: str) -> None:
+    told, loaded = helped[typed]
+    assert told.startswith("usage: ")
+    assert "gaitpress" in typed or "--params" in told
+    assert loaded == []
 
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
