@@ -50,7 +50,9 @@ def scaled(model: TorchModel, unit: str, position: int, factor: float) -> TorchM
     return other
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=pytest.mark.slow) if form == "gln phase 2" else form for form in FORMS]
+)
 def test_effects_are_the_losses_derivatives_by_a_factor_on_the_filters_output(form: str) -> None:
     model = small(FORMS[form]).double()
     samples = batch(model)

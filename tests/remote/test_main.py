@@ -11,7 +11,7 @@ import pytest
 from remote import inventory
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, new_key
-from tests.support.toy import ROOT
+from tests.support import commands
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def remote(tmp_path: Path):
     devices.write_text("local: {transport: local}\n")
 
     def type_(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "remote", "--devices", str(devices), "--facts", str(facts), *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return commands.remote("--devices", devices, "--facts", facts, *arguments)
 
     return type_
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 from gaitpress import command_line
+from remote.errors import DeviceError
 from tests.support.toy import ROOT
 
 
@@ -26,6 +28,12 @@ def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
     return _ran("gaitpress.__main__", words, cwd)
 
 
+def remote(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """What ``python -m remote`` does and says to whom it cannot ask anything."""
+    with open(os.devnull) as nothing, mock.patch.object(sys, "stdin", nothing):
+        return _ran("remote.__main__", words, cwd)
+
+
 def _ran(module: str, words: tuple[object, ...], cwd: Path) -> subprocess.CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     line = [module, *map(str, words)]
@@ -37,6 +45,9 @@ def _ran(module: str, words: tuple[object, ...], cwd: Path) -> subprocess.Comple
                 command_line.run(main)
             else:
                 main()
+        except (DeviceError, OSError) as error:  # as remote/__main__.py does
+            print(f"error: {error}", file=sys.stderr)
+            status = 1
         except SystemExit as end:
             if isinstance(end.code, str):
                 print(end.code, file=sys.stderr)
