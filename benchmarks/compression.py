@@ -1,8 +1,8 @@
 """How much faster pruning and int8 make GaitSet of the published width, and what that costs in rank-1.
 
 On the synthetic walkers of params.yaml or harder ones, device `local`, ONNX Runtime, batch 1, 30 frames, one thread. The
-stages of the pipeline do the work: train once, then for each percentile prune, fine-tune, export and quantise. All engines are
-timed in one run, by turns in a random order, and their rank-1 is that of the engine itself.
+stages of the pipeline do the work: train once, then for each percentile prune, fine-tune, export and quantise. All engines
+are timed in one run, by turns in a random order, and their rank-1 is that of the engine itself.
 
 `latency_ratio` is the time of the dense fp32 engine by that of the fastest variant whose mean rank-1 is at most one point
 below it; `rank1_loss` is what that variant loses. `rank1_over_torch_pruning` is how much better our pruning, reconstruction
@@ -291,8 +291,8 @@ def main() -> None:
         "--difficulty",
         type=float,
         metavar="D",
-        help="other walkers than params.yaml's: fewer frames from views that differ more, of this difficulty and noise, 0 to 1; "
-        "long trainings recognise nearly all of easy ones, which hides what pruning costs",
+        help="harder walkers than params.yaml's: fewer frames from views that differ more, of this difficulty and noise, "
+        "0 to 1; long trainings recognise nearly all of easy ones, which hides what pruning costs",
     )
     parser.add_argument("--work", type=Path, help="folder that keeps what was made (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print only the JSON object")
