@@ -24,7 +24,7 @@ ENGINES = {
 EDITS = {
     "parameter": (
         "params.yaml",
-        "lr: 8e-3",
+        "lr: 4e-3",
         "lr: 2e-3",
         "params.yaml: model.gaitset.optimizer.lr (0.008 at its start, 0.002 now)",
     ),
@@ -97,7 +97,7 @@ def test_a_finished_training_is_taken_up_as_it_stands_once_the_edit_is_taken_bac
     assert "didn't change, skipping" in run(ENGINES[engine], repository)
     recorded = read_yaml(repository / "dvc.lock")["stages"]["train@gaitset"]["params"]["params.yaml"]
     made_with = json.loads((repository / "results/train/gaitset/settings.json").read_text())
-    assert made_with["model"]["optimizer"]["lr"] == recorded["model.gaitset"]["optimizer"]["lr"] == 8e-3
+    assert made_with["model"]["optimizer"]["lr"] == recorded["model.gaitset"]["optimizer"]["lr"] == 4e-3
 
 
 @pytest.mark.slow

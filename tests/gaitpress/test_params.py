@@ -35,7 +35,7 @@ def test_the_params_file_of_this_repository_is_valid() -> None:
 
 
 def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
-    assert params.load("params.yaml").model["gaitset"].optimizer.lr == 8e-3  # PyYAML would read text
+    assert params.load("params.yaml").model["gaitset"].optimizer.lr == 4e-3  # PyYAML would read text
     assert faults(tmp_path, ("augment: false", "augment: no")) == ["model.cnn2d.augment = no: must be true or false"]
 
 

@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A repository with a dataset, in which nothing is trained."""
     toy = Toy.make(tmp_path_factory.mktemp("made"), declared=SMALL)
     toy.edit(r"models: \[.*?\]", "models: [gaitset]")
-    toy.edit(r"lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit(r"lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     toy.dvc("repro", "dataset")
     return toy
 

@@ -37,7 +37,7 @@ def toy(made: Toy, tmp_path: Path) -> Toy:
     """The same with a new setting, so that all but the dataset and the probe is to be made."""
     toy = made.copy(tmp_path)
     (toy.where / "ran.txt").unlink()
-    toy.edit(r"lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit(r"lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     return toy
 
 

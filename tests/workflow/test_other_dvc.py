@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def toy(made: Toy, tmp_path: Path) -> Toy:
     """The same with a new setting."""
     toy = made.copy(tmp_path / "toy")
-    toy.edit(r"lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit(r"lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     return toy
 
 
@@ -110,7 +110,7 @@ def test_snakemake_runs_all_and_restores_what_is_known(toy: Toy, other: str) -> 
     assert len(ran) == len(set(ran)) and "train@gaitset" in ran and "dataset" not in ran
     assert toy.results() == {file: text for files in made_from_scratch(toy.where).values() for file, text in files.items()}
     toy.agree()
-    toy.edit(r"lr: 2e-3, weight_decay", "lr: 8e-3, weight_decay")
+    toy.edit(r"lr: 2e-3, weight_decay", "lr: 4e-3, weight_decay")
     run(["snakemake", "--cores", "2", "results/prune/gaitset/p60"], toy.where, PYTHONPATH=other)
     assert toy.ran()[before:] == ran
     planned = run(["snakemake", "-n", "--cores", "2", "results/prune/gaitset/p60"], toy.where, PYTHONPATH=other)

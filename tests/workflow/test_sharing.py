@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     toy.edit(r"models: \[.*?\]", "models: [gaitset]")
     toy.dvc("repro")
     commit(toy.where, "results")
-    toy.edit("lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit("lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     toy.dvc("repro")
     commit(toy.where, "other results")
     return toy
@@ -54,7 +54,7 @@ def assert_a_colleague_computes_nothing(toy: Toy, where: Path) -> None:
     colleague = Toy(where)
     assert colleague.snakemake() == NEVER_SHARED
     assert colleague.results() == toy.results()
-    colleague.edit("lr: 2e-3, weight_decay", "lr: 8e-3, weight_decay")
+    colleague.edit("lr: 2e-3, weight_decay", "lr: 4e-3, weight_decay")
     assert colleague.dvc("repro", "--pull") == {"track"}
 
 

@@ -98,12 +98,12 @@ def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_
 def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(toy: Toy, engine: str) -> None:
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
-    toy.edit(r"lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit(r"lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     ran = reproduce()
     assert "train@gaitset" in ran
     assert not any("cnn2d" in address for address in ran)
     assert toy.results() != before
-    toy.edit(r"lr: 2e-3, weight_decay", "lr: 8e-3, weight_decay")
+    toy.edit(r"lr: 2e-3, weight_decay", "lr: 4e-3, weight_decay")
     assert reproduce() <= {"track"}
     assert toy.results() == before
     toy.agree()
@@ -112,11 +112,11 @@ def test_one_models_setting_leaves_the_other_alone_and_setting_it_back_restores(
 @pytest.mark.slow
 def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: Toy) -> None:
     before, lock = toy.results(), read_yaml(toy.where / "dvc.lock")
-    toy.edit(r"lr: 8e-3, weight_decay", "lr: 2e-3, weight_decay")
+    toy.edit(r"lr: 4e-3, weight_decay", "lr: 2e-3, weight_decay")
     toy.snakemake()
     changed = toy.results()
     # Back again, with a percentile that was never computed: what it needs is restored, the rest of its branch runs.
-    toy.edit(r"lr: 2e-3, weight_decay", "lr: 8e-3, weight_decay")
+    toy.edit(r"lr: 2e-3, weight_decay", "lr: 4e-3, weight_decay")
     toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 45, 60]")
     run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
     assert toy.results() == changed
