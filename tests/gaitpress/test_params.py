@@ -107,7 +107,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (
-            "  cnn2d: {epochs: 2, ",
+            "  cnn2d: {epochs: 2, decay: cosine, ",
             "  cnn2d: {iterations: 1, milestones: [], ",
             "finetune.cnn2d: a keras",
         ),
