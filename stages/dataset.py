@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import fields
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
@@ -54,8 +55,8 @@ def _generate(entry: datasets.Walkers, out: Path, processes: int) -> dict[str, A
     people = [f"{person:03d}" for person in range(1, entry.subjects + 1)]
     conditions = [f"{kind}-{number:02d}" for kind, count in kinds.items() for number in range(1, count + 1)]
     _check_rules(product(people, conditions, entry.views), people, {}, entry)
-    counts, how = (entry.nm, entry.bg, entry.cl, entry.frames), (entry.difficulty, entry.noise, entry.seed)
-    walkers = Walkers(tuple(entry.views), *counts, *how)
+    settings = entry.model_dump(include={field.name for field in fields(Walkers)})
+    walkers = Walkers(**settings | {"views": tuple(entry.views)})
     (out / casia_b.SILHOUETTES).mkdir()
     (out / casia_b.VIDEOS).mkdir()
     with get_context("spawn").Pool(processes) as pool:

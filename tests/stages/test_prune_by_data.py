@@ -38,7 +38,8 @@ SMALL = {
 
 
 def stage(name: str, where: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return commands.stage(name, "--params", where / "params.yaml", *arguments)
+    run = commands.keras_stage if "cnn2d" in arguments else commands.stage
+    return run(name, "--params", where / "params.yaml", *arguments)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
@@ -21,6 +21,12 @@ from tests.support.toy import ROOT
 def stage(name: str, *words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What ``python -m stages.<name>`` does and says."""
     return _ran(f"stages.{name}", words, cwd)
+
+
+def keras_stage(name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, for TensorFlow takes its number of threads once a process."""
+    line = [sys.executable, "-m", f"stages.{name}", *map(str, words)]
+    return subprocess.run(line, cwd=ROOT, text=True, capture_output=True)
 
 
 def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -43,16 +49,23 @@ def _ran(module: str, words: tuple[object, ...], cwd: Path) -> subprocess.Comple
         try:
             if module.startswith("stages."):
                 command_line.run(main)
+            elif module.startswith("remote."):
+                _run_remote(main)
             else:
                 main()
-        except (DeviceError, OSError) as error:  # as remote/__main__.py does
-            print(f"error: {error}", file=sys.stderr)
-            status = 1
         except SystemExit as end:
             if isinstance(end.code, str):
                 print(end.code, file=sys.stderr)
             status = 1 if isinstance(end.code, str) else end.code or 0
     return subprocess.CompletedProcess(line, status, out.getvalue(), err.getvalue())
+
+
+def _run_remote(main: Callable[[], None]) -> None:
+    """What stands at the end of remote/__main__.py."""
+    try:
+        main()
+    except (DeviceError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 @contextmanager

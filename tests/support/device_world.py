@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import Namespace
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,12 @@ class World:
     def copy(self, where: Path) -> World:
         """The same in another folder."""
         shutil.copytree(self.where, where, dirs_exist_ok=True)
-        copy = object.__new__(type(self))
-        copy.where, copy.records = where, Folders(where / "results")
-        copy.devices, copy.facts, copy.params = (
+        world = copy(self)
+        world.where, world.records = where, Folders(where / "results")
+        world.devices, world.facts, world.params = (
             where / path.relative_to(self.where) for path in (self.devices, self.facts, self.params)
         )
-        return copy
+        return world
 
     def write_params(self, edits: dict[str, Any]) -> params.Params:
         """params.yaml of this repository with quick measurements and some edits at the top level or of percentiles."""

@@ -80,11 +80,11 @@ class Walkers:
             for view in self.views:
                 # The room is the same in all walks of a view; noise and faults differ from frame to frame.
                 room = film.background(np.random.default_rng([self.seed, int(view)]))
-                faults = np.random.default_rng([*key, int(view)])
+                rng = np.random.default_rng([*key, int(view)])
                 texture = np.random.default_rng([self.seed, subject, KINDS.index(kind)])
                 painted = film.paint(surface, shape.greys, film.camera_at(float(view)), texture)
-                silhouettes = film.segment(painted, faults, self.noise)
-                yield Walk(f"{subject:03d}", condition, view, silhouettes, film.film(painted, room, faults))
+                silhouettes = film.segment(painted, rng, self.noise)
+                yield Walk(f"{subject:03d}", condition, view, silhouettes, film.film(painted, room, rng))
 
 
 def _placed(rings: np.ndarray, heading: float, aside: float) -> np.ndarray:
