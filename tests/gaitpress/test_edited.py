@@ -26,7 +26,7 @@ EDITS = {
         "params.yaml",
         "lr: 4e-3",
         "lr: 2e-3",
-        "params.yaml: model.gaitset.optimizer.lr (0.008 at its start, 0.002 now)",
+        "params.yaml: model.gaitset.optimizer.lr (0.004 at its start, 0.002 now)",
     ),
     "code": (
         "gait/models/gaitset.py",
