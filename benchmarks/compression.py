@@ -60,7 +60,7 @@ def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
     """The folders of all ONNX files by name, such as p70-int8."""
     settings = work.params("train", **schedules(plan["train"], 4, work.settings, 0))
     trained = work.stage("train", "train", settings, "--model", MODEL, *work.training(MODEL))
-    found = {}
+    networks = {}
     for percentile in PERCENTILES:
         own = schedules(plan["train"], plan["finetune"][f"p{percentile}"], work.settings, percentile)
         settings = work.params(f"p{percentile}", **own)
@@ -77,8 +77,8 @@ def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
         for precision in PRECISIONS:
             name = f"p{percentile}-{precision}"
             words = [*branch, "--precision", precision, "--exported", str(exported), *work.training(MODEL)]
-            found[name] = work.stage("quantize", f"quantize/{name}", settings, *words)
-    return found
+            networks[name] = work.stage("quantize", f"quantize/{name}", settings, *words)
+    return networks
 
 
 def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
@@ -101,15 +101,15 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
                 times[name].append(runtime.benchmark(engines[name], example, ONCE).latency_ms["p50"])
         for name, network in networks.items():
             signature = outputs.read_json(network / "signature.json")
-            found = rates(runtime, engines[name], store, test_set, signature, 1)["accuracy"]
+            accuracy = rates(runtime, engines[name], store, test_set, signature, 1)["accuracy"]
             ratios = np.array(times["p0-fp32"]) / np.array(times[name])
             rows[name] = {
                 "variant": name,
                 "latency_ms": round(float(np.median(times[name])), 3),
                 "times_faster": round(float(np.median(ratios)), 2),
                 "times_faster_range": [round(float(ratios.min()), 2), round(float(ratios.max()), 2)],
-                "mean": found["rank1"]["mean"],
-                "interval": found["rank1"]["interval"],
+                "mean": accuracy["rank1"]["mean"],
+                "interval": accuracy["rank1"]["interval"],
                 "macs": signature["macs"],
                 "onnx_bytes": (network / "model.onnx").stat().st_size,
             }

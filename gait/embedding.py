@@ -16,7 +16,7 @@ from gait.data.prepared.sequences import Sequence as GaitSequence
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.samples import owners, samples
 from gait.evaluation.signatures import Signatures
-from gait.memory import told_if_short
+from gait.memory import name_shortage
 from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 
@@ -107,5 +107,5 @@ def _on_gpu(
 def _signature(model: TorchModel, sequence: GaitSequence, sample: Tensor) -> Tensor:
     what = f"embedding {sequence.name}, which has {sequence.count} frames"
     remedy = "leave nothing else running there, cut the sequence into shorter ones, or take a smaller model"
-    with told_if_short(sample.device, what, remedy), torch.inference_mode():
+    with name_shortage(sample.device, what, remedy), torch.inference_mode():
         return model(sample)

@@ -32,7 +32,7 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def told_if_short(device: torch.device, what: str, remedy: str) -> Iterator[None]:
+def name_shortage(device: torch.device, what: str, remedy: str) -> Iterator[None]:
     """Turn a lack of memory within this context into an error with a remedy.
 
     Args:

@@ -73,7 +73,7 @@ def parse(described: argparse.ArgumentParser) -> tuple[argparse.Namespace, Param
             if names.get(name) is None:
                 known = ", ".join(f"{{{known}}}" for known, value in names.items() if value is not None)
                 raise StageError(f"--{key.replace('_', '-')} {path}: nothing is called {{{name}}}; known here: {known}")
-        setattr(options, key, Path(re.sub(r"\{(\w+)\}", lambda found: str(names[found[1]]), str(path))))
+        setattr(options, key, Path(re.sub(r"\{(\w+)\}", lambda match: str(names[match[1]]), str(path))))
     if started.this is not None:
         started.this.check()
         outputs.take_up(started.this)

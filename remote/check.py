@@ -106,7 +106,7 @@ def _python(facts: dict[str, str]) -> Finding:
 
 def _disk(facts: dict[str, str], home: str) -> Finding:
     if not facts.get("free_mb", "").isdecimal():
-        return Finding("disk", "warning", f"how much is free at {home} cannot be told")
+        return Finding("disk", "warning", f"the board does not say how much is free at {home}")
     free = int(facts["free_mb"])
     advice = f"; what is in {home} may be removed at any time but while a job runs" if free < LITTLE_MB else ""
     verdict: Literal["ok", "warning", "fault"] = "fault" if free < FREE_MB else "warning" if free < LITTLE_MB else "ok"

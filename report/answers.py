@@ -31,4 +31,4 @@ def _answers(rows: Sequence[Row], settings: Select) -> list[tuple[str, str]]:
     of_model = ([row for row in rows if row.model == model] for model in models)
     best = [row for own in of_model if (row := fastest_within(own, settings.max_loss, settings.sure))]
     parts = ((row, (words.faster(row), words.loss(row, settings.max_loss))) for row in sorted(best, key=TIME.of))
-    return [(row.name, ", ".join(part for part in told if part)) for row, told in parts]
+    return [(row.name, ", ".join(filter(None, phrases))) for row, phrases in parts]

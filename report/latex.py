@@ -22,7 +22,7 @@ SHOWN = {
 
 def escaped(text: str) -> str:
     """Text in which no character means anything to LaTeX."""
-    return re.sub("|".join(map(re.escape, SPECIAL)), lambda found: SPECIAL[found[0]], text)
+    return re.sub("|".join(map(re.escape, SPECIAL)), lambda match: SPECIAL[match[0]], text)
 
 
 def table(rows: Sequence[Row]) -> str:

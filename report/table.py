@@ -43,8 +43,8 @@ def text(rows: Sequence[Row], select: Select) -> str:
         lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(listed), ""]
         if named := best[device]:
             lines += [f"Fastest {answers.budget(select)}:"]
-            for name, told in named:
-                lines += ["  " + line for line in textwrap.wrap(f"{name}, {told}", WIDTH - 2, break_on_hyphens=False)]
+            for name, phrase in named:
+                lines += ["  " + line for line in textwrap.wrap(f"{name}, {phrase}", WIDTH - 2, break_on_hyphens=False)]
             lines += [""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",

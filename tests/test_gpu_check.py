@@ -73,6 +73,7 @@ def assert_whole(result: dict[str, Any]) -> None:
         assert not part["left_out"], name
 
 
+@pytest.mark.slow
 def test_the_quick_parts_run_on_a_cpu_with_what_a_gpu_machine_has(tmp_path: Path) -> None:
     result = checked(tmp_path / "figures.json", *QUICK)
     assert list(result["parts"]) == [name for name in check.PARTS if name in QUICK]

@@ -91,6 +91,7 @@ def test_a_pytorch_network_is_pruned_by_it(home: Path, gaitset: tuple[Any, Path]
     assert json.loads((tmp_path / "out/settings.json").read_text())["prune"]["criterion"] == "geometric-mean"
 
 
+@pytest.mark.slow
 def test_a_keras_network_is_pruned_by_it(home: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("gaitpress.frameworks.keras_models", reason="needs TensorFlow")
     entry = params.load(ROOT / "params.yaml").model["cnn2d"].model_copy(update={"width": 0.125})

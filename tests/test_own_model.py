@@ -140,7 +140,9 @@ def test_the_stage_prune_says_what_the_page_says(
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("model", "layer"), [("mygait", "conv3.conv"), ("mycnn", "conv2")])
+@pytest.mark.parametrize(
+    ("model", "layer"), [("mygait", "conv3.conv"), pytest.param("mycnn", "conv2", marks=pytest.mark.slow)]
+)
 def test_describe_shows_the_layers(home: Path, model: str, layer: str) -> None:
     done = python(home, "-m", "gaitpress", "describe", model)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """Published weights come into our models.
 
-What a file is, is told by its content. It comes from anywhere: nothing in it is run, and a model takes all of its tensors,
+A file's content says what it is. It comes from anywhere: nothing in it is run, and a model takes all of its tensors,
 each with its very shape, or none.
 """
 

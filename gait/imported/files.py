@@ -58,9 +58,9 @@ def _members(path: Path) -> list[str]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            found = archive.infolist()
+            members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from None
-    if sum(member.file_size for member in found) > path.stat().st_size:
+    if sum(member.file_size for member in members) > path.stat().st_size:
         raise DataError(f"{path} would unpack to more than its own size, which files of weights never do")
-    return [member.filename for member in found]
+    return [member.filename for member in members]

@@ -101,8 +101,8 @@ class Protocol(typing.Protocol):
 
 def names() -> list[str]:
     """All protocols as params.yaml names them; the one for any data is the last."""
-    found = (path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py"))
-    return sorted(found, key=lambda name: (name == FOR_ANY_DATA, name))
+    names = (path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py"))
+    return sorted(names, key=lambda name: (name == FOR_ANY_DATA, name))
 
 
 def source(name: str) -> Path:

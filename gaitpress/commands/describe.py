@@ -89,13 +89,13 @@ def main() -> None:
     if options.all == bool(options.model):
         raise StageError("give the name of a model, or --all")
     sources = map(recipes.load, recipes.published()) if options.all else [params.load(options.params)]
-    found = []
+    models = []
     for settings in sources:
         identities = options.identities or classes(settings)
         for name in settings.model if options.all else [options.model]:
             for whole, layers in described(settings, name, identities):
-                found.append(whole)
+                models.append(whole)
                 if not options.json:
                     print(summary(whole) if options.all else table(whole, layers))
     if options.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(models, indent=1))

@@ -23,5 +23,5 @@ def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatu
     watched = progress(positions, len(positions), "embedding")
     inputs = (sample for position in watched for sample in samples(store, store.sequences[position], shape))
     batches = iter(lambda: list(islice(inputs, EMBEDDED_AT_ONCE)), [])
-    found = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)
-    return Signatures.collect(owners(store, positions, shape), found)
+    signatures = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)
+    return Signatures.collect(owners(store, positions, shape), signatures)

@@ -54,7 +54,7 @@ class Figure:
         return self.written(self.scaled(row))
 
     def limit(self, value: float) -> str:
-        """A value, in the record's unit, as limits and their breaches are told."""
+        """A value, in the record's unit, in which limits and their breaches are written."""
         unit = "point" if self.unit == "points" and value == 1 else self.unit
         return f"{value / self.scale:.4g} {unit}".rstrip()
 

@@ -53,10 +53,10 @@ def loss_of(row: Row, dense: Row | None) -> Loss | None:
     one, other = dense.hits_of_people, row.hits_of_people
     if not one.comparable(other):
         return Loss(points, None, None, f"the two were tested on different walks: {again([dense, row])}")
-    found = paired.difference(one, other)
-    if found is None:
+    difference = paired.difference(one, other)
+    if difference is None:
         return Loss(points, None, None, "one person tells nothing of others")
-    return Loss(points, round(found.low, DIGITS), round(found.high, DIGITS))
+    return Loss(points, round(difference.low, DIGITS), round(difference.high, DIGITS))
 
 
 def _without(rows: Iterable[Row]) -> str:

@@ -132,11 +132,11 @@ def loss(row: Row, budget: float) -> str:
         return "its loss is unknown"
     if row.key == row.dense.key:
         return "the dense network itself"
-    told = f"loses {LOSS.text(row)}"
+    start = f"loses {LOSS.text(row)}"
     if row.loss.unknown:
-        return f"{told}, not sure: its interval is unknown ({row.loss.unknown})"
+        return f"{start}, not sure: its interval is unknown ({row.loss.unknown})"
     sure = f"surely within {LOSS.limit(budget)}" if row.loss.surely_within(budget) else "not sure"
-    return f"{told} ({digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), 'points')}): {sure}"
+    return f"{start} ({digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), 'points')}): {sure}"
 
 
 def faster(row: Row) -> str:

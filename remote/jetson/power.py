@@ -90,7 +90,7 @@ def energy(power: Mapping[str, Any], begin: float, end: float, queries: int, sec
         return {"reason": power.get("fault") or tegrastats.NO_POWER}
     choices = {counted(rails) for _, rails in readings}
     if len(choices) > 1:
-        return {"reason": "the board told other rails from sample to sample"}
+        return {"reason": "the board named other rails from sample to sample"}
     if (choice := choices.pop()) is None:
         return {"reason": unknown(readings[0][1])}
     times = np.array([time for time, _ in readings])

@@ -10,10 +10,10 @@ find_all() { grep -lzE "^GAITPRESS_RUN=$1(\.|$)" /proc/[0-9]*/environ 2>/dev/nul
 end_all() {
   rounds=0 quiet=0
   while [ "$quiet" -lt "$3" ] && [ "$rounds" -lt 100 ]; do
-    found=$(find_all "$1")
-    if [ -z "$found" ]; then quiet=$((quiet + 1)); else quiet=0; fi
+    children=$(find_all "$1")
+    if [ -z "$children" ]; then quiet=$((quiet + 1)); else quiet=0; fi
     if [ "$rounds" -lt "$2" ]; then signal=TERM; else signal=KILL; fi
-    for process in $found; do kill -s "$signal" "$process" 2>/dev/null; done
+    for process in $children; do kill -s "$signal" "$process" 2>/dev/null; done
     rounds=$((rounds + 1))
     sleep 0.2
   done

@@ -30,6 +30,7 @@ def forecast(toy: Toy) -> dict[str, Any]:
     return json.loads(told.stdout)
 
 
+@pytest.mark.slow
 def test_edits_cost_what_was_told(toy: Toy) -> None:
     before = (toy.where / "dvc.lock").read_bytes()
     assert forecast(toy)["runs"] == {}

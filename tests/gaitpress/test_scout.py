@@ -281,6 +281,7 @@ def test_what_does_not_fit_is_one_line(
     assert not (here / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_keras_model_is_scouted_too(here: Path) -> None:
     # TensorFlow takes its number of threads once in a process, so it has one of its own, in which times are made.
     code = (

@@ -113,7 +113,7 @@ def reproduced(toy: Toy, engine: str) -> None:
     ("engine", "edit"),
     [
         ("dvc", "parameter"),
-        ("dvc", "code"),
+        pytest.param("dvc", "code", marks=pytest.mark.slow),
         pytest.param("dvc -f", "parameter", marks=pytest.mark.slow),
         pytest.param("snakemake", "parameter", marks=pytest.mark.slow),
         pytest.param("snakemake", "code", marks=pytest.mark.slow),

@@ -144,6 +144,7 @@ def test_the_forecast_counts_what_is_out_of_date_and_what_follows(toy: Toy, othe
     assert found["longest_s"] == expected["longest_s"]
 
 
+@pytest.mark.slow
 def test_who_is_at_work_is_waited_for_and_out_of_date_to_who_asks(toy: Toy, other: str) -> None:
     held = toy.where / "hold/train@gaitset"
     held.parent.mkdir()

@@ -42,7 +42,7 @@ def dated(toy: Toy, when: float, *tops: str) -> None:
         pytest.param(-86400.0, TRACKED_ANEW, {"track"}, id="1969", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+@pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])
 def test_an_edit_runs_what_dvc_lists_whatever_the_dates_of_outputs(
     made: Toy, tmp_path: Path, engine: str, when: float, edit: tuple[str, str], expected: set[str]
 ) -> None:

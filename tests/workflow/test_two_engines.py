@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,32 @@ def toy(made_by_dvc: Toy, tmp_path: Path) -> Toy:
     return made_by_dvc.copy(tmp_path)
 
 
+def one_branch(where: Path) -> Toy:
+    """A repository with one model, pruned at one percentile."""
+    toy = Toy.make(where, percentiles=(60,))
+    toy.edit(r"models: \[.*?\]", "models: [gaitset]")
+    toy.edit(r"modalities: \[.*?\]", "modalities: [silhouette]")
+    return toy
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of the DAG there is: a way to write the repository, its models, and one in which `dvc repro` has run all."""
+
+    make: Callable[[Path], Toy]
+    models: tuple[str, ...]
+    made_by_dvc: Toy
+
+
+@pytest.fixture(scope="module", params=["one branch", pytest.param("all", marks=pytest.mark.slow)])
+def size(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Size:
+    if request.param == "all":
+        return Size(Toy.make, ("gaitset", "cnn2d"), request.getfixturevalue("made_by_dvc"))
+    toy = one_branch(tmp_path_factory.mktemp("one-branch"))
+    assert toy.dvc("repro")
+    return Size(one_branch, ("gaitset",), toy)
+
+
 def branch(model: str, percentile: int) -> set[str]:
     return {
         *(f"{stage}@{model}-{percentile}" for stage in ("prune", "finetune", "export")),
@@ -39,20 +67,21 @@ def branch(model: str, percentile: int) -> set[str]:
     }
 
 
-def test_snakemake_finds_nothing_to_do_after_dvc(toy: Toy) -> None:
+def test_snakemake_finds_nothing_to_do_after_dvc(size: Size, tmp_path: Path) -> None:
+    toy = size.made_by_dvc.copy(tmp_path)
     toy.agree()
     assert toy.snakemake() == set()
 
 
-def test_both_engines_give_the_same_results_and_the_same_lock_file(made_by_dvc: Toy, tmp_path: Path) -> None:
-    other = Toy.make(tmp_path)
+def test_both_engines_give_the_same_results_and_the_same_lock_file(size: Size, tmp_path: Path) -> None:
+    other = size.make(tmp_path)
     told = run(["snakemake", "--cores", "2", "--verbose", "all"], other.where)
     ran = other.ran()
     assert {"dataset", "train@gaitset", "report", "track"} <= set(ran)
     # Snakemake looks for jobs to start at first and when one has ended, not all the time.
     assert 0 < told.count("Ready jobs:") <= 1 + len(ran)
-    assert other.results() == made_by_dvc.results()
-    assert read_yaml(other.where / "dvc.lock") == read_yaml(made_by_dvc.where / "dvc.lock")
+    assert other.results() == size.made_by_dvc.results()
+    assert read_yaml(other.where / "dvc.lock") == read_yaml(size.made_by_dvc.where / "dvc.lock")
     other.agree()
     _reports_itself(other, tmp_path / "profile")
 
@@ -81,12 +110,15 @@ def test_lint_finds_nothing_but_that_rules_have_no_environments_of_their_own() -
 
 
 @pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])
-def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(toy: Toy, engine: str) -> None:
+def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(
+    size: Size, tmp_path: Path, engine: str
+) -> None:
+    toy = size.made_by_dvc.copy(tmp_path)
     reproduce = {"dvc": lambda: toy.dvc("repro"), "snakemake": toy.snakemake}[engine]
     before = toy.results()
-    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 45, 60]")
-    assert reproduce() == branch("gaitset", 45) | branch("cnn2d", 45) | FAN_IN
-    toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 60]")
+    toy.edit(r"percentiles: \[", "percentiles: [45, ")
+    assert reproduce() == FAN_IN.union(*(branch(model, 45) for model in size.models))
+    toy.edit(r"percentiles: \[45, ", "percentiles: [")
     assert reproduce() <= FAN_IN
     after = toy.results()
     assert all(after[path] == text for path, text in before.items() if not path.startswith(FAN_IN_FOLDERS))
@@ -206,7 +238,8 @@ def test_an_edited_stage_reruns_with_what_follows_from_it(toy: Toy) -> None:
     toy.agree()
 
 
-def test_wrong_parameters_are_told_before_anything_runs(toy: Toy) -> None:
+def test_wrong_parameters_are_told_before_anything_runs(size: Size, tmp_path: Path) -> None:
+    toy = size.made_by_dvc.copy(tmp_path)
     toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 140]")
     told = toy.fails(["snakemake", "--cores", "2", "all"])
     assert "params.yaml: prune.percentiles[1] = 140: must be at least 0 and less than 100" in told

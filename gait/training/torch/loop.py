@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gait import losses
 from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
-from gait.memory import keep_freed_memory, told_if_short
+from gait.memory import keep_freed_memory, name_shortage
 from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 from gait.training import decays
@@ -110,7 +110,7 @@ def fit(
             too little memory.
     """
     processes = processes or Processes()
-    with told_if_short(processes.device, *_batch_and_remedy(training)):
+    with name_shortage(processes.device, *_batch_and_remedy(training)):
         return _fit(model, store, train, training, workers, processes, checkpoints, watcher or Nobody())
 
 

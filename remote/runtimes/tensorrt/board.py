@@ -42,7 +42,7 @@ def look(board: Board, trtexec: str | None = None) -> dict[str, Any]:
         system = f"L4T {l4t}" + (f", JetPack {name}" if (name := release.jetpack(l4t)) else "")
         if number is None:
             raise DeviceError(
-                f"{board.transport.name} ({system}): which TensorRT this is cannot be told: trtexec does not say, and "
+                f"{board.transport.name} ({system}): nothing says which TensorRT this is: trtexec does not, and "
                 "no libnvinfer.so under /usr/lib has its version; install TensorRT's libraries (JetPack's libnvinfer7)"
             )
         if number < command.OLDEST:

@@ -162,7 +162,7 @@ def test_tensorrt_6_is_refused_with_the_jetpack_to_install(jetson: Jetson, start
     trtexec.write_text('#!/bin/sh\necho "&&&& RUNNING TensorRT.trtexec # $0 $*"\necho "=== Model Options ==="\n')
     libraries = jetson.root / "usr/lib/aarch64-linux-gnu"
     # A library that comes with another program is not what trtexec runs on: its banner would have a version.
-    with pytest.raises(DeviceError, match=r"board \(L4T 32.3.1\): which TensorRT this is cannot be told: .* libnvinfer7"):
+    with pytest.raises(DeviceError, match=r"board \(L4T 32.3.1\): nothing says which TensorRT this is: .* libnvinfer7"):
         start().facts()
     (libraries / "libnvinfer.so.6.0.1").touch()
     with pytest.raises(DeviceError) as raised:
