@@ -61,6 +61,7 @@ def test_a_new_percentile_is_told_by_what_others_took(toy: Toy) -> None:
     assert toy.dvc("repro") == set(told["runs"])
 
 
+@pytest.mark.slow
 def test_what_was_deleted_comes_back_and_what_follows_from_it_does_not_run(toy: Toy) -> None:
     toy.snakemake()
     for folder in ("data/raw", "results/train", "results/report"):

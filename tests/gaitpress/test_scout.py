@@ -192,6 +192,7 @@ def test_a_staircase_is_measured_printed_and_written(
     assert "host CPU" in lines[0] and "data none" in lines[0]
 
 
+@pytest.mark.slow
 def test_all_shapes_are_measured_before_any_is_measured_again(
     here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

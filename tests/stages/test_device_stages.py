@@ -154,7 +154,7 @@ def test_a_network_that_the_runtime_refuses_is_a_failed_record(world: World) -> 
     assert record["measured_at"]
 
 
-@pytest.mark.parametrize("fault", ["not finite", "another shape"])
+@pytest.mark.parametrize("fault", ["not finite", pytest.param("another shape", marks=pytest.mark.slow)])
 def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: World, fault: str) -> None:
     world.write_network(weights=np.full(SHAPE, np.nan) if fault == "not finite" else np.ones((1, 44)))
     if fault == "another shape":

@@ -301,6 +301,7 @@ def test_the_environment_variable_goes_before_the_params(world: World, monkeypat
     assert not list(world.where.glob(".*.db*"))
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> None:
     # What killed ones left is no hindrance.
     for left in ("mlflow.db.lock", ".mlflow.db.partial"):

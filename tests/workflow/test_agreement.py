@@ -45,11 +45,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return toy
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_short_sequences(start: Toy, tmp_path: Path, seed: int) -> None:
-    Sequence(start, tmp_path, seed).play(rounds=2)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 100 + SEQUENCES))
 def test_sequences(start: Toy, tmp_path: Path, seed: int) -> None:

@@ -93,6 +93,7 @@ def test_it_lists_the_same_stages_and_says_once_that_it_is_slower(toy: Toy, tmp_
     assert "slower, with the same results" in said
 
 
+@pytest.mark.slow
 def test_snakemake_makes_the_same(toy: Toy, other: str) -> None:
     told = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where, PYTHONPATH=other)
     assert told.count(NOTE) == 1, told

@@ -58,6 +58,7 @@ def assert_a_colleague_computes_nothing(toy: Toy, where: Path) -> None:
     assert colleague.dvc("repro", "--pull") == {"track"}
 
 
+@pytest.mark.slow
 def test_a_folder(toy: Toy, tmp_path: Path) -> None:
     shared(toy, str(tmp_path / "store"))
     assert_a_colleague_computes_nothing(toy, tmp_path / "colleague")

@@ -109,7 +109,8 @@ def test_lint_finds_nothing_but_that_rules_have_no_environments_of_their_own() -
     assert found == {"* Specify a conda environment or container for each rule.:"}, told
 
 
-@pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
 def test_a_new_percentile_runs_its_own_branches_and_its_removal_runs_the_fan_in_only(
     size: Size, tmp_path: Path, engine: str
 ) -> None:
