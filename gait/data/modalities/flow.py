@@ -44,8 +44,16 @@ def dense_flow(frames: Sequence[np.ndarray], method: str) -> list[np.ndarray]:
             cv2.calcOpticalFlowFarneback(before, after, new, 0.5, 3, 15, 3, 5, 1.2, 0)
             for before, after in zip(frames, frames[1:])
         )
+    return [_stored(flow) for flow in flows]
+
+
+def _stored(flow: np.ndarray) -> np.ndarray:
+    """Flow in pixels, float32, as int16 in hundredths; its own array is used up, for new ones cost as much as the sums."""
     limit = np.iinfo(np.int16).max  # on both sides, so that mirroring can change the sign
-    return [np.clip(np.rint(flow * STORED_PER_PX), -limit, limit).astype(np.int16) for flow in flows]
+    flow *= STORED_PER_PX
+    np.rint(flow, out=flow)
+    np.clip(flow, -limit, limit, out=flow)
+    return flow.astype(np.int16)
 
 
 def no_samples(length: int) -> np.ndarray:
