@@ -105,7 +105,7 @@ def test_flow_is_stored_in_hundredths_and_read_back_within_half_of_one(monkeypat
 
     class Estimator:
         def calc(self, *_: object) -> np.ndarray:
-            return values
+            return values.copy()  # OpenCV's is a new array too, and the caller's
 
     monkeypatch.setattr(flow.cv2.DISOpticalFlow, "create", lambda preset: Estimator())
     (stored,) = flow.dense_flow([np.zeros((240, 320), np.uint8)] * 2, "dis")
