@@ -29,8 +29,9 @@ def built(name: str, width: float) -> Any:
     return module.build(settings, width, 5)
 
 
-# The 3D network has nothing that the other two have not.
-@pytest.fixture(scope="module", params=["cnn2d", pytest.param("cnn3d", marks=pytest.mark.slow), "cnn2plus1d"])
+@pytest.fixture(
+    scope="module", params=["cnn2d", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn3d", "cnn2plus1d"))]
+)
 def dense(request: pytest.FixtureRequest) -> Any:
     """An eighth of the published width, with biases that are not zero, so that losing one shows."""
     model = built(request.param, 0.125)

@@ -49,6 +49,11 @@ def test_the_pruned_network_equals_the_masked_one(dense: TorchModel, percentile:
         assert pruned.classifier(dense(frames)).shape == dense.classifier(dense(frames)).shape
 
 
+@pytest.mark.parametrize(
+    "dense",
+    [pytest.param(name, marks=pytest.mark.slow) if name.startswith("gln") else name for name in FORMS],
+    indirect=True,
+)
 def test_the_proof_finds_a_wrong_cut_of_any_group(dense: TorchModel) -> None:
     pruned, selections = torch_surgery.prune(dense, SETTINGS)
     for name, chosen in selections.items():

@@ -89,6 +89,11 @@ def test_the_rows_of_layers_are_those_of_the_published_table(published) -> None:
     assert [row["name"] for row in rows if row.get("training_only")] == ["probs"]
 
 
+@pytest.mark.parametrize(
+    "published",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn2d", "cnn3d")), "cnn2plus1d"],
+    indirect=True,
+)
 def test_the_multiply_adds_of_layers_are_those_of_the_exported_network(published, tmp_path: Path) -> None:
     rows = [row for row in keras_model.layers(published) if not row.get("training_only")]
     counted = sum(row["macs"] for row in rows)

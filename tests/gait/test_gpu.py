@@ -19,6 +19,13 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Subject(torch.device(request.param), request.param == "cpu", tmp_path_factory.mktemp("silhouettes"))
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+LONG = ("the_loss_falls", "sixteen_bits_stay_in_the_band")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [pytest.param(check, marks=pytest.mark.slow) if check.__name__ in LONG else check for check in CHECKS],
+    ids=lambda check: check.__name__,
+)
 def test_on(subject: Subject, check: Callable[[Subject], dict[str, Any]]) -> None:
     assert check(subject)

@@ -86,6 +86,7 @@ def test_other_optimizers_learn_too(store: SequenceStore, optimizer: str) -> Non
     assert history[-1]["loss"] < history[0]["loss"] / 2
 
 
+@pytest.mark.slow
 def test_sixteen_bit_floats_are_trained_with_a_scaled_loss(store: SequenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_loop, "mixed_type", lambda device: torch.float16)
     _, history = trained(store, replace(TRAINING, mixed_precision=True, iterations=20))
@@ -220,6 +221,7 @@ class TestInterrupted:
         assert history == expected
         assert same(model, again)
 
+    @pytest.mark.slow
     def test_by_kill_9_at_any_moment(self, store: SequenceStore, tmp_path: Path) -> None:
         training = replace(TRAINING, iterations=80, milestones=[80])
         program = f"""
