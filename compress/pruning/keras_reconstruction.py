@@ -70,5 +70,5 @@ def _rows(layer: Any, inputs: Sequence[np.ndarray], count: int, rng: np.random.G
     sizes, kernel, stride, dilation = maps[0].shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate
     padding = same_padding(sizes, kernel, stride, dilation) if layer.padding == "same" else [(0, 0)] * len(kernel)
     convolution = Convolution(kernel, stride, padding, dilation)
-    places = convolution.places(maps[0], count, rng)
+    places = convolution.places(maps[0].shape, count, rng)
     return [convolution.rows(values, places) for values in maps]

@@ -107,9 +107,15 @@ class Convolution:
     padding: Sequence[tuple[int, int]]
     dilation: Sequence[int]
 
-    def places(self, maps: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """At most ``count`` outputs, drawn at random: their positions in the batch and along each axis."""
-        shape = (len(maps), *map(self._outputs, maps.shape[2:], self.kernel, self.stride, self.padding, self.dilation))
+    def places(self, maps: Sequence[int], count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """At most ``count`` outputs, drawn at random: their positions in the batch and along each axis.
+
+        Args:
+            maps: the shape of what the convolution reads, [batch, channels, *sizes].
+            count: how many.
+            rng: draws them.
+        """
+        shape = (maps[0], *map(self._outputs, maps[2:], self.kernel, self.stride, self.padding, self.dilation))
         drawn = rng.choice(math.prod(shape), min(count, math.prod(shape)), replace=False)
         return np.unravel_index(np.sort(drawn), shape)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from compress.pruning.least_squares import ROWS, Convolution, LeastSquares, same_padding
 from compress.pruning.select import Selection
 from compress.pruning.torch_hooks import hooked
+
+# Positions in the batch and along each axis; None: all.
+Places = tuple[np.ndarray, ...] | None
 
 
 class _Seen(Exception):
@@ -43,18 +47,19 @@ def reconstruct(
         if len(selection.kept) < selection.filters
         for unit in selection.units
     }
-    errors, count = {}, ROWS // len(batches)
-    for name in _readers(full, batches[0][:1], set(kept)):
+    readers = _readers(full, batches[0][:1], set(kept))
+    chances = {name: np.random.default_rng(seed) for name in readers}
+    # One pass of the full model for all its layers: only the outputs at few places are kept.
+    wanted = [_wanted(full, readers, batch, ROWS // len(batches), chances) for batch in batches]
+    errors = {}
+    for name in readers:
         layer, kept_outputs = pruned.get_submodule(name), kept.get(name.removesuffix(".conv"))
-        rng = np.random.default_rng(seed)
         problems = [LeastSquares(weights) for weights in _matrices(layer)]
-        for batch in batches:
-            inputs, _ = _input_and_output(pruned, name, batch)
-            _, outputs = _input_and_output(full, name, batch)
-            if kept_outputs is not None:
-                outputs = outputs.index_select(1, torch.from_numpy(kept_outputs))
-            for problem, (rows, targets) in zip(problems, _rows(layer, inputs, outputs, count, rng), strict=True):
-                problem.add(rows, targets)
+        for batch, of_batch in zip(batches, wanted, strict=True):
+            places, targets = of_batch.pop(name)
+            rows = _rows_of(layer, _input(pruned, name, batch), places)
+            for problem, row, target in zip(problems, rows, targets, strict=True):
+                problem.add(row, target if kept_outputs is None else target[:, kept_outputs])
         solved = [problem.solve() for problem in problems]
         _set(layer, [weights for weights, _, _ in solved])
         errors[name] = {
@@ -95,12 +100,36 @@ def _is_separate(module: nn.Module) -> bool:
     )
 
 
-def _input_and_output(model: Any, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
-    """A module's input and output, in a forward pass that ends there."""
-    seen: list[tuple[Tensor, Tensor]] = []
+def _wanted(
+    full: Any, names: Sequence[str], batch: Tensor, count: int, chances: Mapping[str, np.random.Generator]
+) -> dict[str, tuple[Places, list[np.ndarray]]]:
+    """For each module, some places of its outputs, and what the full model gives there without biases.
+
+    A place is an output of a convolution, at most ``count`` of them; of other modules all outputs are taken, and the places
+    are None. There is an array [places, outputs] for each matrix of :func:`_matrices`.
+    """
+    wanted: dict[str, tuple[Places, list[np.ndarray]]] = {}
+
+    def keep(name: str, module: Any, args: tuple[Tensor, ...], output: Tensor) -> None:
+        if name in wanted:
+            return  # a module that runs twice is solved for the first time
+        places = None
+        if isinstance(module, nn.modules.conv._ConvNd):
+            maps = args[0].shape
+            places = convolution_of(module, maps[2:]).places(maps, count, chances[name])
+        wanted[name] = places, _outputs_of(module, output, places)
+
+    with torch.inference_mode(), hooked(full, {name: partial(keep, name) for name in names}):
+        full(batch)
+    return wanted
+
+
+def _input(model: Any, name: str, batch: Tensor) -> Tensor:
+    """A module's input, in a forward pass that ends there."""
+    seen: list[Tensor] = []
 
     def stop(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((args[0], output))  # without copies: no later module runs that could write into them
+        seen.append(args[0])  # without a copy: no later module runs that could write into it
         raise _Seen
 
     with torch.inference_mode(), hooked(model, {name: stop}), suppress(_Seen):
@@ -130,19 +159,22 @@ def convolution_of(module: Any, sizes: Sequence[int]) -> Convolution:
     return Convolution(kernel, stride, padding, dilation)
 
 
-def _rows(
-    module: Any, module_input: Tensor, module_output: Tensor, count: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each matrix of a module, what it reads, [rows, inputs], and what it gives without its bias, [rows, outputs]."""
-    inputs, outputs = module_input.numpy(force=True), module_output.numpy(force=True)
+def _rows_of(module: Any, module_input: Tensor, places: Places) -> list[np.ndarray]:
+    """What the places read, [places, inputs], for each matrix of a module."""
+    inputs = module_input.numpy(force=True)
     if _is_separate(module):
-        yield from zip(np.moveaxis(inputs, 1, 0), np.moveaxis(outputs, 1, 0), strict=True)
-        return
-    if isinstance(module, nn.Linear):
-        inputs, outputs = inputs.reshape(-1, inputs.shape[-1]), outputs.reshape(-1, outputs.shape[-1])
-    else:
-        convolution = convolution_of(module, inputs.shape[2:])
-        places = convolution.places(inputs, count, rng)
-        inputs, outputs = convolution.rows(inputs, places), np.moveaxis(outputs, 1, -1)[places]
+        return list(np.moveaxis(inputs, 1, 0))
+    if places is None:
+        return [inputs.reshape(-1, inputs.shape[-1])]
+    return [convolution_of(module, inputs.shape[2:]).rows(inputs, places)]
+
+
+def _outputs_of(module: Any, module_output: Tensor, places: Places) -> list[np.ndarray]:
+    """What the places give without the bias, [places, outputs], for each matrix of a module; a copy."""
+    outputs = module_output.numpy(force=True)
+    if _is_separate(module):
+        return list(np.moveaxis(outputs, 1, 0).copy())
+    outputs = outputs.reshape(-1, outputs.shape[-1]) if places is None else np.moveaxis(outputs, 1, -1)[places]
     bias = 0 if module.bias is None else module.bias.numpy(force=True)
-    yield inputs, outputs - bias
+    copied: np.ndarray = outputs - bias
+    return [copied]
