@@ -4,7 +4,8 @@
 
 On the synthetic walkers of params.yaml, by the stages of the pipeline. For each seed, which draws the first weights and the
 batches, one dense network is trained by params.yaml; every way starts from it, and `evaluate` gives the mean rank-1. PyTorch
-models train as long whatever the way: seconds that reconstruction takes are taken off the iterations of its fine-tuning.
+models train as long whatever the way: seconds that reconstruction or a criterion takes are taken off the iterations of its
+fine-tuning.
 For Keras, whose epochs cannot be divided, `seconds` tells what each way took.
 
 `difference` is a way's mean rank-1 less that of `reference`, paired by seed, with its 95 % interval (Student). `loss` is
@@ -40,6 +41,7 @@ class Way:
 
     Attributes:
         reconstruct: whether the layers that read removed filters are solved anew.
+        criterion: which filters go.
         decay: how the learning rate of the fine-tuning falls; None: there is no fine-tuning.
         rate: the learning rate as a multiple of that of params.yaml.
         freeze_batch_norm: whether batch norms stay as they are.
@@ -47,6 +49,7 @@ class Way:
     """
 
     reconstruct: bool
+    criterion: str = "mean-l1"
     decay: str | None = "cosine"
     rate: float = 1
     freeze_batch_norm: bool = False
@@ -57,6 +60,8 @@ REFERENCE = "cosine"
 WAYS = {
     "no training": Way(reconstruct=False, decay=None),
     "no training, reconstructed": Way(reconstruct=True, decay=None),
+    "no training, reconstructed, taylor": Way(reconstruct=True, criterion="taylor", decay=None),
+    "no training, reconstructed, reconstruction-error": Way(reconstruct=True, criterion="reconstruction-error", decay=None),
     "cosine": Way(reconstruct=False),
     "constant": Way(reconstruct=False, decay="constant"),
     "one-cycle": Way(reconstruct=False, decay="one-cycle"),
@@ -64,6 +69,8 @@ WAYS = {
     "cosine, half the rate": Way(reconstruct=False, rate=0.5),
     "cosine, twice the rate": Way(reconstruct=False, rate=2),
     "reconstructed, cosine": Way(reconstruct=True),
+    "reconstructed, cosine, taylor": Way(reconstruct=True, criterion="taylor"),
+    "reconstructed, cosine, reconstruction-error": Way(reconstruct=True, criterion="reconstruction-error"),
     "reconstructed, cosine, half the rate": Way(reconstruct=True, rate=0.5),
     "reconstructed, cosine, twice the rate": Way(reconstruct=True, rate=2),
     "reconstructed, cosine, batch norms frozen": Way(reconstruct=True, freeze_batch_norm=True),
@@ -82,18 +89,19 @@ class Recovery:
             self.finetune["iterations"] = iterations
         work.prepare(model)
 
-    def _settings(self, name: str, seed: int, reconstruct: bool, finetune: Mapping[str, Any]) -> Path:
+    def _settings(self, name: str, seed: int, way: Way, finetune: Mapping[str, Any]) -> Path:
         sections = self.work.settings
+        choice = {"reconstruct": way.reconstruct, "criterion": way.criterion}
         return self.work.params(
             f"{self.model}-{name}",
             model={**sections["model"], self.model: {**self.entry, "seed": seed}},
-            prune={**sections["prune"], "mode": "percentile", "reconstruct": reconstruct},
+            prune={**sections["prune"], "mode": "percentile", **choice},
             finetune={**sections["finetune"], self.model: dict(finetune)},
         )
 
     def dense(self, seed: int) -> Path:
         """The dense network of a seed."""
-        settings = self._settings(f"dense-{seed}", seed, True, self.finetune)
+        settings = self._settings(f"dense-{seed}", seed, WAYS[REFERENCE], self.finetune)
         out = f"train/{self.model}-{seed}"
         return self.work.stage("train", out, settings, "--model", self.model, *self.work.training(self.model))
 
@@ -101,7 +109,7 @@ class Recovery:
         """The mean rank-1 of a network."""
         out = f"evaluate/{trained.relative_to(self.work.where).as_posix().replace('/', '-')}.json"
         words = ["--model", self.model, "--trained", str(trained), *self.work.test(self.model)]
-        settings = self._settings(f"dense-{seed}", seed, True, self.finetune)
+        settings = self._settings(f"dense-{seed}", seed, WAYS[REFERENCE], self.finetune)
         rates = outputs.read_json(self.work.stage("evaluate", out, settings, *words))
         return float(rates["rank1"]["mean"])
 
@@ -113,19 +121,23 @@ class Recovery:
         words = ["--model", self.model, "--percentile", f"{percentile:g}", "--pruned", str(pruned)]
         return self.work.stage("finetune", f"finetune/{name}", settings, *words, *self.work.training(self.model))
 
-    def _spared(self, percentile: float, dense: Path) -> int:
-        """The iterations that take as long as a reconstruction, measured once for a percentile."""
+    def _spared(self, way: Way, percentile: float, dense: Path) -> int:
+        """The iterations that take as long as what a way does more than the reference before fine-tuning.
+
+        They are measured once for a percentile.
+        """
         if self.entry["framework"] != "torch":
             return 0
         seconds = {}
-        for reconstruct, iterations in ((False, 0), (True, 10)):
-            name = f"{self.model}-p{percentile:g}-cost-{iterations}"
+        for pruning, iterations in ((WAYS[REFERENCE], 0), (way, 10)):
+            what = f"{pruning.criterion}{'-reconstructed' if pruning.reconstruct else ''}"
+            name = f"{self.model}-p{percentile:g}-cost-{what}-{iterations}"
             short = {**_without_milestones(self.finetune), "decay": "constant", "iterations": iterations}
-            settings = self._settings(name.removeprefix(f"{self.model}-"), self.entry["seed"], reconstruct, short)
+            settings = self._settings(name.removeprefix(f"{self.model}-"), self.entry["seed"], pruning, short)
             self._tuned(name, settings, self._pruned(name, settings, dense, percentile), percentile)
             seconds[iterations] = [self.work.seconds()[f"{stage}/{name}"] for stage in ("prune", "finetune")]
-        reconstruction, ten = (max(after - before, 0) for before, after in zip(seconds[0], seconds[10], strict=True))
-        return min(math.ceil(10 * reconstruction / max(ten, 1e-3)), self.finetune["iterations"] - 1)
+        more, ten = (max(after - before, 0) for before, after in zip(seconds[0], seconds[10], strict=True))
+        return min(math.ceil(10 * more / max(ten, 1e-3)), self.finetune["iterations"] - 1)
 
     def recovered(self, name: str, percentile: float, seed: int) -> Path:
         """The network of a seed, pruned, and trained again by a way."""
@@ -136,9 +148,9 @@ class Recovery:
         if way.decay:
             key = "iterations" if self.entry["framework"] == "torch" else "epochs"
             if way.reconstruct and key == "iterations":
-                settings[key] -= self._spared(percentile, self.dense(self.entry["seed"]))
+                settings[key] -= self._spared(way, percentile, self.dense(self.entry["seed"]))
             settings[key] = max(settings[key] // way.steps, 1)
-        file = self._settings(label, seed, way.reconstruct, settings)
+        file = self._settings(label, seed, way, settings)
         for step in range(1, way.steps + 1):
             # Equal shares of what is left go in every step.
             left = (1 - percentile / 100) ** (1 / way.steps)

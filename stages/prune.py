@@ -109,7 +109,7 @@ def main() -> None:
     target = TimeTarget.read(options.times, options.model, options.percentile, settings.prune)
     how = prune_settings(settings.prune, options.percentile, entry.seed, target)
     framework_surgery = surgery(entry.framework)
-    batches = training_batches(dense, entry, options) if "effects" in how.measures else ()
+    batches = training_batches(dense, entry, options) if how.measures_data else ()
     pruned, selections = framework_surgery.prune(dense, how, batches)
     error = framework_surgery.proof_error(dense, pruned, selections, proof_shape(library, dense, entry))
     if not error <= TOLERANCE:

@@ -20,16 +20,21 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
     Args:
         model: a classifier.
         groups: the groups to measure.
-        quantities: "scales", "effects" or both.
-        batches: training batches, for effects; their losses take the input of the last layer, the classifier.
+        quantities: some of :data:`compress.pruning.criteria.MEASURED`.
+        batches: training batches, for effects and outputs; their losses take the input of the last layer, the classifier.
 
     Raises:
         CompressionError: a layer has no batch norm, or :func:`compress.pruning.measures.effects` raises it.
     """
-    by_quantity = {}
-    for quantity in quantities:
-        by_layer = _scales(model, groups) if quantity == "scales" else _effects(model, groups, batches)
-        by_quantity[quantity] = {conv: {conv: values} for conv, values in by_layer.items()}
+    measure = {
+        "scales": lambda: _scales(model, groups),
+        "effects": lambda: _effects(model, groups, batches),
+        "outputs": lambda: _outputs(model, groups, batches),
+        "readers": lambda: _readers(model, groups),
+    }
+    by_quantity: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    for quantity in quantities if groups else ():
+        by_quantity[quantity] = {conv: {conv: values} for conv, values in measure[quantity]().items()}
     return by_quantity
 
 
@@ -45,10 +50,8 @@ def _scales(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def _effects(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
-    # The last layer that keeps channels separate, after batch norm, activation and pooling: the next layer reads its output.
-    places = {group.conv: (group.conv, *group.along)[-1] for group in groups}
-    outputs = [model.get_layer(name).output for name in places.values()]
-    network = keras.Model(model.input, [model.layers[-1].input, *outputs])
+    outputs = _read_outputs(model, groups)
+    network = keras.Model(model.input, [model.layers[-1].input, *outputs.values()])
 
     def of_batch(batch: Batch) -> dict[str, np.ndarray]:
         samples, loss = tf.convert_to_tensor(batch[0]), batch[1]
@@ -60,6 +63,36 @@ def _effects(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dic
         products = [(activation * gradient).numpy() for activation, gradient in zip(activations, gradients, strict=True)]
         # The samples are on the first axis and the channels on the last; the axes between them are positions.
         sums = [product.sum(tuple(range(1, product.ndim - 1))) for product in products]
-        return dict(zip(places, sums, strict=True))
+        return dict(zip(outputs, sums, strict=True))
 
     return measures.effects(batches, of_batch)
+
+
+def _outputs(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+    outputs = _read_outputs(model, groups)
+    network = keras.Model(model.input, outputs)
+
+    def of_batch(samples: np.ndarray) -> dict[str, np.ndarray]:
+        maps = network(samples, training=False)
+        rows = {conv: values.numpy().reshape(-1, values.shape[-1]) for conv, values in maps.items()}
+        return {conv: values.T @ values for conv, values in rows.items()}
+
+    return measures.products(batches, of_batch)
+
+
+def _read_outputs(model: Any, groups: Sequence[Any]) -> dict[str, Any]:
+    """What the next layer reads, by convolution: the output of the last layer that keeps channels separate, after batch
+    norm, activation and pooling."""
+    return {group.conv: model.get_layer((group.conv, *group.along)[-1]).output for group in groups}
+
+
+def _readers(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
+    by_conv = {}
+    for group in groups:
+        kernel = model.get_layer(group.reader).kernel.numpy()
+        filters = model.get_layer(group.conv).filters
+        pixels = kernel.reshape(
+            -1, filters, kernel.shape[-1]
+        )  # a flattened map has all channels of a pixel, then of the next
+        by_conv[group.conv] = measures.weight_products([np.moveaxis(pixels, 1, 0).reshape(filters, -1)])
+    return by_conv

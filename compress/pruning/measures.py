@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,22 +28,55 @@ def effects(batches: Iterable[Batch], of_batch: Callable[[Batch], Mapping[str, n
     Raises:
         CompressionError: there is no batch, or the loss depends on no filter.
     """
-    parts: list[Mapping[str, np.ndarray]] = []
-    seen = 0
-    for batch in batches:
-        parts.append(of_batch(batch))
-        seen += len(batch[0])
-        if seen >= SAMPLES:
-            break
-    if not parts:
-        raise CompressionError("the criterion needs training batches, and there are none")
+    parts = [of_batch(batch) for batch in _enough(batches)]
     whole = {unit: np.concatenate([part[unit] for part in parts]).astype(np.float64) for unit in parts[0]}
     if not any(values.any() for values in whole.values()):
+        samples = len(next(iter(whole.values())))
         raise CompressionError(
-            f"the training loss of {seen} samples depends on no filter, as happens when a network makes no more errors; "
+            f"the training loss of {samples} samples depends on no filter, as happens when a network makes no more errors; "
             "take a criterion that needs no data"
         )
     return whole
+
+
+def products(batches: Iterable[Batch], of_batch: Callable[[Any], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The sums of products of two filters' outputs over the samples that :func:`effects` takes.
+
+    Args:
+        batches: the training batches.
+        of_batch: computes the sums of a batch of samples, [filters, filters], by layer.
+
+    Returns:
+        float64 [filters, filters], by layer.
+
+    Raises:
+        CompressionError: there is no batch.
+    """
+    parts = [of_batch(samples) for samples, _ in _enough(batches)]
+    return {layer: np.stack([part[layer] for part in parts]).sum(0, dtype=np.float64) for layer in parts[0]}
+
+
+def weight_products(tensors: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of the products of the weights that read two filters, float64 [filters, filters].
+
+    Args:
+        tensors: the weights of each reader, [filters, weights].
+    """
+    exact = np.concatenate([tensor.astype(np.float64) for tensor in tensors], axis=1)
+    sums: np.ndarray = exact @ exact.T
+    return sums
+
+
+def _enough(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The first batches that together have :data:`SAMPLES` samples, or all."""
+    seen = 0
+    for batch in batches:
+        yield batch
+        seen += len(batch[0])
+        if seen >= SAMPLES:
+            return
+    if not seen:
+        raise CompressionError("the criterion needs training batches, and there are none")
 
 
 def no_batch_norm(layer: str) -> CompressionError:

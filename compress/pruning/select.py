@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from compress.errors import CompressionError
-from compress.pruning.criteria import MEASURED, Measured, flat, layer_scores, needs
+from compress.pruning.criteria import MEASURED, OF_DATA, Measured, flat, layer_scores, needs
 
 Kernels = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -45,10 +45,15 @@ class PruneSettings:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What must be measured of a network besides its weights: "scales", "effects" or nothing."""
+        """What must be measured of a network besides its weights: some of the quantities that criteria take."""
         if self.mode == "published":
             return ()
         return tuple(quantity for quantity in needs(self.criterion) if quantity in MEASURED)
+
+    @property
+    def measures_data(self) -> bool:
+        """Whether that needs training batches."""
+        return not set(OF_DATA).isdisjoint(self.measures)
 
 
 @dataclass(frozen=True)

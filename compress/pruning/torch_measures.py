@@ -22,17 +22,23 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
     Args:
         model: the network, in evaluation mode; it is left as it was.
         groups: the groups to measure.
-        quantities: "scales", "effects" or both.
-        batches: training batches, for effects. The first axis of a unit's output has the samples, or several items of each
-            sample, such as its frames, sample after sample.
+        quantities: some of :data:`compress.pruning.criteria.MEASURED`.
+        batches: training batches, for effects and outputs. The first axis of a unit's output has the samples, or several
+            items of each sample, such as its frames, sample after sample.
 
     Raises:
         CompressionError: a layer has no batch norm, or :func:`compress.pruning.measures.effects` raises it.
     """
     units = [unit for group in groups for unit in group.units]
-    by_quantity = {}
-    for quantity in quantities:
-        by_unit = _scales(model, units) if quantity == "scales" else _effects(model, units, batches)
+    measure = {
+        "scales": lambda: _scales(model, units),
+        "effects": lambda: _effects(model, units, batches),
+        "outputs": lambda: _outputs(model, groups, batches),
+        "readers": lambda: _readers(model, groups),
+    }
+    by_quantity: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    for quantity in quantities if groups else ():
+        by_unit = measure[quantity]()
         by_quantity[quantity] = {group.name: {unit: by_unit[unit] for unit in group.units} for group in groups}
     return by_quantity
 
@@ -59,6 +65,42 @@ def _effects(model: Any, units: Sequence[str], batches: Iterable[Batch]) -> dict
         return {unit: gradient.numpy(force=True) for unit, gradient in zip(units, gradients, strict=True)}
 
     return measures.effects(batches, of_batch)
+
+
+def _outputs(model: Any, groups: Sequence[Any], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+    def of_batch(samples: Tensor) -> dict[str, np.ndarray]:
+        by_unit: dict[str, np.ndarray] = {}
+
+        def add(unit: str) -> Any:
+            def hook(module: nn.Module, args: Any, output: Tensor) -> None:
+                maps = output.flatten(2)
+                # Each item's sums in float32, and all items' in float64.
+                sums = torch.bmm(maps, maps.transpose(1, 2)).double().sum(0).numpy(force=True)
+                by_unit[unit] = by_unit.get(unit, 0) + sums
+
+            return hook
+
+        with hooked(model, {unit: add(unit) for group in groups for unit in group.units}), torch.inference_mode():
+            model(samples)
+        return {group.name: np.sum([by_unit[unit] for unit in group.units], axis=0) for group in groups}
+
+    by_group = measures.products(batches, of_batch)
+    return {unit: by_group[group.name] for group in groups for unit in group.units}
+
+
+def _readers(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
+    state = model.state_dict()
+    by_unit: dict[str, np.ndarray] = {}
+    for group in groups:
+        filters = len(state[f"{group.units[0]}.conv.weight"])
+        tensors = [
+            block.reshape(filters, -1)
+            for name, axis, blocks in group.readers
+            if axis  # on axis 0 are weights that give the channels again, and not ones that read them
+            for block in state[name].movedim(axis, 0).numpy(force=True).reshape(blocks, filters, -1)
+        ]
+        by_unit |= dict.fromkeys(group.units, measures.weight_products(tensors))
+    return by_unit
 
 
 def _ones(module: Any, samples: Tensor) -> Tensor:

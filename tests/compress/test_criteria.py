@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compress.errors import CompressionError
 from compress.pruning import criteria
@@ -58,7 +60,8 @@ def test_an_unknown_criterion_is_told() -> None:
     with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l3")
     assert str(caught.value) == (
-        "criterion l3: compress/pruning/criteria has no l3.py; there are: batch-norm, fpgm, l1, l2, mean-l1, random, taylor"
+        "criterion l3: compress/pruning/criteria has no l3.py; there are: batch-norm, fpgm, l1, l2, mean-l1, random, "
+        "reconstruction-error, taylor"
     )
 
 
@@ -71,18 +74,24 @@ def test_scores_that_are_not_one_finite_number_a_filter_are_told(monkeypatch: py
 
 
 def test_a_criterion_says_by_its_arguments_what_it_needs() -> None:
-    found = {name: criteria.needs(name) for name in ("mean-l1", "random", "batch-norm", "taylor")}
+    found = {name: criteria.needs(name) for name in ("mean-l1", "random", "batch-norm", "taylor", "reconstruction-error")}
     assert found == {
         "mean-l1": ("weights",), "random": ("weights", "seed"), "batch-norm": ("scales",), "taylor": ("effects",),
+        "reconstruction-error": ("outputs", "readers"),
     }  # fmt: skip
-    assert [name for name in (*found, "l1", "l2", "fpgm") if criteria.needs_data(name)] == ["taylor"]
+    assert [name for name in (*found, "l1", "l2", "fpgm") if criteria.needs_data(name)] == [
+        "taylor", "reconstruction-error",
+    ]  # fmt: skip
 
 
 def test_an_argument_that_nothing_provides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", SimpleNamespace(scores=lambda weights, frames: weights))
     with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l1")
-    assert str(caught.value) == "criterion l1: scores takes frames; it may take weights, scales, effects, seed"
+    assert (
+        str(caught.value)
+        == "criterion l1: scores takes frames; it may take weights, scales, effects, outputs, readers, seed"
+    )
 
 
 def test_what_was_measured_reaches_the_criteria_that_ask_for_it() -> None:
@@ -92,6 +101,58 @@ def test_what_was_measured_reaches_the_criteria_that_ask_for_it() -> None:
     assert layer_scores("conv1", units, "taylor", 0, measured).tolist() == [(2 + 1) / 2, (3 + 1) / 2]
     assert layer_scores("conv1", units, "batch-norm", 0, measured).tolist() == [3, 1]
     assert layer_scores("conv1", units, "l1", 0, measured).tolist() == layer_scores("conv1", units, "l1", 0).tolist()
+
+
+def error_without(outputs: np.ndarray, weights: np.ndarray, gone: set[int]) -> float:
+    """The least squared error without some filters of what weights [filters, read] make of outputs [rows, filters]."""
+    stay = [filter for filter in range(len(weights)) if filter not in gone]
+    wanted = outputs @ weights
+    solved = np.linalg.lstsq(outputs[:, stay], wanted, rcond=None)[0]
+    return float(np.square(wanted - outputs[:, stay] @ solved).sum())
+
+
+def scores_of(outputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    measured = {"outputs": {"one": {"one": outputs.T @ outputs}}, "readers": {"one": {"one": weights @ weights.T}}}
+    kernels = {"one": np.ones((len(weights), 1))}
+    return layer_scores("one", kernels, "reconstruction-error", 0, measured)
+
+
+@given(st.integers(2, 6), st.integers(0, 99))
+def test_the_filter_whose_loss_the_others_make_up_for_best_goes_first_and_so_on(filters: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    outputs = rng.normal(size=(300, filters)) @ rng.normal(size=(filters, filters))
+    weights = rng.normal(size=(filters, 3))
+    scores = scores_of(outputs, weights)
+    whole = np.square(outputs @ weights).sum()
+    gone: set[int] = set()
+    before = greatest = 0.0
+    for filter in np.argsort(scores)[:-1]:
+        errors = {other: error_without(outputs, weights, {*gone, other}) for other in set(range(filters)) - gone}
+        assert errors[filter] <= min(errors.values()) + 1e-3 * whole
+        greatest = max(greatest, errors[filter] - before)
+        assert scores[filter] == pytest.approx(greatest / whole, rel=0.01, abs=1e-3)
+        before = errors[filter]
+        gone.add(filter)
+
+
+def test_of_filters_that_say_the_same_all_but_one_go_first() -> None:
+    rng = np.random.default_rng(0)
+    apart = rng.normal(size=(500, 3))
+    outputs = np.concatenate([apart, apart[:, :1], 2 * apart[:, :1]], axis=1)
+    scores = scores_of(outputs, np.eye(5))
+    first, second, *others = np.argsort(scores)
+    assert {first, second} < {0, 3, 4}
+    assert scores[[first, second]].max() < 1e-3 * scores[others].min()
+
+
+def test_a_filter_that_nothing_reads_and_one_that_gives_nothing_cost_nothing() -> None:
+    rng = np.random.default_rng(0)
+    outputs, weights = rng.normal(size=(500, 4)) * [1, 0, 1, 1], rng.normal(size=(4, 3))
+    weights[2] = 0
+    scores = scores_of(outputs, weights)
+    assert set(np.argsort(scores)[:2]) == {1, 2}
+    assert scores[[1, 2]].max() < 1e-3 * scores[[0, 3]].min()
+    assert np.isfinite(scores_of(np.zeros((5, 3)), np.eye(3))).all()
 
 
 def test_units_that_lose_filters_together_have_the_mean_of_their_scores() -> None:

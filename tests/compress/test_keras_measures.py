@@ -1,4 +1,4 @@
-"""What criteria need of Keras networks beside weights: effects on a loss, and scales of batch norms."""
+"""What criteria need of Keras networks beside weights: effects on a loss, scales of batch norms, products of outputs."""
 
 from __future__ import annotations
 
@@ -99,6 +99,32 @@ def test_a_filter_that_the_loss_does_not_see_goes_first() -> None:
     filters = selections["conv1"].filters
     assert sorted(set(range(filters)) - set(selections["conv1"].kept)) == [dead]
     assert keras_surgery.proof_error(model, pruned, selections, (2, 50, 60, 60)) < 1e-13
+
+
+def test_products_are_of_what_the_next_layer_reads_and_of_the_weights_that_read_it() -> None:
+    model = network()
+    groups = keras_surgery.channels(model)
+    found = measured(model, groups, ["outputs", "readers"], [(samples()[:2], loss), (samples()[2:], loss)])
+    for name, place, reader in (("first", "pool", "second"), ("second", "relu", "code")):
+        maps = keras.Model(model.input, model.get_layer(place).output)(samples(), training=False).numpy()
+        filters = maps.shape[-1]
+        kernel = model.get_layer(reader).kernel.numpy()
+        for one in range(filters):
+            for other in range(filters):
+                assert found["outputs"][name][name][one, other] == pytest.approx((maps[..., one] * maps[..., other]).sum())
+                # A convolution's inputs are channels; a flattened map's are all channels of a pixel, then of the next.
+                weights = [kernel[..., position::filters, :] for position in (one, other)]
+                assert found["readers"][name][name][one, other] == pytest.approx((weights[0] * weights[1]).sum())
+
+
+def test_a_filter_that_another_repeats_goes_first_by_the_reconstruction_error() -> None:
+    model = network()
+    kernel, bias = model.get_layer("first").get_weights()
+    kernel[..., 4], bias[4] = 2 * kernel[..., 1], 2 * bias[1]
+    model.get_layer("first").set_weights([kernel, bias])
+    how = replace(SETTINGS, percentile=10, criterion="reconstruction-error", spare=["second"])
+    _, selections = keras_surgery.prune(model, how, [(samples(), loss)])
+    assert len({1, 4} - set(selections["first"].kept)) == 1
 
 
 def test_scales_are_the_gammas_of_the_batch_norm_that_follows() -> None:

@@ -1,4 +1,4 @@
-"""What criteria need of PyTorch networks beside weights: effects on a loss, and scales of batch norms."""
+"""What criteria need of PyTorch networks beside weights: effects on a loss, scales of batch norms, products of outputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from compress.errors import CompressionError
 from compress.pruning import measures, torch_surgery
 from compress.pruning.select import PruneSettings
+from compress.pruning.torch_hooks import hooked
 from compress.pruning.torch_measures import measured
 from gait.networks.torch_model import TorchModel
 from tests.support.published import LARGER, SMALLER, small
@@ -132,6 +133,50 @@ def test_batches_are_taken_until_there_are_samples_enough(monkeypatch: pytest.Mo
     assert np.array_equal(found[2:4], alone["frame1"]["frame1"])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_products_are_of_all_outputs_and_of_all_weights_that_read_them(form: str) -> None:
+    model = small(FORMS[form])
+    samples = batch(model)
+    dead = 1
+    groups = model.filter_groups()
+    state = model.state_dict()
+    squares: dict[str, float] = {}
+
+    def add(name: str) -> Callable[..., None]:
+        def hook(module: Any, args: Any, output: Tensor) -> None:
+            squares[name] = squares.get(name, 0) + float(output.double().square().sum())
+
+        return hook
+
+    with torch.no_grad():
+        for name, axis, blocks in groups[0].readers:
+            if axis:
+                state[name].select(axis, dead + (blocks - 1) * len(state[f"{groups[0].units[0]}.conv.weight"])).zero_()
+    with hooked(model, {unit: add(unit) for group in groups for unit in group.units}), torch.inference_mode():
+        model(samples)
+    found = measured(model, groups, ["outputs", "readers"], [(samples[:1], loss), (samples[1:], loss)])
+    for group in groups:
+        outputs, readers = (found[name][group.name] for name in ("outputs", "readers"))
+        first = group.units[0]
+        assert outputs[first].trace() == pytest.approx(sum(squares[unit] for unit in group.units), rel=1e-4)
+        weights = [state[name].double() for name, axis, _ in group.readers if axis]
+        assert readers[first].trace() == pytest.approx(sum(float(each.square().sum()) for each in weights))
+        for products in (outputs, readers):
+            assert all(np.array_equal(products[unit], products[first]) for unit in group.units)
+            assert np.allclose(products[first], products[first].T)
+    (of_first, blocks) = found["readers"][groups[0].name][groups[0].units[0]], {reader[2] for reader in groups[0].readers}
+    assert blocks != {1} or not of_first[dead].any()
+
+
+def test_a_filter_that_another_repeats_goes_first_by_the_reconstruction_error() -> None:
+    model = small(SMALLER["gaitset"], 0.25)
+    with torch.no_grad():
+        model.frame3.conv.weight[4] = 3 * model.frame3.conv.weight[2]
+    how = replace(SETTINGS, percentile=5, criterion="reconstruction-error")
+    _, selections = torch_surgery.prune(model, how, [(batch(model, 6), loss)])
+    assert len(set(range(16)) - set(selections["frame3"].kept) & {2, 4}) == 1
+
+
 @pytest.mark.parametrize("mode", ["percentile", "published"])
 def test_scales_are_the_gammas_of_the_batch_norms(mode: str) -> None:
     model = small(SMALLER["gaitbase"])
@@ -162,8 +207,9 @@ def test_a_layer_without_batch_norm_is_named_unless_it_is_spared() -> None:
     )
     with pytest.raises(CompressionError, match="layer global1: no batch norm"):
         torch_surgery.prune(model, replace(how, spare=["frame*", "global[24]"]))
-    _, selections = torch_surgery.prune(model, replace(how, spare=["*"]))
-    assert all(selection.spared for selection in selections.values())
+    for criterion in ("batch-norm", "taylor", "reconstruction-error"):
+        _, selections = torch_surgery.prune(model, replace(how, criterion=criterion, spare=["*"]))
+        assert all(selection.spared for selection in selections.values())
 
 
 def nothing(signatures: Tensor) -> Tensor:

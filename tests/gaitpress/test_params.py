@@ -50,9 +50,10 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, the value of export.max_batch"),
         ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
         (
-            "criterion: mean-l1",
+            "criterion: taylor",
             "criterion: l3",
-            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
+            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random', 'reconstruction-error' "
+            "or 'taylor'",
         ),
         (
             "lateral: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
@@ -76,17 +77,17 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "devices[0] = none: is no device's name; prune.device uses it for no device",
         ),
         (
-            "criterion: mean-l1",
+            "criterion: taylor",
             "criterion: mean_l1",
-            "prune.criterion = mean_l1: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'; "
-            "did you mean mean-l1?",
+            "prune.criterion = mean_l1: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random', "
+            "'reconstruction-error' or 'taylor'; did you mean mean-l1?",
         ),
         (
             "    mixed_precision: true           #",
             "    augment: [{name: flop, probability: 0.5}]\n    mixed_precision: true #",
             "model.gaitset.augment[0].name = flop: must be 'affine', 'erase', 'flip' or 'rotate'; did you mean flip?",
         ),
-        ("criterion:", "criterium:", "prune.criterium = mean-l1: unknown key; did you mean criterion?"),
+        ("criterion:", "criterium:", "prune.criterium = taylor: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
         ("kind: flow", "kind: flo", "preprocess.flow.kind = flo: must be one of 'silhouette', 'flow'"),

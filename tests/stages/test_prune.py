@@ -26,7 +26,7 @@ def prune(where: Path, model: str, percentile: int, **settings: object) -> tuple
     """What the stage says on both streams for the model in ``where``/dense, its pruning.json and its metrics."""
     shutil.copy("params.yaml", where)
     outputs.write_json(where / "dense/settings.json", {"model": {"width": 0.5}})
-    make_small(where / "params.yaml", **{"prune.reconstruct": False, **settings})
+    make_small(where / "params.yaml", **{"prune.criterion": "mean-l1", "prune.reconstruct": False, **settings})
     words = ["--params", where / "params.yaml", "--model", model]
     words += ["--percentile", str(percentile), "--dense", where / "dense", "--out", where / "pruned"]
     if params.load(where / "params.yaml").model[model].framework == "torch":
@@ -83,7 +83,7 @@ def test_gaitset_as_published_with_a_warning_of_the_layer_that_collapsed(tmp_pat
     assert metrics["collapsed_layers"] == 1
 
 
-def test_a_keras_model_by_default_without_a_warning(tmp_path: Path) -> None:
+def test_a_keras_model_without_a_warning(tmp_path: Path) -> None:
     library = pytest.importorskip("gaitpress.frameworks.keras_models", reason="needs TensorFlow")
     entry = params.load("params.yaml").model["cnn3d"].model_copy(update={"width": 0.125})
     dense = library.build("cnn3d", entry, 5)
@@ -148,7 +148,8 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
         (
             "criterion",
             "l3",
-            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random' or 'taylor'",
+            "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random', 'reconstruction-error' "
+            "or 'taylor'",
         ),
         ("spare", "frame1", "prune.spare = frame1: must be a list, such as [a, b]"),
         ("spare", ["conv1", "two words"], "prune.spare[1] = two words: must match"),

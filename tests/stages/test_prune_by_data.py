@@ -233,7 +233,9 @@ def test_what_prune_needs_is_named_by_content_if_the_criterion_asks_for_it(where
     assert needed("taylor") == needed("taylor", "latency") == named
 
 
-def test_only_taylor_needs_data_of_those_that_come_with_it() -> None:
+def test_two_need_data_of_those_that_come_with_it() -> None:
     section = params.load(ROOT / "params.yaml").prune.model_copy(update={"reconstruct": False})
     criteria = [path.stem for path in (ROOT / "compress/pruning/criteria").glob("[a-z]*.py")]
-    assert {name for name in criteria if needs_data(section.model_copy(update={"criterion": name}))} == {"taylor"}
+    assert {name for name in criteria if needs_data(section.model_copy(update={"criterion": name}))} == {
+        "taylor", "reconstruction-error",
+    }  # fmt: skip

@@ -9,13 +9,18 @@ A criterion's file has a function ``scores(...)``. The names of its arguments sa
   derivative of a batch's loss with respect to a factor on the filter's output for that sample, where the factor is 1. That
   is the sum of activation x gradient over the positions of the output. The output is the one that pruning sets to zero:
   the output of the whole layer, after batch norm and activation.
+- ``outputs``: for each two filters of the layer, the sum of the products of their outputs (the same outputs) over all
+  positions and samples, float64 [filters, filters]; over the outputs of all convolutions that lose the filters together.
+- ``readers``: for each two filters, the sum of the products of the weights that read them in later layers, float64
+  [filters, filters].
 - ``seed``: a text, different for each layer and for each ``seed`` of a model, for a criterion that draws at random.
 
 It returns a finite score for each filter, [filters]; the filters with the lowest scores go first. If several convolutions
 lose a filter together, its score is the mean of their scores. But a criterion with a seed draws only once, for the first of
 them: means of several draws spread less, so a low percentile would spare these filters and a high one would hit them.
 
-A criterion that takes ``effects`` makes `prune` depend on the training data and on the code of training; others do not.
+A criterion that takes ``effects`` or ``outputs`` makes `prune` depend on the training data and on the code of training;
+others do not.
 
 A file's name may have a dash, like mean-l1.py: dvc.yaml puts the name from params.yaml into the path of the one criterion
 that `prune` depends on, so an edit of another criterion prunes nothing again.
@@ -33,7 +38,8 @@ import numpy as np
 
 from compress.errors import CompressionError
 
-MEASURED = ("scales", "effects")  # what a framework's module of measures adds to the weights
+MEASURED = ("scales", "effects", "outputs", "readers")  # what a framework's module of measures adds to the weights
+OF_DATA = ("effects", "outputs")  # those that training batches are needed for
 KNOWN = ("weights", *MEASURED, "seed")
 # The values of each quantity in MEASURED that the criterion takes, by quantity, layer and unit.
 Measured = Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
@@ -45,7 +51,7 @@ def flat(kernels: np.ndarray) -> np.ndarray:
 
 
 def needs(criterion: str) -> tuple[str, ...]:
-    """The arguments of a criterion: some of "weights", "scales", "effects" and "seed".
+    """The arguments of a criterion: some of "weights", "seed" and those in :data:`MEASURED`.
 
     Raises:
         CompressionError: there is no such criterion, or it has another argument.
@@ -55,7 +61,7 @@ def needs(criterion: str) -> tuple[str, ...]:
 
 def needs_data(criterion: str) -> bool:
     """Whether a criterion needs training data; raises what :func:`needs` raises."""
-    return "effects" in needs(criterion)
+    return not set(OF_DATA).isdisjoint(needs(criterion))
 
 
 def _scores_of(criterion: str) -> Callable[..., Any]:
