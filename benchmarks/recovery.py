@@ -231,10 +231,10 @@ def measure(
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    print("model      percentile  way                                        rank-1   loss, 95 %             over reference")
+    print(f"model      percentile  {'way':49} rank-1   {'loss, 95 %':22} over reference")
     for row in sorted(rows, key=lambda row: (row["model"], row["percentile"], -row["rank1"])):
         loss, difference = (_interval(row[name]) for name in ("loss", "difference"))
-        print(f"{row['model']:10} {row['percentile']:10g}  {row['way']:42} {row['rank1']:6.1f}   {loss:22} {difference}")
+        print(f"{row['model']:10} {row['percentile']:10g}  {row['way']:49} {row['rank1']:6.1f}   {loss:22} {difference}")
 
 
 def _interval(value: Mapping[str, Any]) -> str:
