@@ -96,6 +96,15 @@ def test_the_same_seed_gives_the_same_weights(store: SequenceStore, complete: tu
     assert same(complete[0], trained(store)[0])
 
 
+def test_the_same_seed_gives_a_network_with_dropout_the_same_weights_each_time_that_it_is_loaded(
+    store: SequenceStore, tmp_path: Path
+) -> None:
+    keras_model.save(network(dropout=0.5), tmp_path)
+    short = replace(TRAINING, epochs=1, extra_epochs=0)
+    one, other = (trained(store, short, keras_model.load(tmp_path))[0] for _ in range(2))
+    assert same(one, other)
+
+
 def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, tmp_path: Path) -> None:
     model, _ = trained(store, replace(TRAINING, mixed_precision=True, epochs=1))
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}

@@ -168,6 +168,7 @@ def fit(
             a checkpoint does not fit.
     """
     keras.utils.set_random_seed(training.seed)
+    _seed_layers(model, training.seed)
     classes = _classes(store, train)
     shuffled = np.random.default_rng(training.seed).permutation(np.asarray(train)).tolist()
     held_out = len(shuffled) // VALIDATION_SHARE
@@ -217,6 +218,13 @@ def _classes(store: SequenceStore, train: Sequence[int]) -> dict[str, int]:
     """The class number of each training identity."""
     names = sorted({store.sequences[position].identity for position in train})
     return {name: number for number, name in enumerate(names)}
+
+
+def _seed_layers(model: Any, seed: int) -> None:
+    """Give every layer that draws at random, such as dropout, a state by the seed; each loading gives it another state."""
+    drawing = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
+    for layer, sequence in zip(drawing, np.random.SeedSequence(seed).spawn(len(drawing)), strict=True):
+        layer.seed_generator.state.assign([*sequence.generate_state(1), 0])
 
 
 def _weighed(terms: Sequence[losses.Term], signatures: Any, probabilities: Any, labels: Any) -> Any:
