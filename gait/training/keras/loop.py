@@ -168,7 +168,6 @@ def fit(
             a checkpoint does not fit.
     """
     keras.utils.set_random_seed(training.seed)
-    _seed_layers(model, training.seed)
     classes = _classes(store, train)
     shuffled = np.random.default_rng(training.seed).permutation(np.asarray(train)).tolist()
     held_out = len(shuffled) // VALIDATION_SHARE
@@ -183,6 +182,7 @@ def fit(
         _Part(training.epochs, training.lr, learning, validation),
         _Part(training.extra_epochs, training.extra_lr, batches(shuffled, training.augment), None),
     ]
+    _seed_layers(model, training.seed)
     in_bfloat16 = training.mixed_precision and bfloat16_is_native()
     with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
         run = _Run(_Learner(model, losses.terms(training.loss)), training, parts, workers, checkpoints, watcher or Nobody())
