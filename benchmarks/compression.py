@@ -48,7 +48,7 @@ ALLOWED_LOSS = 1.0  # points of mean rank-1
 LR = 2e-3  # of the dense network, twice as wide as that of params.yaml, whose rate is twice as high
 FINETUNE_LR = LR / 2  # divided by the share of filters that stay, for narrow networks take higher rates
 HARDER = {"views": ["054", "090", "126"], "frames": 31}  # walkers of --difficulty
-ROUNDS = 5
+ROUNDS = 9
 GRADIENT_BATCHES = 8  # 256 sequences, as our own Taylor criterion takes
 ONCE = BenchmarkSettings(batch=1, threads=1, warmup_s=0.5, duration_s=1.0, min_queries=10, repeats=1, max_cov=1.0, session=1)
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.

@@ -55,6 +55,11 @@ class Way:
     freeze_batch_norm: bool = False
     steps: int = 1
 
+    @property
+    def pruning(self) -> dict[str, Any]:
+        """What it changes in the section ``prune`` of params.yaml."""
+        return {"reconstruct": self.reconstruct, "criterion": self.criterion}
+
 
 REFERENCE = "cosine"
 WAYS = {
@@ -91,11 +96,10 @@ class Recovery:
 
     def _settings(self, name: str, seed: int, way: Way, finetune: Mapping[str, Any]) -> Path:
         sections = self.work.settings
-        choice = {"reconstruct": way.reconstruct, "criterion": way.criterion}
         return self.work.params(
             f"{self.model}-{name}",
             model={**sections["model"], self.model: {**self.entry, "seed": seed}},
-            prune={**sections["prune"], "mode": "percentile", **choice},
+            prune={**sections["prune"], "mode": "percentile", **way.pruning},
             finetune={**sections["finetune"], self.model: dict(finetune)},
         )
 
@@ -121,15 +125,16 @@ class Recovery:
         words = ["--model", self.model, "--percentile", f"{percentile:g}", "--pruned", str(pruned)]
         return self.work.stage("finetune", f"finetune/{name}", settings, *words, *self.work.training(self.model))
 
-    def _spared(self, way: Way, percentile: float, dense: Path) -> int:
+    def _spared(self, way: Way, percentile: float) -> int:
         """The iterations that take as long as what a way does more than the reference before fine-tuning.
 
-        They are measured once for a percentile.
+        They are measured once for a percentile and a way of pruning.
         """
-        if self.entry["framework"] != "torch":
+        reference = WAYS[REFERENCE]
+        if self.entry["framework"] != "torch" or way.pruning == reference.pruning:
             return 0
-        seconds = {}
-        for pruning, iterations in ((WAYS[REFERENCE], 0), (way, 10)):
+        dense, seconds = self.dense(self.entry["seed"]), {}
+        for pruning, iterations in ((reference, 0), (way, 10)):
             what = f"{pruning.criterion}{'-reconstructed' if pruning.reconstruct else ''}"
             name = f"{self.model}-p{percentile:g}-cost-{what}-{iterations}"
             short = {**_without_milestones(self.finetune), "decay": "constant", "iterations": iterations}
@@ -147,8 +152,7 @@ class Recovery:
         settings["decay"] = way.decay or "constant"  # which every model's section takes
         if way.decay:
             key = "iterations" if self.entry["framework"] == "torch" else "epochs"
-            if way.reconstruct and key == "iterations":
-                settings[key] -= self._spared(way, percentile, self.dense(self.entry["seed"]))
+            settings[key] -= self._spared(way, percentile)
             settings[key] = max(settings[key] // way.steps, 1)
         file = self._settings(label, seed, way, settings)
         for step in range(1, way.steps + 1):

@@ -32,10 +32,7 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
         "outputs": lambda: _outputs(model, groups, batches),
         "readers": lambda: _readers(model, groups),
     }
-    by_quantity: dict[str, dict[str, dict[str, np.ndarray]]] = {}
-    for quantity in quantities if groups else ():
-        by_quantity[quantity] = {conv: {conv: values} for conv, values in measure[quantity]().items()}
-    return by_quantity
+    return measures.measured(quantities, {group.conv: (group.conv,) for group in groups}, measure)
 
 
 def _scales(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -91,8 +88,7 @@ def _readers(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
     for group in groups:
         kernel = model.get_layer(group.reader).kernel.numpy()
         filters = model.get_layer(group.conv).filters
-        pixels = kernel.reshape(
-            -1, filters, kernel.shape[-1]
-        )  # a flattened map has all channels of a pixel, then of the next
+        # A flattened map has all channels of the first pixel, then all of the next.
+        pixels = kernel.reshape(-1, filters, kernel.shape[-1])
         by_conv[group.conv] = measures.weight_products([np.moveaxis(pixels, 1, 0).reshape(filters, -1)])
     return by_conv

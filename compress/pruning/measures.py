@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from compress.errors import CompressionError
+from compress.pruning.criteria import Measured
 
 SAMPLES = 256  # once there are this many, no more batches are measured
 
 # Samples as the network takes them, [samples, ...], and a function from the network's output for them to the loss, a scalar.
 Batch = tuple[Any, Callable[[Any], Any]]
+
+
+def measured(
+    quantities: Iterable[str],
+    units: Mapping[str, Sequence[str]],
+    measure: Mapping[str, Callable[[], Mapping[str, np.ndarray]]],
+) -> Measured:
+    """Each quantity by layer and unit; nothing where there is no layer.
+
+    Args:
+        quantities: some of :data:`compress.pruning.criteria.MEASURED`.
+        units: the units of each layer.
+        measure: measures a quantity of all units, by unit.
+    """
+    if not units:
+        return {}
+    by_quantity = {quantity: measure[quantity]() for quantity in quantities}
+    return {
+        quantity: {layer: {unit: by_unit[unit] for unit in names} for layer, names in units.items()}
+        for quantity, by_unit in by_quantity.items()
+    }
 
 
 def effects(batches: Iterable[Batch], of_batch: Callable[[Batch], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from compress.errors import CompressionError
-from compress.pruning.criteria import MEASURED, OF_DATA, Measured, flat, layer_scores, needs
+from compress.pruning.criteria import MEASURED, Measured, flat, layer_scores, needs, needs_data
 
 Kernels = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -53,7 +53,7 @@ class PruneSettings:
     @property
     def measures_data(self) -> bool:
         """Whether that needs training batches."""
-        return not set(OF_DATA).isdisjoint(self.measures)
+        return self.mode != "published" and needs_data(self.criterion)
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,7 @@ def measured(model: Any, groups: Sequence[Any], quantities: Iterable[str], batch
         "outputs": lambda: _outputs(model, groups, batches),
         "readers": lambda: _readers(model, groups),
     }
-    by_quantity: dict[str, dict[str, dict[str, np.ndarray]]] = {}
-    for quantity in quantities if groups else ():
-        by_unit = measure[quantity]()
-        by_quantity[quantity] = {group.name: {unit: by_unit[unit] for unit in group.units} for group in groups}
-    return by_quantity
+    return measures.measured(quantities, {group.name: group.units for group in groups}, measure)
 
 
 def _scales(model: Any, units: Sequence[str]) -> dict[str, np.ndarray]:
@@ -94,7 +90,7 @@ def _readers(model: Any, groups: Sequence[Any]) -> dict[str, np.ndarray]:
     for group in groups:
         filters = len(state[f"{group.units[0]}.conv.weight"])
         tensors = [
-            block.reshape(filters, -1)
+            block
             for name, axis, blocks in group.readers
             if axis  # on axis 0 are weights that give the channels again, and not ones that read them
             for block in state[name].movedim(axis, 0).numpy(force=True).reshape(blocks, filters, -1)

@@ -47,6 +47,8 @@ def reconstruct(
         if len(selection.kept) < selection.filters
         for unit in selection.units
     }
+    if not kept:
+        return {}
     readers = _readers(full, batches[0][:1], set(kept))
     chances = {name: np.random.default_rng(seed) for name in readers}
     # One pass of the full model for all its layers: only the outputs at few places are kept.
