@@ -1,11 +1,12 @@
 """How much faster pruning and int8 make GaitSet of the published width, and what that costs in rank-1.
 
-On the synthetic walkers of params.yaml or harder ones, device `local`, ONNX Runtime, batch 1, 30 frames, one thread. The
-stages of the pipeline do the work: train once, then for each percentile prune, fine-tune, export and quantise. All engines
-are timed in one run, by turns in a random order, and their rank-1 is that of the engine itself.
+On the synthetic walkers of params.yaml or harder ones, on this processor, by ONNX Runtime and OpenVINO, batch 1, 30 frames,
+one thread. The stages of the pipeline do the work: train once, then for each percentile prune, fine-tune, export and
+quantise. All engines are timed in one run, by turns in a random order, and their rank-1 is that of the engine itself.
 
-`latency_ratio` is the time of the dense fp32 engine by that of the fastest variant whose mean rank-1 is at most one point
-below it; `rank1_loss` is what that variant loses. `rank1_over_torch_pruning` is how much better our pruning, reconstruction
+`latency_ratio` is the time of the dense network in fp32 by ONNX Runtime divided by that of the fastest variant whose mean
+rank-1 is at most one point below it, `by_runtime` that of the fastest of each runtime against the same dense network;
+`rank1_loss` is what the variant loses. `rank1_over_torch_pruning` is how much better our pruning, reconstruction
 included, is than Torch-Pruning's magnitude and Taylor importances: the mean difference in mean rank-1 over seeds of
 fine-tuning, with its interval (Student, 95 %). As many filters of each layer go, so that latency is equal, and all are
 fine-tuned by the same settings.
@@ -17,30 +18,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.common import turns
 from benchmarks.common.intervals import paired
+from benchmarks.common.turns import FULL, PRECISIONS
 from benchmarks.common.work import Work
 from gaitpress import outputs, params
 from gaitpress import settings as made_with
+from gaitpress.forms import described
 from gaitpress.inputs import open_test, open_training
 from gaitpress.trainers import trainer
-from remote.benchmark import BenchmarkSettings
-from remote.inventory import Device
-from remote.runtimes import Runtime, runtime_on
 from stages.benchmark import example_input
 from stages.recognise import rates
 from workflow.dvc.stages import read_yaml
 
-MODEL, PRECISIONS = "gaitset", ("fp32", "int8")
+MODEL = "gaitset"
 PERCENTILES = (0, 70, 75, 80)
 COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
 PEERS = ("magnitude", "taylor")  # importances of Torch-Pruning
@@ -50,7 +50,7 @@ FINETUNE_LR = LR / 2  # divided by the share of filters that stay, for narrow ne
 HARDER = {"views": ["054", "090", "126"], "frames": 31}  # walkers of --difficulty
 ROUNDS = 9
 GRADIENT_BATCHES = 8  # 256 sequences, as our own Taylor criterion takes
-ONCE = BenchmarkSettings(batch=1, threads=1, warmup_s=0.5, duration_s=1.0, min_queries=10, repeats=1, max_cov=1.0, session=1)
+DENSE = f"p0-fp32 {FULL}"
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
 TRAIN, EACH, EACH_COMPARED = 0.3, 0.1, 0.02
 FIXED_SHARE = 0.05  # of the time of a dense iteration, however narrow the network: batches and pooling stay
@@ -74,7 +74,7 @@ def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
         exported = work.stage(
             "export", f"export/p{percentile}", settings, *branch, "--finetuned", str(tuned), *work.training(MODEL)
         )
-        for precision in PRECISIONS:
+        for precision in dict.fromkeys(name for names in PRECISIONS.values() for name in names):
             name = f"p{percentile}-{precision}"
             words = [*branch, "--precision", precision, "--exported", str(exported), *work.training(MODEL)]
             networks[name] = work.stage("quantize", f"quantize/{name}", settings, *words)
@@ -88,47 +88,42 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
         return outputs.read_json(file)
     training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")
     test_set, _ = open_test(work.where / f"test/{MODEL}.json", work.where / "preprocessed")
-    rng = np.random.default_rng(0)
-    times: dict[str, list[float]] = {name: [] for name in networks}
+    signature = outputs.read_json(networks["p0-fp32"] / "signature.json")
+    example = example_input(store, training_set, signature, 1)
     rows = {}
-    with runtime_on(Device("local"), "benchmarks.compression") as runtime:
-        engines = {name: _built(runtime, work.where / "engines" / name, network) for name, network in networks.items()}
-        signature = outputs.read_json(next(iter(networks.values())) / "signature.json")
-        example = example_input(store, training_set, signature, 1)
-        for turn in range(ROUNDS):
-            print(f"{time.strftime('%H:%M:%S')} timing, turn {turn + 1} of {ROUNDS}", file=sys.stderr)
-            for name in rng.permutation(list(networks)):
-                times[name].append(runtime.benchmark(engines[name], example, ONCE).latency_ms["p50"])
+    with turns.opened("benchmarks.compression") as runtimes:
+        engines = {}
         for name, network in networks.items():
-            signature = outputs.read_json(network / "signature.json")
-            accuracy = rates(runtime, engines[name], store, test_set, signature, 1)["accuracy"]
-            ratios = np.array(times["p0-fp32"]) / np.array(times[name])
+            precision = name.rpartition("-")[2]
+            for runtime in (runtime for runtime, precisions in PRECISIONS.items() if precision in precisions):
+                out = work.where / f"engines/{runtime}/{name}"
+                if engine := turns.built(runtimes[runtime], network, precision, out):
+                    engines[f"{name} {runtime}"] = engine
+        times = turns.by_turns(engines, example, ROUNDS)
+        for name, engine in engines.items():
+            signature = described(engine.onnx.parent, engine.onnx.name)
+            accuracy = rates(engine.runtime, engine.folder, store, test_set, signature, 1)["accuracy"]
+            times_faster, times_faster_range = turns.faster(times, name, DENSE)
             rows[name] = {
                 "variant": name,
+                "runtime": name.rpartition(" ")[2],
                 "latency_ms": round(float(np.median(times[name])), 3),
-                "times_faster": round(float(np.median(ratios)), 2),
-                "times_faster_range": [round(float(ratios.min()), 2), round(float(ratios.max()), 2)],
+                "times_faster": times_faster,
+                "times_faster_range": times_faster_range,
                 "mean": accuracy["rank1"]["mean"],
                 "interval": accuracy["rank1"]["interval"],
                 "macs": signature["macs"],
-                "onnx_bytes": (network / "model.onnx").stat().st_size,
+                "onnx_bytes": engine.onnx.stat().st_size,
             }
     outputs.write_json(file, rows)
     return rows
 
 
-def _built(runtime: Runtime, out: Path, network: Path) -> Path:
-    with outputs.new_directory(out) as partial:
-        built = runtime.build(network / "model.onnx", partial, network.name.rpartition("-")[2], 1, None)
-    if built["status"] != "ok":
-        sys.exit(f"error: {network.name}: {built['reason']}")
-    return out
-
-
-def best(rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The fastest variant that loses no more than is allowed."""
-    least = rows["p0-fp32"]["mean"] - ALLOWED_LOSS
-    return max((row for row in rows.values() if row["mean"] >= least), key=lambda row: row["times_faster"])
+def best(rows: Mapping[str, Mapping[str, Any]], runtimes: Collection[str] = tuple(PRECISIONS)) -> Mapping[str, Any]:
+    """The fastest variant by one of the runtimes that loses no more than is allowed."""
+    least = rows[DENSE]["mean"] - ALLOWED_LOSS
+    within = (row for row in rows.values() if row["mean"] >= least and row["runtime"] in runtimes)
+    return max(within, key=lambda row: row["times_faster"])
 
 
 def by_torch_pruning(work: Work, name: str) -> Path:
@@ -273,8 +268,9 @@ def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[st
     return {
         "benchmark": "compression",
         "latency_ratio": chosen["times_faster"],
-        "rank1_loss": round(rows["p0-fp32"]["mean"] - chosen["mean"], 2),
+        "rank1_loss": round(rows[DENSE]["mean"] - chosen["mean"], 2),
         "best": chosen["variant"],
+        "by_runtime": {runtime: best(rows, (runtime,))["times_faster"] for runtime in PRECISIONS},
         **compared(work, plan),
         "plan": plan,
         "data": "synthetic",
@@ -305,11 +301,11 @@ def main() -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    print("variant     times faster      ms   mean rank-1 (95 %)    M multiply-adds     kB")
+    print("variant                 times faster      ms   mean rank-1 (95 %)    M multiply-adds     kB")
     for row in sorted(rows, key=lambda row: row["times_faster"]):
         rank1 = f"{row['mean']:5.1f} ({row['interval'][0]:.1f} to {row['interval'][1]:.1f})"
         time_ms = f"{row['times_faster']:13.2f} {row['latency_ms']:7.2f}"
-        print(f"{row['variant']:10} {time_ms}   {rank1} {row['macs'] / 1e6:15.1f} {row['onnx_bytes'] / 1e3:10.0f}")
+        print(f"{row['variant']:22} {time_ms}   {rank1} {row['macs'] / 1e6:15.1f} {row['onnx_bytes'] / 1e3:10.0f}")
 
 
 if __name__ == "__main__":

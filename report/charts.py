@@ -28,7 +28,7 @@ from report.points import FEW, Point, point, span
 from report.points import staircase as staircase_of
 from report.vega import Spec, scaled
 
-DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "int8": [5, 3], "best": [1, 3]}
+DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "bf16": [6, 3], "int8": [5, 3], "best": [1, 3]}
 
 
 def points(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from gaitpress.params import Params
 from gaitpress.results import digits, figures, words
 from gaitpress.results.figures import COSTS, Figure
 from gaitpress.results.folders import Folders
+from gaitpress.results.machines import machines
 from gaitpress.results.records import Condition, Row, by_device
 from gaitpress.results.work import POINTS, Curve, curves, pruning
 from report import answers, charts
@@ -69,6 +70,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         vega=Markup(_vega()),
         data_of={name: Markup(_json(value)) for name, value in data.items()},
         devices=[_device(device, listed) for device, listed in by_device(rows).items()],
+        machines=machines(rows),
         budget=answers.budget(settings.select),
         answers=answers.by_device(rows, settings.select),
         rows=rows,

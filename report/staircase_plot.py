@@ -12,7 +12,7 @@ from gaitpress.results.figures import LATENCY
 from gaitpress.results.records import Row, by_device
 from gaitpress.results.style import GREY, GRID, INK, MARKERS, STYLE, colours, figure, log_axis, logarithmic, save
 
-DASHES = {"fp32": "-", "fp16": "-.", "int8": "--", "best": ":"}
+DASHES = {"fp32": "-", "fp16": "-.", "bf16": (0, (6, 3)), "int8": "--", "best": ":"}
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gaitpress.params.select import Select
 from gaitpress.results import digits, figures, words
+from gaitpress.results.machines import machines
 from gaitpress.results.records import Condition, Row, by_device, of_condition
 from report import answers
 
@@ -46,6 +47,14 @@ def text(rows: Sequence[Row], select: Select) -> str:
             for name, phrase in named:
                 lines += ["  " + line for line in textwrap.wrap(f"{name}, {phrase}", WIDTH - 2, break_on_hyphens=False)]
             lines += [""]
+    for machine in machines(rows):
+        lines += [*textwrap.wrap(f"Fastest on {machine.name}:", WIDTH)]
+        for network in machine.networks:
+            if network.fastest:
+                ahead = f", {digits.times(network.ahead)} as fast as the best of the next device" if network.ahead else ""
+                where = f"{network.fastest.precision} on {network.fastest.device}"
+                lines += [f"  {network.name}: {where}, {figures.LATENCY.text(network.fastest)} ms{ahead}"]
+        lines += [""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),

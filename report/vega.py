@@ -11,7 +11,7 @@ from gaitpress.results.style import GREY, GRID, INK, logarithmic
 
 Spec = dict[str, Any]
 
-SHAPES = {"fp32": "circle", "fp16": "triangle-up", "int8": "square", "best": "diamond"}
+SHAPES = {"fp32": "circle", "fp16": "triangle-up", "bf16": "triangle-down", "int8": "square", "best": "diamond"}
 FONT = "system-ui, 'DejaVu Sans', sans-serif"
 AXIS = {
     "gridColor": GRID,

@@ -1,8 +1,9 @@
-"""Make the ONNX files of one precision: fp32 as exported, fp16, int8 with ranges calibrated on training sequences, or best.
+"""Make the ONNX files of one precision: fp32, fp16, bf16, int8 with ranges calibrated on training sequences, or best.
 
 model.onnx is for processors, tensorrt.onnx for TensorRT. int8 adds calibration.cache, which has the same ranges for TensorRT
-up to 10, and may add model-8bit.onnx, for processors that add 8-bit products exactly. For best the networks are in fp32, and
-TensorRT runs each layer in the fastest precision; for int8 it takes the ranges of calibration.cache.
+up to 10, and may add model-8bit.onnx, for processors that add 8-bit products exactly. For bf16 and best the networks are in
+fp32: in bf16 the runtime rounds as it computes; for best TensorRT runs each layer in the fastest precision, where for int8
+it takes the ranges of calibration.cache.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
     parser = command_line.parser(__doc__)
     parser.add_argument("--model", required=True, help="entry of `model` in params.yaml")
     parser.add_argument("--percentile", type=command_line.number, required=True, help="how much of the model was pruned")
-    parser.add_argument("--precision", required=True, choices=["fp32", "fp16", "int8", "best"])
+    parser.add_argument("--precision", required=True, choices=["fp32", "fp16", "bf16", "int8", "best"])
     parser.add_argument(
         "--exported", type=Path, required=True, help="the ONNX folder (results/export/<model>/p<percentile>)"
     )
@@ -93,6 +94,7 @@ def _used(settings: Quantize, precision: str) -> dict[str, Any]:
     fields = {
         "fp32": set[str](),
         "fp16": {"calibration_sequences"},
+        "bf16": set[str](),
         "best": {"calibration_sequences", "method"},
         "int8": None,
     }[precision]
@@ -132,15 +134,15 @@ def _key(name: str, file: str) -> str:
 
 def ways(settings: Quantize) -> dict[str, Int8]:
     """How to write each int8 file; a setting of params.yaml other than "auto" holds for all of them."""
-    return {
+    written = {
         file: Int8(
             form.activations if settings.activations == "auto" else settings.activations,
             form.weight_bits if settings.weight_bits == "auto" else settings.weight_bits,
             form.pairs_at,
         )
         for file, form in forms.FORMS.items()
-        if settings.weight_bits == "auto" or not form.int8_only
     }
+    return {file: way for file, way in written.items() if not (forms.FORMS[file].int8_only and way == written[forms.CPU])}
 
 
 def _fp32(work: _Work) -> Description:

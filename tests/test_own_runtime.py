@@ -60,7 +60,7 @@ def test_what_runs_on_the_device_and_in_a_bundle_gives_what_the_network_gives(tm
         (tmp_path / f"{name}.py").write_text(FILES[f"{FOLDER}/{name}.py"])
     onnx, inputs = linear(tmp_path / "model.onnx"), np.arange(8, dtype=np.float32).reshape(2, 4)
     part = agent.opened(tmp_path / "onboard.py", {})
-    part.build(onnx, tmp_path / "engine.onnx", 1)
+    part.build(onnx, tmp_path / "engine.onnx", "fp32", 1)
     shipped: dict[str, Any] = {}
     exec((tmp_path / "shipped.py").read_text(), shipped)
     for answer in (

@@ -11,7 +11,7 @@ class Report(Section):
     """The limits by which the report judges variants.
 
     Attributes:
-        max_loss: the most points of mean rank-1 that an engine in fp16 or int8 may lose against the same network in fp32.
+        max_loss: the most points of mean rank-1 that a lower precision may lose against the same network in fp32.
     """
 
     max_loss: Annotated[float, Range(ge=0, le=100)]

@@ -30,7 +30,7 @@ class Params(Section):
     modalities: list[Name]
     models: list[ModelName]
     devices: list[Name]
-    precisions: list[Literal["fp32", "fp16", "int8", "best"]]
+    precisions: list[Literal["fp32", "fp16", "bf16", "int8", "best"]]
     prune: Prune
     datasets: dict[Name, Dataset]
     preprocess: dict[Name, Preprocessing]

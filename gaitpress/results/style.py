@@ -10,7 +10,7 @@ from gaitpress.results.records import Row
 
 # Okabe and Ito's colours and three of Tol's, which stay apart for colour-blind readers; black is kept for the front.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#44AA99", "#999933")
-MARKERS = {"fp32": "o", "fp16": "^", "int8": "s", "best": "D"}
+MARKERS = {"fp32": "o", "fp16": "^", "bf16": "v", "int8": "s", "best": "D"}
 INK, GREY, GRID = "#25303b", "#5b6672", "#e6eaee"
 LOG_FROM = 6  # a wider range than this is shown on a logarithmic axis
 STYLE: dict[Any, Any] = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gait import protocols
 from gaitpress.results import digits
 from gaitpress.results.figures import LOSS, LOSS_HIGH, LOSS_LOW, SPEEDUP
+from gaitpress.results.machines import described
 from gaitpress.results.records import Condition, Row
 
 # In the order of the field's tables; conditions of a user's own dataset come after them.
@@ -35,8 +36,7 @@ def place(rows: Sequence[Row]) -> str:
     places: dict[str, None] = {}
     for row in rows:
         if row.get("device"):
-            cpu, cores = row.get("device", "cpu"), row.get("device", "cores")
-            machine = row.get("device", "board") or f"{cpu}, {cores} core{'s' * (cores != 1)}"
+            machine = described(row.get("device"))
             places[
                 {
                     "host": f"measured on host CPU ({machine}), not on a board",

@@ -5,7 +5,8 @@ standard output: the result, or ``{"error": "..."}`` with exit status 1. The run
 ``--part``, which defines:
 
 * ``version()``: the version of the runtime, as text;
-* ``build(onnx, engine, threads, options)``: makes the engine's file from a network's;
+* ``build(onnx, engine, precision, threads, options)``: makes the engine's file from a network's; or it makes none, and
+  returns the reason why this device does not compute in that precision;
 * ``load(engine, threads, options)``: returns a function from an input (float32) to the first output.
 
 The options are those of the device.
@@ -30,7 +31,19 @@ from types import SimpleNamespace
 import numpy as np
 
 # ONNX Runtime chooses kernels and graph layouts by these instruction sets.
-ISA_X86 = ["sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_bf16", "avx512_vnni"]
+ISA_X86 = [
+    "sse4_1",
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512_bf16",
+    "avx512_fp16",
+    "avx512_vnni",
+]
 ISA_X86 += ["avx_vnni", "amx_tile", "amx_int8", "amx_bf16"]
 ISA_ARM = ["asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2"]
 WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling median, and how far two may differ
@@ -99,11 +112,11 @@ def _text(path):
         return ""
 
 
-def build(part, onnx, engine, threads):
-    """Make an engine from a network; return the seconds that it took."""
+def build(part, onnx, engine, precision, threads):
+    """Make an engine from a network; return the seconds that it took, and the reason if there is none: ``skipped``."""
     start = time.perf_counter()
-    part.build(onnx, engine, threads)
-    return {"seconds": round(time.perf_counter() - start, 3)}
+    skipped = part.build(onnx, engine, precision, threads)
+    return {"seconds": round(time.perf_counter() - start, 3), "skipped": skipped}
 
 
 def run(part, engine, threads, source, sink):
@@ -302,6 +315,7 @@ def main(arguments):
     parser.add_argument("--options", type=json.loads, default={}, help="JSON: the device's options")
     parser.add_argument("--onnx", type=Path)
     parser.add_argument("--engine", type=Path)
+    parser.add_argument("--precision", default="fp32", help="of the network to build")
     parser.add_argument("--example", type=Path, help="an .npy file with the input")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warmup-s", type=float, default=2.0)
@@ -316,7 +330,7 @@ def main(arguments):
         if settings.command == "facts":
             answer = facts(part)
         elif settings.command == "build":
-            answer = build(part, settings.onnx, engine, threads)
+            answer = build(part, settings.onnx, engine, settings.precision, threads)
         elif settings.command == "run":
             return run(part, engine, threads, sys.stdin.buffer, answers)
         elif settings.command == "benchmark":

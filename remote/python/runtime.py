@@ -24,7 +24,6 @@ from remote.python.interpreter import interpreter
 from remote.transport import Transport
 
 AGENT, CONDITIONS = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py"))
-ENGINE = "engine.onnx"
 REASON_LENGTH = 300
 MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer, and each holds the engine in memory
 
@@ -40,6 +39,7 @@ class Package:
         needs: the packages that the device's Python must have, by the names that pip and ``import`` know; the first is
             numpy.
         environment: the folder of our own environment on a device, if its Python lacks them.
+        engine: the name of an engine's file.
         flags: what a build does with a network; after a change of them engines are built again.
     """
 
@@ -48,6 +48,7 @@ class Package:
     part: Path
     needs: Sequence[str]
     environment: str
+    engine: str = "engine.onnx"
     flags: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,22 +80,26 @@ class PythonRuntime:
         max_batch: int = 1,
     ) -> dict[str, Any]:
         """See Runtime. Free axes stay free, whatever the ``shape`` and the largest batch."""
-        engine = out / ENGINE
+        engine = out / self.package.engine
         flags = {**self.package.flags, "precision": precision, "threads": threads}
-        described = engines.described(onnx, ENGINE, self.facts(), flags)
+        described = engines.described(onnx, self.package.engine, self.facts(), flags)
         described |= {"key": engines.key(described), "seconds": None, "sha256": None, "bytes": None}
         if precision == "best":
             # The report names the fastest of the precisions that were measured.
             described |= {"status": "skipped", "reason": f"{self.package.title} has no mix of precisions of its own"}
             engines.write(out, described)
             return described
-        there = f"{self.link.scratch}/{ENGINE}"
-        arguments = ["build", "--onnx", self.link.place(onnx), "--engine", there, "--threads", str(threads)]
+        there = f"{self.link.scratch}/{self.package.engine}"
+        arguments = ["build", "--onnx", self.link.place(onnx), "--engine", there]
+        arguments += ["--precision", precision, "--threads", str(threads)]
         try:
             answer = self._call(arguments)
-            self.link.fetch(there, engine, keep=True)
-            described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
-            described |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
+            if answer["skipped"]:
+                described |= {"status": "skipped", "reason": answer["skipped"]}
+            else:
+                self.link.fetch(there, engine, keep=True)
+                described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
+                described |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
         except EngineFailed as error:
             described |= {"status": "failed", "reason": _brief(error, self.link.place(onnx), onnx.name)}
         engines.write(out, described)
@@ -107,13 +112,13 @@ class PythonRuntime:
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
         """See Runtime. As many processes share the inputs as there are cores for, with ``threads`` each."""
         cores = self.check(engine)["facts"]["cores"]
-        there = self.link.place(engine / ENGINE)
+        there = self.link.place(engine / self.package.engine)
         processes = min(MAX_PROCESSES, max(1, cores // threads))
         try:
             words = ["run", "--engine", there, "--threads", str(threads), *self._part()]
             return self.agent.stream(AGENT, words, threads, inputs, processes)
         except EngineFailed as error:
-            raise EngineFailed(_brief(error, there, ENGINE)) from None
+            raise EngineFailed(_brief(error, there, self.package.engine)) from None
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime."""
@@ -123,7 +128,7 @@ class PythonRuntime:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "example.npy"
             np.save(file, values[: settings.batch])
-            there = self.link.place(engine / ENGINE)
+            there = self.link.place(engine / self.package.engine)
             common = ["--engine", there, "--example", self.link.place(file), "--threads", str(settings.threads)]
             common += ["--duration-s", str(settings.duration_s)]
             timed = ["benchmark", *common, "--warmup-s", str(settings.warmup_s), "--queries", str(queries)]
@@ -133,7 +138,7 @@ class PythonRuntime:
                 after = self.agent.call(CONDITIONS)
                 energy = self._energy(common, settings, Path(scratch))
             except EngineFailed as error:
-                raise EngineFailed(_brief(error, there, ENGINE)) from None
+                raise EngineFailed(_brief(error, there, self.package.engine)) from None
             sweep = self._sweep(there, values, settings, Path(scratch)) if settings.sweep else []
         protocol = {
             "timed": "one call of the runtime after the other, from input array to output array",
@@ -172,7 +177,7 @@ class PythonRuntime:
                 return [answer for batch in batches for answer in answers([batch])]
 
         return [
-            benchmark.not_swept(batch, _brief(answer["error"], engine, ENGINE))
+            benchmark.not_swept(batch, _brief(answer["error"], engine, self.package.engine))
             if "error" in answer
             else benchmark.swept(batch, answer["samples_ms"])
             for batch, answer in zip(settings.sweep, answers(settings.sweep), strict=True)

@@ -96,7 +96,8 @@ class Runtime(Protocol):
         Args:
             onnx: the network.
             out: the directory for the engine.
-            precision: of the network: "fp32", "fp16", "int8", or "best", the fastest mix that the runtime finds itself.
+            precision: of the network: "fp32", "fp16", "bf16", "int8", or "best", the fastest mix that the runtime finds
+                itself.
             threads: the number of threads that the build may take.
             shape: the shape of the input that the engine should be fastest at; needed if the network has free axes and the
                 runtime wants their range.

@@ -15,7 +15,7 @@ from gaitpress import forms, outputs
 from gaitpress.errors import StageError
 from gaitpress.params.quantize import Quantize
 from remote import facts
-from remote.runtimes.onnxruntime import exact_products
+from remote.python.instructions import exact_products
 from stages.build import file_for
 from stages.quantize import ways
 from tests.support import commands
@@ -26,6 +26,8 @@ DEVICES = {
     "x86 with VNNI": ({"runtime": "onnxruntime", "arch": "x86_64", "isa": ["avx2", "avx512_vnni"]}, forms.CPU_8BIT),
     "x86 with AVX-VNNI": ({"runtime": "onnxruntime", "arch": "x86_64", "isa": ["avx_vnni"]}, forms.CPU_8BIT),
     "ARM": ({"runtime": "onnxruntime", "arch": "aarch64", "isa": ["asimd"]}, forms.CPU_8BIT),
+    "VNNI, OpenVINO": ({"runtime": "openvino", "arch": "x86_64", "isa": ["avx512_vnni"]}, forms.OPENVINO),
+    "AVX2, OpenVINO": ({"runtime": "openvino", "arch": "x86_64", "isa": ["avx2"]}, forms.CPU),
     "Jetson": ({"runtime": "tensorrt", "arch": "aarch64"}, forms.TENSORRT),
 }
 
@@ -34,20 +36,22 @@ DEVICES = {
 def test_each_device_takes_the_file_that_fits_it(name: str, tmp_path: Path) -> None:
     known, expected = DEVICES[name]
     (tmp_path / forms.CPU_8BIT).touch()
+    (tmp_path / forms.OPENVINO).touch()
     assert file_for(known, tmp_path) == expected
-    # What is not int8, or has its weight bits given in params.yaml, has no file of its own for 8 bits.
+    # What is not int8 has no file of its own for 8 bits, nor for OpenVINO.
     (tmp_path / forms.CPU_8BIT).unlink()
+    (tmp_path / forms.OPENVINO).unlink()
     assert file_for(known, tmp_path) == (forms.TENSORRT if name == "Jetson" else forms.CPU)
 
 
 def test_what_params_yaml_says_of_int8_holds_for_all_files() -> None:
     how = Quantize(calibration_sequences=1, method="minmax", per_channel=True)
     assert {file: (way.activations, way.weight_bits) for file, way in ways(how).items()} == {
-        forms.CPU: ("uint8", 7), forms.TENSORRT: ("int8", 8), forms.CPU_8BIT: ("uint8", 8)
+        forms.CPU: ("uint8", 7), forms.TENSORRT: ("int8", 8), forms.CPU_8BIT: ("uint8", 8), forms.OPENVINO: ("uint8", 8)
     }  # fmt: skip
     given = how.model_copy(update={"activations": "int8", "weight_bits": 8})
     found = ways(given)
-    assert set(found) == {forms.CPU, forms.TENSORRT}
+    assert set(found) == {forms.CPU, forms.TENSORRT, forms.OPENVINO}  # the one for 8 bits would be the first again
     assert {(way.activations, way.weight_bits) for way in found.values()} == {("int8", 8)}
 
 
@@ -104,20 +108,21 @@ def test_best_is_fp32_with_the_ranges_that_tensorrt_takes_int8_by(world: World, 
 def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
     quantized = world.quantized()
     files = {path.name for path in quantized.iterdir()}
-    written = {forms.CPU, forms.CPU_8BIT, forms.TENSORRT}
+    written = {forms.CPU, forms.CPU_8BIT, forms.OPENVINO, forms.TENSORRT}
     assert files == {*written, "signature.json", "metrics.json", "settings.json", "calibration.cache"}
     found = {file: forms.described(quantized, file) for file in written}
     assert {file: (each["activations"], each["weight_bits"], each["pairs_at"]) for file, each in found.items()} == {
         forms.CPU: ("uint8", 7, "kernels"), forms.CPU_8BIT: ("uint8", 8, "kernels"), forms.TENSORRT: ("int8", 8, "weights"),
+        forms.OPENVINO: ("uint8", 8, "weights"),
     }  # fmt: skip
     shapes = {file: each["input"]["shape"] for file, each in found.items()}
-    assert shapes[forms.CPU] == shapes[forms.CPU_8BIT] == ["batch", "frames", *SHAPE]
+    assert shapes[forms.CPU] == shapes[forms.CPU_8BIT] == shapes[forms.OPENVINO] == ["batch", "frames", *SHAPE]
     assert shapes[forms.TENSORRT] == ["batch", 4, *SHAPE]
     for file, shape in shapes.items():
         axes = onnx.load(quantized / file).graph.input[0].type.tensor_type.shape.dim
         assert [axis.dim_value or axis.dim_param for axis in axes] == shape
     metrics = json.loads((quantized / "metrics.json").read_text())
-    for ending in ("", "_8bit", "_tensorrt"):
+    for ending in ("", "_8bit", "_openvino", "_tensorrt"):
         assert 0 < metrics[f"signature_error{ending}"] < 0.05
         assert metrics[f"layers_in_fp32{ending}"] == 0
     with pytest.raises(StageError, match=r"there is no other\.onnx"):

@@ -271,3 +271,19 @@ def test_no_limits_at_all_choose_the_most_accurate() -> None:
 
     several: Sequence[Row] = [made(0, 70.0), made(1, 90.0), made(2, 80.0)]
     assert choose(several, Limits()).best is several[1]
+
+
+def test_of_a_machine_with_two_runtimes_the_better_one_is_chosen(tmp_path: Path) -> None:
+    study(tmp_path)
+    for path in (tmp_path / "results/benchmark/board-b").rglob("*.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "device": {**record["device"], "board": "board-a kit"}}))
+    best = {
+        device: json.loads(run(tmp_path, option, device, "--min-rank1", "60", "--json").stdout)["variant"]
+        for option, device in (("--device", "board-a"), ("--device", "board-b"))
+    }
+    fastest = min(best.values(), key=lambda variant: variant["ms_per_video_second"])
+    for device in best:
+        chosen = json.loads(run(tmp_path, "--machine", device, "--min-rank1", "60", "--json").stdout)
+        assert chosen["variant"]["key"] == fastest["key"]
+        assert len(chosen["reasons"]) == 499

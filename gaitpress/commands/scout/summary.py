@@ -11,6 +11,7 @@ from gaitpress.commands.scout.measure import Scouted
 from gaitpress.commands.scout.treads import NOISE_MARGIN, Point, over_turns, pooled_cov, treads
 from gaitpress.params.benchmark import Benchmark
 from gaitpress.results import digits
+from gaitpress.results.machines import described
 from gaitpress.timing.bench import Bench
 from gaitpress.timing.shapes import Shape, protocol
 from remote.benchmark import drift, judge
@@ -109,7 +110,7 @@ def _notes(settings: params.Params) -> Iterator[str]:
 def headline(result: Mapping[str, Any]) -> str:
     """The model, the device, the evidence and the protocol in one line."""
     device, protocol = result["device"], result["protocol"]
-    machine = device.get("board") or f"{device['cpu']}, {device['cores']} core{'s' * (device['cores'] != 1)}"
+    machine = described(device)
     evidence = {
         "host": f"host CPU ({machine}), not a board",
         "real-device": f"real device ({machine})",

@@ -3,11 +3,13 @@
     python -m gaitpress select --device local --max-latency 5ms --min-rank1 90 --max-energy 10mJ --max-size 5MB
     python -m gaitpress select --device board --people 40 --fps 25
     python -m gaitpress select --max-loss 1
+    python -m gaitpress select --machine local
 
 The best variant is the most accurate that keeps all limits. With --max-loss it is the fastest: of those that lose at most so
 many points of mean rank-1 against their own dense network, which is the same model's at percentile 0 in fp32 on that
 device. It is the fastest too where a least rank-1 is the only limit. The section `select` of params.yaml has the limits that
-no option names; its max_loss counts where there is no limit at all. The exit status is 1 if no variant keeps all limits.
+no option names; its max_loss counts where there is no limit at all. With --machine the choice is among all devices that are
+the same machine with another runtime. The exit status is 1 if no variant keeps all limits.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from gaitpress.errors import StageError
 from gaitpress.results import words
 from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, LOSS_LOW, RANK1, SIZE, SPEEDUP, TIME
 from gaitpress.results.folders import Folders
+from gaitpress.results.machines import same_machine
 from gaitpress.results.records import Row, load
 
 FIGURES = (RANK1, LOSS, LOSS_LOW, LOSS_HIGH, LATENCY, TIME, SPEEDUP, ENERGY, SIZE)
@@ -37,7 +40,11 @@ SHOWN = 8  # runners-up that it prints without --all
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the limits, the device and the folder of the records."""
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
-    parser.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
+    where.add_argument(
+        "--machine", metavar="DEVICE", help="a device, and those that are the same machine with another runtime"
+    )
     parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
     parser.add_argument("--max-loss", type=_points, help="points of mean rank-1 below the dense network: 1")
@@ -96,7 +103,12 @@ def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice
     Raises:
         StageError: params.yaml lists no such device or several, of which the options name none; or there are no records.
     """
-    device = options.device or settings.select.device or (settings.devices[0] if len(settings.devices) == 1 else None)
+    device = (
+        options.machine
+        or options.device
+        or settings.select.device
+        or (settings.devices[0] if len(settings.devices) == 1 else None)
+    )
     if device not in settings.devices:
         known = ", ".join(settings.devices)
         problem = (
@@ -109,7 +121,8 @@ def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice
     unlimited = not any(getattr(limits, key) is not None for key in selecting.limited(limits))
     if unlimited or (options.sure and limits.max_loss is None):
         limits = replace(limits, max_loss=settings.select.max_loss)
-    rows = [row for row in load(Folders(options.results), settings) if row.device == device]
+    rows = load(Folders(options.results), settings)
+    rows = same_machine(rows, device) if options.machine else [row for row in rows if row.device == device]
     return selecting.choose(rows, limits), limits
 
 

@@ -7,12 +7,15 @@ def version():
     return onnxruntime.__version__
 
 
-def build(onnx, engine, threads, options):
+def build(onnx, engine, precision, threads, options):
     """Optimise a network for this processor, memory layout included, and save it."""
+    if precision == "bf16":
+        return "ONNX Runtime computes in no bf16 on processors"
     session_options = _session_options(threads)
     session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     session_options.optimized_model_filepath = str(engine)
     onnxruntime.InferenceSession(str(onnx), session_options, providers=["CPUExecutionProvider"])
+    return None
 
 
 def load(engine, threads, options):

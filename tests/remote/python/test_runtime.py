@@ -1,8 +1,9 @@
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,7 +12,7 @@ import pytest
 from remote.benchmark import BenchmarkSettings
 from remote.errors import EngineFailed, StaleEngine
 from remote.python.runtime import PythonRuntime
-from remote.runtimes.onnxruntime.runtime import opened
+from remote.runtimes import part
 from remote.transport.local import LocalTransport
 from simulator.jetson import Jetson
 from tests.support.onnx_files import linear, pairs
@@ -21,8 +22,18 @@ SETTINGS = BenchmarkSettings(
 )
 
 
+RUNTIMES = ("onnxruntime", "openvino")
+Opened = Callable[[LocalTransport, Mapping[str, Any]], PythonRuntime]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def opened(request: pytest.FixtureRequest) -> Opened:
+    opening: Opened = part(request.param, "runtime").opened
+    return opening
+
+
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[PythonRuntime]:
+def runtime(opened: Opened) -> Iterator[PythonRuntime]:
     with LocalTransport() as link:
         yield opened(link, {})
 
@@ -75,9 +86,9 @@ def test_a_network_that_is_refused_is_a_result_with_a_reason(tmp_path: Path, run
 def spoil(what: str, onnx: Path, engine: Path) -> None:
     described = json.loads((engine / "build.json").read_text())
     if what == "engine":
-        linear(engine / "engine.onnx", seed=5)
+        linear(engine / described["engine"], seed=5)
     elif what == "engine gone":
-        (engine / "engine.onnx").unlink()
+        (engine / described["engine"]).unlink()
     elif what == "network":
         linear(onnx, seed=5)
     elif what == "build.json gone":
@@ -110,7 +121,7 @@ def test_a_measurement_has_the_requested_repeats_and_queries(runtime: PythonRunt
 
 @pytest.mark.slow
 def test_a_boards_energy_is_in_its_measurement(
-    tmp_path: Path, built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, built: tuple[Path, Path], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = Jetson(tmp_path / "board", "agx-thor")
     monkeypatch.setenv("GAITPRESS_SIMULATED_ROOT", str(board.root))
@@ -139,11 +150,11 @@ def test_each_batch_of_a_sweep_has_a_row_and_a_failing_batch_stops_no_other(
     one, four, eight = runtime.benchmark(built[1], np.ones((8, 4), np.float32), settings).sweep
     assert one["reason"] is None
     assert (four["latency_ms"], eight["inferences_per_s"]) == (None, None)
-    assert "Add node" in four["reason"]
+    assert "Add node" in four["reason"] or "2 outputs for 4 inputs" in four["reason"]
 
 
 def test_a_batch_that_kills_its_process_has_a_reason_and_the_others_are_measured(
-    tmp_path: Path, built: tuple[Path, Path]
+    tmp_path: Path, built: tuple[Path, Path], opened: Opened
 ) -> None:
     killing = tmp_path / "python"
     killing.write_text(f"""#!/bin/sh

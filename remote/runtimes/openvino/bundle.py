@@ -1,0 +1,11 @@
+"""OpenVINO's part of a bundle."""
+
+from pathlib import Path
+
+from remote.runtimes.room import Shipped
+
+SHIPPED = Shipped(
+    loader=Path(__file__).with_name("shipped.py"),
+    how="`--engine` runs the engine in OpenVINO, as it was measured on {device}.",
+    requirements=("openvino=={version}",),
+)

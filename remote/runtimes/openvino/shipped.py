@@ -1,0 +1,35 @@
+"""The loader of OpenVINO's engine in a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def opened(file: Path, version: str, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that runs an engine, which is a line of JSON and the compiled network.
+
+    Raises:
+        ValueError: another version is installed here, or none.
+    """
+    try:
+        import openvino
+    except ImportError:
+        raise ValueError("openvino is not installed here; pip install openvino") from None
+    here = openvino.get_version().split("-")[0]
+    if here != version:
+        raise ValueError(f"here is OpenVINO {here}, and the engine was built by {version}")
+    head, _, compiled = file.read_bytes().partition(b"\n")
+    settings = {"INFERENCE_PRECISION_HINT": json.loads(head)["precision"], "INFERENCE_NUM_THREADS": threads}
+    network = openvino.Core().import_model(compiled, "CPU", {**settings, "NUM_STREAMS": 1})
+    output = network.output(0)
+    request = network.create_infer_request()
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = request.infer(inputs)[output]
+        return outputs
+
+    return run
