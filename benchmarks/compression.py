@@ -21,21 +21,18 @@ import json
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import turns
-from benchmarks.common.intervals import paired
+from benchmarks.common.selections import compared
 from benchmarks.common.turns import FULL, PRECISIONS
 from benchmarks.common.work import Work
-from gaitpress import outputs, params
-from gaitpress import settings as made_with
+from gaitpress import outputs
 from gaitpress.forms import described
 from gaitpress.inputs import open_test, open_training
-from gaitpress.trainers import trainer
 from stages.benchmark import example_input
 from stages.recognise import rates
 from workflow.dvc.stages import read_yaml
@@ -43,13 +40,11 @@ from workflow.dvc.stages import read_yaml
 MODEL = "gaitset"
 PERCENTILES = (0, 70, 75, 80)
 COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
-PEERS = ("magnitude", "taylor")  # importances of Torch-Pruning
 ALLOWED_LOSS = 1.0  # points of mean rank-1
 LR = 2e-3  # of the dense network, twice as wide as that of params.yaml, whose rate is twice as high
 FINETUNE_LR = LR / 2  # divided by the share of filters that stay, for narrow networks take higher rates
 HARDER = {"views": ["054", "090", "126"], "frames": 31}  # walkers of --difficulty
 ROUNDS = 9
-GRADIENT_BATCHES = 8  # 256 sequences, as our own Taylor criterion takes
 DENSE = f"p0-fp32 {FULL}"
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
 TRAIN, EACH, EACH_COMPARED = 0.3, 0.1, 0.02
@@ -126,86 +121,6 @@ def best(rows: Mapping[str, Mapping[str, Any]], runtimes: Collection[str] = tupl
     return max(within, key=lambda row: row["times_faster"])
 
 
-def by_torch_pruning(work: Work, name: str) -> Path:
-    """The dense model pruned by an importance of Torch-Pruning: as many filters of each group as by our selection."""
-    import torch_pruning
-
-    from compress.pruning import torch_surgery
-    from compress.pruning.select import Selection
-    from gait.networks import torch_model
-
-    out = work.where / f"prune/torch-pruning-{name}-p{COMPARED}"
-    if out.exists():
-        return out
-    model = torch_model.load(work.where / "train")
-    if name == "taylor":
-        _add_gradients(work, model)
-    importance = torch_pruning.importance
-    scored = importance.GroupMagnitudeImportance(p=2) if name == "magnitude" else importance.GroupTaylorImportance()
-    ours = outputs.read_json(work.where / f"prune/p{COMPARED}/pruning.json")
-    kept = {layer: row["after"] for layer, row in ours["layers"].items()}
-    selections = {}
-    for group in model.filter_groups():
-        scores = scored(_as_torch_pruning_has_it(torch_pruning, model, group)).numpy(force=True)
-        stay = np.sort(np.argsort(-scores, kind="stable")[: kept[group.name]])
-        selections[group.name] = Selection(len(scores), stay, float("nan"), tuple(group.units))
-    pruned = torch_surgery.remove(model, selections)
-    with outputs.new_directory(out) as partial:
-        torch_model.save(pruned, partial)
-        made_with.write(partial, made_with.read(work.where / "train"))
-    return out
-
-
-def _add_gradients(work: Work, model: Any) -> None:
-    """Add up the gradients of the training loss over a few batches, which Torch-Pruning's Taylor importance takes."""
-    entry = params.load(work.params("data")).model[MODEL]
-    training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")
-    batches = trainer("torch").gradient_batches(model, store, training_set.train, entry)
-    for frames, loss in islice(batches, GRADIENT_BATCHES):
-        loss(model(frames)).backward()
-
-
-def _as_torch_pruning_has_it(library: Any, model: Any, group: Any) -> Any:
-    """A group of filters with the convolutions that make and those that read them.
-
-    By the model's own account: Torch-Pruning's tracing miscounts where frames are folded into the batch.
-    """
-    units = {name: model.get_submodule(f"{name}.conv") for name in model.architecture.channels}
-    readers = [name.removesuffix(".conv.weight") for name, axis, blocks in group.readers if axis == blocks == 1]
-    makes = [(library.prune_conv_out_channels, units[name]) for name in group.units]
-    reads = [(library.prune_conv_in_channels, units[name]) for name in readers if name in units]
-    filters = list(range(makes[0][1].out_channels))
-    known = library.dependency.Group()
-    for prune, convolution in [*makes, *reads]:
-        node = library.dependency.Node(module=convolution, grad_fn=None)
-        known.add_dep(library.dependency.Dependency(trigger=prune, handler=prune, source=node, target=node), filters)
-        known.items[-1].root_idxs = filters
-    return known
-
-
-def compared(work: Work, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean rank-1 after fine-tuning of our selection and of Torch-Pruning's, for several seeds."""
-    sections = schedules(plan["train"], plan["compared"], work.settings, COMPARED)
-    chosen = {"ours": work.where / f"prune/p{COMPARED}"}
-    chosen |= {f"torch-pruning-{name}": by_torch_pruning(work, name) for name in PEERS}
-    means: dict[str, list[float]] = {name: [] for name in chosen}
-    for seed in SEEDS:
-        models = {**sections["model"], MODEL: {**sections["model"][MODEL], "seed": seed}}
-        settings = work.params(f"seed{seed}", model=models, finetune=sections["finetune"])
-        for name, pruned in chosen.items():
-            words = ["--model", MODEL, "--percentile", str(COMPARED), "--pruned", str(pruned), *work.training(MODEL)]
-            tuned = work.stage("finetune", f"finetune/{name}-seed{seed}", settings, *words)
-            words = ["--model", MODEL, "--trained", str(tuned), *work.test(MODEL)]
-            rates = outputs.read_json(work.stage("evaluate", f"evaluate/{name}-seed{seed}.json", settings, *words))
-            means[name].append(rates["rank1"]["mean"])
-    differences = {name: np.subtract(means["ours"], means[f"torch-pruning-{name}"]) for name in PEERS}
-    return {
-        "rank1_over_torch_pruning": {name: paired(values) for name, values in differences.items()},
-        "compared_at_percentile": COMPARED,
-        "seeds": {name: [round(value, 2) for value in values] for name, values in means.items()},
-    }
-
-
 def planned(budget_s: float, iteration_s: float) -> dict[str, Any]:
     """Iterations that fit a budget. All fine-tunings take as long, so that narrow networks have more iterations."""
 
@@ -265,13 +180,14 @@ def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[st
     plan = outputs.read_json(file)
     rows = measured(work, variants(work, plan))
     chosen = best(rows)
+    sections = schedules(plan["train"], plan["compared"], work.settings, COMPARED)
     return {
         "benchmark": "compression",
         "latency_ratio": chosen["times_faster"],
         "rank1_loss": round(rows[DENSE]["mean"] - chosen["mean"], 2),
         "best": chosen["variant"],
         "by_runtime": {runtime: best(rows, (runtime,))["times_faster"] for runtime in PRECISIONS},
-        **compared(work, plan),
+        **compared(work, MODEL, COMPARED, where / "train", sections, SEEDS),
         "plan": plan,
         "data": "synthetic",
         **{key: walkers[key] for key in ("difficulty", "noise")},

@@ -1,9 +1,10 @@
 """How true measured latencies are, and what a job on a device over SSH costs beside the device's own work.
 
-`latency_agreement`: the median latency that a benchmark finds, divided by that of a bare loop of ONNX Runtime over the same
-engine and input in a process of its own: the median ratio of --rounds rounds of one run of each, which comes first by turns.
-On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all runs,
-`spread` how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
+`latency_agreement`: the median latency that a benchmark finds, divided by that of a bare loop of the runtime's API over the
+same network and input in a process of its own: the median ratio of --rounds rounds of one run of each, which comes first by
+turns. On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all
+runs, `spread` how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
+`openvino` has the same figures of OpenVINO; those at the top are ONNX Runtime's.
 
 `overhead_s_per_job`: seconds of a job (a build and a benchmark with its accuracy, each a process as in the pipeline) by a
 real SSH server on loopback, less those of the same job on this computer itself: the shortest of --rounds, in turns.
@@ -41,21 +42,36 @@ LONG = BenchmarkSettings(
 SHORT = BenchmarkSettings(
     batch=1, threads=1, warmup_s=0.2, duration_s=0.5, min_queries=150, repeats=3, max_cov=0.2, session=1
 )
-BARE = """
-import sys, time
-import numpy, onnxruntime
+# What makes ``run`` for each runtime; the rest of the loop is the same.
+ONNX_RUNTIME = """
+import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-feed = {session.get_inputs()[0].name: numpy.load(sys.argv[2])}
-begun, times = time.perf_counter(), []
-while time.perf_counter() - begun < float(sys.argv[3]):
-    start = time.perf_counter()
-    session.run(None, feed)
-    times.append((start - begun, time.perf_counter() - start))
-print(1000 * numpy.median([seconds for moment, seconds in times if moment >= float(sys.argv[4])]))
+session = onnxruntime.InferenceSession(engine, options, providers=["CPUExecutionProvider"])
+name = session.get_inputs()[0].name
+run = lambda values: session.run(None, {name: values})
 """
+OPENVINO = """
+import openvino
+how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+request = openvino.Core().compile_model(network, "CPU", how).create_infer_request()
+run = request.infer
+"""
+BARE = """
+import sys, time
+import numpy
+network, engine, example, seconds, warm = sys.argv[1:]
+{load}
+values = numpy.load(example)
+begun, times = time.perf_counter(), []
+while time.perf_counter() - begun < float(seconds):
+    start = time.perf_counter()
+    run(values)
+    times.append((start - begun, time.perf_counter() - start))
+print(1000 * numpy.median([took for moment, took in times if moment >= float(warm)]))
+"""
+LOADS = {"onnxruntime": ONNX_RUNTIME, "openvino": OPENVINO}
 
 
 def write_network(path: Path) -> None:
@@ -83,16 +99,17 @@ def sequences(count: int) -> list[np.ndarray]:
     return [seen[number % len(seen)] for number in range(count)]
 
 
-def agreement(network: Path, example: np.ndarray, rounds: int, where: Path) -> dict[str, Any]:
+def agreement(name_of_runtime: str, network: Path, example: np.ndarray, rounds: int, where: Path) -> dict[str, Any]:
     """The benchmark's median latency beside that of a bare loop."""
-    engine = where / "engine"
+    engine = where / f"engine-{name_of_runtime}"
     engine.mkdir()
     np.save(where / "example.npy", example)
-    bare = [sys.executable, "-c", BARE, str(engine / "engine.onnx"), str(where / "example.npy")]
-    seconds = [str(LONG.warmup_s + LONG.duration_s), str(LONG.warmup_s)]
     latencies: dict[str, list[float]] = {"benchmark": [], "bare": []}
-    with runtime_on(LOCAL, "a comparison of latencies") as runtime:
-        runtime.build(network, engine, "fp32", 1)
+    with runtime_on(Device("local", runtime=name_of_runtime), "a comparison of latencies") as runtime:
+        built = runtime.build(network, engine, "fp32", 1)
+        files = [str(network), str(engine / built["engine"]), str(where / "example.npy")]
+        bare = [sys.executable, "-c", BARE.format(load=LOADS[name_of_runtime]), *files]
+        seconds = [str(LONG.warmup_s + LONG.duration_s), str(LONG.warmup_s)]
         for turn in range(rounds):
             for name in ("benchmark", "bare") if turn % 2 else ("bare", "benchmark"):
                 if name == "benchmark":
@@ -176,16 +193,18 @@ def main() -> None:
         where = Path(folder)
         network = where / "model.onnx"
         write_network(network)
-        result = agreement(network, inputs[0], options.rounds, where)
+        result = agreement("onnxruntime", network, inputs[0], options.rounds, where)
+        result["openvino"] = agreement("openvino", network, inputs[0], options.rounds, where)
         if SSHD:
             result |= overhead(network, inputs, options.rounds, where)
         else:
             result |= {"overhead_s_per_job": None, "reason": "there is no sshd here (Debian: apt install openssh-server)"}
     if not options.json:
-        latency = result["latency_ms"]
-        print(f"median latency {latency['benchmark']:.3f} ms, in a bare loop {latency['bare']:.3f} ms")
-        agreement_ratio, of_medians = result["latency_agreement"], result["ratio_of_medians"]
-        print(f"ratio {agreement_ratio}, round by round {result['pairs']}; of medians {of_medians}")
+        for name, figures in (("ONNX Runtime", result), ("OpenVINO", result["openvino"])):
+            latency = figures["latency_ms"]
+            print(f"{name}: median latency {latency['benchmark']:.3f} ms, in a bare loop {latency['bare']:.3f} ms")
+            agreement_ratio, of_medians = figures["latency_agreement"], figures["ratio_of_medians"]
+            print(f"ratio {agreement_ratio}, round by round {figures['pairs']}; of medians {of_medians}")
         if SSHD:
             print(f"a job takes {min(result['job_s']['there'])} s over SSH and {min(result['job_s']['here'])} s here")
             print(f"sent, in bytes: {result['sent']}")

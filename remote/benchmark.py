@@ -11,6 +11,8 @@ import numpy as np
 BOOTSTRAPS = 500
 P99_FROM = 1000  # fewer samples hold no 99th percentile worth the name
 MAX_DRIFT = 0.10
+# Cores that others may keep busy during a measurement: half a one, or a share of all.
+OTHERS, OTHERS_SHARE = 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,26 @@ def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float)
     return reasons
 
 
+def disturbed(repeats: Sequence[Mapping[str, Any]], cores: int) -> list[str]:
+    """The reasons by which the repeats themselves say that the machine was not at rest; empty if it was.
+
+    Args:
+        repeats: the agent's answers, one a process.
+        cores: of the machine.
+    """
+    reasons = []
+    others = [repeat["others"] for repeat in repeats if repeat["others"] is not None]
+    limit = max(OTHERS, OTHERS_SHARE * cores)
+    if others and max(others) > limit:
+        reasons.append(
+            f"busy: other programs took {max(others):.1f} of {cores} cores during the measurement (limit {limit:g})"
+        )
+    if not any(repeat["warmup"]["settled"] for repeat in repeats):
+        seconds = max(repeat["warmup"]["seconds"] for repeat in repeats)
+        reasons.append(f"not settled: the time of a query still changed after {seconds:.3g} s of warm-up, in all repeats")
+    return reasons
+
+
 def summary(repeat: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a repeat that a record keeps: everything but the single times."""
     samples = np.asarray(repeat["samples_ms"], np.float64)
@@ -152,7 +174,7 @@ def summary(repeat: Mapping[str, Any]) -> dict[str, Any]:
         "mean": _round(samples.mean()),
         "cov": _round(samples.std() / samples.mean()),
         "queries": len(samples),
-        **{key: repeat[key] for key in ("warmup", "reference_ms_before", "reference_ms_after")},
+        **{key: repeat[key] for key in ("warmup", "reference_ms_before", "reference_ms_after", "others")},
     }
 
 
@@ -164,6 +186,7 @@ def timing(
     sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
     protocol: Mapping[str, Any],
+    cores: int,
 ) -> Timing:
     """Put the answers of the agent together.
 
@@ -175,13 +198,14 @@ def timing(
         sweep: the results of other batches.
         settings: the settings of the measurement.
         protocol: entries that the runtime adds to the protocol.
+        cores: of the machine.
     """
     statistics = latency([repeat["samples_ms"] for repeat in repeats])
     reference_drift = drift(repeats)
     return Timing(
         latency_ms=statistics,
         throughput_per_s=_round(1000 * settings.batch / statistics["mean"]),
-        invalid_reasons=judge(statistics, reference_drift, settings.max_cov),
+        invalid_reasons=[*judge(statistics, reference_drift, settings.max_cov), *disturbed(repeats, cores)],
         conditions={
             "load_before": before["load"],
             "load_after": after["load"],

@@ -142,23 +142,36 @@ def benchmark(part, engine, example, threads, warmup_s, duration_s, queries):
     """Time single queries, after a warm-up; all times in ms, inputs and outputs in this process's memory.
 
     Returns:
-        ``samples_ms`` (one a query), ``warmup`` and the reference times before and after.
+        ``samples_ms`` (one a query), ``warmup``, the reference times before and after, and ``others``: how many cores other
+        programs, or other guests of the same host, kept busy meanwhile; None where the system does not say.
     """
     query = _query(part, engine, example, threads)
     before = reference_ms()
     warmup = warm_up(query, warmup_s)
     samples: list = []
     gc.disable()
-    end = time.perf_counter() + duration_s
-    while len(samples) < queries or time.perf_counter() < end:
+    begun, busy, own = time.perf_counter(), busy_s(), time.process_time()
+    while len(samples) < queries or time.perf_counter() < begun + duration_s:
         samples.append(query())
+    ended, busy_after, own_after = time.perf_counter(), busy_s(), time.process_time()
     gc.enable()
+    others = None if busy is None or busy_after is None else (busy_after - busy - own_after + own) / (ended - begun)
     return {
         "samples_ms": [round(sample, 5) for sample in samples],
         "warmup": warmup,
         "reference_ms_before": before,
         "reference_ms_after": reference_ms(),
+        "others": None if others is None else round(max(0.0, others), 3),
     }
+
+
+def busy_s(root=Path("/")):
+    """Seconds that all cores together were busy since the start, those taken by a hypervisor included; None if unknown."""
+    fields = _text(root / "proc/stat").partition("\n")[0].split()
+    if len(fields) < 9 or fields[0] != "cpu":
+        return None
+    user, nice, system, _, _, irq, softirq, steal = map(int, fields[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _query(part, engine, example, threads):

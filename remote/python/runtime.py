@@ -122,7 +122,7 @@ class PythonRuntime:
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime."""
-        self.check(engine)
+        cores = self.check(engine)["facts"]["cores"]
         queries = math.ceil(settings.min_queries / settings.repeats)
         values = np.ascontiguousarray(example, np.float32)
         with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +144,7 @@ class PythonRuntime:
             "timed": "one call of the runtime after the other, from input array to output array",
             "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
         }
-        return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol)
+        return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol, cores)
 
     def _energy(self, common: Sequence[str], settings: BenchmarkSettings, scratch: Path) -> dict[str, Any]:
         """The energy of an inference by the processor's counters or, on a board, its power rails; or a reason."""

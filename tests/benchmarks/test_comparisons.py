@@ -17,7 +17,7 @@ from tests.support.toy import ROOT, make_small
 pytestmark = pytest.mark.slow
 
 
-def result(where: Path, name: str, *options: str) -> dict[str, Any]:
+def result(where: Path, name: str, *options: str) -> Any:
     """What a benchmark prints with a small params.yaml in the working folder."""
     shutil.copy(ROOT / "params.yaml", where)
     make_small(
@@ -28,7 +28,7 @@ def result(where: Path, name: str, *options: str) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=where, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_ways_of_recovery_are_compared_on_the_same_dense_networks(tmp_path: Path) -> None:
@@ -48,4 +48,31 @@ def test_gaitset_is_compressed_and_compared_with_torch_pruning(tmp_path: Path) -
     assert found["latency_ratio"] >= 1
     assert set(found["rank1_over_torch_pruning"]) == {"magnitude", "taylor"}
     assert all(len(values) == 5 for values in found["seeds"].values())
-    assert {row["variant"] for row in found["variants"]} >= {"p0-fp32", "p0-int8", "p70-fp32"}
+    names = {f"p0-fp32 {runtime}" for runtime in ("onnxruntime", "openvino")} | {"p0-int8 openvino", "p70-fp32 onnxruntime"}
+    assert {row["variant"] for row in found["variants"]} >= names
+    assert set(found["by_runtime"]) == {"onnxruntime", "openvino"}
+    assert found["latency_ratio"] == max(found["by_runtime"].values())
+
+
+def test_a_model_with_batch_norm_is_compared_with_torch_pruning(tmp_path: Path) -> None:
+    (row,) = result(tmp_path, "selections", "--models", "gaitbase", "--seeds", "2")
+    assert (row["model"], row["compared_at_percentile"]) == ("gaitbase", 70)
+    assert {name: len(values) for name, values in row["seeds"].items()} == {
+        "ours": 2, "torch-pruning-magnitude": 2, "torch-pruning-taylor": 2
+    }  # fmt: skip
+    widths = [
+        json.loads((tmp_path / f"work/gaitbase/prune/{name}/architecture.json").read_text())["channels"]
+        for name in ("p70", "torch-pruning-magnitude-p70", "torch-pruning-taylor-p70")
+    ]
+    assert widths[0] == widths[1] == widths[2]
+
+
+def test_runtimes_are_compared_and_the_chosen_one_is_never_slower_than_onnx_runtime(tmp_path: Path) -> None:
+    found = result(tmp_path, "runtimes", "--models", "gaitset", "--percentiles", "80")
+    (row,) = found["networks"]
+    assert row["best_over_onnxruntime"] >= 1
+    engines = {engine["engine"]: engine for engine in row["engines"]}
+    assert {"onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino int8"} <= set(engines)
+    assert engines["onnxruntime fp32"]["times_faster"] == 1
+    assert engines["openvino fp32"]["signature_error"] < 1e-4
+    assert engines[row["best"]]["signature_error"] <= found["max_error"]

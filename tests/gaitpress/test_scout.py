@@ -139,7 +139,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 def made_timing(ms: float) -> Timing:
     """What a runtime says of an engine that takes ``ms`` on a quiet machine."""
     settings = BenchmarkSettings(1, 1, 0.0, 0.0, 1, 1, 1.0, 1)
-    repeat = {"samples_ms": [ms] * 20, "warmup": {}, "reference_ms_before": 1.0, "reference_ms_after": 1.0}
+    warmup = {"settled": True, "seconds": 0.0}
+    repeat = {"samples_ms": [ms] * 20, "warmup": warmup, "reference_ms_before": 1.0, "reference_ms_after": 1.0, "others": 0}
     state: dict[str, Any] = {
         "load": 0.0,
         "free_memory_mb": 1,
@@ -148,7 +149,7 @@ def made_timing(ms: float) -> Timing:
         "temperature_c": None,
         "unreadable": {},
     }
-    return timing([repeat], state, state, {"reason": "made"}, [], settings, {})
+    return timing([repeat], state, state, {"reason": "made"}, [], settings, {}, cores=1)
 
 
 @pytest.fixture

@@ -241,3 +241,27 @@ def test_the_page_is_whole_in_its_text_without_scripts(out: Path) -> None:
     assert text.count("<tbody id=") == 500
     assert "frame1: has collapsed" in text
     assert "Curves of more than 200 rows are means" in text
+
+
+def test_the_runtimes_of_a_machine_stand_side_by_side(browser: Browser, out: Path, tmp_path: Path) -> None:
+    settings = study(tmp_path, one_machine=True)
+    results = tmp_path / "results"
+    report(results, results / "report", settings)
+    browser.faults.clear()
+    browser.open(results / "report/index.html")
+    browser.wait_for(DRAWN)
+    table = "document.querySelector('section[data-machine=\"A kit\"] table')"
+    assert browser.evaluate(f"{table}.tHead.innerText").split("\n")[0].startswith("network")
+    assert browser.evaluate(f"{table}.tBodies[0].rows.length") == 125  # 5 models at 25 percentiles
+    rows = [
+        row for row in load(Folders(results), settings) if (row.model, row.percentile) == ("gaitset", 4) and row.eligible
+    ]
+    best = min(rows, key=lambda row: row.record["ms_per_video_second"])
+    said = browser.evaluate(f"{table}.tBodies[0].rows[2].innerText")
+    assert said.startswith("gaitset p4")
+    assert f"{best.device}, " in said
+    assert best.precision in browser.evaluate(f"{table}.tBodies[0].rows[2].querySelector('strong').innerText")
+    assert browser.faults == []
+    browser.open(out / "index.html")  # a board and a simulated one are two machines
+    browser.wait_for(DRAWN)
+    assert browser.evaluate("document.querySelector('section[data-machine]')") is None

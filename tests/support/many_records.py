@@ -19,8 +19,13 @@ PERCENTILES = tuple(range(0, 50, 2))  # 2 x 5 x 2 x 25 = 500
 VIEWS = tuple(f"{degrees:03d}" for degrees in range(0, 181, 18))
 
 
-def study(where: Path) -> params.Params:
-    """params.yaml and its records below ``where``, as CASIA-B's eleven views would give them."""
+def study(where: Path, one_machine: bool = False) -> params.Params:
+    """params.yaml and its records below ``where``, as CASIA-B's eleven views would give them.
+
+    Args:
+        where: the folder to write.
+        one_machine: whether the two devices are two runtimes of one board, and not a board and a simulated one.
+    """
     data = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     data |= {"devices": list(DEVICES), "models": list(MODELS), "precisions": list(PRECISIONS)}
     data["prune"]["percentiles"] = list(PERCENTILES)
@@ -31,6 +36,12 @@ def study(where: Path) -> params.Params:
             for percentile in PERCENTILES:
                 for precision in PRECISIONS:
                     made = record(rng, device, model, percentile, precision)
+                    if one_machine:
+                        runtime = "tensorrt" if device == DEVICES[0] else "openvino"
+                        made |= {
+                            "evidence": "real-device",
+                            "device": {**made["device"], "board": "A kit", "runtime": runtime},
+                        }
                     name = f"{device}/{model}/p{percentile}-{precision}.json"
                     outputs.write_json(where / "results/recognise" / name, rates_of(made))
                     outputs.write_json(where / "results/benchmark" / name, made)

@@ -127,3 +127,23 @@ def test_energy_is_read_from_the_package_counters(tmp_path: Path) -> None:
     assert energy["gross_mj"] == 0  # a counter that stands still
     assert energy["queries"] >= 1
     assert "RAPL" in energy["scope"]
+
+
+def test_what_other_programs_do_meanwhile_is_noted(tmp_path: Path) -> None:
+    """Beside a program that keeps a core busy, the agent's own work does not count."""
+    engine, example = linear(tmp_path / "engine.onnx"), tmp_path / "example.npy"
+    np.save(example, np.ones((1, 4), np.float32))
+
+    def others() -> float:
+        found = agent.benchmark(ONNX_RUNTIME, engine, example, 1, 0.0, 1.5, 1)["others"]
+        assert found is not None
+        return float(found)
+
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+        beside = others()
+        spinning.kill()
+    assert beside > 0.4  # a whole core, unless the two must share one
+    assert agent.busy_s(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/stat").write_text("cpu  100 20 30 4000 500 6 7 37 8 9\ncpu0 1 2\n")
+    assert agent.busy_s(tmp_path) == 200 / os.sysconf("SC_CLK_TCK")
