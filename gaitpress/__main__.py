@@ -12,18 +12,19 @@ from gaitpress import command_line, commands
 
 FOLDER = Path(commands.__file__).parent
 # In the order in which one needs them.
-COMMANDS = ("describe", "params", "recipe", "scout", "forecast", "select", "bundle", "compare")
+COMMANDS = ("describe", "params", "recipe", "scout", "forecast", "select", "bundle", "serve-study", "compare")
 
 
 def purpose(name: str) -> str:
     """The first sentence of a command's module, which is not imported for it."""
-    path = FOLDER / name / "__init__.py" if (FOLDER / name).is_dir() else FOLDER / f"{name}.py"
+    module = name.replace("-", "_")
+    path = FOLDER / module / "__init__.py" if (FOLDER / module).is_dir() else FOLDER / f"{module}.py"
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
 
 
 def overview() -> str:
     """What ``--help`` prints."""
-    lines = [f"  {name:10} {purpose(name)}" for name in COMMANDS]
+    lines = [f"  {name:11} {purpose(name)}" for name in COMMANDS]
     return "\n".join(
         [
             "usage: python -m gaitpress COMMAND [options]",
@@ -46,7 +47,7 @@ def main() -> None:
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
         sys.exit(f"error: no command {name}; {hint}")
     del sys.argv[1]
-    command_line.run(importlib.import_module(f"gaitpress.commands.{name}").main)
+    command_line.run(importlib.import_module(f"gaitpress.commands.{name.replace('-', '_')}").main)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,29 @@ class BenchmarkSettings:
 
 
 @dataclass(frozen=True)
+class Load:
+    """How people ask, and how a device answers them.
+
+    Attributes:
+        batch: the most questions that are answered together.
+        streams: batches that are answered at once.
+        threads: of each stream.
+        rate: questions a second of each person.
+        limit_ms: of the 99th percentile of the latency, from question to answer.
+        wait_ms: how long the first question of a batch may wait for others.
+        duration_s: the shortest trial, in seconds.
+    """
+
+    batch: int
+    streams: int
+    threads: int
+    rate: float
+    limit_ms: float
+    wait_ms: float
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """A measurement of one engine.
 

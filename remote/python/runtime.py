@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from remote import benchmark, engines
-from remote.benchmark import BenchmarkSettings, Timing
+from remote.benchmark import BenchmarkSettings, Load, Timing
 from remote.connection import Agent
 from remote.digest import sha256
 from remote.errors import DeviceError, EngineFailed
@@ -23,7 +23,7 @@ from remote.jetson import power, program
 from remote.python.interpreter import interpreter
 from remote.transport import Transport
 
-AGENT, CONDITIONS = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py"))
+AGENT, CONDITIONS, SERVER = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py", "server.py"))
 REASON_LENGTH = 300
 MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer, and each holds the engine in memory
 
@@ -145,6 +145,30 @@ class PythonRuntime:
             "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
         }
         return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol, cores)
+
+    def serve(self, engine: Path, example: np.ndarray, load: Load) -> dict[str, Any]:
+        """How many people the device serves at once: see remote/python/server.py, which says what the answer holds.
+
+        Args:
+            engine: its directory.
+            example: inputs along the first axis, as many as a batch holds.
+            load: how they ask, and how it answers.
+
+        Raises:
+            StaleEngine: as for check.
+            EngineFailed: the engine refuses the input or breaks.
+        """
+        self.check(engine)
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / "example.npy"
+            np.save(file, np.ascontiguousarray(example[: load.batch], np.float32))
+            there = self.link.place(engine / self.package.engine)
+            words = ["--agent", self.link.place(AGENT), "--engine", there, "--example", self.link.place(file), *self._part()]
+            words += [word for key, value in asdict(load).items() for word in (f"--{key.replace('_', '-')}", str(value))]
+            try:
+                return self.agent.call(SERVER, words, load.threads)
+            except EngineFailed as error:
+                raise EngineFailed(_brief(error, there, self.package.engine)) from None
 
     def _energy(self, common: Sequence[str], settings: BenchmarkSettings, scratch: Path) -> dict[str, Any]:
         """The energy of an inference by the processor's counters or, on a board, its power rails; or a reason."""

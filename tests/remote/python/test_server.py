@@ -1,0 +1,121 @@
+"""The program that serves people, with answers that take a known time, and as a process as on a device."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remote.python import agent, server
+from remote.runtimes.onnxruntime.runtime import PACKAGE
+from tests.support.onnx_files import linear
+
+SERVER = Path(server.__file__)
+INPUTS = np.zeros((4, 1), np.float32)
+
+
+def takes(seconds: float, a_question: float = 0.0) -> Callable[[np.ndarray], None]:
+    """An engine that takes so long for a batch, and so much more for each question in it."""
+    return lambda values: time.sleep(seconds + a_question * len(values))
+
+
+def test_it_is_written_in_python_3_8_and_stands_alone() -> None:
+    tree = ast.parse(SERVER.read_text(encoding="utf-8"), feature_version=(3, 8))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names) | {"numpy"}
+
+
+@given(st.integers(1, 20), st.floats(0.5, 50), st.floats(0.1, 3))
+def test_every_person_asks_at_the_rate_from_a_moment_of_their_own(people: int, rate: float, seconds: float) -> None:
+    times = server.moments(people, rate, seconds)
+    assert (np.diff(times) >= 0).all()
+    assert ((times >= 0) & (times < seconds)).all()
+    assert people * (int(seconds * rate)) <= len(times) <= people * (int(seconds * rate) + 1)
+
+
+def test_a_batch_is_full_or_goes_when_the_first_has_waited() -> None:
+    sizes: list[int] = []
+    streams = server.Streams([lambda values: sizes.append(len(values))], INPUTS, 1.0)
+    begun = time.perf_counter()
+    for _ in range(4):
+        streams.ask(time.perf_counter())
+    while not sizes:
+        time.sleep(0.001)
+    assert time.perf_counter() - begun < 0.8  # full, so nobody waits
+    streams.ask(asked := time.perf_counter())
+    while len(sizes) < 2:
+        time.sleep(0.001)
+    assert time.perf_counter() - asked >= 1
+    streams.close(time.perf_counter() + 5)
+    assert sizes == [4, 1]
+    assert streams.latencies[-1] >= 1
+
+
+def test_a_server_that_falls_behind_does_not_hide_it() -> None:
+    """100 questions a second, and 20 ms for each: half of them are answered in time, and later ones wait ever longer."""
+    found = server.trial([takes(0.02)], INPUTS[:1], 4, 25, 0.0, 1.0)
+    assert found["answered"] < server.KEPT_UP
+    assert found["p99_ms"] > 10 * 20
+
+
+def test_the_most_people_is_where_the_limit_of_latency_or_the_throughput_ends() -> None:
+    # 5 ms a question: at most 200 a second, which is 10 people at 20 a second.
+    people, trials = server.most_people([takes(0.005)], INPUTS[:1], 20, 200, 0.0, 0.5)
+    assert 2 <= people <= 10
+    assert all(row["people"] <= 11 for row in trials)
+    # No question is answered within 3 ms.
+    assert server.most_people([takes(0.005)], INPUTS[:1], 100, 3, 0.0, 0.3)[0] == 0
+
+
+@pytest.mark.parametrize("more", [pytest.param("streams", marks=pytest.mark.slow), "batch"])
+def test_more_streams_or_larger_batches_serve_more_people(more: str) -> None:
+    one = server.most_people([takes(0.01)], INPUTS[:1], 20, 300, 0.01, 0.5)[0]
+    if more == "streams":
+        several = server.most_people([takes(0.01)] * 3, INPUTS[:1], 20, 300, 0.01, 0.5)[0]
+    else:
+        several = server.most_people([takes(0.01, 0.0005)], INPUTS, 20, 300, 0.05, 0.5)[0]
+    assert several > one
+
+
+def test_an_engine_that_breaks_ends_the_trial_with_its_error() -> None:
+    def breaks(values: np.ndarray) -> None:
+        raise ValueError("out of memory")
+
+    with pytest.raises(ValueError, match="out of memory"):
+        server.trial([breaks], INPUTS[:1], 1, 25, 0.0, 0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("stream")]
+
+
+def serve(engine: Path, example: Path, **more: object) -> subprocess.CompletedProcess[str]:
+    words = {"streams": 2, "threads": 1, "batch": 2, "rate": 100, "limit-ms": 100, "wait-ms": 1, "duration-s": 0.2, **more}
+    command = [sys.executable, SERVER, "--agent", agent.__file__, "--part", PACKAGE.part, "--engine", engine]
+    command += ["--example", example, *(text for key, value in words.items() for text in (f"--{key}", str(value)))]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+def test_the_program_answers_with_people_latencies_and_throughput(tmp_path: Path) -> None:
+    example = tmp_path / "example.npy"
+    np.save(example, np.ones((2, 4), np.float32))
+    done = serve(linear(tmp_path / "engine.onnx"), example)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["people"] >= 1
+    assert 0 < found["p50_ms"] <= found["p99_ms"] <= 100
+    assert found["throughput_per_s"] > 50 * found["people"]
+    assert (found["energy_mj_per_inference"] is None) == (found["energy_reason"] is not None)
+    (tmp_path / "broken.onnx").write_bytes(b"junk")
+    done = serve(tmp_path / "broken.onnx", example)
+    assert done.returncode == 1
+    assert "error" in json.loads(done.stdout)
