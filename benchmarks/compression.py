@@ -78,7 +78,7 @@ def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
 
 def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """Latency by turns, and rank-1 of each engine; kept, for what was measured in one run belongs together."""
-    file = work.where / "measured.json"
+    file = work.where / "measured-by-runtime.json"
     if file.exists():
         return outputs.read_json(file)
     training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")

@@ -151,9 +151,9 @@ def median_interval(repeats: Sequence[Sequence[float]], seed: int = 0) -> tuple[
 
 
 def drift(repeats: Sequence[Mapping[str, Any]]) -> float:
-    """The share by which the slowest reference time of all repeats exceeds the fastest."""
-    times = [repeat[key] for repeat in repeats for key in ("reference_ms_before", "reference_ms_after")]
-    return max(times) / min(times) - 1
+    """The share by which the slowest reference time of all repeats exceeds the fastest; 0 where there are none."""
+    times = [repeat[key] for repeat in repeats for key in ("reference_ms_before", "reference_ms_after") if key in repeat]
+    return max(times) / min(times) - 1 if times else 0.0
 
 
 def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float) -> list[str]:
@@ -173,18 +173,20 @@ def disturbed(repeats: Sequence[Mapping[str, Any]], cores: int) -> list[str]:
     """The reasons by which the repeats themselves say that the machine was not at rest; empty if it was.
 
     Args:
-        repeats: the agent's answers, one a process.
+        repeats: the agent's answers, one a process, or their summaries; TensorRT's say nothing of either.
         cores: of the machine.
     """
     reasons = []
-    others = [repeat["others"] for repeat in repeats if repeat["others"] is not None]
+    others = [repeat["others"] for repeat in repeats if repeat.get("others") is not None]
     limit = max(OTHERS, OTHERS_SHARE * cores)
     if others and max(others) > limit:
         reasons.append(
-            f"busy: other programs took {max(others):.1f} of {cores} cores during the measurement (limit {limit:g})"
+            f"busy: other programs took {max(others):.1f} of {cores} cores during the measurement (limit {limit:g}); "
+            "end them, and measure again"
         )
-    if not any(repeat["warmup"]["settled"] for repeat in repeats):
-        seconds = max(repeat["warmup"]["seconds"] for repeat in repeats)
+    warmups = [repeat["warmup"] for repeat in repeats if "warmup" in repeat]
+    if warmups and all(warmup["settled"] is False for warmup in warmups):
+        seconds = max(warmup["seconds"] for warmup in warmups)
         reasons.append(f"not settled: the time of a query still changed after {seconds:.3g} s of warm-up, in all repeats")
     return reasons
 

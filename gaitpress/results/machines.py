@@ -50,7 +50,7 @@ def described(facts: Mapping[str, Any]) -> str:
 
 
 def same_machine(rows: Sequence[Row], device: str) -> list[Row]:
-    """The rows of all devices that are entries for the machine of ``device``, itself included."""
+    """The rows of all devices that are the machine of ``device``, itself included, or another of the same kind."""
     keys = _keys(rows)
     return [row for row in rows if row.device == device or (keys[row.device] and keys[row.device] == keys[device])]
 
@@ -73,11 +73,15 @@ def _keys(rows: Sequence[Row]) -> dict[str, tuple[Any, ...] | None]:
 
     A simulated board and a real one are two machines, and so are two boards of different kinds; two of one kind are alike.
     """
-    facts = {device: _facts(listed) for device, listed in by_device(rows).items()}
-    return {
-        device: (described(known), known.get("cpu_id"), bool(known.get("simulated"))) if known else None
-        for device, known in facts.items()
-    }
+    return {device: _key(_facts(listed)) for device, listed in by_device(rows).items()}
+
+
+def _key(facts: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    if facts is None:
+        return None
+    # What a board's GPU runs says nothing of its processor, so its name must do.
+    processor = None if facts.get("board") else facts.get("cpu_id")
+    return described(facts), processor, bool(facts.get("simulated"))
 
 
 def _facts(rows: Sequence[Row]) -> Mapping[str, Any] | None:

@@ -21,8 +21,10 @@ from types import SimpleNamespace
 import numpy as np
 
 FULL_S = 1.0  # of work without a pause, by which the most that can be served is known
-QUESTIONS = 100  # of a trial, at least, so that there is a 99th percentile
-KEPT_UP = 0.95  # the share of questions that must be answered by the end of a trial
+QUESTIONS = 200  # of a trial, at least, so that there is a 99th percentile
+# A trial lasts so many limits of latency, so that the line of a server that is 5 % too slow grows beyond the limit.
+LIMITS, LONGEST_S = 20, 10.0
+TRIES = 2  # of a trial that fails: something else may have held the device up for a moment
 
 
 class Streams:
@@ -41,7 +43,9 @@ class Streams:
         self.latencies: list = []
         self.batches: list = []
         self.fault = None
-        self.threads = [threading.Thread(target=self._work, args=(answer,), daemon=True) for answer in answers]
+        self.threads = [
+            threading.Thread(target=self._work, args=(answer,), name="stream", daemon=True) for answer in answers
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -102,7 +106,7 @@ def moments(people, rate, duration_s, seed=0):
 
 
 def trial(answers, inputs, people, rate, wait_s, duration_s):
-    """What so many people see: the latencies of their questions in ms, and the share that was answered."""
+    """What so many people see: the latencies of their questions in ms, None where too few were answered at all."""
     duration_s = max(duration_s, QUESTIONS / (people * rate))
     asked = moments(people, rate, duration_s)
     streams = Streams(answers, inputs, wait_s)
@@ -113,12 +117,15 @@ def trial(answers, inputs, people, rate, wait_s, duration_s):
             time.sleep(left)
         streams.ask(begun + moment)
     streams.close(begun + 1.2 * duration_s)
-    latencies = 1000 * np.array(streams.latencies) if streams.latencies else np.array([float("inf")])
+    # A question that was not answered by the end counts as one that takes for ever.
+    latencies = np.full(len(asked), np.inf)
+    latencies[: len(streams.latencies)] = 1000 * np.array(streams.latencies)
     return {
         "people": people,
         "answered": round(len(streams.latencies) / len(asked), 4),
-        "p50_ms": _rounded(np.percentile(latencies, 50)),
-        "p99_ms": _rounded(np.percentile(latencies, 99)),
+        "questions": len(asked),
+        "p50_ms": _rounded(np.sort(latencies)[int(np.ceil(0.50 * len(asked))) - 1]),
+        "p99_ms": _rounded(np.sort(latencies)[int(np.ceil(0.99 * len(asked))) - 1]),
         "mean_batch": _rounded(np.mean(streams.batches) if streams.batches else 0),
     }
 
@@ -126,12 +133,16 @@ def trial(answers, inputs, people, rate, wait_s, duration_s):
 def at_most(answers, inputs, seconds):
     """Inferences a second of all streams together with full batches and no pause."""
     counts = [0] * len(answers)
+    faults: list = []
     end = time.perf_counter() + seconds
 
     def work(place):
-        while time.perf_counter() < end:
-            answers[place](inputs)
-            counts[place] += len(inputs)
+        try:
+            while time.perf_counter() < end:
+                answers[place](inputs)
+                counts[place] += len(inputs)
+        except Exception as error:
+            faults.append(error)
 
     threads = [threading.Thread(target=work, args=(place,)) for place in range(len(answers))]
     begun = time.perf_counter()
@@ -139,6 +150,8 @@ def at_most(answers, inputs, seconds):
         thread.start()
     for thread in threads:
         thread.join()
+    if faults:
+        raise faults[0]
     return sum(counts) / (time.perf_counter() - begun)
 
 
@@ -146,11 +159,19 @@ def most_people(answers, inputs, rate, limit_ms, wait_s, duration_s):
     """The most people whose 99th percentile is within the limit, by bisection, and all trials."""
     trials: list = []
 
-    def served(people):
-        trials.append(trial(answers, inputs, people, rate, wait_s, duration_s))
-        return trials[-1]["answered"] >= KEPT_UP and trials[-1]["p99_ms"] <= limit_ms
+    long_enough_s = max(duration_s, min(LIMITS * limit_ms / 1000, LONGEST_S))
 
+    def served(people):
+        for _ in range(TRIES):
+            trials.append(trial(answers, inputs, people, rate, wait_s, long_enough_s))
+            if trials[-1]["p99_ms"] is not None and trials[-1]["p99_ms"] <= limit_ms:
+                return True
+        return False
+
+    # Full batches may be slower than those that people make, so this is only where the search begins.
     low, high = 0, int(at_most(answers, inputs, FULL_S) / rate) + 1
+    while served(high):
+        low, high = high, 2 * high
     while high - low > max(1, high // 20):
         middle = (low + high) // 2
         low, high = (middle, high) if served(middle) else (low, middle)
@@ -169,7 +190,7 @@ def serve(agent, part, settings):
     people, trials = most_people(
         answers, inputs, settings.rate, settings.limit_ms, settings.wait_ms / 1000, settings.duration_s
     )
-    packages, reason = agent.rapl()
+    packages, reason = agent.rapl(Path(os.environ.get("GAITPRESS_SIMULATED_ROOT") or "/"))
     readings = [int(counter.read_text()) for counter, _ in packages]
     begun = time.perf_counter()
     throughput = at_most(answers, inputs, settings.duration_s)
@@ -189,7 +210,7 @@ def serve(agent, part, settings):
 
 
 def _rounded(value):
-    return round(float(value), 4) if np.isfinite(value) else 1e9
+    return round(float(value), 4) if np.isfinite(value) else None
 
 
 def main(arguments):

@@ -39,12 +39,14 @@ ROWS = [
     row("desk-two", 0, "bf16", 1.0, DESK, "two"),
     row("desk-two", 60, "fp32", 3.0, DESK, "two"),
     row("board", 0, "fp32", 0.5, BOARD),
+    row("board-gpu", 0, "fp16", 0.1, {"board": "A Board", "gpu": "A GPU"}, "three"),  # as the facts of a board's GPU are
     row("board-simulated", 0, "fp32", 0.5, {**BOARD, "simulated": True}),
 ]
 
 
 def test_a_machine_has_several_devices_and_each_networks_fastest_precision_on_each() -> None:
-    (desk,) = machines(ROWS)
+    desk, board = machines(ROWS)
+    assert (board.name, list(board.runtimes)) == ("A Board", ["board", "board-gpu"])
     assert desk.name == "A CPU, 4 cores"
     assert desk.runtimes == {"desk": "one 1.0", "desk-two": "two 1.0"}
     whole, pruned = desk.networks
@@ -60,7 +62,8 @@ def test_a_machine_has_several_devices_and_each_networks_fastest_precision_on_ea
 
 def test_the_devices_of_a_machine_are_chosen_from_together() -> None:
     assert same_machine(ROWS, "desk-two") == ROWS[:6]
-    assert same_machine(ROWS, "board") == [ROWS[6]]
+    assert same_machine(ROWS, "board") == ROWS[6:8]
+    assert same_machine(ROWS, "board-simulated") == [ROWS[8]]
 
 
 def test_a_device_that_was_never_measured_is_a_machine_of_its_own() -> None:

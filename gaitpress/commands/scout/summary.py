@@ -14,7 +14,7 @@ from gaitpress.results import digits
 from gaitpress.results.machines import described
 from gaitpress.timing.bench import Bench
 from gaitpress.timing.shapes import Shape, protocol
-from remote.benchmark import drift, judge
+from remote.benchmark import disturbed, drift, judge
 
 
 def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) 
         sizes = {key: value for key, value in shape.network.items() if key in row}
         row |= {"shape": shape.key, "filters": shape.filters, **sizes}
         row["same_shape_as"] = None if lowest == percentile else lowest
-        rows.append(row | _time(shape, settings.benchmark))
+        rows.append(row | _time(shape, settings.benchmark, bench.facts["cores"]))
     shapes = {shape.key: shape for shape in scouted.shapes.values()}.values()
     turns = [turn for shape in shapes for turn in shape.turns]
     rows = with_treads(rows)
@@ -64,12 +64,13 @@ def result(model: str, scouted: Scouted, bench: Bench, settings: params.Params) 
     }
 
 
-def _time(shape: Shape, settings: Benchmark) -> dict[str, Any]:
+def _time(shape: Shape, settings: Benchmark, cores: int) -> dict[str, Any]:
     if shape.reason is not None:
         return {"status": "failed", "reason": shape.reason}
     p50, low, high = over_turns(shape.turns)
     cov = pooled_cov(shape.turns)
-    reasons = judge({"cov": cov}, drift([turn["repeat"] for turn in shape.turns]), settings.max_cov)
+    repeats = [turn["repeat"] for turn in shape.turns]
+    reasons = [*judge({"cov": cov}, drift(repeats), settings.max_cov), *disturbed(repeats, cores)]
     return {
         "status": "ok",
         "reason": None,

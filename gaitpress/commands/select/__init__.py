@@ -8,8 +8,8 @@
 The best variant is the most accurate that keeps all limits. With --max-loss it is the fastest: of those that lose at most so
 many points of mean rank-1 against their own dense network, which is the same model's at percentile 0 in fp32 on that
 device. It is the fastest too where a least rank-1 is the only limit. The section `select` of params.yaml has the limits that
-no option names; its max_loss counts where there is no limit at all. With --machine the choice is among all devices that are
-the same machine with another runtime. The exit status is 1 if no variant keeps all limits.
+no option names; its max_loss counts where there is no limit at all. With --machine the choice is among all devices of the
+same board, or processor. The exit status is 1 if no variant keeps all limits.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
-    where.add_argument(
-        "--machine", metavar="DEVICE", help="a device, and those that are the same machine with another runtime"
-    )
+    where.add_argument("--machine", metavar="DEVICE", help="a device, and all others of the same board or processor")
     parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
     parser.add_argument("--max-loss", type=_points, help="points of mean rank-1 below the dense network: 1")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def main() -> None:
         raise StageError(f"--batches {max(batches)}: the network takes at most {most}; set export.max_batch in params.yaml")
     inputs = study.inputs(folders, row, measured.signature, max(batches))
     load = study.Asked(options.rate, options.limit, options.wait, options.seconds)
-    result: dict[str, Any] = {"variant": row.record["variant"], "engine": measured.identity()}
+    result: dict[str, Any] = {"variant": asdict(measured.variant), "engine": measured.identity()}
     result |= study.measured(measured, inputs, load, options.streams, batches)
     out.parent.mkdir(parents=True, exist_ok=True)
     with outputs.new_directory(out) as partial:

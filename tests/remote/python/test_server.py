@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,27 +67,55 @@ def test_a_batch_is_full_or_goes_when_the_first_has_waited() -> None:
 def test_a_server_that_falls_behind_does_not_hide_it() -> None:
     """100 questions a second, and 20 ms for each: half of them are answered in time, and later ones wait ever longer."""
     found = server.trial([takes(0.02)], INPUTS[:1], 4, 25, 0.0, 1.0)
-    assert found["answered"] < server.KEPT_UP
-    assert found["p99_ms"] > 10 * 20
+    assert found["answered"] < 0.95
+    assert found["p99_ms"] is None  # more than one in a hundred got no answer at all
+    assert found["p50_ms"] > 10 * 20
 
 
 def test_the_most_people_is_where_the_limit_of_latency_or_the_throughput_ends() -> None:
     # 5 ms a question: at most 200 a second, which is 10 people at 20 a second.
-    people, trials = server.most_people([takes(0.005)], INPUTS[:1], 20, 200, 0.0, 0.5)
+    people, trials = server.most_people([takes(0.005)], INPUTS[:1], 20, 50, 0.0, 0.5)
     assert 2 <= people <= 10
-    assert all(row["people"] <= 11 for row in trials)
+    assert all(row["people"] <= 22 for row in trials)
     # No question is answered within 3 ms.
     assert server.most_people([takes(0.005)], INPUTS[:1], 100, 3, 0.0, 0.3)[0] == 0
 
 
 @pytest.mark.parametrize("more", [pytest.param("streams", marks=pytest.mark.slow), "batch"])
 def test_more_streams_or_larger_batches_serve_more_people(more: str) -> None:
-    one = server.most_people([takes(0.01)], INPUTS[:1], 20, 300, 0.01, 0.5)[0]
+    one = server.most_people([takes(0.01)], INPUTS[:1], 20, 60, 0.01, 0.5)[0]
     if more == "streams":
-        several = server.most_people([takes(0.01)] * 3, INPUTS[:1], 20, 300, 0.01, 0.5)[0]
+        several = server.most_people([takes(0.01)] * 3, INPUTS[:1], 20, 60, 0.01, 0.5)[0]
     else:
-        several = server.most_people([takes(0.01, 0.0005)], INPUTS, 20, 300, 0.05, 0.5)[0]
+        several = server.most_people([takes(0.01, 0.0005)], INPUTS, 20, 60, 0.02, 0.5)[0]
     assert several > one
+
+
+def test_a_moment_that_something_else_took_does_not_halve_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    searching, full = threading.Event(), server.at_most
+    delays = iter([0.5])  # of the first question in the search
+
+    def first(*given: Any) -> float:
+        found: float = full(*given)
+        searching.set()
+        return found
+
+    def answer(values: np.ndarray) -> None:
+        time.sleep(0.005 + (next(delays, 0) if searching.is_set() else 0))
+
+    monkeypatch.setattr(server, "at_most", first)
+    people, trials = server.most_people([answer], INPUTS[:1], 20, 60, 0.0, 0.5)
+    assert trials[0]["people"] == trials[1]["people"]  # tried again
+    assert people >= 4
+
+
+def test_batches_that_are_slower_when_full_do_not_cap_the_search() -> None:
+    def answer(values: np.ndarray) -> None:
+        time.sleep(0.004 if len(values) < 4 else 0.2)
+
+    # Full batches give 20 inferences a second, single questions 250.
+    people, _ = server.most_people([answer], INPUTS, 10, 60, 0.0, 0.5)
+    assert people > 3
 
 
 def test_an_engine_that_breaks_ends_the_trial_with_its_error() -> None:
@@ -95,7 +124,9 @@ def test_an_engine_that_breaks_ends_the_trial_with_its_error() -> None:
 
     with pytest.raises(ValueError, match="out of memory"):
         server.trial([breaks], INPUTS[:1], 1, 25, 0.0, 0.1)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("stream")]
+    with pytest.raises(ValueError, match="out of memory"):
+        server.at_most([takes(0.001), breaks], INPUTS[:1], 0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name == "stream"]
 
 
 def serve(engine: Path, example: Path, **more: object) -> subprocess.CompletedProcess[str]:
