@@ -53,7 +53,9 @@ def text(rows: Sequence[Row], select: Select) -> str:
             if network.fastest:
                 ahead = f", {digits.times(network.ahead)} as fast as the best of the next device" if network.ahead else ""
                 where = f"{network.fastest.precision} on {network.fastest.device}"
-                lines += [f"  {network.name}: {where}, {figures.LATENCY.text(network.fastest)} ms{ahead}"]
+                without = [device for device, best_there in network.best.items() if best_there is None]
+                unknown = f"; no valid times on {', '.join(without)}" if without else ""
+                lines += [f"  {network.name}: {where}, {figures.LATENCY.text(network.fastest)} ms{ahead}{unknown}"]
         lines += [""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",

@@ -40,13 +40,14 @@ def study(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_study_has_a_cell_for_every_number_of_streams_and_batch(home: Path) -> None:
-    options = ("--variant", "local/gaitset/p0-fp32", "--streams", "1", "2", "--batches", "1", "4", "--limit", "1s")
+    options = ("--variant", "local/gaitset/p0-fp32", "--streams", "1", "2", "--batches", "1", "4", "--limit", "50ms")
     done = study(home, *options)
     assert done.returncode == 0, done.stderr
     found = json.loads((home / "results/serve/local/gaitset/p0-fp32/study.json").read_text())
     assert [(cell["streams"], cell["batch"]) for cell in found["cells"]] == [(1, 1), (1, 4), (2, 1), (2, 4)]
-    assert all(cell["people"] >= 1 and cell["p99_ms"] <= 1000 for cell in found["cells"])
+    assert all(cell["people"] >= 1 and cell["p99_ms"] <= 50 for cell in found["cells"])
     assert found["most_people"] == max(cell["people"] for cell in found["cells"])
     assert (found["variant"]["device"], found["evidence"], found["asked"]["rate"]) == ("local", "host", 500)
     assert f"the most: {found['most_people']} people" in done.stdout

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gaitpress.results import digits
+from gaitpress.results import digits, words
 from gaitpress.results.style import INK, STYLE
 
 MAPS = {"people": "people served", "energy_mj_per_inference": "mJ an inference"}
@@ -45,7 +45,6 @@ def _draw(directory: Path, result: dict[str, Any]) -> None:
         axes.set_title(MAPS[key], fontsize=10, loc="left", color=INK)
     variant, asked = result["variant"], result["asked"]
     name = f"{variant['model']} p{variant['percentile']} {variant['precision']} on {variant['device']}: {result['machine']}"
-    evidence = "simulated; " if result["evidence"] == "simulated" else ""
     how = f"{asked['rate']:g} inferences a second each, 99 % within {asked['limit_ms']:g} ms"
-    drawn.suptitle(f"{name}\n{evidence}{how}", fontsize=9, x=0.01, ha="left", color=INK)
+    drawn.suptitle(f"{name} ({words.EVIDENCE[result['evidence']]})\n{how}", fontsize=9, x=0.01, ha="left", color=INK)
     drawn.savefig(directory / "people.png", dpi=144)
