@@ -93,6 +93,7 @@ def test_more_streams_or_larger_batches_serve_more_people(more: str) -> None:
     assert several > one
 
 
+@pytest.mark.slow
 def test_a_moment_that_something_else_took_does_not_halve_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     searching, full = threading.Event(), server.at_most
     delays = iter([0.5])  # of the first question in the search
@@ -126,7 +127,7 @@ def test_an_engine_that_breaks_ends_the_trial_with_its_error() -> None:
         raise ValueError("out of memory")
 
     with pytest.raises(ValueError, match="out of memory"):
-        server.trial([breaks], INPUTS[:1], 1, 25, 0.0, 0.1)
+        server.trial([breaks], INPUTS[:1], 1, 500, 0.0, 0.1)
     with pytest.raises(ValueError, match="out of memory"):
         server.at_most([takes(0.001), breaks], INPUTS[:1], 0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "stream"]
@@ -145,9 +146,12 @@ def test_the_program_answers_with_people_latencies_and_throughput(tmp_path: Path
     done = serve(linear(tmp_path / "engine.onnx"), example)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["people"] >= 1
-    assert 0 < found["p50_ms"] <= found["p99_ms"] <= 30
-    assert found["throughput_per_s"] > 500 * found["people"]
+    assert found["throughput_per_s"] > 0
+    served = [row for row in found["trials"] if row["p99_ms"] is not None and row["p99_ms"] <= 30]
+    assert found["people"] == max((row["people"] for row in served), default=0)
+    if served:
+        assert 0 < found["p50_ms"] <= found["p99_ms"] <= 30
+    assert all(row["questions"] >= 150 for row in found["trials"])
     assert (found["energy_mj_per_inference"] is None) == (found["energy_reason"] is not None)
     (tmp_path / "broken.onnx").write_bytes(b"junk")
     done = serve(tmp_path / "broken.onnx", example)
