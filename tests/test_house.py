@@ -128,8 +128,8 @@ def test_every_command_is_in_the_one_help() -> None:
     help = subprocess.run(
         [sys.executable, "-m", "gaitpress", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    there = {path.stem for path in (ROOT / "gaitpress/commands").iterdir()} - {"__init__", "__pycache__"}
-    assert set(re.findall(r"^  (\w+)  +\S", help.stdout, re.MULTILINE)) == there == set(COMMANDS)
+    there = {path.stem.replace("_", "-") for path in (ROOT / "gaitpress/commands").iterdir() if path.stem[:2] != "__"}
+    assert set(re.findall(r"^  ([\w-]+) +\S", help.stdout, re.MULTILINE)) == there == set(COMMANDS)
     assert max(map(len, help.stdout.splitlines())) <= 120
 
 
