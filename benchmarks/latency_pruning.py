@@ -48,7 +48,7 @@ class Model:
         self.uniformly = work.params("percentile", prune={**prune, "mode": "percentile"})
         self.words = ["--model", name]
         self.facts = work.stage("probe", "facts.json", self.to_time, "--device", "local", "--devices", DEVICES)
-        self.dense = self._trained() if train else self._fresh()
+        self.dense = self._trained() if train else work.fresh(name, self.uniformly, CLASSES)
         words = [*self.words, "--device", "local", "--devices", DEVICES, "--facts", str(self.facts)]
         self.table = outputs.read_json(work.stage("times", f"times/local/{name}.json", self.to_time, *words))
 
@@ -77,16 +77,6 @@ class Model:
         words = [*self.words, "--trained", str(tuned), *self.work.test(self.name)]
         rates = self.work.stage("evaluate", f"evaluate/{self.name}/{pruned.name}.json", self.uniformly, *words)
         return float(outputs.read_json(rates)["rank1"]["mean"])
-
-    def _fresh(self) -> Path:
-        dense = self.work.where / f"fresh/{self.name}"
-        if not dense.exists():
-            entry = params.load(self.uniformly).entry(self.name).phases()[-1]
-            library = framework(entry.framework)
-            with outputs.new_directory(dense) as out:
-                library.save(library.build(self.name, entry, CLASSES), out)
-                outputs.write_json(out / "settings.json", {})
-        return dense
 
     def _trained(self) -> Path:
         self.work.prepare(self.name)

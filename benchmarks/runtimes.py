@@ -28,7 +28,6 @@ from benchmarks.common.turns import FULL, PRECISIONS
 from benchmarks.common.work import Work
 from gait.data.samples import samples
 from gaitpress import inputs, outputs, params, recipes
-from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
 from workflow.dvc.stages import read_yaml
 
@@ -61,15 +60,12 @@ class Model:
         self.name, self.work, self.params = name, work, work.params("data")
         work.prepare(name)
         self.entry = params.load(self.params).entry(name).phases()[-1]
-        self.library = framework(self.entry.framework)
+        self.framework = framework(self.entry.framework)
         self.training_set, self.store = inputs.open_training(
             work.where / f"training/{name}.json", work.where / "preprocessed"
         )
-        self.fresh = work.where / f"fresh/{name}"
-        if not self.fresh.exists():
-            with outputs.new_directory(self.fresh) as out:
-                self.library.save(self.library.build(name, self.entry, CLASSES), out)
-                made_with.write(out, {}, data=inputs.facts(self.training_set, self.store), model={}, origin={})
+        data = inputs.facts(self.training_set, self.store)
+        self.fresh = work.fresh(name, self.params, CLASSES, data=data, model={}, origin={})
 
     def pruned(self, percentile: int) -> Path:
         words = ["--model", self.name, "--percentile", str(percentile), "--dense", str(self.fresh)]
@@ -85,16 +81,16 @@ class Model:
 
     def samples(self) -> list[np.ndarray]:
         """Inputs of the shape that latency is measured at, from the training sequences."""
-        shape = self.library.benchmark_shape(self.library.load(self.fresh), self.entry)
+        shape = self.framework.benchmark_shape(self.framework.load(self.fresh), self.entry)
         train = self.training_set.train
         chosen = train[:: max(1, len(train) // COMPARED)][:COMPARED]
         return [samples(self.store, self.store.sequences[position], shape)[0] for position in chosen]
 
     def module(self, percentile: int, sample: np.ndarray) -> Callable[[], Any]:
         """A run of the network in its framework."""
-        self.library.use_threads(1)
-        model = self.library.load(self.pruned(percentile))
-        return lambda: self.library.outputs(model, [sample])
+        self.framework.use_threads(1)
+        model = self.framework.load(self.pruned(percentile))
+        return lambda: self.framework.outputs(model, [sample])
 
 
 def rows(model: Model, percentile: int) -> dict[str, Any]:

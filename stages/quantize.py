@@ -1,9 +1,9 @@
 """Make the ONNX files of one precision: fp32, fp16, bf16, int8 with ranges calibrated on training sequences, or best.
 
-model.onnx is for processors, tensorrt.onnx for TensorRT. int8 adds calibration.cache, which has the same ranges for TensorRT
-up to 10, and may add model-8bit.onnx, for processors that add 8-bit products exactly. For bf16 and best the networks are in
-fp32: in bf16 the runtime rounds as it computes; for best TensorRT runs each layer in the fastest precision, where for int8
-it takes the ranges of calibration.cache.
+model.onnx is for processors, tensorrt.onnx for TensorRT. int8 adds calibration.cache, which has the same ranges for
+TensorRT up to 10, and openvino.onnx for OpenVINO; it may add model-8bit.onnx, for processors that add 8-bit products
+exactly. For bf16 and best the networks are in fp32: in bf16 the runtime rounds as it computes; for best TensorRT runs each
+layer in the fastest precision, where for int8 it takes the ranges of calibration.cache.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gaitpress import outputs
+from gaitpress import outputs, params
+from gaitpress import settings as made_with
+from gaitpress.frameworks import framework
 
 
 def _child_seconds() -> float:
@@ -59,6 +61,24 @@ class Work:
     def seconds(self) -> dict[str, float]:
         """The CPU seconds that each output took, by its name."""
         return outputs.read_json(self._seconds_file) if self._seconds_file.exists() else {}
+
+    def fresh(self, model: str, file: Path, classes: int, /, **facts: Any) -> Path:
+        """The folder of a model with fresh weights, as its last phase of training has it.
+
+        Args:
+            model: an entry of ``model``.
+            file: params.yaml.
+            classes: of its classifier.
+            facts: what it would have been made with.
+        """
+        path = self.where / f"fresh/{model}"
+        if not path.exists():
+            entry = params.load(file).entry(model).phases()[-1]
+            library = framework(entry.framework)
+            with outputs.new_directory(path) as out:
+                library.save(library.build(model, entry, classes), out)
+                made_with.write(out, {}, **facts)
+        return path
 
     def prepare(self, model: str) -> None:
         """Make the walkers, the frames of the model's modality and the model's partition."""

@@ -43,19 +43,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
     where.add_argument("--machine", metavar="DEVICE", help="a device, and all others of the same board or processor")
-    parser.add_argument("--max-latency", type=_amount("max_latency"), help="median of a query: 5ms, 0.1s")
+    parser.add_argument("--max-latency", type=amount_option("max_latency"), help="median of a query: 5ms, 0.1s")
     parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
     parser.add_argument("--max-loss", type=_points, help="points of mean rank-1 below the dense network: 1")
     parser.add_argument(
         "--sure", action="store_true", default=None, help="the whole 95 %% interval of the loss must be within --max-loss"
     )
-    parser.add_argument("--max-energy", type=_amount("max_energy"), help="of an inference: 10mJ, 0.5J")
-    parser.add_argument("--max-size", type=_amount("max_size"), help="of the engine: 5MB, 800kB, 2MiB")
+    parser.add_argument("--max-energy", type=amount_option("max_energy"), help="of an inference: 10mJ, 0.5J")
+    parser.add_argument("--max-size", type=amount_option("max_size"), help="of the engine: 5MB, 800kB, 2MiB")
     parser.add_argument("--people", type=_positive, help="that the device must serve at once: 40")
     parser.add_argument("--fps", type=_positive, help="inferences a second of each of them; default: the model's own need")
 
 
-def _amount(limit: str) -> Callable[[str], float]:
+def amount_option(limit: str) -> Callable[[str], float]:
+    """The type of an option on the command line that takes the amounts of a limit."""
+
     def read(text: str) -> float:
         try:
             return selecting.amount(limit, text)

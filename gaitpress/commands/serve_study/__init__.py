@@ -24,7 +24,6 @@ from typing import Any
 
 from gaitpress import command_line, engine, outputs, params
 from gaitpress.commands import bundle, select
-from gaitpress.commands.select import choice
 from gaitpress.commands.serve_study import picture, study
 from gaitpress.errors import StageError
 from gaitpress.results.folders import Folders
@@ -35,10 +34,11 @@ FACTS, DEVICES = Path("remote/facts"), Path("remote/devices.yaml")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the load."""
+    ms = select.amount_option("max_latency")
     parser.add_argument("--variant", help="such as local/gaitset/p60-int8, instead of limits")
     parser.add_argument("--rate", type=_positive, default=25.0, help="inferences a second of each person (default: 25)")
-    parser.add_argument("--limit", type=_ms, default=100.0, help="of the latency's 99th percentile (default: 100ms)")
-    parser.add_argument("--wait", type=_ms, default=10.0, help="the longest wait for a full batch (default: 10ms)")
+    parser.add_argument("--limit", type=ms, default=100.0, help="of the latency's 99th percentile (default: 100ms)")
+    parser.add_argument("--wait", type=ms, default=10.0, help="the longest wait for a full batch (default: 10ms)")
     parser.add_argument("--streams", type=_count, nargs="+", help="default: 1, 2, 4, ... up to the device's cores")
     parser.add_argument("--batches", type=_count, nargs="+", help="default: 1, 2, 4, ... up to export.max_batch")
     parser.add_argument("--seconds", type=_positive, default=2.0, help="of each trial, at least (default: 2)")
@@ -58,13 +58,6 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
     return value
-
-
-def _ms(text: str) -> float:
-    try:
-        return choice.amount("max_latency", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _row(options: argparse.Namespace, settings: params.Params) -> Row:
