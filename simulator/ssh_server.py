@@ -159,7 +159,7 @@ class Cutter:
 
     def cut(self) -> None:
         """Cut all connections."""
-        for end in self._ends:
+        for end in list(self._ends):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import paramiko
 
 from remote.errors import DeviceError, LinkLost
-from remote.transport import Finished, login
+from remote.transport import Finished, login, sending
 from remote.transport.running import Collector
 from remote.transport.scripts import BEAT_S, GUARD, KILL, SILENCE_S
 from remote.transport.ssh_config import Endpoint
@@ -71,8 +71,8 @@ class Link:
         # Close the guard's input first: the guard does its work once the connection is gone.
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             if not self._running:
-                self._guard.sendall(b"end\n")
-            self._guard.shutdown_write()
+                sending.send(self._guard, b"end\n")
+            sending.end(self._guard)
         login.close(self._connections)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str]) -> SshProcess:
@@ -129,7 +129,7 @@ class Link:
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_S):
             with contextlib.suppress(OSError, EOFError):
-                self._guard.sendall(b"\n")
+                sending.send(self._guard, b"\n")
             if time.monotonic() - self._heard > SILENCE_S:
                 self.close()
 
@@ -202,7 +202,7 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any) -> int:
         with memoryview(data) as view:
             try:
-                self._channel.sendall(bytes(view))
+                sending.send(self._channel, bytes(view))
             except (OSError, EOFError) as error:
                 raise BrokenPipeError(str(error)) from None
             return len(view)
@@ -211,4 +211,4 @@ class _Sink(io.RawIOBase):
         if not self.closed:
             super().close()
             with contextlib.suppress(OSError, EOFError):
-                self._channel.shutdown_write()
+                sending.end(self._channel)

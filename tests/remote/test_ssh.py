@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -316,6 +317,43 @@ def test_all_users_of_a_broken_link_get_one_new_link(server: Server) -> None:
         assert list(echoes) == [b"%d\n" % number for number in range(8)]
     assert (restored, proxy.connections) == ([0], 2)
     proxy.close()
+
+
+def test_commands_that_do_not_read_their_input_leave_the_link_alone(server: Server) -> None:
+    proxy, address = through(server, [])
+    unread = bytes(600_000)
+    with SshTransport("nano", address) as board, ThreadPoolExecutor(4) as pool:
+        assert board.home
+        commands = pool.map(lambda number: board.run(["echo", str(number)], stdin=unread), range(100))
+        assert [command.stdout for command in commands] == [b"%d\n" % number for number in range(100)]
+    assert proxy.connections == 1, (server.where / "log").read_text()
+    proxy.close()
+
+
+def test_while_keys_are_exchanged_input_waits_without_a_lock(board: SshTransport) -> None:
+    assert board.home
+    assert board._link
+    connection = board._link._connections[0]
+    command = board.start(["sha256sum"])
+    sent = os.urandom(3_000_000)
+
+    def send() -> None:
+        command.stdin.write(sent)
+        command.stdin.close()
+
+    with connection.clear_to_send_lock:
+        connection.clear_to_send.clear()  # as when an exchange begins
+    sender = threading.Thread(target=send)
+    sender.start()
+    time.sleep(0.3)
+    # The thread that exchanges keys takes this lock for each message about the channel's window.
+    assert command._channel.lock.acquire(timeout=1)
+    command._channel.lock.release()
+    assert command._channel.out_window_size == 1 << 21  # OpenSSH's, untouched
+    with connection.clear_to_send_lock:
+        connection.clear_to_send.set()
+    assert command.stdout.readline().split()[0].decode() == hashlib.sha256(sent).hexdigest()
+    sender.join()
 
 
 @pytest.mark.usefixtures("impatient")
