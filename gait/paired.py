@@ -109,6 +109,6 @@ def draws(people: int) -> np.ndarray:
 
 def stretch(people: int) -> float:
     """By how much the interval of so many people is wider than percentiles of the bootstrap."""
-    from scipy import stats  # takes a second to import
+    from scipy.special import stdtrit  # scipy.stats has it too, but takes a second to import
 
-    return float(stats.t.ppf(1 - TAIL, people - 1)) / NORMAL * (people / (people - 1)) ** 0.5
+    return float(stdtrit(people - 1, 1 - TAIL)) / NORMAL * (people / (people - 1)) ** 0.5

@@ -40,11 +40,11 @@ def of_rate(rate: float, without: np.ndarray, probes: int) -> tuple[float, float
 
 def clopper_pearson(hits: float, probes: float) -> tuple[float, float]:
     """The exact interval of a share; neither number needs to be whole."""
-    from scipy import stats  # takes a second to import, for which commands that only read params.yaml must not wait
+    from scipy.special import betaincinv
 
     missed = probes - hits
-    low = float(stats.beta.ppf(TAIL, hits, missed + 1)) if hits > 1e-9 else 0.0
-    high = float(stats.beta.ppf(1 - TAIL, hits + 1, missed)) if missed > 1e-9 else 1.0
+    low = float(betaincinv(hits, missed + 1, TAIL)) if hits > 1e-9 else 0.0
+    high = float(betaincinv(hits + 1, missed, 1 - TAIL)) if missed > 1e-9 else 1.0
     return low, high
 
 
@@ -58,9 +58,9 @@ def student(value: float, without: np.ndarray) -> tuple[float, float]:
 
 def _students(degrees: int) -> float:
     """Student's quantile for these degrees of freedom."""
-    from scipy import stats
+    from scipy.special import stdtrit  # scipy.stats has it too, but takes a second to import
 
-    return float(stats.t.ppf(1 - TAIL, degrees))
+    return float(stdtrit(degrees, 1 - TAIL))
 
 
 def _variance(without: np.ndarray) -> float:

@@ -20,9 +20,10 @@ save, load = torch_model.save, torch_model.load
 def use_threads(count: int) -> None:
     torch.set_num_threads(count)
     # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run. On GPUs, a few
-    # operations have no such algorithm, and PyTorch warns.
+    # operations have no such algorithm, and PyTorch warns. `use_deterministic_algorithms` does the same, but loads PyTorch's
+    # compiler, which takes longer than PyTorch itself.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
 
 
 def build(name: str, entry: TorchModel, classes: int) -> torch_model.TorchModel:

@@ -80,4 +80,4 @@ def _as_before() -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)
         if torch:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(exact)
+            torch.set_deterministic_debug_mode("error" if exact else "default")
