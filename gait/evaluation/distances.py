@@ -148,12 +148,8 @@ def between(probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Dis
                 products += probe_halves[part][:, None]
                 # Only rounding brings them below 0. The absolute value is as good as 0 then, and quicker to compute.
                 np.sqrt(np.abs(products, out=products), out=products)
-                # Half of a squared distance is off by ``off``; its root by ``off`` over the root, at most by ``off``'s root.
-                off = (
-                    2 * rounding(channels) * (gallery_halves[part] + probe_halves[part].max(1, keepdims=True))
-                    + channels * TINY
-                )
-                errors += (off / np.maximum(products.min(2), np.sqrt(off))).sum(0)
+                off = _off(gallery_halves[part] + probe_halves[part].max(1, keepdims=True), channels)
+                errors += _off_of_root(off, products.min(2)).sum(0)
             sums += products.sum(0) if len(products) > 1 else products[0]
         total[:, start : start + step] = sums
         if kind == "euclidean":
@@ -162,8 +158,40 @@ def between(probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Dis
         # The error of the product, and that of both lengths, which is as large.
         error[:] = 2 * rounding(channels) + 4 * (parts + 4) * UNIT
         return 1 - total / parts, error
-    # Roots and their sum are rounded too.
-    error += 2 * (parts + 4) * UNIT * total
+    return _means(total, error, parts)
+
+
+def of_pairs(values: np.ndarray, halves: np.ndarray, ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Euclidean distances of few pairs, in float32, without copies of their signatures.
+
+    Args:
+        values, halves: as of :class:`Points`.
+        ones, others: [pairs] the points of each pair.
+
+    Returns:
+        [pairs] distances, and the bounds of their errors.
+    """
+    roots = np.empty((len(ones), values.shape[1]), np.float32)
+    for place, (one, other) in enumerate(zip(ones.tolist(), others.tolist(), strict=True)):
+        np.einsum("pc,pc->p", values[one], values[other], out=roots[place])
+    both = halves[ones] + halves[others]
+    np.sqrt(np.abs(np.subtract(both, roots, out=roots), out=roots), out=roots)
+    return _means(roots.sum(1), _off_of_root(_off(both, values.shape[2]), roots).sum(1), values.shape[1])
+
+
+def _off(halves: np.ndarray, channels: int) -> np.ndarray:
+    """By how much half of a squared distance can be off, from the sum of half of both squared lengths."""
+    return 2 * rounding(channels) * halves + channels * TINY
+
+
+def _off_of_root(off: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """By how much the root of a number that is off by ``off`` can be off: ``off`` over the root, at most ``off``'s root."""
+    return off / np.maximum(root, np.sqrt(off))
+
+
+def _means(total: np.ndarray, error: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distances from sums of roots of half of the squared ones, and their errors; both arrays are used up."""
+    error += 2 * (parts + 4) * UNIT * total  # roots and their sum are rounded too
     scale = np.float32(2**0.5 / parts)
     total *= scale
     error *= 1.01 * scale

@@ -8,7 +8,6 @@ what float32 leaves unsure. The answer is that of a stable sort of all exact dis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,13 +15,16 @@ import numpy as np
 
 from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
-from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, rounding
+from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, of_pairs, rounding
 
 FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
 BLOCK_ROWS = 4096  # probes at a time
 BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # the largest shares of all signatures in a block and a chunk, which are copies
 DIRECTIONS, SAMPLE = 30, 128
-WORTH = 0.6  # the largest share of comparisons that projections may leave open and still repay their cost
+WORTH = 0.3  # the largest share of comparisons that projections may leave open and still repay their cost
+# What costs as much as one comparison in a matrix product: the product itself, copying a signature for it, and a comparison
+# of one pair alone.
+PRODUCT, COPY, PAIR = 300, 10, 8
 EXACT_ROWS = 8
 NOBODY = -1
 
@@ -145,33 +147,46 @@ class _Block:
 
     def _compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
         """Note which wrong gallery sequences are closer to these probes than the nearest right one, or may be."""
-        for open_rows, open_columns in self._open(rows, columns):
-            enrolled = self.scaled.taken(self.search.gallery[open_columns])
-            everyone = len(open_rows) == len(self.rows)
-            distance, error = between(self.probes, slice(None) if everyone else open_rows, enrolled, self.kind)
-            groups = self.search.groups[open_columns]
-            wrong = self.enrolled[open_columns, None] != self.people[open_rows]
-            closer = wrong & (distance < self.low[open_rows][:, groups].T - error)
-            unsure = wrong & ~closer & (distance <= self.high[open_rows][:, groups].T + error)
-            self.unsure[open_columns[:, None], open_rows] = unsure
-            for group in np.unique(groups):
-                self.sure[open_rows, group] += closer[groups == group].sum(0)
-
-    def _open(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and columns of the comparisons that projections leave open, for one person's probes at a time."""
         if not self.projection or not self.shadows or not self.projection.pays:
-            yield rows, columns
+            self._compare_all(rows, columns)
             return
         bound, error = self.projection.bound(self.shadows, rows, columns)
         possible = bound <= self.high[rows][:, self.search.groups[columns]].T + error
         possible &= self.enrolled[columns, None] != self.people[rows]
         self.projection.seen += possible.size
         for person in np.unique(self.people[rows]):
-            of_person = self.people[rows] == person
-            open_rows, open_columns = rows[of_person & possible.any(0)], columns[possible[:, of_person].any(1)]
-            self.projection.left += len(open_rows) * len(open_columns)
-            if len(open_rows):
-                yield open_rows, open_columns
+            of_person = np.flatnonzero(self.people[rows] == person)
+            opened = possible[:, of_person]
+            open_rows, open_columns = of_person[opened.any(0)], np.flatnonzero(opened.any(1))
+            area = len(open_rows) * len(open_columns)
+            if PAIR * np.count_nonzero(opened) > PRODUCT + COPY * len(open_columns) + area:
+                self._compare_all(rows[open_rows], columns[open_columns])
+                self.projection.left += area
+                possible[:, of_person] = False
+        places, others = np.nonzero(possible)
+        self._compare_pairs(rows[others], columns[places])
+        self.projection.left += len(places)
+
+    def _compare_all(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        """Compare each of the probes with each of the gallery's sequences."""
+        enrolled = self.scaled.taken(self.search.gallery[columns])
+        everyone = len(rows) == len(self.rows)
+        distance, error = between(self.probes, slice(None) if everyone else rows, enrolled, self.kind)
+        groups = self.search.groups[columns]
+        wrong = self.enrolled[columns, None] != self.people[rows]
+        closer = wrong & (distance < self.low[rows][:, groups].T - error)
+        unsure = wrong & ~closer & (distance <= self.high[rows][:, groups].T + error)
+        self.unsure[columns[:, None], rows] = unsure
+        for group in np.unique(groups):
+            self.sure[rows, group] += closer[groups == group].sum(0)
+
+    def _compare_pairs(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        """Compare pairs of a probe and a wrong sequence of the gallery."""
+        distance, error = of_pairs(self.scaled.values, self.scaled.halves, self.rows[rows], self.search.gallery[columns])
+        groups = self.search.groups[columns]
+        closer = distance < self.low[rows, groups] - error
+        self.unsure[columns, rows] = ~closer & (distance <= self.high[rows, groups] + error)
+        np.add.at(self.sure, (rows[closer], groups[closer]), 1)
 
     def _settle(self, group: int, columns: np.ndarray) -> None:
         """Compute unsure comparisons in float64 where a rank depends on them, and count the closer sequences."""

@@ -170,6 +170,11 @@ def test_rounding_is_bounded() -> None:
                     wanted *= scaled.factors[0, 0]
                 assert (np.abs(actual - wanted) <= error).all()
                 assert (error <= 0.01 * np.median(wanted)).all() or spread < 1 or lengths or power
+                if kind == "euclidean" and scaled.factors is None:
+                    ones, others = np.nonzero(np.ones((40, 40)))
+                    actual, error = distances.of_pairs(values, scaled.halves, ones, others)
+                    assert (np.abs(actual - wanted.ravel()) <= error).all()
+                    assert (error <= 0.01 * np.median(wanted)).all() or spread < 1 or lengths
 
 
 def test_cosines_compare_parts_of_length_1_and_parts_of_length_0_stay_0() -> None:
