@@ -118,7 +118,8 @@ def _power(link: Transport, facts: dict[str, str], device: Device) -> Finding:
     nothing = "no energy in records"
     rapl = facts.get("rapl") if runtimes.room_of(device.runtime).counts_energy else None
     if rapl == "unreadable":
-        return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}")
+        how = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj there lets all users, until its next start"
+        return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}; {how}")
     if rapl:
         return Finding("power", "ok", f"read from {rapl}")
     try:
