@@ -21,6 +21,7 @@ from remote.transport.scripts import BEAT_S, GUARD, KILL, SILENCE_S
 from remote.transport.ssh_config import Endpoint
 
 WINDOW, BUFFER = 1 << 22, 1 << 16
+FAREWELL_S = 2.0  # the longest time to say that nothing runs any more
 
 
 class Link:
@@ -57,7 +58,7 @@ class Link:
             raise
         self.home = home
         self.scratch = f"{home}/run/{self._id}"
-        for loop in (self._beat, self._listen):
+        for loop in (self._beat, self._listen, self._watch):
             threading.Thread(target=loop, daemon=True).start()
 
     @property
@@ -68,12 +69,18 @@ class Link:
     def close(self) -> None:
         """Close the connection, which ends its commands on the device."""
         self._closed.set()
-        # Close the guard's input first: the guard does its work once the connection is gone.
+        # A connection that takes nothing more would keep us waiting.
+        farewell = threading.Thread(target=self._end_guard, daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL_S)
+        login.close(self._connections)
+
+    def _end_guard(self) -> None:
+        """Close the guard's input; the guard does its work once the connection is gone."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             if not self._running:
                 sending.send(self._guard, b"end\n")
             sending.end(self._guard)
-        login.close(self._connections)
 
     def start(self, argv: Sequence[str], env: Mapping[str, str]) -> SshProcess:
         """Start a command; see Transport.
@@ -130,6 +137,10 @@ class Link:
         while not self._closed.wait(BEAT_S):
             with contextlib.suppress(OSError, EOFError):
                 sending.send(self._guard, b"\n")
+
+    def _watch(self) -> None:
+        # Not where beats are sent: a connection that takes nothing more stops whoever sends.
+        while not self._closed.wait(BEAT_S):
             if time.monotonic() - self._heard > SILENCE_S:
                 self.close()
 

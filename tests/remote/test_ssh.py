@@ -254,6 +254,26 @@ def test_a_cable_that_is_pulled_ends_the_command_on_both_sides(server: Server, m
     proxy.close()
 
 
+def test_a_cable_that_is_pulled_ends_uploads_that_wait_for_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "BEAT_S", 0.3)
+    monkeypatch.setattr(link, "SILENCE_S", 2)
+    proxy, address = through(server, [])
+
+    def upload(_: int) -> float:
+        with pytest.raises(LinkLost):
+            board.run(["sh", "-c", "cat >/dev/null"], stdin=bytes(60_000_000))
+        return time.monotonic()
+
+    with SshTransport("nano", address) as board, ThreadPoolExecutor(8) as pool:
+        assert board.home
+        ends = pool.map(upload, range(8))  # together more than a socket holds
+        assert eventually(lambda: proxy.up > 20_000_000)
+        proxy.freeze()
+        frozen = time.monotonic()
+        assert max(ends) - frozen < 15
+    proxy.close()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_cut_upload_continues_where_it_was(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     proxy, address = through(server, [6_000_000, 5_000_000])

@@ -38,6 +38,12 @@ def runtime(opened: Opened) -> Iterator[PythonRuntime]:
         yield opened(link, {})
 
 
+# Each takes eight seconds, and the program that measures is the same for both.
+ONE_IS_QUICK = pytest.mark.parametrize(
+    "opened", [RUNTIMES[0], pytest.param(RUNTIMES[1], marks=pytest.mark.slow)], indirect=True
+)
+
+
 @pytest.fixture
 def built(tmp_path: Path, runtime: PythonRuntime) -> tuple[Path, Path]:
     """A network and the directory with its engine."""
@@ -136,6 +142,7 @@ def test_a_boards_energy_is_in_its_measurement(
     assert timing.energy["gross_mj"] > 0
 
 
+@ONE_IS_QUICK
 def test_each_batch_of_a_sweep_has_a_row_and_a_failing_batch_stops_no_other(
     runtime: PythonRuntime, built: tuple[Path, Path]
 ) -> None:
@@ -153,6 +160,7 @@ def test_each_batch_of_a_sweep_has_a_row_and_a_failing_batch_stops_no_other(
     assert "Add node" in four["reason"] or "2 outputs for 4 inputs" in four["reason"]
 
 
+@ONE_IS_QUICK
 def test_a_batch_that_kills_its_process_has_a_reason_and_the_others_are_measured(
     tmp_path: Path, built: tuple[Path, Path], opened: Opened
 ) -> None:
