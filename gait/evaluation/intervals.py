@@ -40,7 +40,7 @@ def of_rate(rate: float, without: np.ndarray, probes: int) -> tuple[float, float
 
 def clopper_pearson(hits: float, probes: float) -> tuple[float, float]:
     """The exact interval of a share; neither number needs to be whole."""
-    from scipy.special import betaincinv
+    from scipy.special import betaincinv  # here: commands that only read params.yaml must not wait for it
 
     missed = probes - hits
     low = float(betaincinv(hits, missed + 1, TAIL)) if hits > 1e-9 else 0.0

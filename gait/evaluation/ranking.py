@@ -181,7 +181,7 @@ class _Block:
             self.sure[rows, group] += closer[groups == group].sum(0)
 
     def _compare_pairs(self, rows: np.ndarray, columns: np.ndarray) -> None:
-        """Compare pairs of a probe and a wrong sequence of the gallery."""
+        """Compare pairs of a probe and a wrong sequence of the gallery, which projections left open: none is scaled."""
         distance, error = of_pairs(self.scaled.values, self.scaled.halves, self.rows[rows], self.search.gallery[columns])
         groups = self.search.groups[columns]
         closer = distance < self.low[rows, groups] - error

@@ -77,7 +77,7 @@ class Link:
 
     def _end_guard(self) -> None:
         """Close the guard's input; the guard does its work once the connection is gone."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(OSError, EOFError):
             if not self._running:
                 sending.send(self._guard, b"end\n")
             sending.end(self._guard)

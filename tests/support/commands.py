@@ -73,11 +73,11 @@ def _as_before() -> Iterator[None]:
     """Leave this process's signals and PyTorch's settings as they were."""
     handler = signal.getsignal(signal.SIGTERM)
     torch = sys.modules.get("torch")
-    threads, exact = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) if torch else (0, False)
+    threads, exact = (torch.get_num_threads(), torch.get_deterministic_debug_mode()) if torch else (0, 0)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, handler)
         if torch:
             torch.set_num_threads(threads)
-            torch.set_deterministic_debug_mode("error" if exact else "default")
+            torch.set_deterministic_debug_mode(exact)
