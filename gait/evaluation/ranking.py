@@ -1,8 +1,9 @@
 """Counts of wrong sequences closer to a probe than the right one, from which identification at rank r follows.
 
 A probe is identified at rank r if fewer than r wrong gallery sequences are closer than the closest right one. So the search
-compares the few right ones first, and ends with a probe as soon as r wrong ones, for the largest r, are closer. It compares
-whole signatures only where their projections, which are never farther apart, do not decide. It computes in float64 again
+compares the few right ones first, and ends with a probe as soon as r wrong ones, for the largest r, are closer. Signatures
+near the origin are near to everybody's (hubs: Radovanovic et al., JMLR 2010), so they come first. The search compares whole
+signatures only where their projections, which are never farther apart, do not decide. It computes in float64 again
 what float32 leaves unsure. The answer is that of a stable sort of all exact distances.
 """
 
@@ -17,7 +18,7 @@ from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
 from gait.evaluation.distances import TILE, TINY, UNIT, Points, Scaled, between, exact, of_pairs, rounding
 
-FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few while many probes are undecided
+FIRST, LARGEST = 32, 256  # gallery sequences compared at a time: few at first, which decide many probes
 BLOCK_ROWS = 4096  # probes at a time
 BLOCK_SHARE, CHUNK_SHARE = 0.05, 0.04  # the largest shares of all signatures in a block and a chunk, which are copies
 DIRECTIONS, SAMPLE = 30, 128
@@ -80,13 +81,21 @@ def closer_wrong(values: np.ndarray, search: Search, kind: Distance = "euclidean
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         scaled = Scaled.of(values, kind)
         projection = _Projection.of(scaled, search) if kind == "euclidean" else None
+        groups = _shortest_first(scaled, search)
 
         def answer(chosen: np.ndarray) -> None:
-            result[chosen] = _Block(scaled, projection, search, chosen, kind).closer_wrong(chunk)
+            result[chosen] = _Block(scaled, projection, search, chosen, kind).closer_wrong(groups, chunk)
 
         for _ in pool.map(answer, np.split(order, range(size, len(order), size))):
             pass
     return result
+
+
+def _shortest_first(scaled: Scaled, search: Search) -> list[np.ndarray]:
+    """For each group, its places in the gallery, from the shortest signature to the longest."""
+    halves = scaled.halves[search.gallery].sum(1)
+    members = (np.flatnonzero(search.groups == group) for group in range(search.count))
+    return [columns[np.argsort(halves[columns], kind="stable")] for columns in members]
 
 
 class _Block:
@@ -127,22 +136,22 @@ class _Block:
                 high[rows, group] = (distance + error)[of_group].min(0)
         return low, high
 
-    def closer_wrong(self, chunk: int) -> np.ndarray:
-        """The block's rows of the function :func:`closer_wrong`; compares at most ``chunk`` gallery sequences at a time."""
-        members = [np.flatnonzero(self.search.groups == group) for group in range(self.search.count)]
-        first = min(FIRST, -(-chunk // len(members)))
-        self._compare(np.arange(len(self.rows)), np.concatenate([columns[:first] for columns in members]))
-        for group, columns in enumerate(members):
-            start = first
-            while start < len(columns):
+    def closer_wrong(self, groups: list[np.ndarray], chunk: int) -> np.ndarray:
+        """The block's rows of the function :func:`closer_wrong`.
+
+        Args:
+            groups: for each group, its places in the gallery, in the order in which to compare them.
+            chunk: the most gallery sequences to compare at a time.
+        """
+        first = min(FIRST, -(-chunk // len(groups)))
+        self._compare(np.arange(len(self.rows)), np.concatenate([columns[:first] for columns in groups]))
+        for group, columns in enumerate(groups):
+            for start in range(first, len(columns), chunk):
                 undecided = self.answered[:, group] & (self.sure[:, group] < max(self.search.ranks))
                 if not undecided.any():
                     break
-                # Where the first sequences decided little, the next ones hardly decide more: larger chunks are cheaper.
-                stop = start + (chunk if undecided.mean() > 0.8 else min(2 * start, chunk))
-                self._compare(np.flatnonzero(undecided), columns[start:stop])
-                start = stop
-            self._settle(group, columns)
+                self._compare(np.flatnonzero(undecided), columns[start : start + chunk])
+            self._settle(group, np.sort(columns))
         return np.where(self.answered, self.sure, NOBODY)
 
     def _compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
@@ -189,7 +198,12 @@ class _Block:
         np.add.at(self.sure, (rows[closer], groups[closer]), 1)
 
     def _settle(self, group: int, columns: np.ndarray) -> None:
-        """Compute unsure comparisons in float64 where a rank depends on them, and count the closer sequences."""
+        """Compute unsure comparisons in float64 where a rank depends on them, and count the closer sequences.
+
+        Args:
+            group: the group to settle.
+            columns: its places in the gallery, in the gallery's order, which decides between equal distances.
+        """
         unsure = self.unsure[columns]
         least = self.sure[:, group]
         most = least + unsure.sum(0)

@@ -83,6 +83,13 @@ def test_ranks_are_those_of_a_stable_sort(
     np.testing.assert_array_equal(raw, kept)
 
 
+@pytest.mark.parametrize(("gallery", "closer"), [([1, 2, 3], 0), ([2, 1, 3], 1)])
+def test_of_equal_distances_the_first_in_the_gallery_is_closer_however_long_its_signature(gallery, closer) -> None:
+    values = np.array([2, 5, -1, -1], np.float32)[:, None, None]  # all are 3 away from the first, and 2 is the wrong one
+    asked = Search(np.array([0]), np.array(gallery), np.array([7, 7, 8, 7]), np.zeros(3, int), np.zeros((1, 1), bool))
+    assert closer_wrong(values, asked) == [[closer]]
+
+
 def world(people: int, spread: float, parts: int = 6, channels: int = 128) -> tuple[np.ndarray, Search]:
     """Signatures of few dimensions: each person has 4 walks in the gallery and 3 as probes, in 3 views."""
     rng = np.random.default_rng(people)
