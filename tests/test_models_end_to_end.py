@@ -11,8 +11,8 @@ import pytest
 from tests.support.toy import copy_repository, evaluated, make_small, rates, run
 
 pytestmark = pytest.mark.slow
-MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "cnn3d", "cnn2plus1d"]
-SILHOUETTES = MODELS[:5]
+MODELS = ["gaitpart", "gaitgl", "gln", "baseline", "gaitbase", "deepgaitv2", "cnn3d", "cnn2plus1d"]
+SILHOUETTES = MODELS[:6]
 MEASURED = ["gaitgl", "cnn3d"]  # those in 3D; the demo measures others
 
 
@@ -26,7 +26,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         changes[f"model.{model}.schedule"] = {"iterations": 10, "milestones": [8], "gamma": 0.1}
         changes[f"finetune.{model}.iterations"] = 2
     changes["model.gln.then.schedule"] = {"iterations": 4, "milestones": [3], "gamma": 0.1}
-    for model in MODELS[5:]:
+    for model in MODELS[6:]:
         changes[f"model.{model}.width"] = 0.0625
         changes[f"model.{model}.schedule.epochs"] = 3
         changes[f"model.{model}.schedule.extra_epochs"] = 0

@@ -91,12 +91,17 @@ PUBLISHED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ],
     ("casia-b", "baseline"): [(SGD, [20, 40], 60, (0.1, 16, 0.1), (8, 16), ("unordered", 0), True, "euclidean")],
     ("casia-b", "gaitbase"): [(SGD, [20, 40, 50], 60, (1.0, 16, 0.1), (8, 16), ("unordered", 0), True, "euclidean")],
+    ("casia-b", "deepgaitv2"): [(SGD, [20, 40, 50], 60, (1.0, 16, 0.1), (8, 16), ("ordered", 4), True, "euclidean")],
     ("oumvlp", "gaitset"): [(ADAM, [150], 250, None, (32, 16), ("unordered", 0), True, "euclidean")],
     ("oumvlp", "gaitpart"): [(ADAM, [150], 250, None, (32, 16), ("ordered", 10), True, "euclidean")],
     ("oumvlp", "gaitgl"): [(ADAM, [150, 200], 210, (1.0, 1, 0.1), (32, 8), ("ordered", 0), True, "euclidean")],
     ("oumvlp", "baseline"): [(SGD, [50, 100], 150, (0.1, 16, 0.1), (32, 16), ("unordered", 0), True, "euclidean")],
     ("oumvlp", "gaitbase"): [(SGD, [60, 80, 100], 120, (1.0, 16, 0.1), (32, 8), ("unordered", 0), True, "euclidean")],
+    ("oumvlp", "deepgaitv2"): [(SGD, [60, 80, 100], 120, (1.0, 16, 0.1), (32, 8), ("ordered", 4), True, "euclidean")],
 }
+
+
+DEEP_CHANGES = [{"name": name, "probability": 0.2} for name in ("perspective", "flip", "rotate")]
 
 
 def _figures(phase: Any) -> tuple[Any, ...]:
@@ -130,7 +135,9 @@ def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name
         ("casia-b", "gaitbase"): [
             {"name": "rotate", "probability": 0.3, "degrees": 10},
             {"name": "erase", "probability": 0.3},
-        ]
+        ],
+        ("casia-b", "deepgaitv2"): DEEP_CHANGES,
+        ("oumvlp", "deepgaitv2"): DEEP_CHANGES,
     }
 
 

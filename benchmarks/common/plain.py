@@ -84,6 +84,30 @@ def _gaitbase(net: Any, frames: Tensor) -> Tensor:
     return _separate(net.fc, _pyramid(_over_set(maps, len(frames)), net.bins))
 
 
+def _deepgaitv2(net: Any, frames: Tensor) -> Tensor:
+    """By 3D convolutions throughout, on maps [batch, channels, frames, height, width]."""
+
+    def unit(module: Any, maps: Tensor) -> Tensor:
+        kernel, stride, padding = module.conv.weight, module.conv.stride, module.conv.padding
+        if kernel.dim() == 4 and kernel.shape[3] == 1 < kernel.shape[2]:  # over time, at every pixel
+            kernel, stride, padding = kernel[..., None], (1, 1, 1), (1, 0, 0)
+        elif kernel.dim() == 4:  # of each frame
+            kernel, stride, padding = kernel[:, :, None], (1, *stride), (0, *padding)
+        bn = module.bn
+        maps = F.conv3d(maps, kernel, None, stride, padding)
+        momentum, epsilon = bn.momentum, bn.eps
+        return F.batch_norm(maps, bn.running_mean, bn.running_var, bn.weight, bn.bias, bn.training, momentum, epsilon)
+
+    maps = F.relu(unit(net.stem, frames[:, None]))
+    for block in (block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage):
+        hidden = F.relu(unit(block.conv1, maps))
+        if hasattr(block, "temporal"):
+            hidden = F.relu(hidden + unit(block.temporal, hidden))
+        shortcut = maps if isinstance(block.shortcut, nn.Identity) else unit(block.shortcut, maps)
+        maps = F.relu(unit(block.conv2, hidden) + shortcut)
+    return _separate(net.fc, _pyramid(maps.max(2)[0], net.bins))
+
+
 def _gaitpart(net: Any, frames: Tensor) -> Tensor:
     batch, length = frames.shape[:2]
     parts = _pyramid(_convs(net.convs, _folded(frames)), [16])
@@ -149,4 +173,5 @@ NETWORKS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "gln": _gln,
     "baseline": _baseline,
     "gaitbase": _gaitbase,
+    "deepgaitv2": _deepgaitv2,
 }

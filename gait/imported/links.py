@@ -26,12 +26,14 @@ class Link(NamedTuple):
         foreign: names in the file; several tensors follow one another along axis 0.
         order: along ``axis``, entry i of the network's is entry ``order[i]`` of the file's; None keeps the file's order.
         axis: the axis of the order.
+        ones: the number of axes of length 1 that the file's tensor has at its end and the network's lacks.
     """
 
     name: str
     foreign: tuple[str, ...]
     order: Tensor | None = None
     axis: int = 0
+    ones: int = 0
 
 
 class Reading(NamedTuple):
@@ -117,9 +119,10 @@ def _classifier(
 
 def _share(target: Tensor, link: Link) -> Sequence[int]:
     """The shape of each foreign tensor of a link."""
+    ones = (1,) * link.ones
     if len(link.foreign) == 1:
-        return target.shape
-    return (len(target) // len(link.foreign), *target.shape[1:])
+        return (*target.shape, *ones)
+    return (len(target) // len(link.foreign), *target.shape[1:], *ones)
 
 
 def _usable(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -130,4 +133,5 @@ def _usable(tensor: Tensor, dtype: torch.dtype) -> bool:
 
 def _value(tensors: Mapping[str, Tensor], link: Link) -> Tensor:
     joined = torch.cat([tensors[name] for name in link.foreign]) if len(link.foreign) > 1 else tensors[link.foreign[0]]
+    joined = joined.flatten(joined.ndim - 1 - link.ones) if link.ones else joined
     return joined if link.order is None else joined.index_select(link.axis, link.order)

@@ -1,4 +1,4 @@
-"""Checkpoints of OpenGait: GaitSet, GaitPart, GaitGL, GLN, Baseline and GaitBase.
+"""Checkpoints of OpenGait: GaitSet, GaitPart, GaitGL, GLN, Baseline, GaitBase and DeepGaitV2.
 
 Names are those of ShiqiYu/OpenGait, versions 1.0 to 2.0 and later. There ``bin_num`` orders the parts as ``bins`` does here.
 Up to version 1.1 what runs over all parts at once, BNNeck's batch norm and GLN's compact block, has the channels of part 0
@@ -24,6 +24,7 @@ TELLTALES = {
     "GLConvA0.": "gaitgl",
     "sil_stage_0.": "gln",
     "set_block1.": "gaitset",
+    "layer0.forward_block.": "deepgaitv2",
     "Backbone.forward_block.layer1.": "gaitbase",
     "Backbone.forward_block.feature.": "baseline",
 }
@@ -163,6 +164,31 @@ def _gaitbase(model: TorchModel, bnneck: str) -> list[Link]:
     ]
 
 
+def _deepgaitv2(model: TorchModel, bnneck: str) -> list[Link]:
+    mode = model.architecture.settings["mode"]
+    links = [
+        *same({"stem": "layer0.forward_block.0"}, "conv.weight", "weight"),
+        *batch_norm("stem.bn", "layer0.forward_block.1"),
+    ]
+    for unit in list(model.architecture.channels)[1:]:
+        stage, place, layer = unit.split(".")
+        form = "2d" if stage == "stage1" else mode
+        block = f"{stage.replace('stage', 'layer')}.{'forward_block.' if form == '2d' else ''}{place}"
+        inner = f"{block}.{layer}"
+        # Of pseudo-3D blocks, what works on each frame alone is wrapped, and what stands beside it is 3D there.
+        conv, norm, ones = {
+            "shortcut": (f"{block}.downsample.0", f"{block}.downsample.1", int(form == "p3d")),
+            "temporal": (f"{block}.shortcut3d", f"{block}.sbn", 1),
+        }.get(
+            layer,
+            (f"{inner}.forward_block.0", f"{inner}.forward_block.1", 0)
+            if form == "p3d"
+            else (inner, inner.replace("conv", "bn"), 0),
+        )
+        links += [Link(f"{unit}.conv.weight", (f"{conv}.weight",), ones=ones), *batch_norm(f"{unit}.bn", norm)]
+    return [*links, *_bnneck_head(model, bnneck)]
+
+
 def _plain(model: TorchModel) -> list[Link]:
     """The plain convolutions; a LeakyReLU after each and a pooling after the first two pairs have numbers of foreign own."""
     places = {unit: 2 * number + min(number // 2, 2) for number, unit in enumerate(model.architecture.channels)}
@@ -191,5 +217,6 @@ LINKS = {
     "gln": _gln,
     "baseline": _baseline,
     "gaitbase": _gaitbase,
+    "deepgaitv2": _deepgaitv2,
 }
-OVER_PARTS = ("baseline", "gaitbase", "gln")
+OVER_PARTS = ("baseline", "deepgaitv2", "gaitbase", "gln")

@@ -5,40 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.networks.blocks import BNNeck, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
+from gait.networks.blocks import (
+    BNNeck,
+    NormUnit,
+    ResidualBlock,
+    SeparateFC,
+    folded_frames,
+    horizontal_pyramid_pooling,
+    scaled,
+    set_max,
+)
 from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 STRIDES = (1, 2, 2, 1)
-
-
-class NormUnit(nn.Module):
-    """A bias-free convolution with batch norm, on maps [batch, channels, height, width]."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
-        nn.init.xavier_uniform_(self.conv.weight)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.bn(self.conv(maps))
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut (He et al., CVPR 2016); the shortcut is the input itself or a 1x1 convolution."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int, projected: bool) -> None:
-        super().__init__()
-        self.conv1 = NormUnit(inputs, hidden, 3, stride)
-        self.conv2 = NormUnit(hidden, outputs, 3)
-        self.shortcut = NormUnit(inputs, outputs, 1, stride) if projected else nn.Identity()
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return F.relu(self.conv2(F.relu(self.conv1(maps))) + self.shortcut(maps))
 
 
 class GaitBase(TorchModel):

@@ -15,21 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.networks.blocks import SeparateFC, maximum, scaled
+from gait.networks.blocks import SeparateFC, convolved_3d, maximum, scaled
 from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
 ROWS = 32  # rows of the maps after one halving; the last layer stacks both its features, so there are twice as many parts
-
-
-def _convolved(conv: nn.Conv3d, maps: Tensor) -> Tensor:
-    """A convolution with one pixel of padding; on the CPU, oneDNN computes that of a single sequence.
-
-    For a batch of one, PyTorch chooses another path, with which the whole network takes 1.6 to 2 times as long.
-    """
-    plain = torch.is_grad_enabled() or torch.jit.is_tracing() or maps.device.type != "cpu" or maps.dtype != torch.float32
-    if plain or len(maps) > 1 or not torch.backends.mkldnn.is_available():
-        return conv(maps)
-    return torch.mkldnn_convolution(maps, conv.weight, None, (1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
 
 
 class Conv3dUnit(nn.Module):
@@ -47,7 +36,7 @@ class Conv3dUnit(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         if self.strips == 1:
-            return F.leaky_relu_(_convolved(self.conv, maps), 0.01)
+            return F.leaky_relu_(convolved_3d(self.conv, maps), 0.01)
         # Strips join the batch: one convolution of all is at least twice as fast as one for each.
         batch, channels, length, height, width = maps.shape
         rows = height // self.strips

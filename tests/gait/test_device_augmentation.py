@@ -19,6 +19,7 @@ ALL = [
     {"name": "affine", "probability": 0.7},
     {"name": "erase", "probability": 0.5},
     {"name": "flip", "probability": 0.5},
+    {"name": "perspective", "probability": 0.7},
 ]
 SAMPLING = Sampling(identities=3, sequences=6, frames=4, order="unordered", skip=0, augment=[], seed=3)
 
@@ -52,7 +53,9 @@ def batches(store: SequenceStore, augment: list[dict], who: Processes) -> list[t
 
 
 @pytest.mark.parametrize(
-    "augment", [[change] for change in ALL[:4]] + [ALL, []], ids=["flip", "rotate", "affine", "erase", "all", "none"]
+    "augment",
+    [[change] for change in [*ALL[:4], ALL[-1]]] + [ALL, []],
+    ids=["flip", "rotate", "affine", "erase", "perspective", "all", "none"],
 )
 def test_the_changes_are_the_same(store: SequenceStore, augment: list[dict]) -> None:
     plain = batches(store, [], CPU)
@@ -62,10 +65,10 @@ def test_the_changes_are_the_same(store: SequenceStore, augment: list[dict]) -> 
         assert torch.equal(identities, same)
         assert actual.shape == expected.shape == (18, 4, 64, 44)
         assert not augment or not torch.equal(expected, unchanged)
-        interpolated = any(change["name"] in ("rotate", "affine") for change in augment)
+        interpolated = any(change["name"] in ("rotate", "affine", "perspective") for change in augment)
         if interpolated:
             # OpenCV knows 32 places between two pixels: 1/64 px off along both axes, and once more for each warp.
-            warps = sum(change["name"] in ("rotate", "affine") for change in augment)
+            warps = sum(change["name"] in ("rotate", "affine", "perspective") for change in augment)
             assert (actual - expected).abs().max() <= warps * 2 / 32
             assert (actual - expected).abs().mean() < 0.002 * warps
         else:

@@ -22,6 +22,7 @@ from tests.support.toy import ROOT
 
 BINS = [16, 8, 4, 2, 1]
 CLASSES = 7
+DEEP = {"channels": [4, 6, 8, 10], "blocks": [1, 2, 1, 1]}
 SETTINGS: dict[str, dict[str, Any]] = {
     "gaitset": {"channels": [4, 6, 8], "embedding": 5, "bins": BINS},
     "gaitpart": {"channels": [4, 8, 12], "halving": [0, 2, 3], "embedding": 5},
@@ -33,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "baseline": {"channels": [4, 6, 8], "embedding": 5, "bins": BINS},
     "baseline-oumvlp": {"channels": [4, 6, 8, 10], "embedding": 5, "bins": BINS},
     "gaitbase": {"channels": [4, 6, 8, 10], "embedding": 5, "bins": [16]},
+    **{f"deepgaitv2-{mode}": {"mode": mode, **DEEP, "embedding": 5, "bins": [16]} for mode in ("2d", "p3d", "3d")},
 }
 FOREIGN: dict[str, Callable[[], nn.Module]] = {
     "gaitset": lambda: foreign.GaitSet(4, 6, 8, 5, BINS),
@@ -45,11 +47,15 @@ FOREIGN: dict[str, Callable[[], nn.Module]] = {
     "baseline": lambda: foreign.Baseline([4, 6, 8], 5, BINS, CLASSES),
     "baseline-oumvlp": lambda: foreign.Baseline([4, 6, 8, 10], 5, BINS, CLASSES),
     "gaitbase": lambda: foreign.GaitBase([4, 6, 8, 10], 5, [16], CLASSES),
+    "deepgaitv2-2d": lambda: foreign.DeepGaitV2("2d", **DEEP, embedding=5, classes=CLASSES),
+    "deepgaitv2-p3d": lambda: foreign.DeepGaitV2("p3d", **DEEP, embedding=5, classes=CLASSES),
+    "deepgaitv2-3d": lambda: foreign.DeepGaitV2("3d", **DEEP, embedding=5, classes=CLASSES),
 }
 OVER_PARTS: dict[str, Callable[[str], nn.Module]] = {
     "gln-phase-2": lambda order: foreign.GLN([4, 6, 8], 10, 5, BINS, 6, CLASSES, order),
     "baseline": lambda order: foreign.Baseline([4, 6, 8], 5, BINS, CLASSES, order),
     "gaitbase": lambda order: foreign.GaitBase([4, 6, 8, 10], 5, [16], CLASSES, order),
+    "deepgaitv2-p3d": lambda order: foreign.DeepGaitV2("p3d", **DEEP, embedding=5, classes=CLASSES, order=order),
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gait.errors import DataError
 from gait.training.torch import augmentations
 
-EACH = ["flip", "rotate", "affine", "erase"]
+EACH = ["flip", "rotate", "affine", "erase", "perspective"]
 
 
 def walker(frames: int = 3) -> np.ndarray:
@@ -71,6 +71,24 @@ def test_rotations_go_both_ways_and_keep_the_body() -> None:
     assert all(abs(frames.astype(float).sum() / area - 1) < 0.03 for frames in rotated)
 
 
+@given(st.integers(0, 200), st.sampled_from([0.05, 10 / 64]))
+def test_a_perspective_widens_every_row_by_at_most_its_share(seed: int, inwards: float) -> None:
+    frames = np.zeros((1, 64, 64), np.uint8)
+    frames[:, :, 24:40] = 255  # 16 px wide
+    widths = changed("perspective", seed, frames, inwards=inwards).astype(float).sum(2)[0] / 255
+    assert (widths > 16 - 0.6).all()
+    assert (widths < 16 / (1 - 2 * inwards) + 0.6).all()
+
+
+def test_a_perspective_gives_the_head_and_the_feet_other_widths() -> None:
+    frames = np.zeros((1, 64, 64), np.uint8)
+    frames[:, :, 24:40] = 255
+    rows = [changed("perspective", seed, frames).astype(float).sum(2)[0] for seed in range(40)]
+    taper = [row[3] / row[60] for row in rows]
+    assert min(taper) < 0.9
+    assert max(taper) > 1.1
+
+
 @given(st.integers(0, 200))
 def test_scale_and_shift_stay_in_their_limits(seed: int) -> None:
     changed_frames = changed("affine", seed, degrees=0.0, shear=0.0, shift=0.1, scale=(0.8, 1.1))
@@ -95,7 +113,7 @@ def test_an_erased_rectangle_has_the_requested_size(seed: int) -> None:
     [
         (
             {"name": "blur", "probability": 1},
-            "augment blur: there is no gait/training/torch/augmentations/blur.py; there are: affine, erase, flip, rotate",
+            "augment blur: there is no gait/training/torch/augmentations/blur.py; there are: affine, erase, flip, persp",
         ),
         ({"name": "flip", "probability": 1, "degrees": 3}, "augment flip: takes no settings, not degrees"),
         ({"name": "rotate", "probability": 1, "angle": 3}, "augment rotate: takes degrees, not angle"),

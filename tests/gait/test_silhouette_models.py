@@ -8,14 +8,14 @@ import torch
 
 from gait.errors import DataError
 from gait.networks import torch_model
-from tests.support.published import LARGER, ORDERED, SMALLER, Published, small
+from tests.support.published import LARGER, SMALLER, Published, small
 
 EVERY = [
     *(pytest.param(published, id=f"{name}, CASIA-B") for name, published in SMALLER.items()),
     *(pytest.param(published, id=f"{name}, OU-MVLP") for name, published in LARGER.items()),
 ]
 FORMS = [pytest.param(SMALLER[name], id=name) for name in SMALLER if name != "gln phase 2"] + [
-    pytest.param(LARGER[name], id=f"{name}, larger") for name in ("gaitpart", "gaitgl", "baseline")
+    pytest.param(LARGER[name], id=f"{name}, larger") for name in ("gaitpart", "gaitgl", "baseline", "deepgaitv2 2d")
 ]
 
 
@@ -55,13 +55,13 @@ def test_the_order_of_frames_matters_only_to_models_of_motion(published: Publish
     model = small(published)
     frames = drawn(model, 1, 9) * torch.linspace(0, 1, 9)[:, None, None] ** 2  # a film that fades in
     forwards, backwards = signatures(model, frames), signatures(model, frames.flip(1))
-    if published.model in ORDERED:
+    if published.ordered:
         assert (forwards - backwards).abs().max() > 1e-4 * forwards.abs().max()
     else:
         assert_close(backwards, forwards)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALLER if SMALLER[name].model not in ORDERED and "phase" not in name])
+@pytest.mark.parametrize("name", [name for name in SMALLER if not SMALLER[name].ordered and "phase" not in name])
 def test_frames_seen_twice_change_no_set(name: str) -> None:
     """So a sequence's own frames may fill it up to any length."""
     model = small(SMALLER[name])
@@ -101,10 +101,20 @@ def test_layers_list_every_parameter_and_multiply_add(name: str) -> None:
     assert first["macs"] == places * kernel.numel()
 
 
-@pytest.mark.parametrize(("name", "billions"), [("gaitset", 3.26), ("gaitpart", 3.20), ("gaitgl", 12.62)])
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("gaitset", 3.26),
+        ("gaitpart", 3.20),
+        ("gaitgl", 12.62),
+        ("deepgaitv2 2d", 35.35),
+        ("deepgaitv2 p3d", 41.57),
+        ("deepgaitv2 3d", 91.40),
+    ],
+)
 def test_multiply_adds_of_the_published_size(name: str, billions: float) -> None:
-    published = SMALLER[name]
-    model = torch_model.build(name, published.architecture, 1, published.identities)
+    published = {**LARGER, **SMALLER}[name]
+    model = torch_model.build(published.model, published.architecture, 1, published.identities)
     rows = torch_model.layers(model, 30)
     assert round(sum(row["macs"] for row in rows if not row.get("training_only")) / 1e9, 2) == billions
 
@@ -122,8 +132,10 @@ def test_multiply_adds_of_the_published_size(name: str, billions: float) -> None
         ("baseline", {"channels": [1, 2]}, "baseline: architecture.channels"),
         ("gaitbase", {"channels": [1, 2]}, "gaitbase: architecture.channels"),
         ("gaitbase", {"depth": 2}, "gaitbase: architecture takes channels, embedding, bins, not .*depth"),
+        ("deepgaitv2 3d", {"mode": "4d"}, "deepgaitv2: architecture.mode = 4d: must be one of 2d, p3d, 3d"),
+        ("deepgaitv2 3d", {"blocks": [1, 0, 1, 1]}, "deepgaitv2: architecture.blocks"),
     ],
 )
 def test_wrong_architecture_settings_are_named(name: str, changed: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        torch_model.build(name, {**SMALLER[name].architecture, **changed}, 1, 3)
+        torch_model.build(SMALLER[name].model, {**SMALLER[name].architecture, **changed}, 1, 3)

@@ -432,3 +432,82 @@ class GaitBase(nn.Module):
         maps = torch.stack([self._frame(frames[:, number, None]) for number in range(frames.shape[1])], 1).amax(1)
         signatures = self.FCs(pyramid(maps, self.bins))
         return signatures, self.BNNecks(signatures)
+
+
+class DeepGaitV2(nn.Module):
+    """``mode`` is 2d, p3d or 3d; frames that a convolution over time lacks at the ends of a sequence are zeros."""
+
+    def __init__(
+        self,
+        mode: str,
+        channels: Sequence[int],
+        blocks: Sequence[int],
+        embedding: int,
+        classes: int,
+        order: str = "by-channel",
+    ) -> None:
+        super().__init__()
+        self.mode = mode
+        self.layer0 = Wrapped(
+            forward_block=nn.Sequential(
+                nn.Conv2d(1, channels[0], 3, 1, 1, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU()
+            )
+        )
+        inputs = channels[0]
+        for number, (outputs, stride, count) in enumerate(zip(channels, (1, 2, 2, 1), blocks, strict=True), start=1):
+            kind = BasicBlock if number == 1 or mode == "2d" else {"p3d": PseudoBlock, "3d": Block3d}[mode]
+            stage = nn.Sequential(
+                *(kind(inputs if place == 0 else outputs, outputs, stride if place == 0 else 1) for place in range(count))
+            )
+            self.add_module(f"layer{number}", Wrapped(forward_block=stage) if kind is BasicBlock else stage)
+            inputs = outputs
+        self.FCs = Separate(16, channels[-1], embedding)
+        self.BNNecks = BNNecks(16, embedding, classes, order)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        maps = torch.stack([self.layer0.forward_block(frames[:, number, None]) for number in range(frames.shape[1])], 2)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            if isinstance(stage, Wrapped):
+                maps = torch.stack([stage.forward_block(frame) for frame in maps.unbind(2)], 2)
+            else:
+                maps = stage(maps)
+        signatures = self.FCs(pyramid(maps.amax(2), [16]))
+        return signatures, self.BNNecks(signatures)
+
+
+def projection3d(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv3d(inputs, outputs, 1, (1, stride, stride), bias=False), nn.BatchNorm3d(outputs))
+
+
+class Block3d(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(inputs, outputs, 3, (1, stride, stride), 1, bias=False)
+        self.bn1 = nn.BatchNorm3d(outputs)
+        self.conv2 = nn.Conv3d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm3d(outputs)
+        self.downsample = projection3d(inputs, outputs, stride)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        shortcut = clip if self.downsample is None else self.downsample(clip)
+        return (shortcut + self.bn2(self.conv2(self.bn1(self.conv1(clip)).relu()))).relu()
+
+
+class PseudoBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv1 = Wrapped(forward_block=nn.Sequential(first, nn.BatchNorm2d(outputs), nn.ReLU()))
+        second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.conv2 = Wrapped(forward_block=nn.Sequential(second, nn.BatchNorm2d(outputs)))
+        self.shortcut3d = nn.Conv3d(outputs, outputs, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.sbn = nn.BatchNorm3d(outputs)
+        self.downsample = projection3d(inputs, outputs, stride)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        hidden = torch.stack([self.conv1.forward_block(frame) for frame in clip.unbind(2)], 2)
+        hidden = (hidden + self.sbn(self.shortcut3d(hidden))).relu()
+        hidden = torch.stack([self.conv2.forward_block(frame) for frame in hidden.unbind(2)], 2)
+        return (hidden + (clip if self.downsample is None else self.downsample(clip))).relu()

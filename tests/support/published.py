@@ -10,7 +10,7 @@ from gait.networks import torch_model
 from gait.networks.torch_model import TorchModel
 
 BINS = [16, 8, 4, 2, 1]
-CASIA_B, OUMVLP = 74, 5153  # training identities
+CASIA_B, OUMVLP, GAIT3D = 74, 5153, 3000  # training identities
 
 
 class Published(NamedTuple):
@@ -22,8 +22,15 @@ class Published(NamedTuple):
     parameters: int
     signature: tuple[int, int]
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the frames matters."""
+        return self.model in ("gaitpart", "gaitgl") or self.architecture.get("mode") in ("p3d", "3d")
+
 
 GLN = {"channels": [32, 64, 128], "lateral": 256, "embedding": 256, "bins": BINS, "dropout": 0.9}
+DEEP = {"channels": [64, 128, 256, 512], "blocks": [1, 1, 1, 1], "embedding": 256, "bins": [16]}
+DEEPER = {**DEEP, "blocks": [1, 4, 4, 1]}
 SMALLER = {
     "gaitset": Published(
         "gaitset", {"channels": [32, 64, 128], "embedding": 256, "bins": BINS}, CASIA_B, 2_594_592, (62, 256)
@@ -44,6 +51,8 @@ SMALLER = {
     "gaitbase": Published(
         "gaitbase", {"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, CASIA_B, 7_305_408, (16, 256)
     ),
+    "deepgaitv2 p3d": Published("deepgaitv2", {**DEEP, "mode": "p3d"}, CASIA_B, 8_339_392, (16, 256)),
+    "deepgaitv2 3d": Published("deepgaitv2", {**DEEP, "mode": "3d"}, CASIA_B, 16_595_136, (16, 256)),
 }  # fmt: skip
 LARGER = {
     "gaitset": Published(
@@ -65,8 +74,14 @@ LARGER = {
     "gaitbase": Published(
         "gaitbase", {"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, OUMVLP, 28_108_992, (16, 256)
     ),
+    "deepgaitv2 2d": Published("deepgaitv2", {**DEEP, "mode": "2d"}, CASIA_B, 7_305_408, (16, 256)),
+    "deepgaitv2 2d, wider": Published("deepgaitv2", {**DEEP, "mode": "2d"}, OUMVLP, 28_108_992, (16, 256)),
+    "deepgaitv2 p3d": Published("deepgaitv2", {**DEEP, "mode": "p3d"}, OUMVLP, 29_142_976, (16, 256)),
+    "deepgaitv2 3d": Published("deepgaitv2", {**DEEP, "mode": "3d"}, OUMVLP, 37_398_720, (16, 256)),
+    "deepgaitv2 2d, deeper": Published("deepgaitv2", {**DEEPER, "mode": "2d"}, GAIT3D, 23_718_592, (16, 256)),
+    "deepgaitv2 p3d, deeper": Published("deepgaitv2", {**DEEPER, "mode": "p3d"}, GAIT3D, 25_492_160, (16, 256)),
+    "deepgaitv2 3d, deeper": Published("deepgaitv2", {**DEEPER, "mode": "3d"}, GAIT3D, 41_855_680, (16, 256)),
 }  # fmt: skip
-ORDERED = ("gaitpart", "gaitgl")  # the order of the frames matters
 
 
 def small(published: Published, width: float = 0.125, classes: int = 3) -> TorchModel:
@@ -74,7 +89,7 @@ def small(published: Published, width: float = 0.125, classes: int = 3) -> Torch
     torch.manual_seed(0)
     model = torch_model.build(published.model, published.architecture, width, classes)
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
     return model.eval()
