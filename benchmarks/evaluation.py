@@ -24,7 +24,8 @@ import numpy as np
 
 from gait.data.prepared.sequences import Sequence
 from gait.data.prepared.sets import Distance, TestSet
-from gait.evaluation.ranking import Search, closer_wrong
+from gait.evaluation.blocks import Search
+from gait.evaluation.ranking import closer_wrong
 from gait.evaluation.signatures import Signatures
 from gait.protocols import evaluate
 

@@ -116,7 +116,7 @@ def _metrics(row: Row) -> dict[str, float]:
     values = {figure.name: figure.of(row) for figure in figures.TRACKED}
     values |= {f"rank1_{count}": row.get("accuracy", "rank1", count) for count in ("people", "probes")}
     for part, later in (((), False), (("temporal",), True)):
-        for measure in ("rank1", "rank5", "knn7"):
+        for measure in ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP", "knn7"):
             rates = row.get("accuracy", *part, measure) or {}
             values["_".join([*part, measure, "mean"])] = rates.get("mean")
             for name, condition_rates in rates.get("conditions", {}).items():

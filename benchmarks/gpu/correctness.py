@@ -22,7 +22,7 @@ from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.embedding import embed
 from gait.errors import DataError
 from gait.evaluation import device_ranking, ranking
-from gait.evaluation.ranking import Search
+from gait.evaluation.blocks import Search
 from gait.networks import torch_model
 from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints

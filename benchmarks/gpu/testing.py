@@ -16,7 +16,7 @@ from benchmarks.gpu.settings import network
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.prepared.sets import TestSet
 from gait.embedding import embed
-from gait.evaluation.ranking import Search
+from gait.evaluation.blocks import Search
 from gait.evaluation.search import closer_wrong
 from gait.processes import Processes
 from gait.protocols import evaluate

@@ -25,6 +25,7 @@ def first_train(
     train_subjects: int,
     gallery: Sequence[str],
     without: Sequence[str] = (),
+    probe: Sequence[str] | None = None,
 ) -> dict[str, list[int]]:
     """A partition whose first identities train; walks of the others are gallery or probes by their condition.
 
@@ -35,6 +36,7 @@ def first_train(
         train_subjects: the number of identities that train.
         gallery: the enrolled conditions.
         without: training identities to leave out.
+        probe: the conditions to look for; by default all that are not enrolled.
 
     Raises:
         DataError: too few identities, or no training, gallery or probe sequence.
@@ -48,14 +50,17 @@ def first_train(
         if sequence.identity in training:
             if sequence.identity not in without:
                 chosen["train"].append(position)
-        else:
-            chosen["gallery" if sequence.condition in gallery else "probe"].append(position)
+        elif sequence.condition in gallery:
+            chosen["gallery"].append(position)
+        elif probe is None or sequence.condition in probe:
+            chosen["probe"].append(position)
     enrolled = ", ".join(gallery)
+    asked = f"among {', '.join(probe)}" if probe else f"besides {enrolled}"
     return complete(
         chosen,
         train=f"the first {train_subjects} identities have no usable walk",
         gallery=f"the other identities have no usable walk among {enrolled}",
-        probe=f"the other identities have no usable walk besides {enrolled}",
+        probe=f"the other identities have no usable walk {asked}",
     )
 
 

@@ -14,17 +14,22 @@ import numpy as np
 from gait.data.prepared.sequences import Sequence as GaitSequence
 from gait.data.prepared.sets import Distance
 from gait.errors import DataError
+from gait.evaluation import open_set, retrieval
+from gait.evaluation.blocks import Search
 from gait.evaluation.hits import Hits
-from gait.evaluation.ranking import NOBODY, Search
+from gait.evaluation.positions import positions
+from gait.evaluation.ranking import NOBODY
 from gait.evaluation.search import closer_wrong
 from gait.evaluation.signatures import Signatures
 
 RANKS = (1, 5)
 
 
-def ranks(hits: Hits) -> dict[str, Any]:
-    """The rates of all ranks, by their names, such as "rank1"."""
-    return {f"rank{rank}": hits.rates(f"rank{rank}") for rank in RANKS}
+def reported(hits: Hits) -> dict[str, Any]:
+    """The rates of the published measures that there are hits of, by their names, such as "rank1" and "mAP"; and "cmc", the
+    mean rates of ranks 1 to 50, where there are hits of all these."""
+    rates: dict[str, Any] = {measure: hits.rates(measure) for measure in retrieval.MEASURES if measure in hits.hits}
+    return {**rates, "cmc": retrieval.cmc(hits)} if f"rank{retrieval.CURVE}" in hits.hits else rates
 
 
 def cross_view(
@@ -54,37 +59,72 @@ def cross_view(
     """
     enrolled_views, views = facts_of(sequences, gallery, "view"), facts_of(sequences, probe, "view")
     own_view = views[:, None] == np.unique(enrolled_views)
-    closer = _closer(signatures, sequences, gallery, probe, enrolled_views, own_view, distance, threads)
-    return hits_of(sequences, probe, views, np.unique(enrolled_views), {f"rank{rank}": _hit(closer, rank) for rank in RANKS})
+    values, search = _asked(signatures, sequences, gallery, probe, enrolled_views, own_view)
+    closer = np.where(own_view, np.nan, closer_wrong(values, search, distance, threads))
+    hits = {f"rank{rank}": np.where(own_view, np.nan, (closer != NOBODY) & (closer < rank)) for rank in RANKS}
+    return hits_of(sequences, probe, views, np.unique(enrolled_views), hits)
 
 
-def all_views(
+def one_gallery(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
     gallery: Sequence[int],
     probe: Sequence[int],
     distance: Distance = "euclidean",
     threads: int = 1,
+    other_views: bool = False,
 ) -> Hits:
-    """Look for every probe in the whole gallery, of all views: like :func:`cross_view` with one view, "all"."""
-    anywhere = np.full(len(gallery), "all")
-    nowhere = np.zeros((len(probe), 1), bool)
-    closer = _closer(signatures, sequences, gallery, probe, anywhere, nowhere, distance, threads)
-    hits = {f"rank{rank}": _hit(closer, rank) for rank in RANKS}
-    return hits_of(sequences, probe, np.full(len(probe), "all"), np.unique(anywhere), hits)
+    """Look for every probe in the whole gallery, of all views.
+
+    Args:
+        signatures, sequences, gallery, probe, distance, threads: as of :func:`cross_view`.
+        other_views: leave a probe's person out of the gallery of the probe's view, and nobody else (Hou et al., T-BIOM 2023,
+            the cross-view gallery). The hits are then by the probe's view.
+
+    Returns:
+        Hits of all measures of :func:`gait.evaluation.retrieval.measures`.
+
+    Raises:
+        DataError: gallery or probe is empty, a sequence has no signature or one that is not finite, or there is only one
+            view and it is left out.
+    """
+    enrolled_views, views = facts_of(sequences, gallery, "view"), facts_of(sequences, probe, "view")
+    if not other_views:
+        enrolled_views, views = np.full(len(gallery), "all"), np.full(len(probe), "all")
+    own_view = (views[:, None] == np.unique(enrolled_views)) & other_views
+    values, search = _asked(signatures, sequences, gallery, probe, enrolled_views, own_view)
+    found = positions(values, search, distance, threads, pooled=True)
+    return hits_of(sequences, probe, views, np.array(["others" if other_views else "all"]), retrieval.measures(found))
 
 
-def _closer(
+def strangers(
+    signatures: Signatures,
+    sequences: Sequence[GaitSequence],
+    gallery: Sequence[int],
+    probe: Sequence[int],
+    distance: Distance = "euclidean",
+    threads: int = 1,
+    other_views: bool = False,
+) -> dict[str, Any] | None:
+    """How well a threshold tells enrolled people from others: :func:`gait.evaluation.open_set.rates`.
+
+    The arguments are those of :func:`one_gallery`; ``other_views`` leaves out everybody's walks in the probe's view.
+    """
+    enrolled_views, views = facts_of(sequences, gallery, "view"), facts_of(sequences, probe, "view")
+    own_view = (views[:, None] == np.unique(enrolled_views)) & other_views
+    values, search = _asked(signatures, sequences, gallery, probe, enrolled_views, own_view)
+    return open_set.rates(open_set.trials(values, search, distance, threads))
+
+
+def _asked(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],
     gallery: Sequence[int],
     probe: Sequence[int],
     groups: np.ndarray,
     excluded: np.ndarray,
-    distance: Distance,
-    threads: int,
-) -> np.ndarray:
-    """How many wrong sequences are closer than the right one, [probes, groups of the gallery]; NaN where excluded."""
+) -> tuple[np.ndarray, Search]:
+    """Averaged signatures, and the search of the probes in these groups of the gallery."""
     averaged = signatures.averaged()
     check_signatures(averaged, gallery, probe)
     if excluded.all():
@@ -92,8 +132,9 @@ def _closer(
     row_of = {position: row for row, position in enumerate(averaged.positions.tolist())}
     people = np.unique(facts_of(sequences, averaged.positions.tolist(), "identity"), return_inverse=True)[1]
     probe_rows, gallery_rows = (np.array([row_of[position] for position in side]) for side in (probe, gallery))
-    search = Search(probe_rows, gallery_rows, people, np.unique(groups, return_inverse=True)[1], excluded, RANKS)
-    return np.where(excluded, np.nan, closer_wrong(averaged.values, search, distance, threads))
+    return averaged.values, Search(
+        probe_rows, gallery_rows, people, np.unique(groups, return_inverse=True)[1], excluded, RANKS
+    )
 
 
 def check_signatures(signatures: Signatures, gallery: Sequence[int], probe: Sequence[int]) -> None:
@@ -107,10 +148,6 @@ def check_signatures(signatures: Signatures, gallery: Sequence[int], probe: Sequ
     missing = {*gallery, *probe} - set(signatures.positions.tolist())
     if missing:
         raise DataError(f"{len(missing)} sequences to evaluate have no signature, such as that at {min(missing)}")
-
-
-def _hit(closer: np.ndarray, rank: int) -> np.ndarray:
-    return np.where(np.isnan(closer), np.nan, (closer != NOBODY) & (closer < rank))
 
 
 def hits_of(

@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from gait.evaluation.blocks import Search
 from gait.evaluation.distances import TINY, UNIT, Scaled, exact, rounding
-from gait.evaluation.ranking import NOBODY, Search
+from gait.evaluation.ranking import NOBODY
 
 PROBES = 1024  # at a time
 LARGEST_TILE, LARGEST_ROWS = 1 << 27, 1 << 26  # distances of parts, and of whole signatures, held at once

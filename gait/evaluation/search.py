@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gait.evaluation import ranking
+from gait.evaluation.blocks import Search
 from gait.evaluation.distances import Distance
-from gait.evaluation.ranking import Search
 
 if TYPE_CHECKING:
     import torch

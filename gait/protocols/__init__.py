@@ -146,7 +146,8 @@ def evaluate(signatures: Signatures, sequences: Sequence[GaitSequence], test: Te
     Returns:
         In JSON's types. ``rank1`` and ``rank5``: each as :meth:`gait.evaluation.hits.Hits.rates` has them, with rates of
         conditions under ``conditions``, so that no condition's name can be taken for another figure. ``probes``: how many
-        were looked for. What else there is, the protocol's file says.
+        were looked for. ``open_set``: how well a threshold tells enrolled people from others, as
+        :func:`gait.evaluation.open_set.rates` has it. What else there is, the protocol's file says.
 
     Raises:
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
@@ -165,7 +166,23 @@ def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
     """What :func:`evaluate` returns, of what :func:`identified` found."""
-    return {**_of(test).rates(hits, signatures, sequences, test, threads), "probes": len(test.probe)}
+    from gait.evaluation.comparisons import strangers
+
+    protocol = _of(test)
+    of_strangers = strangers(
+        signatures,
+        sequences,
+        test.gallery,
+        test.probe,
+        test.distance,
+        threads,
+        other_views=protocol.COMPARISONS[test.protocol].cross_view,
+    )
+    return {
+        **protocol.rates(hits, signatures, sequences, test, threads),
+        "open_set": of_strangers,
+        "probes": len(test.probe),
+    }
 
 
 def _of(test: TestSet) -> Protocol:

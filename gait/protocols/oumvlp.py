@@ -1,4 +1,7 @@
-"""OU-MVLP: rank-r across its 14 views, with and without the probes that nobody enrolled (Takemura et al., IPSJ 2018)."""
+"""OU-MVLP: rank-r across its 14 views, with and without the probes that nobody enrolled (Takemura et al., IPSJ 2018).
+
+Or among the walks of all other views together (Hou et al., T-BIOM 2023).
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,24 @@ COMPARISONS = {
         cross_view=True,
         unenrolled="left out of the rates, and misses in those of all probes",
         by_condition=False,  # all its probes are of one
-    )
+    ),
+    "oumvlp-cross-view-gallery": Comparison(
+        "over the enrolled walks of all other views together", cross_view=True, by_condition=False
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """OU-MVLP's protocol: identities of odd numbers train; of the others walk 01 enrols, walk 00 is looked for."""
+    """OU-MVLP's protocol: identities of odd numbers train; of the others walk 01 enrols, walk 00 is looked for.
+
+    ``cross_view_gallery``: look among the walks of all other views together, not in one view after the other."""
+
+    cross_view_gallery: bool = False
 
 
 def comparison(settings: Settings) -> str:
-    return "oumvlp"
+    return "oumvlp-cross-view-gallery" if settings.cross_view_gallery else "oumvlp"
 
 
 def training_identities(settings: Settings) -> int:
@@ -69,10 +79,11 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
-    """Look for every probe in the gallery of every view but its own.
+    """Look for every probe in the gallery of every view but its own, or of all views but its own.
 
     Returns:
-        Hits "rank1" and "rank5", where a probe is not counted in views in whose gallery its identity is not, and
+        For the cross-view gallery, those of :func:`gait.evaluation.comparisons.one_gallery`; else
+        hits "rank1" and "rank5", where a probe is not counted in views in whose gallery its identity is not, and
         "rank1_all_probes" and "rank5_all_probes", where it is a miss.
 
     Raises:
@@ -80,9 +91,12 @@ def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: 
     """
     import numpy as np
 
-    from gait.evaluation.comparisons import cross_view
+    from gait.evaluation.comparisons import cross_view, one_gallery
 
-    everyone = cross_view(signatures, sequences, test.gallery, test.probe, test.distance, threads)
+    compared = signatures, sequences, test.gallery, test.probe, test.distance, threads
+    if test.protocol != "oumvlp":
+        return one_gallery(*compared, other_views=True)
+    everyone = cross_view(*compared)
     enrolled = {(sequences[position].identity, sequences[position].view) for position in test.gallery}
     whose = zip(everyone.identities, everyone.probe_views, strict=True)
     there = np.array([[(identity, view) in enrolled for view in everyone.gallery_views] for identity, _ in whose])
@@ -103,11 +117,20 @@ def rates(
     """
     import numpy as np
 
-    from gait.evaluation.comparisons import ranks
+    from gait.evaluation.comparisons import reported
 
-    enrolled = ranks(hits)
+    enrolled = reported(hits)
+    if test.protocol != "oumvlp":
+        return _without_conditions(enrolled)
     everyone = {measure: hits.rates(f"{measure}_all_probes") for measure in enrolled}
-    for rates_of_one in (*enrolled.values(), *everyone.values()):
-        rates_of_one["conditions"] = {}
     lacking = np.isnan(hits.hits["rank1"]) & ~np.isnan(hits.hits["rank1_all_probes"])
-    return {**enrolled, "all_probes": everyone, "probes_without_gallery": int(lacking.any(1).sum())}
+    return {
+        **_without_conditions(enrolled),
+        "all_probes": _without_conditions(everyone),
+        "probes_without_gallery": int(lacking.any(1).sum()),
+    }
+
+
+def _without_conditions(rates: dict[str, Any]) -> dict[str, Any]:
+    """Rates of measures without those of conditions: all probes are of one."""
+    return {name: {**rate, "conditions": {}} if isinstance(rate, dict) else rate for name, rate in rates.items()}

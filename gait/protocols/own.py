@@ -53,15 +53,15 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
-    from gait.evaluation.comparisons import all_views, cross_view
+    from gait.evaluation.comparisons import cross_view, one_gallery
 
-    compared = cross_view if COMPARISONS[test.protocol].cross_view else all_views
+    compared = cross_view if COMPARISONS[test.protocol].cross_view else one_gallery
     return compared(signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
 
 def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
-    from gait.evaluation.comparisons import ranks
+    from gait.evaluation.comparisons import reported
 
-    return ranks(hits)
+    return reported(hits)

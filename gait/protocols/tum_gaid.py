@@ -80,22 +80,22 @@ def partition(
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
-    from gait.evaluation.comparisons import all_views
+    from gait.evaluation.comparisons import one_gallery
 
-    return all_views(signatures, sequences, test.gallery, test.probe, test.distance, threads)
+    return one_gallery(signatures, sequences, test.gallery, test.probe, test.distance, threads)
 
 
 def rates(
     hits: Hits, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1
 ) -> dict[str, Any]:
-    """Also ``knn7`` and, if the walks recorded months later are there, ``temporal``, with all three of those."""
-    from gait.evaluation.comparisons import all_views, ranks
+    """Also ``knn7`` and, if the walks recorded months later are there, ``temporal``, with all of those."""
+    from gait.evaluation.comparisons import one_gallery, reported
 
-    result = ranks(hits)
+    result = reported(hits)
     result["knn7"] = votes(signatures, sequences, test.gallery, test.probe, test.distance).rates("knn7")
     if test.temporal_gallery and test.temporal_probe:
         later = signatures, sequences, test.temporal_gallery, test.temporal_probe, test.distance
-        result["temporal"] = {**ranks(all_views(*later, threads)), "knn7": votes(*later).rates("knn7")}
+        result["temporal"] = {**reported(one_gallery(*later, threads)), "knn7": votes(*later).rates("knn7")}
     return result
 
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gait.errors import DataError
-from gait.evaluation import distances, neighbours, ranking
-from gait.evaluation.ranking import NOBODY, Search, closer_wrong
+from gait.evaluation import blocks, distances, neighbours, projections, ranking
+from gait.evaluation.blocks import Search
+from gait.evaluation.ranking import NOBODY, closer_wrong
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -108,7 +109,7 @@ def test_projections_change_no_rank(spread: float) -> None:
     exact = distances_of(values)
     order = np.argsort(asked.people[asked.probe], kind="stable")  # of the one block of probes
     sizes = {"bounds": 0, "whole": 0}
-    between, bound = ranking.between, ranking._Projection.bound
+    between, bound = blocks.between, projections.Projection.bound
 
     def counted(ours, rows, theirs, kind):
         distances_and_errors = between(ours, rows, theirs, kind)
@@ -124,8 +125,10 @@ def test_projections_change_no_rank(spread: float) -> None:
         return least, error
 
     with (
-        mock.patch.multiple(ranking, between=counted, SAMPLE=40, BLOCK_SHARE=1.0),
-        mock.patch.object(ranking._Projection, "bound", checked),
+        mock.patch.object(blocks, "between", counted),
+        mock.patch.object(projections, "SAMPLE", 40),
+        mock.patch.object(ranking, "BLOCK_SHARE", 1.0),
+        mock.patch.object(projections.Projection, "bound", checked),
     ):
         same_ranks(closer_wrong(values, asked), naive(values, asked, "euclidean"), asked)
     assert sizes["bounds"] > 0
@@ -144,7 +147,8 @@ def test_blocks_and_threads_change_no_answer() -> None:
     wanted = naive(values, asked, "euclidean")
     for first, largest, share, tile in ((1, 2, 0.01, 100), (3, 7, 0.03, 1000), (1000, 1000, 1.0, 1 << 22)):
         with (
-            mock.patch.multiple(ranking, FIRST=first, LARGEST=largest, BLOCK_SHARE=share, SAMPLE=40),
+            mock.patch.multiple(ranking, FIRST=first, CHUNK_ROWS=largest, BLOCK_SHARE=share),
+            mock.patch.object(projections, "SAMPLE", 40),
             mock.patch.object(distances, "TILE", tile),
         ):
             same_ranks(closer_wrong(values, asked), wanted, asked)
