@@ -15,7 +15,7 @@ from gaitpress.results import digits, figures, words
 from gaitpress.results.figures import COSTS, Figure
 from gaitpress.results.folders import Folders
 from gaitpress.results.machines import machines
-from gaitpress.results.records import Condition, Row, by_device
+from gaitpress.results.records import Condition, Row, by_device, ends
 from gaitpress.results.work import POINTS, Curve, curves, pruning
 from report import answers, charts
 
@@ -91,6 +91,9 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
             row.get("settings", "prune", "mode") == "published" or row.get("settings", "prune", "scope") == "global"
             for row in rows
         ),
+        open_set=_open_set(rows),
+        cross_view=any(row.get("rank1_by_view") for row in rows),
+        shares=lambda rates: digits.interval(*ends(rates), "percent"),
         rank1=words.rank1(rows),
         counts=words.counts(rows),
         by_view=by_view,
@@ -223,6 +226,13 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
 
 def _evidence(row: Row) -> str:
     return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')}" if row.get("evidence") else ""
+
+
+def _open_set(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The variants that were tested with strangers, and the false accept rates that something is promised of."""
+    tested = [row for row in rows if row.get("accuracy", "open_set") and not row.same_as]
+    rates = {promise["far"] for row in tested for promise in row.get("accuracy", "open_set", "promised")}
+    return {"rows": tested, "rates": sorted(rates, reverse=True)} if tested else None
 
 
 def _protocol(rows: Sequence[Row]) -> dict[str, Any]:

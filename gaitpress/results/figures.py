@@ -81,6 +81,19 @@ RANK1_HIGH = Figure("rank1_mean_high", unit="%", written=digits.percent, compute
 LOSS = _of_loss("rank1_loss", "points", title="loss against dense", better="less")
 LOSS_LOW = _of_loss("rank1_loss_low", "low")
 LOSS_HIGH = _of_loss("rank1_loss_high", "high", title="upper end of the loss against dense", better="less")
+MAP = Figure("mean_average_precision", ("accuracy", "mAP", "mean"), "mAP", "%", better="more", written=digits.percent)
+MINP = Figure("mean_inverse_penalty", ("accuracy", "mINP", "mean"), "mINP", "%", better="more", written=digits.percent)
+EER = Figure(
+    "equal_error_rate", ("accuracy", "open_set", "eer"), "equal error rate", "%", better="less", written=digits.percent
+)
+TAR = Figure(
+    "tar_at_far_1",
+    title="TAR at FAR 1 %",
+    unit="%",
+    better="more",
+    written=digits.percent,
+    computed=lambda row: row.promise(1).get("tar", {}).get("rate"),
+)
 PEOPLE = Figure("people", ("accuracy", "rank1", "people"), "people tested")
 PROBES = Figure("probes", ("accuracy", "rank1", "probes"), "probes")
 LATENCY = Figure("latency_p50_ms", ("latency_ms", "p50"), "latency", "ms", better="less")
@@ -111,7 +124,7 @@ MACS = Figure("macs", ("size", "macs"), "multiply-adds", "million", 1e6, better=
 # What a rank-1 costs: the fronts, the page's charts.
 COSTS = {"time": TIME, "energy": ENERGY_PER_VIDEO_SECOND, "size": SIZE}
 # Of variants.csv: how well an engine recognises, and what it takes.
-RATES = (RANK1, RANK1_LOW, RANK1_HIGH, LOSS, LOSS_LOW, LOSS_HIGH, PEOPLE, PROBES)
+RATES = (RANK1, RANK1_LOW, RANK1_HIGH, LOSS, LOSS_LOW, LOSS_HIGH, MAP, MINP, TAR, EER, PEOPLE, PROBES)
 MEASURED = (
     *(LATENCY, LATENCY_LOW, LATENCY_HIGH, LATENCY_P90, LATENCY_P99, LATENCY_MEAN, LATENCY_COV),
     *(THROUGHPUT, MOST, MOST_BATCH, TIME, ENERGY, SPEEDUP, SIZE, ONNX_SIZE, PARAMS, MACS),
@@ -119,7 +132,7 @@ MEASURED = (
 # Of a run in MLflow, whose comparison begins with the first.
 TRACKED = (
     *(RANK1, RANK1_LOW, RANK1_HIGH, TIME, LATENCY, LATENCY_LOW, LATENCY_HIGH, LATENCY_P90, LATENCY_P99, LATENCY_COV),
-    *(THROUGHPUT, ENERGY, SIZE, ONNX_SIZE, PARAMS, MACS),
+    *(THROUGHPUT, ENERGY, SIZE, ONNX_SIZE, PARAMS, MACS, MAP, MINP, TAR, EER),
 )
 # The same, of figures that follow from other runs too: they change for a run that is logged already.
 RELATIVE = (SPEEDUP, LOSS, LOSS_LOW, LOSS_HIGH)

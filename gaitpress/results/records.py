@@ -156,6 +156,11 @@ class Row(Variant):
         """The 95 % interval of the mean rank-1, in %."""
         return ends(self.get("accuracy", "rank1"))
 
+    def promise(self, far: float) -> Mapping[str, Any]:
+        """What is promised at a false accept rate in %, in the form of :mod:`gait.evaluation.open_set`; empty if nothing."""
+        promised = self.get("accuracy", "open_set", "promised") or ()
+        return next((promise for promise in promised if promise["far"] == far), {})
+
     @cached_property
     def hits_of_people(self) -> ByPerson:
         """The hits of each test person, where the record has them.

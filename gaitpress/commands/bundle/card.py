@@ -13,7 +13,7 @@ from remote import runtimes
 
 DISTANCES = {
     "euclidean": "The distance of two walks is the mean over parts of the Euclidean distance of these, not scaled. "
-    "Its unit is the network's own: a distance to refuse at holds for this network alone.",
+    "Its unit is the network's own: a threshold holds for this network alone.",
     "cosine": "The distance of two walks is 1 minus the mean over parts of their cosine: 0 to 2, however long they are.",
 }
 
@@ -27,6 +27,7 @@ def card(row: Row, build: Mapping[str, Any]) -> str:
         _data(row),
         _training(row),
         _accuracy(row),
+        _strangers(row),
         _benchmark(row, build),
         _limits(row),
     ]
@@ -114,6 +115,34 @@ def _accuracy(row: Row) -> str:
     return "\n".join(lines)
 
 
+def _strangers(row: Row) -> str:
+    told = row.get("accuracy", "open_set") or {}
+    if not told.get("promised"):
+        return (
+            "## Strangers\n\nToo few people were tested to say how well people who are not enrolled are told from those who "
+            "are: `identify.py` names the nearest, whoever comes."
+        )
+    trials = told["trials"]
+    lines = [
+        "## Strangers",
+        "",
+        f"Among {told['enrolled']} enrolled people; {trials['enrolled']} walks of enrolled people and {trials['strangers']} "
+        "of people taken out of the gallery. The threshold of each half of the people was tested on the other half; "
+        f"equal error rate {told['eer']:.1f} %. Among more people, more strangers are accepted.",
+        "",
+        "| strangers accepted, promised % | found [95 %] | enrolled people recognised, % [95 %] | nearer than |",
+        "|---|---|---|---|",
+    ]
+    for promise in told["promised"]:
+        found, recognised = promise["false_accepts"], promise["tar"]
+        lines.append(
+            f"| {promise['far']:g} | {found['rate']:.2f} [{digits.interval(*ends(found), 'percent')}] | "
+            f"{digits.percent(recognised['rate'])} [{digits.interval(*ends(recognised), 'percent')}] | "
+            f"{promise['threshold']:.5g} |"
+        )
+    return "\n".join(lines)
+
+
 def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
     figures = {
         "device": words.place([row]),
@@ -134,8 +163,8 @@ def _benchmark(row: Row, build: Mapping[str, Any]) -> str:
 
 def _limits(row: Row) -> str:
     limits = [
-        "Rank-1 is measured among enrolled people only. Somebody who is not enrolled is still given a nearest name: find a "
-        "distance to refuse at on data of your own.",
+        "Rank-1 is measured among enrolled people only. Thresholds for strangers hold for galleries and views like those of "
+        "the data above; find them anew on data of your own.",
         "It holds for the views, clothes, frame rate and silhouettes of the data above. Other ways to segment people give "
         "other silhouettes; measure before you rely on it.",
         f"The engine under `engine/` is for this device and runtime alone ({words.runtime([row])}); `model.onnx` runs "

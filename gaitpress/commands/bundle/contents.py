@@ -126,6 +126,11 @@ def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
         "fps": row.settings["data"]["fps"],
         "signature": row.get("signature"),
         "distance": row.get("accuracy", "distance"),
+        "enrolled": row.get("accuracy", "open_set", "enrolled"),
+        "thresholds": [
+            {"far": promise["far"], "distance": promise["threshold"]}
+            for promise in row.get("accuracy", "open_set", "promised") or ()
+        ],
         "engine": engine,
     }
     for name, value in {"settings.json": settings, "record.json": dict(row.record)}.items():

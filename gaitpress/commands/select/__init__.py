@@ -44,7 +44,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--device", help="one of the devices of params.yaml; needed if there are several")
     where.add_argument("--machine", metavar="DEVICE", help="a device, and all others of the same board or processor")
     parser.add_argument("--max-latency", type=amount_option("max_latency"), help="median of a query: 5ms, 0.1s")
-    parser.add_argument("--min-rank1", type=_rank1, help="mean rank-1 in %%: 90")
+    parser.add_argument("--min-rank1", type=_percent, help="mean rank-1 in %%: 90")
+    parser.add_argument(
+        "--min-tar", type=_percent, help="enrolled people who are recognised where 1 %% of strangers are accepted, in %%: 90"
+    )
     parser.add_argument("--max-loss", type=_points, help="points of mean rank-1 below the dense network: 1")
     parser.add_argument(
         "--sure", action="store_true", default=None, help="the whole 95 %% interval of the loss must be within --max-loss"
@@ -77,7 +80,7 @@ def _positive(text: str) -> float:
     return value
 
 
-def _rank1(text: str) -> float:
+def _percent(text: str) -> float:
     try:
         value = command_line.number(text.strip().removesuffix("%"))
     except ValueError:
@@ -116,7 +119,7 @@ def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice
         )
         raise StageError(f"{problem}: {known}")
     limits = selecting.limits(settings.select)
-    keys = (*UNITS, "min_rank1", "people", "fps", "max_loss", "sure")
+    keys = (*UNITS, "min_rank1", "min_tar", "people", "fps", "max_loss", "sure")
     limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key) is not None})
     unlimited = not any(getattr(limits, key) is not None for key in selecting.limited(limits))
     if unlimited or (options.sure and limits.max_loss is None):

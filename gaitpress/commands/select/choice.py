@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from gaitpress.errors import StageError
 from gaitpress.params.select import Select
-from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, RANK1, SIZE, TIME, Figure
+from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, RANK1, SIZE, TAR, TIME, Figure
 from gaitpress.results.ordering import order
 from gaitpress.results.records import Row
 
@@ -27,6 +27,7 @@ class Limits:
     Attributes:
         max_latency: median time of a query, ms.
         min_rank1: mean rank-1, %.
+        min_tar: true accept rate where 1 % of strangers are accepted, %.
         max_energy: energy of an inference, mJ.
         max_size: size of the engine, bytes.
         people: people that the device must serve at once.
@@ -37,6 +38,7 @@ class Limits:
 
     max_latency: float | None = None
     min_rank1: float | None = None
+    min_tar: float | None = None
     max_energy: float | None = None
     max_size: float | None = None
     people: float | None = None
@@ -71,6 +73,7 @@ def served(row: Row, fps: float | None) -> int | None:
 LIMITED = {
     "max_latency": LATENCY,
     "min_rank1": RANK1,
+    "min_tar": TAR,
     "max_energy": ENERGY,
     "max_size": replace(SIZE, title="size"),
     "max_loss": LOSS,
@@ -130,7 +133,8 @@ def limits(settings: Select) -> Limits:
                 amounts[limit] = amount(limit, text)
             except ValueError as error:
                 raise StageError(f"params.yaml: select.{limit} = {error}") from None
-    return Limits(min_rank1=settings.min_rank1, people=settings.people, fps=settings.fps, sure=settings.sure, **amounts)
+    numbers = {key: getattr(settings, key) for key in ("min_rank1", "min_tar", "people", "fps")}
+    return Limits(**numbers, **amounts, sure=settings.sure)
 
 
 def choose(rows: Sequence[Row], within: Limits) -> Choice:

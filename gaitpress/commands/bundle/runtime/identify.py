@@ -4,7 +4,8 @@
 
 people/<name>/<walk>/*.png are silhouettes of enrolled people, unknown/<walk>/*.png those of walks to identify: grey
 pictures, the person bright, one a frame, named in order. A network of optical flow takes <walk>/silhouettes/*.png and, with
-the same names, <walk>/video/*.png. It prints one JSON object for each walk.
+the same names, <walk>/video/*.png. It prints one JSON object for each walk. Its "person" is null for nobody that it knows:
+whoever is nearest is too far away. `settings.json` has the distances, each with the share of strangers who are nearer.
 """
 
 from __future__ import annotations
@@ -27,23 +28,38 @@ def signature(recogniser: Recogniser, walk: Path) -> np.ndarray:
     return recogniser.signature(frames_in(walk))
 
 
+def _limit(recogniser: Recogniser, far: float | None) -> float:
+    """The distance from which on the nearest person is not accepted; inf if none is known and none was asked for."""
+    if far is None and not recogniser.thresholds:
+        print("too few people were tested to tell strangers: the nearest person is named, whoever comes", file=sys.stderr)
+        return float("inf")
+    return recogniser.threshold(min(recogniser.thresholds, key=lambda rate: abs(rate - 1)) if far is None else far)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gallery", type=Path, required=True, help="folder of people, each a folder of walks")
     parser.add_argument("--probe", type=Path, required=True, help="folder of walks to identify")
     parser.add_argument("--top", type=int, default=3, help="how many people to name (default: 3)")
+    parser.add_argument(
+        "--far",
+        type=float,
+        help="how many strangers may be taken for enrolled people, in %% (default: the known rate nearest 1)",
+    )
     parser.add_argument("--engine", action="store_true", help="run the engine, on the device that it was built for")
     options = parser.parse_args()
     try:
         recogniser = Recogniser.open(Path(__file__).parent, engine=options.engine)
+        limit = _limit(recogniser, options.far)
         gallery = Gallery(recogniser.distance)
         for person in walks_in(options.gallery):
             for walk in walks_in(person):
                 gallery.enrol(person.name, signature(recogniser, walk))
         for walk in walks_in(options.probe):
-            nearest = gallery.identify(signature(recogniser, walk))[: options.top]
-            people = [{"name": name, "distance": float(f"{distance:.5g}")} for name, distance in nearest]
-            print(json.dumps({"walk": walk.name, "nearest": people}))
+            nearest = gallery.identify(signature(recogniser, walk))
+            known = nearest[0][0] if nearest[0][1] < limit else None
+            people = [{"name": name, "distance": float(f"{distance:.5g}")} for name, distance in nearest[: options.top]]
+            print(json.dumps({"walk": walk.name, "person": known, "nearest": people}))
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"error: {error}")
 

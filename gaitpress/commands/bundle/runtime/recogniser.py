@@ -4,6 +4,7 @@ recogniser = Recogniser.open(Path("."))
 gallery = Gallery(recogniser.distance)
 gallery.enrol("ada", recogniser.signature(silhouettes))
 gallery.identify(recogniser.signature(other_silhouettes))  # [("ada", 0.31), ...], the nearest first
+recogniser.threshold(1)  # a nearest person who is farther away than this is a stranger: 1 % of strangers are nearer
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ class Recogniser:
         preprocessing: how silhouettes are aligned or optical flow is computed.
         shape: the shape of the network's input, such as [1, "frames", 64, 44].
         distance: the distance by which its accuracy was measured, "euclidean" or "cosine"; a :class:`Gallery` takes it.
+        thresholds: by false accept rate in %, the distance below which a nearest person is accepted.
+        enrolled: the number of enrolled people among whom the thresholds were found.
     """
 
     network: Callable[[np.ndarray], np.ndarray]
     preprocessing: dict[str, Any]
     shape: list[int | str]
     distance: str
+    thresholds: dict[float, float] = field(default_factory=dict)
+    enrolled: int | None = None
 
     @classmethod
     def open(cls, folder: Path, threads: int = 1, engine: bool = False) -> Recogniser:
@@ -59,7 +64,29 @@ class Recogniser:
             from gaitpress_runtime import engine as measured
 
             network = measured.opened(folder / built["file"], built["version"], threads)
-        return cls(network, settings["preprocessing"], settings["signature"]["input"]["shape"], settings["distance"])
+        return cls(
+            network,
+            settings["preprocessing"],
+            settings["signature"]["input"]["shape"],
+            settings["distance"],
+            {row["far"]: row["distance"] for row in settings["thresholds"]},
+            settings["enrolled"],
+        )
+
+    def threshold(self, far: float) -> float:
+        """The distance below which a nearest person is accepted.
+
+        Args:
+            far: the false accept rate, in %: how many strangers are taken for somebody who is enrolled. It was measured
+                among as many enrolled people as ``enrolled`` says; among more, more strangers are accepted.
+
+        Raises:
+            ValueError: no threshold was found for that rate.
+        """
+        if far not in self.thresholds:
+            known = ", ".join(f"{rate:g}" for rate in self.thresholds) or "none: too few people were tested"
+            raise ValueError(f"no threshold is known for a false accept rate of {far:g} %; there are: {known}")
+        return self.thresholds[far]
 
     def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
         """The signature of one walk.
@@ -141,7 +168,7 @@ class Gallery:
         """Every enrolled person with the distance of their nearest walk, the nearest person first.
 
         The distance is 0 for the same walk. Cosine distances are at most 2; Euclidean distances have the network's own unit.
-        Find out on your own data which distance is too far to be an enrolled person.
+        :meth:`Recogniser.threshold` says which distance is too far to be an enrolled person.
 
         Raises:
             ValueError: nobody is enrolled.
