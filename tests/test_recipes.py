@@ -98,6 +98,7 @@ PUBLISHED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("oumvlp", "baseline"): [(SGD, [50, 100], 150, (0.1, 16, 0.1), (32, 16), ("unordered", 0), True, "euclidean")],
     ("oumvlp", "gaitbase"): [(SGD, [60, 80, 100], 120, (1.0, 16, 0.1), (32, 8), ("unordered", 0), True, "euclidean")],
     ("oumvlp", "deepgaitv2"): [(SGD, [60, 80, 100], 120, (1.0, 16, 0.1), (32, 8), ("ordered", 4), True, "euclidean")],
+    ("gait3d", "deepgaitv2"): [(SGD, [20, 40, 50], 60, (1.0, 16, 0.1), (32, 4), ("ordered", 4), True, "euclidean")],
 }
 
 
@@ -138,6 +139,7 @@ def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name
         ],
         ("casia-b", "deepgaitv2"): DEEP_CHANGES,
         ("oumvlp", "deepgaitv2"): DEEP_CHANGES,
+        ("gait3d", "deepgaitv2"): DEEP_CHANGES,
     }
 
 
@@ -167,4 +169,4 @@ def test_the_demo_tests_every_model_as_its_recipe_does_and_scales_the_same_cosin
 
 
 def test_recipes_are_found() -> None:
-    assert {name for name, _ in EVERY} == {"casia-b", "embedded-gait", "oumvlp", "tum-gaid"}
+    assert {name for name, _ in EVERY} == {"casia-b", "embedded-gait", "gait3d", "oumvlp", "tum-gaid"}

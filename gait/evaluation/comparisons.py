@@ -14,7 +14,7 @@ import numpy as np
 from gait.data.prepared.sequences import Sequence as GaitSequence
 from gait.data.prepared.sets import Distance
 from gait.errors import DataError
-from gait.evaluation import open_set, retrieval
+from gait.evaluation import open_set, reranking, retrieval
 from gait.evaluation.blocks import Search
 from gait.evaluation.hits import Hits
 from gait.evaluation.positions import positions
@@ -30,6 +30,11 @@ def reported(hits: Hits) -> dict[str, Any]:
     mean rates of ranks 1 to 50, where there are hits of all these."""
     rates: dict[str, Any] = {measure: hits.rates(measure) for measure in retrieval.MEASURES if measure in hits.hits}
     return {**rates, "cmc": retrieval.cmc(hits)} if f"rank{retrieval.CURVE}" in hits.hits else rates
+
+
+def without_conditions(rates: Mapping[str, Any]) -> dict[str, Any]:
+    """Rates of measures without those of conditions, where all probes are of one."""
+    return {name: {**rate, "conditions": {}} if isinstance(rate, dict) else rate for name, rate in rates.items()}
 
 
 def cross_view(
@@ -73,6 +78,7 @@ def one_gallery(
     distance: Distance = "euclidean",
     threads: int = 1,
     other_views: bool = False,
+    rerank: bool = False,
 ) -> Hits:
     """Look for every probe in the whole gallery, of all views.
 
@@ -80,6 +86,7 @@ def one_gallery(
         signatures, sequences, gallery, probe, distance, threads: as of :func:`cross_view`.
         other_views: leave a probe's person out of the gallery of the probe's view, and nobody else (Hou et al., T-BIOM 2023,
             the cross-view gallery). The hits are then by the probe's view.
+        rerank: by k-reciprocal neighbours (:mod:`gait.evaluation.reranking`); nobody is left out then.
 
     Returns:
         Hits of all measures of :func:`gait.evaluation.retrieval.measures`.
@@ -93,7 +100,11 @@ def one_gallery(
         enrolled_views, views = np.full(len(gallery), "all"), np.full(len(probe), "all")
     own_view = (views[:, None] == np.unique(enrolled_views)) & other_views
     values, search = _asked(signatures, sequences, gallery, probe, enrolled_views, own_view)
-    found = positions(values, search, distance, threads, pooled=True)
+    if rerank:
+        right = search.people[search.gallery] == search.people[search.probe, None]
+        found = retrieval.positions_of(reranking.reranked(values, search.probe, search.gallery, distance), right)
+    else:
+        found = positions(values, search, distance, threads, pooled=True)
     return hits_of(sequences, probe, views, np.array(["others" if other_views else "all"]), retrieval.measures(found))
 
 

@@ -42,6 +42,22 @@ def measures(positions: np.ndarray) -> dict[str, np.ndarray]:
     return {**ranks, "mAP": precision, "mINP": penalty}
 
 
+def positions_of(distances: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Positions as :func:`gait.evaluation.positions.positions` has them, [probes, 1, right ones], from all distances.
+
+    Args:
+        distances: [probes, gallery]; of equal ones, that which comes first in the gallery is nearer.
+        right: bool [probes, gallery], whose sequences are the probe's person's.
+    """
+    order = np.argsort(distances, 1, kind="stable")
+    ranked = np.take_along_axis(right, order, 1)
+    result = np.zeros((len(right), 1, int(right.sum(1).max(initial=0))), np.int32)
+    for row, answers in enumerate(ranked):
+        places = np.flatnonzero(answers) + 1
+        result[row, 0, : len(places)] = places
+    return result
+
+
 def cmc(hits: Hits) -> list[float]:
     """The mean rates in %, as those of :meth:`Hits.rates`, of ranks 1 to 50."""
     return [hits.by_person(f"rank{rank}").mean for rank in range(1, CURVE + 1)]

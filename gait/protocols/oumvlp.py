@@ -117,20 +117,15 @@ def rates(
     """
     import numpy as np
 
-    from gait.evaluation.comparisons import reported
+    from gait.evaluation.comparisons import reported, without_conditions
 
     enrolled = reported(hits)
     if test.protocol != "oumvlp":
-        return _without_conditions(enrolled)
+        return without_conditions(enrolled)
     everyone = {measure: hits.rates(f"{measure}_all_probes") for measure in enrolled}
     lacking = np.isnan(hits.hits["rank1"]) & ~np.isnan(hits.hits["rank1_all_probes"])
     return {
-        **_without_conditions(enrolled),
-        "all_probes": _without_conditions(everyone),
+        **without_conditions(enrolled),
+        "all_probes": without_conditions(everyone),
         "probes_without_gallery": int(lacking.any(1).sum()),
     }
-
-
-def _without_conditions(rates: dict[str, Any]) -> dict[str, Any]:
-    """Rates of measures without those of conditions: all probes are of one."""
-    return {name: {**rate, "conditions": {}} if isinstance(rate, dict) else rate for name, rate in rates.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gait.data.partitions import check_conditions, first_train
+from gait.errors import DataError
 from gait.protocols import Comparison
 
 if TYPE_CHECKING:
@@ -22,20 +23,26 @@ COMPARISONS = {
         one_view="set datasets.<name>.partition.cross_view to false, or bring walks in other views",
     ),
     "all-views": Comparison("over the enrolled walks of all views"),
+    "all-views-reranked": Comparison("over the enrolled walks of all views, re-ranked by k-reciprocal neighbours"),
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The first identities train; of the others the conditions under ``gallery`` enrol, all other walks are probes."""
+    """The first identities train; of the others the conditions under ``gallery`` enrol, all other walks are probes.
+
+    ``rerank``: rank the gallery by k-reciprocal neighbours; for ``cross_view: false``."""
 
     train_subjects: int
     gallery: list[str]
     cross_view: bool
+    rerank: bool = False
 
 
 def comparison(settings: Settings) -> str:
-    return "cross-view" if settings.cross_view else "all-views"
+    if settings.cross_view and settings.rerank:
+        raise DataError("partition.rerank is for cross_view: false, where the gallery is one list")
+    return "cross-view" if settings.cross_view else "all-views-reranked" if settings.rerank else "all-views"
 
 
 def training_identities(settings: Settings) -> int:
@@ -55,8 +62,10 @@ def partition(
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
     from gait.evaluation.comparisons import cross_view, one_gallery
 
-    compared = cross_view if COMPARISONS[test.protocol].cross_view else one_gallery
-    return compared(signatures, sequences, test.gallery, test.probe, test.distance, threads)
+    compared = signatures, sequences, test.gallery, test.probe, test.distance, threads
+    if test.protocol == "cross-view":
+        return cross_view(*compared)
+    return one_gallery(*compared, rerank=test.protocol == "all-views-reranked")
 
 
 def rates(

@@ -134,3 +134,20 @@ def test_one_view_alone_is_refused() -> None:
     sequences, signatures = on_a_line([("a", "nm-01", "000", 0.0), ("a", "nm-02", "000", 1.0)])
     with pytest.raises(DataError, match="only one view"):
         protocols.evaluate(collected(signatures), sequences, parted("casia-b-cross-view-gallery", [1], [0]))
+
+
+def test_gait3d_is_over_all_probes_alike_and_leaves_out_no_camera() -> None:
+    walks = [
+        ("a", "camid0_videoid2", "seq0", 0.0),  # looked for: b at 1, a at 2
+        ("b", "camid1_videoid0", "seq0", 1.0),
+        ("a", "camid0_videoid2", "seq1", 2.0),
+        ("b", "camid1_videoid0", "seq1", 1.2),  # looked for: b at 0.2
+        ("b", "camid1_videoid0", "seq2", 0.9),  # looked for: b at 0.1
+    ]
+    sequences, signatures = on_a_line(walks)
+    rates = protocols.evaluate(collected(signatures), sequences, parted("gait3d", [1, 2], [0, 3, 4]))
+    assert rates["rank1"]["mean"] == pytest.approx(100 * 2 / 3)  # of probes; a mean over cameras would be 50
+    assert rates["mAP"]["mean"] == pytest.approx(100 * (1 / 2 + 1 + 1) / 3)
+    assert rates["mINP"]["mean"] == rates["mAP"]["mean"]
+    assert rates["rank1"]["conditions"] == rates["mAP"]["conditions"] == {}
+    assert rates["rank1"]["probes"] == 3

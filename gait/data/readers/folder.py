@@ -36,7 +36,7 @@ LOOKED_AT = 9  # pictures of a walk, which tell silhouettes from others
 class Folder:
     """A :class:`gait.data.readers.Reader`; a unit is one walk in one view, such as "anna/coat/090"."""
 
-    fps = None
+    fps: float | None = None
 
     def __init__(self, root: Path) -> None:
         self._root = tree.beginning(root, lambda folder: tree.has_people(folder, _walk))

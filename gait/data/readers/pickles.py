@@ -23,7 +23,7 @@ ENDING = ".pkl"
 class Pickles:
     """A :class:`gait.data.readers.Reader`; a unit is one walk in one view, such as "001/nm-01/090"."""
 
-    fps = None
+    fps: float | None = None
 
     def __init__(self, root: Path) -> None:
         self._root = tree.beginning(root, lambda folder: tree.has_people(folder, _walk))
