@@ -57,7 +57,7 @@ def _separate(fc: Any, parts: Tensor) -> Tensor:
 def _convs(convs: Any, maps: Tensor) -> Tensor:
     for number, unit in enumerate(convs.values(), start=1):
         maps = _unit(unit, maps)
-        if number in (2, 4):
+        if number % 2 == 0 and number <= 2 * convs.poolings:
             maps = F.max_pool2d(maps, 2)
     return maps
 

@@ -16,14 +16,30 @@ from gait.errors import DataError
 # Where training scripts put the network's state, beside that of the optimizer and the like.
 WRAPPERS = ("model", "state_dict")
 PARALLEL = "module."  # what DataParallel puts before each name
+# What a number of numpy is made with: its type, and the maker of numpy 1 or 2.
+NUMPY = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 FORBIDDEN = re.compile(r"GLOBAL (\S+)")
+
+
+class NumpyNumber:
+    """Stands for a number of numpy, or for its type, that a file holds beside the weights: nobody asks for its value.
+
+    So nothing of numpy is run, which may take the bytes of a number for an address in memory if a file says so.
+    """
+
+    def __init__(self, *described: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of the network in a checkpoint, in the present or the older format of PyTorch.
 
     Args:
-        path: of the file: a dictionary with the state under "model" or "state_dict", or the state alone.
+        path: of the file: a dictionary with the state under "model" or "state_dict", or the state alone. Numbers of numpy
+            may stand beside it.
 
     Returns:
         Tensors in the CPU's memory, by the names in the file, without DataParallel's prefix.
@@ -32,7 +48,8 @@ def read(path: Path) -> dict[str, Tensor]:
         DataError: the file is damaged, holds no state of a network, or could only be read by running code in it.
     """
     try:
-        with warnings.catch_warnings():
+        allowed = torch.serialization.safe_globals([(NumpyNumber, name) for name in NUMPY])
+        with allowed, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on files that are then refused
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes the reader raises nearly anything

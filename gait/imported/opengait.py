@@ -65,6 +65,7 @@ GAITGL_LAYERS = {
     3: ("GLConvA0", "GLConvA1", "GLConvB2"),
     6: ("GLConvA0.0", "GLConvA0.1", "GLConvA1.0", "GLConvA1.1", "GLConvB2.0", "GLConvB2.1"),
 }
+GAITGL_HEAD = (*batch_norm("bn", "Bn"), Link("classifier.weight", ("Head1.fc_bin",)))
 BACKBONE = "Backbone.forward_block"
 
 
@@ -81,7 +82,8 @@ def reading(model: TorchModel, tensors: Mapping[str, Tensor], bnneck: str) -> Re
     """
     name, settings = model.architecture.name, model.architecture.settings
     links = LINKS[name](model, bnneck)
-    notes = [f"read as {name} of {NAME}" + (f", its batch norm over all parts {bnneck}" if name in OVER_PARTS else "")]
+    over_parts = any(link.name.startswith("classifier.bn.") for link in links)
+    notes = [f"read as {name} of {NAME}" + (f", its batch norm over all parts {bnneck}" if over_parts else "")]
     depth = len([unit for unit in model.architecture.channels if unit.endswith(".whole") or unit.startswith("convs.")])
     for key, published in UNSEEN.get((name, depth), {}).items():
         if settings[key] != published:
@@ -124,8 +126,7 @@ def _gaitgl(model: TorchModel, bnneck: str) -> list[Link]:
         *same(modules, "conv.weight", "conv3d.weight"),
         Link("gem.power", ("HPP.p",)),
         Link("fc.weight", ("Head0.fc_bin",)),
-        *batch_norm("bn", "Bn"),
-        Link("classifier.weight", ("Head1.fc_bin",)),
+        *(_bnneck(model, bnneck) if model.architecture.settings.get("head") == "bnneck" else GAITGL_HEAD),
     ]
 
 
@@ -190,16 +191,20 @@ def _deepgaitv2(model: TorchModel, bnneck: str) -> list[Link]:
 
 
 def _plain(model: TorchModel) -> list[Link]:
-    """The plain convolutions; a LeakyReLU after each and a pooling after the first two pairs have numbers of foreign own."""
-    places = {unit: 2 * number + min(number // 2, 2) for number, unit in enumerate(model.architecture.channels)}
+    """The plain convolutions; a LeakyReLU after each and the poolings after the first pairs have numbers of their own."""
+    poolings = model.architecture.settings.get("poolings", 2)
+    places = {unit: 2 * number + min(number // 2, poolings) for number, unit in enumerate(model.architecture.channels)}
     modules = {unit: f"{BACKBONE}.feature.{place}" for unit, place in places.items()}
     return same(modules, "conv.weight", "conv.weight")
 
 
 def _bnneck_head(model: TorchModel, bnneck: str) -> list[Link]:
+    return [Link("fc.weight", ("FCs.fc_bin",)), *_bnneck(model, bnneck)]
+
+
+def _bnneck(model: TorchModel, bnneck: str) -> list[Link]:
     parts, _, embedding = model.state_dict()["fc.weight"].shape
     return [
-        Link("fc.weight", ("FCs.fc_bin",)),
         *batch_norm("classifier.bn", "BNNecks.bn1d", _order(parts, embedding, bnneck)),
         Link("classifier.weight", ("BNNecks.fc_bin",)),
     ]
@@ -219,4 +224,3 @@ LINKS = {
     "gaitbase": _gaitbase,
     "deepgaitv2": _deepgaitv2,
 }
-OVER_PARTS = ("baseline", "deepgaitv2", "gaitbase", "gln")

@@ -16,16 +16,24 @@ from gait.errors import DataError
 from gait.networks.blocks import BNNeck, PlainConvs, SeparateFC, folded_frames, horizontal_pyramid_pooling, scaled, set_max
 from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
+ROWS, COLUMNS = 16, 11  # of the maps after all poolings
+POOLINGS = (2, 3)
+
 
 class Baseline(TorchModel):
-    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding], in any order of frames."""
+    """Frames [batch, frames, 64, 44] in 0..1 -> signatures [batch, sum(bins), embedding], in any order of frames.
+
+    With three poolings the frames are [batch, frames, 128, 88].
+    """
 
     def __init__(self, architecture: TorchArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
         self.bins = list(architecture.settings["bins"])
+        poolings = architecture.settings.get("poolings", POOLINGS[0])
+        self.frame_shape = (ROWS * 2**poolings, COLUMNS * 2**poolings)
         out = {unit.removeprefix("convs."): count for unit, count in architecture.channels.items()}
-        self.convs = PlainConvs(out, [1] * len(out))
+        self.convs = PlainConvs(out, [1] * len(out), poolings)
         parts, embedding = sum(self.bins), architecture.settings["embedding"]
         self.fc = SeparateFC(parts, [*out.values()][-1], embedding)
         self.classifier = BNNeck(parts, embedding, architecture.classes)
@@ -44,23 +52,28 @@ class Baseline(TorchModel):
 def build(settings: Mapping[str, Any], width: float, classes: int) -> Baseline:
     """A network with fresh weights.
 
-    The published size has 3,779,136 parameters for the 74 identities of CASIA-B, 44,112,928 for the 5153 of OU-MVLP.
+    The published size has 3,779,136 parameters for the 74 identities of CASIA-B, 44,112,928 for the 5153 of OU-MVLP,
+    12,730,432 for the 500 of HID.
 
     Args:
         settings: ``channels`` of the stages of two convolutions, three or more (CASIA-B: 64, 128, 256; OU-MVLP: 32, 64,
-            128, 256), ``embedding`` (256), ``bins`` (16, 8, 4, 2, 1). The maps are halved after the first two stages.
+            128, 256; HID: 64, 128, 256, 512), ``embedding`` (256), ``bins`` (16, 8, 4, 2, 1); optionally ``poolings``, the
+            number of first stages after each of which the maps are halved: 2 (if it is missing) or 3 (HID).
         width: multiplier of channels and embedding.
         classes: number of training identities.
 
     Raises:
         DataError: a setting is missing, unknown or out of range.
     """
-    check_settings("baseline", settings, "channels embedding bins", bins_of_rows=16)
+    poolings = settings.get("poolings", POOLINGS[0])
+    check_settings("baseline", {**settings, "poolings": poolings}, "channels embedding bins poolings", bins_of_rows=ROWS)
     if len(settings["channels"]) < 3:
         raise DataError(f"baseline: architecture.channels = {settings['channels']}: must be three numbers or more")
+    if poolings not in POOLINGS:
+        raise DataError(f"baseline: architecture.poolings = {poolings}: must be {' or '.join(map(str, POOLINGS))}")
     twice = [scaled(channels, width) for channels in settings["channels"] for _ in range(2)]
     channels = {f"convs.conv{number}": count for number, count in enumerate(twice, start=1)}
-    worked_in = {"embedding": scaled(settings["embedding"], width), "bins": list(settings["bins"])}
+    worked_in = {"embedding": scaled(settings["embedding"], width), "bins": list(settings["bins"]), "poolings": poolings}
     return Baseline(TorchArchitecture("baseline", worked_in, channels, classes))
 
 

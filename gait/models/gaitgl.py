@@ -1,7 +1,8 @@
 """GaitGL: global and local features of gait in 3D convolutions (Lin, Zhang and Yu, ICCV 2021).
 
 Every layer has one convolution over the whole body and one over each horizontal strip by itself; an early layer aggregates
-three frames into one. Generalised-mean pooling of rows, a separate FC for each row and batch norm give the signature.
+three frames into one. Generalised-mean pooling of rows, a separate FC for each row and batch norm give the signature. With
+OpenGait's other head, BNNeck, the signature is that before the batch norm.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import DataError
-from gait.networks.blocks import SeparateFC, convolved_3d, maximum, scaled
+from gait.networks.blocks import BNNeck, SeparateFC, convolved_3d, maximum, scaled
 from gait.networks.torch_model import FilterGroup, TorchArchitecture, TorchModel, check_settings, filter_group
 
+HEADS = ("batch-norm", "bnneck")
 ROWS = 32  # rows of the maps after one halving; the last layer stacks both its features, so there are twice as many parts
 
 
@@ -103,8 +105,9 @@ class GaitGL(TorchModel):
             inputs = whole
         self.gem = GeM()
         self.fc = SeparateFC(2 * ROWS, inputs, settings["embedding"])
-        self.bn = nn.BatchNorm1d(settings["embedding"])
-        self.classifier = SeparateFC(2 * ROWS, settings["embedding"], architecture.classes)
+        self.bn = None if settings.get("head") == "bnneck" else nn.BatchNorm1d(settings["embedding"])
+        head = BNNeck if self.bn is None else SeparateFC
+        self.classifier = head(2 * ROWS, settings["embedding"], architecture.classes)
 
     def forward(self, frames: Tensor) -> Tensor:
         # One or two frames are repeated until there are three to aggregate.
@@ -116,7 +119,8 @@ class GaitGL(TorchModel):
             if number == self.pool_after:
                 maps = F.max_pool3d(maps, (1, 2, 2))
         parts = self.gem(maximum(maps, 2)).transpose(1, 2)
-        return self.bn(self.fc(parts).transpose(1, 2)).transpose(1, 2)
+        signatures = self.fc(parts)
+        return signatures if self.bn is None else self.bn(signatures.transpose(1, 2)).transpose(1, 2)
 
     def filter_groups(self) -> list[FilterGroup]:
         """A chain; in each layer, a sum ties the global to the local convolution."""
@@ -133,19 +137,22 @@ class GaitGL(TorchModel):
 def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitGL:
     """A network with fresh weights.
 
-    The published size has 3,096,673 parameters for the 74 identities of CASIA-B, 95,620,449 for the 5153 of OU-MVLP.
+    The published size has 3,096,673 parameters for the 74 identities of CASIA-B, 95,620,449 for the 5153 of OU-MVLP,
+    338,905,953 with BNNeck for the 20,000 of GREW.
 
     Args:
         settings: ``stem``, channels of the first 3D convolutions (CASIA-B: 32; OU-MVLP: 32, 32); ``layers``, channels of the
             global-local layers (64, 128, 128; 64, 64, 128, 128, 256, 256); ``pool_after``, the number of these layers before
-            the maps are halved (1; 2); ``halving``, the number of strips as a power of 2 (3; 1); ``embedding`` (128; 256).
+            the maps are halved (1; 2); ``halving``, the number of strips as a power of 2 (3; 1); ``embedding`` (128; 256);
+            optionally ``head``, ``batch-norm`` (if it is missing) or ``bnneck`` (GREW, beside the settings of OU-MVLP).
         width: multiplier of channels and embedding.
         classes: number of training identities.
 
     Raises:
         DataError: a setting is missing, unknown or out of range.
     """
-    check_settings("gaitgl", settings, "stem layers pool_after halving embedding")
+    head = settings.get("head", HEADS[0])
+    check_settings("gaitgl", {**settings, "head": head}, "stem layers pool_after halving embedding head")
     stem, layers = ([scaled(channels, width) for channels in settings[key]] for key in ("stem", "layers"))
     if not stem or not layers:
         raise DataError("gaitgl: architecture.stem and architecture.layers must each have at least one number")
@@ -153,6 +160,8 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitGL:
         raise DataError(f"gaitgl: architecture.pool_after = {settings['pool_after']}: must be 1 to {len(layers) - 1}")
     if settings["halving"] < 0 or ROWS % 2 ** settings["halving"]:
         raise DataError(f"gaitgl: architecture.halving = {settings['halving']}: 2**halving must divide {ROWS} rows")
+    if head not in HEADS:
+        raise DataError(f"gaitgl: architecture.head = {head}: must be {' or '.join(HEADS)}")
     channels = {f"stem.{number}": count for number, count in enumerate(stem)} | {"aggregation": stem[-1]}
     for number, count in enumerate(layers):
         channels |= {f"layers.{number}.whole": count, f"layers.{number}.local": count}
@@ -161,6 +170,7 @@ def build(settings: Mapping[str, Any], width: float, classes: int) -> GaitGL:
         "pool_after": settings["pool_after"],
         "halving": settings["halving"],
         "embedding": scaled(settings["embedding"], width),
+        "head": head,
     }
     return GaitGL(TorchArchitecture("gaitgl", worked_in, channels, classes))
 

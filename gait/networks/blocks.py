@@ -75,14 +75,15 @@ class ResidualBlock(nn.Module):
 
 
 class PlainConvs(nn.ModuleDict):
-    """A chain of convolutions on maps of frames, with max pooling by 2 after the second and the fourth.
+    """A chain of convolutions on maps of frames, with max pooling by 2 after the first pairs of them.
 
     Args:
         channels: output channels of each convolution by name; the first is 5 x 5, the others are 3 x 3.
         strips: the number of horizontal strips of each convolution.
+        poolings: after how many pairs there is a pooling.
     """
 
-    def __init__(self, channels: Mapping[str, int], strips: Sequence[int]) -> None:
+    def __init__(self, channels: Mapping[str, int], strips: Sequence[int], poolings: int = 2) -> None:
         inputs, kernels = [1, *channels.values()], [5, *[3] * (len(channels) - 1)]
         super().__init__(
             {
@@ -90,11 +91,12 @@ class PlainConvs(nn.ModuleDict):
                 for (name, after), before, kernel, count in zip(channels.items(), inputs, kernels, strips, strict=False)
             }
         )
+        self.poolings = poolings
 
     def forward(self, maps: Tensor) -> Tensor:
         for number, unit in enumerate(self.values(), start=1):
             maps = unit(maps)
-            if number in (2, 4):
+            if number % 2 == 0 and number <= 2 * self.poolings:
                 maps = F.max_pool2d(maps, 2)
         return maps
 

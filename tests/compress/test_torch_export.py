@@ -15,9 +15,13 @@ from gaitpress.frameworks import framework
 from gaitpress.onnx_files import write_onnx
 from stages.export import batch_error
 from tests.support.int8 import to_int8
-from tests.support.published import SMALLER, small
+from tests.support.published import LARGER, SMALLER, small
 from tests.support.toy import ROOT
 
+FORMS = {
+    **{name: SMALLER[name] for name in SMALLER if name != "gln phase 2"},  # the same network as gln
+    **{name: LARGER[name] for name in ("gaitgl bnneck", "baseline, three poolings")},
+}
 PUBLISHED = {"channels": [32, 64, 128], "embedding": 256, "bins": [16, 8, 4, 2, 1]}
 
 
@@ -52,9 +56,9 @@ def test_a_fixed_number_of_frames_is_fixed(model, tmp_path) -> None:
     assert [axis.dim_value for axis in shape.dim] == [1, 30, 64, 44]
 
 
-@pytest.mark.parametrize("name", [name for name in SMALLER if name != "gln phase 2"])  # the same network as gln
+@pytest.mark.parametrize("name", FORMS)
 def test_every_model_gives_each_sequence_of_a_batch_the_signature_that_it_has_alone(tmp_path: Path, name: str) -> None:
-    model, path = small(SMALLER[name], 0.0625), tmp_path / "model.onnx"
+    model, path = small(FORMS[name], 0.0625), tmp_path / "model.onnx"
     export.export_torch(model, path, ["batch", "frames", *model.frame_shape], 17)
     for frames in (1, 5):
         rng = np.random.default_rng(frames)
@@ -122,6 +126,16 @@ def test_int8_signatures_stay_near_those_of_fp32(exported, tmp_path, activations
     to_int8(exported, path, inputs, "minmax", True, activations, 7)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(path).graph.node}
     assert export.relative_error(export.run(path, inputs), export.run(exported, inputs)) < 0.2
+
+
+@pytest.mark.parametrize("name", ["gaitgl bnneck", "baseline, three poolings"])
+def test_int8_of_other_forms_stays_near_fp32(name: str, tmp_path: Path) -> None:
+    model, source, path = small(LARGER[name]), tmp_path / "model.onnx", tmp_path / "int8.onnx"
+    export.export_torch(model, source, [1, "frames", *model.frame_shape], 17)
+    inputs = [np.random.default_rng(n).random((1, 6, *model.frame_shape), np.float32) for n in range(2)]
+    to_int8(source, path, inputs, "minmax", True, "uint8", 7)
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in onnx.load(path).graph.node}
+    assert export.relative_error(export.run(path, inputs), export.run(source, inputs)) < 0.2
 
 
 def test_int8_without_calibration_data_is_an_error(exported, tmp_path) -> None:

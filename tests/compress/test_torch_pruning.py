@@ -14,7 +14,7 @@ from gait.networks.torch_model import TorchModel
 from tests.support.published import LARGER, SMALLER, small
 
 SETTINGS = PruneSettings(30, "mean-l1", "layer", 4, 4)
-FORMS = {**SMALLER, "gaitgl, larger": LARGER["gaitgl"]}
+FORMS = {**SMALLER, **{name: LARGER[name] for name in ("gaitgl bnneck", "baseline, three poolings")}}
 
 
 def shape(model: TorchModel) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -29,10 +30,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gaitpart-oumvlp": {"channels": [4, 4, 8, 12], "halving": [0, 0, 3, 3], "embedding": 5},
     "gaitgl": {"stem": [4], "layers": [6, 8, 10], "pool_after": 1, "halving": 3, "embedding": 10},
     "gaitgl-oumvlp": {"stem": [4, 4], "layers": [6, 6, 8, 8, 10, 10], "pool_after": 2, "halving": 1, "embedding": 10},
+    "gaitgl-grew": {
+        "stem": [4, 4],
+        "layers": [6, 6, 8, 8, 10, 10],
+        "pool_after": 2,
+        "halving": 1,
+        "embedding": 10,
+        "head": "bnneck",
+    },
     "gln": {"channels": [4, 6, 8], "lateral": 10, "embedding": 5, "bins": BINS, "compact": 0, "dropout": 0.9},
     "gln-phase-2": {"channels": [4, 6, 8], "lateral": 10, "embedding": 5, "bins": BINS, "compact": 6, "dropout": 0.9},
     "baseline": {"channels": [4, 6, 8], "embedding": 5, "bins": BINS},
     "baseline-oumvlp": {"channels": [4, 6, 8, 10], "embedding": 5, "bins": BINS},
+    "baseline-hid": {"channels": [4, 6, 8, 10], "embedding": 5, "bins": BINS, "poolings": 3},
     "gaitbase": {"channels": [4, 6, 8, 10], "embedding": 5, "bins": [16]},
     **{f"deepgaitv2-{mode}": {"mode": mode, **DEEP, "embedding": 5, "bins": [16]} for mode in ("2d", "p3d", "3d")},
 }
@@ -42,10 +52,12 @@ FOREIGN: dict[str, Callable[[], nn.Module]] = {
     "gaitpart-oumvlp": lambda: foreign.GaitPart([4, 4, 8, 12], [0, 0, 3, 3], 5),
     "gaitgl": lambda: foreign.GaitGL([4, 6, 8, 10], CLASSES, long=False),
     "gaitgl-oumvlp": lambda: foreign.GaitGL([4, 6, 8, 10], CLASSES, long=True),
+    "gaitgl-grew": lambda: foreign.GaitGL([4, 6, 8, 10], CLASSES, long=True, order="by-channel"),
     "gln": lambda: foreign.GLN([4, 6, 8], 10, 5, BINS),
     "gln-phase-2": lambda: foreign.GLN([4, 6, 8], 10, 5, BINS, 6, CLASSES),
     "baseline": lambda: foreign.Baseline([4, 6, 8], 5, BINS, CLASSES),
     "baseline-oumvlp": lambda: foreign.Baseline([4, 6, 8, 10], 5, BINS, CLASSES),
+    "baseline-hid": lambda: foreign.Baseline([4, 6, 8, 10], 5, BINS, CLASSES, poolings=3),
     "gaitbase": lambda: foreign.GaitBase([4, 6, 8, 10], 5, [16], CLASSES),
     "deepgaitv2-2d": lambda: foreign.DeepGaitV2("2d", **DEEP, embedding=5, classes=CLASSES),
     "deepgaitv2-p3d": lambda: foreign.DeepGaitV2("p3d", **DEEP, embedding=5, classes=CLASSES),
@@ -53,6 +65,7 @@ FOREIGN: dict[str, Callable[[], nn.Module]] = {
 }
 OVER_PARTS: dict[str, Callable[[str], nn.Module]] = {
     "gln-phase-2": lambda order: foreign.GLN([4, 6, 8], 10, 5, BINS, 6, CLASSES, order),
+    "gaitgl-grew": lambda order: foreign.GaitGL([4, 6, 8, 10], CLASSES, long=True, order=order),
     "baseline": lambda order: foreign.Baseline([4, 6, 8], 5, BINS, CLASSES, order),
     "gaitbase": lambda order: foreign.GaitBase([4, 6, 8, 10], 5, [16], CLASSES, order),
     "deepgaitv2-p3d": lambda order: foreign.DeepGaitV2("p3d", **DEEP, embedding=5, classes=CLASSES, order=order),
@@ -91,7 +104,7 @@ def checkpoint(network: nn.Module, path: Path) -> Path:
 
 def frames(case: str, length: int) -> Tensor:
     """Narrow networks, which are quick."""
-    height, width = (128, 24) if case.startswith("gln") else (64, 12)
+    height, width = (128, 24) if case.startswith("gln") or case == "baseline-hid" else (64, 12)
     return torch.rand(2, length, height, width, generator=torch.Generator().manual_seed(length), dtype=torch.float64)
 
 
@@ -228,6 +241,13 @@ def test_all_tensors_that_do_not_fit_are_listed_by_the_files_names(tmp_path: Pat
     assert unchanged(model, before)
 
 
+@pytest.mark.parametrize(("case", "other"), [("gaitgl-oumvlp", "gaitgl-grew"), ("baseline-oumvlp", "baseline-hid")])
+def test_a_file_of_another_head_or_with_another_pooling_does_not_fit(case: str, other: str, tmp_path: Path) -> None:
+    for ours, theirs in ((case, other), (other, case)):
+        with pytest.raises(DataError, match="unknown to the model:"):
+            load_into(build(ours), checkpoint(FOREIGN[theirs](), tmp_path / "foreign.pt"))
+
+
 @pytest.mark.parametrize("name", ["gaitpart", "gaitgl", "baseline"])
 def test_a_file_for_oumvlp_does_not_fit_a_network_for_casia_b(name: str, tmp_path: Path) -> None:
     path = checkpoint(FOREIGN[f"{name}-oumvlp"](), tmp_path / "oumvlp.pt")
@@ -304,7 +324,8 @@ class Hostile:
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
 def test_nothing_in_a_file_is_run(form: str, tmp_path: Path) -> None:
     path, victim = tmp_path / "hostile.pt", tmp_path / "victim"
-    content = {"model": {"set_block1.forward_block.0.conv.weight": torch.zeros(1), "x": Hostile(victim)}}
+    weights = {"set_block1.forward_block.0.conv.weight": torch.zeros(1), "x": Hostile(victim)}
+    content = {"iteration": np.int64(3), "model": weights}
     if form == "pickle":
         path.write_bytes(pickle.dumps(Hostile(victim), protocol=2))
     else:
@@ -312,6 +333,42 @@ def test_nothing_in_a_file_is_run(form: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"hostile\.pt wants to run (posix|nt)\.system"):
         load_into(build("gaitset"), path)
     assert not victim.exists()
+
+
+@pytest.mark.parametrize(("module", "zipped"), [("numpy._core", True), ("numpy._core", False), ("numpy.core", False)])
+def test_numbers_of_numpy_beside_the_weights_are_passed_over(module: str, zipped: bool, tmp_path: Path) -> None:
+    network, model, path = foreign.randomise(FOREIGN["gaitset"]()), build("gaitset"), tmp_path / "file.pt"
+    numbers = {"iteration": np.int64(60000), "rank1": np.float64(95.2), "done": np.bool_(True), "loss": [np.float32(0.1)]}
+    allowed = set(torch.serialization.get_safe_globals())
+    torch.save({**numbers, "model": state(network)}, path, _use_new_zipfile_serialization=zipped)
+    # numpy 1 names the maker of its numbers otherwise.
+    path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", f"{module}.multiarray".encode()))
+    load_into(model, path)
+    assert torch.equal(model.fc.weight, network.Head.fc_bin.float())
+    assert set(torch.serialization.get_safe_globals()) == allowed
+
+
+def test_arrays_of_numpy_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save({"model": state(FOREIGN["gaitset"]()), "losses": np.ones(3)}, tmp_path / "file.pt")
+    with pytest.raises(DataError, match=r"wants to run numpy\._core\.multiarray\._reconstruct"):
+        load_into(build("gaitset"), tmp_path / "file.pt")
+
+
+class Called:
+    """Has a function called where it is unpickled."""
+
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def test_nothing_of_numpy_is_run(tmp_path: Path) -> None:
+    """Since numpy takes the bytes of a number for an address in memory where a file says that it is an object's."""
+    number = Called(np._core.multiarray.scalar, (Called(np.dtype, ("what numpy refuses",)), b"\x41" * 8))
+    torch.save({"model": state(FOREIGN["gaitset"]()), "x": number}, tmp_path / "file.pt")
+    load_into(build("gaitset"), tmp_path / "file.pt")
 
 
 def test_objects_of_other_classes_are_refused_by_name(tmp_path: Path) -> None:
@@ -440,8 +497,6 @@ def keras_model(classes: int = CLASSES, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["", "model.keras", "copy"])
 def test_our_own_keras_models_are_read(name: str, tmp_path: Path) -> None:
-    import numpy as np
-
     trained, model = keras_model(), keras_model()
     for variable in trained.weights:
         variable.assign(np.random.default_rng(0).normal(size=variable.shape))
@@ -461,8 +516,6 @@ def test_only_the_classifier_of_a_keras_file_may_be_for_other_identities(tmp_pat
 
 
 def test_damaged_keras_models_are_refused(tmp_path: Path) -> None:
-    import numpy as np
-
     trained = keras_model()
     trained.weights[0].assign(np.full(trained.weights[0].shape, np.nan))
     trained.save(tmp_path / "model.keras")

@@ -1,5 +1,6 @@
 """Every silhouette model: its published size, any length and batch, saving, and the errors of wrong settings."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ EVERY = [
     *(pytest.param(published, id=f"{name}, OU-MVLP") for name, published in LARGER.items()),
 ]
 FORMS = [pytest.param(SMALLER[name], id=name) for name in SMALLER if name != "gln phase 2"] + [
-    pytest.param(LARGER[name], id=f"{name}, larger") for name in ("gaitpart", "gaitgl", "baseline", "deepgaitv2 2d")
+    pytest.param(LARGER[name], id=f"{name}, larger")
+    for name in ("gaitpart", "gaitgl", "gaitgl bnneck", "baseline", "baseline, three poolings", "deepgaitv2 2d")
 ]
 
 
@@ -88,6 +90,17 @@ def test_a_model_is_the_same_after_saving_and_loading(published: Published, tmp_
     assert loaded.filter_groups() == model.filter_groups()
 
 
+@pytest.mark.parametrize(("name", "key"), [("gaitgl", "head"), ("baseline", "poolings")])
+def test_a_model_saved_without_a_later_setting_is_loaded_as_it_was(name: str, key: str, tmp_path: Path) -> None:
+    model = small(SMALLER[name])
+    torch_model.save(model, tmp_path)
+    description = json.loads((tmp_path / "architecture.json").read_text(encoding="utf-8"))
+    del description["settings"][key]
+    (tmp_path / "architecture.json").write_text(json.dumps(description), encoding="utf-8")
+    frames = drawn(model, 1, 4)
+    assert torch.equal(signatures(torch_model.load(tmp_path), frames), signatures(model, frames))
+
+
 @pytest.mark.parametrize("name", SMALLER)
 def test_layers_list_every_parameter_and_multiply_add(name: str) -> None:
     model = small(SMALLER[name])
@@ -127,9 +140,11 @@ def test_multiply_adds_of_the_published_size(name: str, billions: float) -> None
         ("gaitgl", {"pool_after": 3}, "gaitgl: architecture.pool_after = 3: must be 1 to 2"),
         ("gaitgl", {"halving": 6}, "gaitgl: architecture.halving = 6"),
         ("gaitgl", {"stem": []}, "gaitgl: architecture.stem"),
+        ("gaitgl", {"head": "arcface"}, "gaitgl: architecture.head = arcface: must be batch-norm or bnneck"),
         ("gln", {"bins": [3]}, r"gln: architecture.bins = \[3\]: each must divide the 32 rows"),
         ("gln", {"channels": [1, 2]}, "gln: architecture.channels"),
         ("baseline", {"channels": [1, 2]}, "baseline: architecture.channels"),
+        ("baseline", {"poolings": 4}, "baseline: architecture.poolings = 4: must be 2 or 3"),
         ("gaitbase", {"channels": [1, 2]}, "gaitbase: architecture.channels"),
         ("gaitbase", {"depth": 2}, "gaitbase: architecture takes channels, embedding, bins, not .*depth"),
         ("deepgaitv2 3d", {"mode": "4d"}, "deepgaitv2: architecture.mode = 4d: must be one of 2d, p3d, 3d"),

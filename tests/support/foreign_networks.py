@@ -183,14 +183,14 @@ def focal(conv: nn.Conv2d, maps: Tensor, strips: int) -> Tensor:
 
 
 class Plain(nn.Module):
-    """The plain backbone: pairs of convolutions, the maps halved after the first two pairs."""
+    """The plain backbone: pairs of convolutions, the maps halved after the first pairs."""
 
-    def __init__(self, channels: Sequence[int], halving: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], halving: Sequence[int], poolings: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         self.strips = []
         for stage, (inputs, outputs) in enumerate(zip([1, *channels], channels, strict=False)):
-            layers += list(pair(inputs, outputs, 5 if stage == 0 else 3, pooled=stage < 2))
+            layers += list(pair(inputs, outputs, 5 if stage == 0 else 3, pooled=stage < poolings))
             self.strips += [2 ** halving[stage]] * 2
         self.feature = nn.Sequential(*layers)
 
@@ -206,11 +206,17 @@ class Plain(nn.Module):
 
 class Baseline(nn.Module):
     def __init__(
-        self, channels: Sequence[int], embedding: int, bins: Sequence[int], classes: int, order: str = "by-channel"
+        self,
+        channels: Sequence[int],
+        embedding: int,
+        bins: Sequence[int],
+        classes: int,
+        order: str = "by-channel",
+        poolings: int = 2,
     ) -> None:
         super().__init__()
         self.bins = bins
-        self.Backbone = Wrapped(forward_block=Plain(channels, [0] * len(channels)))
+        self.Backbone = Wrapped(forward_block=Plain(channels, [0] * len(channels), poolings))
         self.FCs = Separate(sum(bins), channels[-1], embedding)
         self.BNNecks = BNNecks(sum(bins), embedding, classes, order)
 
@@ -285,9 +291,9 @@ class GLConv(nn.Module):
 
 
 class GaitGL(nn.Module):
-    """``long`` is the form for OU-MVLP: twice as many convolutions."""
+    """``long`` is the form for OU-MVLP: twice as many convolutions; with ``order``, the head is BNNeck."""
 
-    def __init__(self, channels: Sequence[int], classes: int, long: bool) -> None:
+    def __init__(self, channels: Sequence[int], classes: int, long: bool, order: str = "") -> None:
         super().__init__()
         first, last = channels[0], channels[-1]
         stem = [conv3d(1, first), nn.LeakyReLU()] + ([conv3d(first, first), nn.LeakyReLU()] if long else [])
@@ -300,9 +306,12 @@ class GaitGL(nn.Module):
         self.HPP = Wrapped()
         self.HPP.p = nn.Parameter(torch.ones(1))
         self.Head0 = Separate(64, last, last)
-        self.Bn = nn.BatchNorm1d(last)
-        self.Head1 = Separate(64, last, classes)
-        self.long = long
+        if order:
+            self.BNNecks = BNNecks(64, last, classes, order)
+        else:
+            self.Bn = nn.BatchNorm1d(last)
+            self.Head1 = Separate(64, last, classes)
+        self.long, self.order = long, order
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         repeats = {1: 3, 2: 2}.get(frames.shape[1], 1)
@@ -322,6 +331,8 @@ class GaitGL(nn.Module):
         maps = clip.amax(2).clamp(min=1e-6)  # [batch, channels, 64, width]
         parts = [(maps[:, :, row] ** self.HPP.p).mean(2) ** (1 / self.HPP.p) for row in range(64)]
         unnormalised = self.Head0(parts)
+        if self.order:
+            return unnormalised, self.BNNecks(unnormalised)
         signatures = torch.stack([self.Bn(unnormalised[:, part]) for part in range(64)], 1)
         return signatures, self.Head1(list(signatures.unbind(1)))
 

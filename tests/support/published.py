@@ -10,7 +10,7 @@ from gait.networks import torch_model
 from gait.networks.torch_model import TorchModel
 
 BINS = [16, 8, 4, 2, 1]
-CASIA_B, OUMVLP, GAIT3D = 74, 5153, 3000  # training identities
+CASIA_B, OUMVLP, GAIT3D, GREW, HID = 74, 5153, 3000, 20000, 500  # training identities
 
 
 class Published(NamedTuple):
@@ -70,6 +70,19 @@ LARGER = {
     ),
     "baseline": Published(
         "baseline", {"channels": [32, 64, 128, 256], "embedding": 256, "bins": BINS}, OUMVLP, 44_112_928, (31, 256)
+    ),
+    "gaitgl bnneck": Published(
+        "gaitgl",
+        {
+            "stem": [32, 32], "layers": [64, 64, 128, 128, 256, 256], "pool_after": 2, "halving": 1, "embedding": 256,
+            "head": "bnneck",
+        },
+        GREW, 338_905_953, (64, 256),
+    ),
+    "baseline, three poolings": Published(
+        "baseline",
+        {"channels": [64, 128, 256, 512], "embedding": 256, "bins": BINS, "poolings": 3},
+        HID, 12_730_432, (31, 256),
     ),
     "gaitbase": Published(
         "gaitbase", {"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, OUMVLP, 28_108_992, (16, 256)
