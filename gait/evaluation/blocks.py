@@ -91,7 +91,7 @@ class Block(ABC):
         rows: [probes] the rows of the probes' signatures.
         people: [probes] their people.
         enrolled: [gallery] the people of the gallery.
-        limit: float32 [probes, groups]; sequences that are farther away than this matter to no answer.
+        limit: [probes, groups]; sequences that are farther away than this matter to no answer.
     """
 
     limit: np.ndarray
@@ -150,6 +150,11 @@ class Block(ABC):
         scaled = self.world.scaled
         self.note_pairs(*pairs, *of_pairs(scaled.values, scaled.halves, self.rows[pairs[0]], self.search.gallery[pairs[1]]))
 
+    @property
+    def kept(self) -> type:
+        """The arithmetic of distances that are computed for many sequences at once."""
+        return np.float32
+
     def exact(self, row: int, columns: np.ndarray) -> np.ndarray:
         """The distances of a probe to these places in float64."""
         values = self.world.scaled.values
@@ -161,4 +166,4 @@ class Block(ABC):
     def _distances(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         enrolled = self.world.scaled.taken(self.search.gallery[columns])
         everyone = len(rows) == len(self.rows)
-        return between(self.probes, slice(None) if everyone else rows, enrolled, self.world.kind)
+        return between(self.probes, slice(None) if everyone else rows, enrolled, self.world.kind, self.kept)
