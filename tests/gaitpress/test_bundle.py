@@ -239,12 +239,29 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
         ("walk-of-grace", "grace"),
     ]
     assert all(each["nearest"][0]["distance"] < 0.01 < each["nearest"][1]["distance"] for each in found)
+    known = json.loads((shipped / "settings.json").read_text())["thresholds"]
+    farthest = min(each["nearest"][1]["distance"] for each in found)
+    assert all(each["person"] == each["nearest"][0]["name"] for each in found)
+
+    def named(thresholds: list[dict[str, float]], *options: str) -> list[str | None]:
+        content = json.loads((shipped / "settings.json").read_text())
+        outputs.write_json(shipped / "settings.json", {**content, "thresholds": thresholds})
+        done = subprocess.run([*map(str, command), *options], env=plain_environment(), capture_output=True, text=True)
+        outputs.write_json(shipped / "settings.json", {**content, "thresholds": known})
+        return [json.loads(line)["person"] for line in done.stdout.splitlines()] or [done.stderr]
+
+    strict = [{"far": 10.0, "distance": 2 * farthest}, {"far": 1.0, "distance": 0.0}]
+    assert named(strict) == [None, None]  # nobody is nearer than the threshold
+    assert named(strict, "--far", "10") == ["ada", "grace"]
+    assert named([]) == ["ada", "grace"]
+    (refused,) = named(strict, "--far", "5")
+    assert refused == "error: no threshold is known for a false accept rate of 5 %; there are: 10, 1\n"
     with_engine = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)
     assert with_engine.stdout == done.stdout
     (tmp_path / "unknown/empty").mkdir()
     done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n"
+    assert done.stderr.endswith(f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n")
     settings = json.loads((shipped / "settings.json").read_text())
     outputs.write_json(shipped / "settings.json", {**settings, "engine": {**settings["engine"], "version": "1.0"}})
     done = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)

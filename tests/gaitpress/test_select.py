@@ -28,6 +28,13 @@ UNKNOWN = st.none() | FEW
 
 
 @st.composite
+def strangers(draw: st.DrawFn) -> dict[str, Any] | None:
+    """What a record says of people who are not enrolled, at several false accept rates."""
+    rates = draw(st.lists(st.sampled_from([10.0, 1.0, 0.1]), unique=True))
+    return {"promised": [{"far": far, "tar": {"rate": draw(FEW)}} for far in rates]} if draw(st.booleans()) else None
+
+
+@st.composite
 def rows(draw: st.DrawFn) -> list[Row]:
     found = []
     for number in range(draw(st.integers(0, 9))):
@@ -40,7 +47,9 @@ def rows(draw: st.DrawFn) -> list[Row]:
                 "invalid_reasons": [] if valid else ["unstable"],
                 "latency_ms": {"p50": draw(FEW)},
                 "ms_per_video_second": draw(FEW),
-                "accuracy": {"rank1": {"mean": draw(FEW)}} if draw(st.integers(0, 9)) else None,
+                "accuracy": {"rank1": {"mean": draw(FEW)}, "open_set": draw(strangers())}
+                if draw(st.integers(0, 9))
+                else None,
                 "energy_mj_per_inference": draw(UNKNOWN),
                 "size": {"engine_bytes": draw(UNKNOWN)},
                 "throughput_per_s": draw(UNKNOWN),
@@ -56,7 +65,10 @@ def rows(draw: st.DrawFn) -> list[Row]:
 
 
 LIMITS = st.builds(
-    Limits, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, st.none() | st.integers(0, 3).map(float), st.booleans()
+    Limits,
+    *[UNKNOWN] * 7,
+    max_loss=st.none() | st.integers(0, 3).map(float),
+    sure=st.booleans(),
 )
 
 
@@ -78,6 +90,12 @@ def figures(row: Row) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def recognised(row: Row) -> float | None:
+    """How many enrolled people are recognised where 1 % of strangers are accepted."""
+    told = row.record["accuracy"]["open_set"] or {"promised": []}
+    return next((promise["tar"]["rate"] for promise in told["promised"] if promise["far"] == 1), None)
+
+
 def comparable(row: Row) -> bool:
     return row.record["status"] == "ok" and row.record["valid"] and row.record["accuracy"] is not None
 
@@ -92,10 +110,11 @@ def loss(row: Row, within: Limits) -> float | None:
 
 def keeps(row: Row, within: Limits) -> bool:
     latency, rank1, energy, size = figures(row)
-    count, lost = people(row, within.fps), loss(row, within)
+    count, lost, tar = people(row, within.fps), loss(row, within), recognised(row)
     return (
         (within.max_latency is None or latency <= within.max_latency)
         and (within.min_rank1 is None or rank1 >= within.min_rank1)
+        and (within.min_tar is None or (tar is not None and tar >= within.min_tar))
         and (within.max_energy is None or (energy is not None and energy <= within.max_energy))
         and (within.max_size is None or (size is not None and size <= within.max_size))
         and (within.people is None or (count is not None and count >= within.people))
@@ -119,8 +138,8 @@ def better(one: Row, other: Row, fastest: bool) -> bool:
 def test_the_choice_is_that_of_looking_at_every_variant(found: list[Row], within: Limits) -> None:
     choice = choose(found, within)
     fitting = [row for row in found if comparable(row) and keeps(row, within)]
-    others = (within.max_latency, within.max_energy, within.max_size, within.people)
-    fastest = within.max_loss is not None or (within.min_rank1 is not None and others == (None,) * 4)
+    others = (within.max_latency, within.min_tar, within.max_energy, within.max_size, within.people)
+    fastest = within.max_loss is not None or (within.min_rank1 is not None and others == (None,) * 5)
     if not fitting:
         assert choice.best is None
         return
@@ -149,8 +168,9 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
     latency, rank1, energy, size = figures(choice.nearest)
     needed = {"max_latency": latency, "min_rank1": rank1, "max_energy": energy, "max_size": size}
     needed |= {"people": people(choice.nearest, within.fps), "max_loss": loss(choice.nearest, within)}
+    needed |= {"min_tar": recognised(choice.nearest)}
     words = {"max_latency": "latency", "min_rank1": "mean rank-1", "max_energy": "energy", "max_size": "size"}
-    words |= {"people": "people served"}
+    words |= {"people": "people served", "min_tar": "TAR at FAR 1 %"}
     words |= {"max_loss": "upper end of the loss" if within.sure else "loss"}
     blocking = [limit for limit, word in words.items() if any(text.startswith(word) for text in choice.blocking)]
     assert not keeps(choice.nearest, within)
@@ -158,12 +178,10 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
 
     def excess(row: Row) -> float:
         shares = []
-        for bound, value, sign in zip(
-            (within.max_latency, within.min_rank1, within.max_energy, within.max_size, within.people, within.max_loss),
-            (*figures(row), people(row, within.fps), loss(row, within)),
-            (1, -1, 1, 1, -1, 1),
-            strict=True,
-        ):
+        bounds = (within.max_latency, within.min_rank1, within.max_energy, within.max_size)
+        bounds += (within.people, within.max_loss, within.min_tar)
+        values = (*figures(row), people(row, within.fps), loss(row, within), recognised(row))
+        for bound, value, sign in zip(bounds, values, (1, -1, 1, 1, -1, 1, -1), strict=True):
             if bound is not None:
                 shares.append(1e9 if value is None else sign * (value - bound) / (bound or 1))
         return max(shares)
@@ -223,6 +241,7 @@ def test_the_command_prints_json_for_scripts(where: Path) -> None:
     assert chosen["energy_mj_per_inference"] <= 50
     assert len(found["reasons"]) == 249
     limits = {"max_latency": 20.0, "min_rank1": 70.0, "max_energy": 50.0, "max_size": None, "people": None, "fps": None}
+    limits |= {"min_tar": None}
     assert found["limits"] == limits | {"max_loss": None, "sure": False}
 
 
