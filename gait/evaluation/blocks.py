@@ -24,7 +24,6 @@ CHUNK_ROWS, CHUNK_SHARE = 256, 0.04
 # What costs as much as one comparison in a matrix product: the product itself, copying a signature for it, and a comparison
 # of one pair alone.
 PRODUCT, COPY, PAIR = 300, 10, 8
-EXACT_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Block(ABC):
         rows: [probes] the rows of the probes' signatures.
         people: [probes] their people.
         enrolled: [gallery] the people of the gallery.
-        limit: [probes, groups]; sequences that are farther away than this matter to no answer.
+        limit: float32 [probes, groups]; sequences that are farther away than this matter to no answer.
     """
 
     limit: np.ndarray
@@ -150,20 +149,12 @@ class Block(ABC):
         scaled = self.world.scaled
         self.note_pairs(*pairs, *of_pairs(scaled.values, scaled.halves, self.rows[pairs[0]], self.search.gallery[pairs[1]]))
 
-    @property
-    def kept(self) -> type:
-        """The arithmetic of distances that are computed for many sequences at once."""
-        return np.float32
-
     def exact(self, row: int, columns: np.ndarray) -> np.ndarray:
         """The distances of a probe to these places in float64."""
         values = self.world.scaled.values
-        parts = np.split(columns, range(EXACT_ROWS, len(columns), EXACT_ROWS))
-        return np.concatenate(
-            [exact(values, values[self.rows[row]], self.search.gallery[part], self.world.kind) for part in parts]
-        )
+        return exact(values, values[self.rows[row]], self.search.gallery[columns], self.world.kind)
 
     def _distances(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         enrolled = self.world.scaled.taken(self.search.gallery[columns])
         everyone = len(rows) == len(self.rows)
-        return between(self.probes, slice(None) if everyone else rows, enrolled, self.world.kind, self.kept)
+        return between(self.probes, slice(None) if everyone else rows, enrolled, self.world.kind)

@@ -17,20 +17,15 @@ from gait.errors import DataError
 from gait.evaluation.signatures import blocks
 
 TILE = 1 << 16  # products at a time: two such arrays stay in a processor's cache
-UNIT, UNIT_64 = 2.0**-24, 2.0**-53  # float32 and float64 round by at most this share
+UNIT = 2.0**-24  # float32 rounds by at most this share
 TINY = float(np.finfo(np.float32).tiny)
 # Between these lengths, float32 holds the squares of signatures and their products in projections.
 SMALLEST, LARGEST = 2.0**-24, 2.0**24
 
 
-def rounding(channels: int, unit: float = UNIT) -> float:
-    """The error bound of a product of two vectors, in any order, as a share of the product of their lengths.
-
-    Args:
-        channels: the length of the vectors.
-        unit: the share by which the arithmetic rounds.
-    """
-    return 1.01 * (channels + 8) * unit
+def rounding(channels: int) -> float:
+    """The error bound of a float32 product of two vectors, in any order, as a share of the product of their lengths."""
+    return 1.01 * (channels + 8) * UNIT
 
 
 @dataclass(frozen=True)
@@ -122,48 +117,38 @@ def _halves(values: np.ndarray) -> np.ndarray:
         return np.concatenate([np.einsum("spc,spc->sp", block, block) / 2 for block in blocks(values)])
 
 
-def between(
-    probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Distance, kept: type = np.float32
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distances by products.
+def between(probes: Points, rows: np.ndarray | slice, gallery: Points, kind: Distance) -> tuple[np.ndarray, np.ndarray]:
+    """Distances in float32.
 
     Args:
         probes, gallery: points with the same parts and channels.
         rows: the probes to compare with the whole gallery, at least one; a slice must take all of them.
         kind: Euclidean distance, or 1 minus the cosine.
-        kept: float32, or float64, which takes twice the time, for Euclidean distances of signatures that are not scaled.
 
     Returns:
         [gallery, rows] distances, and the bounds of their errors, in an array that broadcasts to the distances.
     """
     chosen = np.arange(len(probes.values))[rows]
     count, parts, channels = gallery.values.shape
-    unit = UNIT if kept is np.float32 else UNIT_64
-    total: np.ndarray = np.empty((count, len(chosen)), kept)
-    error: np.ndarray = np.empty((count, len(chosen)), kept) if kind == "euclidean" else np.empty((1, 1), kept)
+    total = np.empty((count, len(chosen)), np.float32)
+    error = np.empty((count, len(chosen)), np.float32) if kind == "euclidean" else np.empty((1, 1), np.float32)
     step = max(1, TILE // count)
     gallery_halves = gallery.halves.T
     for start in range(0, len(chosen), step):
         tile = chosen[start : start + step]
         at_once = max(1, TILE // (count * len(tile)))
         probe_halves = np.ascontiguousarray(probes.halves[tile].T)
-        sums: np.ndarray = np.zeros((count, len(tile)), kept)
-        errors: np.ndarray = np.zeros(count, kept)
+        sums, errors = np.zeros((count, len(tile)), np.float32), np.zeros(count, np.float32)
         for first in range(0, parts, at_once):
             part = slice(first, min(parts, first + at_once))
-            ours = _of_parts(probes.values, slice(start, start + step) if isinstance(rows, slice) else tile, part)
-            theirs = gallery.values[:, part].swapaxes(0, 1)
-            our_halves, their_halves = probe_halves[part], gallery_halves[part]
-            if kept is not np.float32:
-                ours, theirs = ours.astype(kept), theirs.astype(kept)
-                our_halves, their_halves = (np.einsum("psc,psc->ps", values, values) / 2 for values in (ours, theirs))
-            products = np.matmul(theirs, ours.swapaxes(1, 2))
+            tile_values = _of_parts(probes.values, slice(start, start + step) if isinstance(rows, slice) else tile, part)
+            products = np.matmul(gallery.values[:, part].swapaxes(0, 1), tile_values.swapaxes(1, 2))
             if kind == "euclidean":
-                np.subtract(their_halves[..., None], products, out=products)
-                products += our_halves[:, None]
+                np.subtract(gallery_halves[part][..., None], products, out=products)
+                products += probe_halves[part][:, None]
                 # Only rounding brings them below 0. The absolute value is as good as 0 then, and quicker to compute.
                 np.sqrt(np.abs(products, out=products), out=products)
-                off = _off(their_halves + our_halves.max(1, keepdims=True), channels, unit)
+                off = _off(gallery_halves[part] + probe_halves[part].max(1, keepdims=True), channels)
                 errors += _off_of_root(off, products.min(2)).sum(0)
             sums += products.sum(0) if len(products) > 1 else products[0]
         total[:, start : start + step] = sums
@@ -173,7 +158,7 @@ def between(
         # The error of the product, and that of both lengths, which is as large.
         error[:] = 2 * rounding(channels) + 4 * (parts + 4) * UNIT
         return 1 - total / parts, error
-    return _means(total, error, parts, unit)
+    return _means(total, error, parts)
 
 
 def of_pairs(values: np.ndarray, halves: np.ndarray, ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -191,13 +176,12 @@ def of_pairs(values: np.ndarray, halves: np.ndarray, ones: np.ndarray, others: n
         np.einsum("pc,pc->p", values[one], values[other], out=roots[place])
     both = halves[ones] + halves[others]
     np.sqrt(np.abs(np.subtract(both, roots, out=roots), out=roots), out=roots)
-    off = _off_of_root(_off(both, values.shape[2], UNIT), roots)
-    return _means(roots.sum(1), off.sum(1), values.shape[1], UNIT)
+    return _means(roots.sum(1), _off_of_root(_off(both, values.shape[2]), roots).sum(1), values.shape[1])
 
 
-def _off(halves: np.ndarray, channels: int, unit: float) -> np.ndarray:
+def _off(halves: np.ndarray, channels: int) -> np.ndarray:
     """By how much half of a squared distance can be off, from the sum of half of both squared lengths."""
-    return 2 * rounding(channels, unit) * halves + channels * TINY
+    return 2 * rounding(channels) * halves + channels * TINY
 
 
 def _off_of_root(off: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -205,10 +189,10 @@ def _off_of_root(off: np.ndarray, root: np.ndarray) -> np.ndarray:
     return off / np.maximum(root, np.sqrt(off))
 
 
-def _means(total: np.ndarray, error: np.ndarray, parts: int, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def _means(total: np.ndarray, error: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean distances from sums of roots of half of the squared ones, and their errors; both arrays are used up."""
-    error += 2 * (parts + 4) * unit * total  # roots and their sum are rounded too
-    scale = total.dtype.type(2**0.5 / parts)
+    error += 2 * (parts + 4) * UNIT * total  # roots and their sum are rounded too
+    scale = np.float32(2**0.5 / parts)
     total *= scale
     error *= 1.01 * scale
     return total, error
@@ -228,21 +212,28 @@ def exact(values: np.ndarray, row: np.ndarray, rows: np.ndarray, kind: Distance)
     Args:
         values: float32 [samples, parts, channels], as the network gave them.
         row: float32 [parts, channels], the signature.
-        rows: the samples to compare it with; memory for three times these in float64 is needed.
+        rows: the samples to compare it with.
         kind: Euclidean distance, or 1 minus the cosine.
 
     Returns:
         float64 [rows].
     """
-    signature, others = row.astype(np.float64), values[rows].astype(np.float64)
+    signature = row.astype(np.float64)
     if kind == "cosine":
         signature /= _norms(signature)
-        others /= _norms(others)
-        others *= signature
-        return 1 - others.sum(-1).mean(-1)
-    others -= signature
-    others *= others
-    return np.sqrt(others.sum(-1)).mean(-1)
+    result, room = np.empty(len(rows)), np.empty(signature.shape)
+    # One after the other, so that all arithmetic stays in a processor's cache.
+    for place, other in enumerate(rows.tolist()):
+        if kind == "cosine":
+            room[:] = values[other]
+            room /= _norms(room)
+            room *= signature
+            result[place] = 1 - room.sum(-1).mean()
+        else:
+            np.subtract(values[other], signature, out=room)
+            room *= room
+            result[place] = np.sqrt(room.sum(-1)).mean()
+    return result
 
 
 def _norms(values: np.ndarray) -> np.ndarray:

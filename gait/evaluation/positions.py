@@ -1,9 +1,8 @@
 """The positions of the right sequences among all that are enrolled, from which every measure of retrieval follows.
 
 A right sequence stands behind the wrong ones that are closer to the probe. The answer is that of a stable sort of all exact
-distances. Each right sequence is compared with all wrong ones, so that products in float32 would leave many comparisons
-unsure; those in float64 take twice the time and leave hardly any. Sequences that are surely farther away than the farthest
-right one matter to no position, and projections may spare comparing them.
+distances: float32 with a bound on its rounding decides most comparisons, float64 those that it leaves unsure. Sequences that
+are surely farther away than the farthest right one matter to no position, and projections spare comparing most of them.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def positions(
     chunk = size_of(CHUNK_SHARE, len(values), threads, CHUNK_ROWS)
     size = size_of(BLOCK_SHARE, len(values), threads, BLOCK_ROWS)
     # A block keeps both bounds of the distance of each of its probes to all of the gallery.
-    size = max(1, min(size, int(BLOCK_SHARE * values.nbytes / threads / (16 * max(1, len(search.gallery))))))
+    size = max(1, min(size, int(BLOCK_SHARE * values.nbytes / threads / (8 * max(1, len(search.gallery))))))
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         world = World.of(values, search, kind)
 
@@ -66,15 +65,15 @@ class _Bounds(Block):
     """A block of probes, and bounds of the distances of wrong sequences that may be closer than a right one.
 
     Attributes:
-        low, high: float64 [gallery, probes]; inf where a sequence is right, or surely farther than all right ones.
+        low, high: float32 [gallery, probes]; inf where a sequence is right, or surely farther than all right ones.
     """
 
     def __init__(self, world: World, chosen: np.ndarray, pooled: bool) -> None:
         super().__init__(world, chosen)
         self.pooled = pooled
         self.excluded = self.search.excluded[chosen]
-        self.low, self.high = (np.full((len(self.search.gallery), len(chosen)), np.inf) for _ in range(2))
-        self.limit = np.full(self.excluded.shape, -np.inf)
+        self.low, self.high = (np.full((len(self.search.gallery), len(chosen)), np.inf, np.float32) for _ in range(2))
+        self.limit = np.full(self.excluded.shape, -np.inf, np.float32)
         self.right_ones = list(self.right())
         for rows, columns, distance, error in self.right_ones:
             for group, most in zip(self.search.groups[columns].tolist(), distance + error, strict=True):
@@ -82,11 +81,6 @@ class _Bounds(Block):
                 self.limit[rows, group] = np.maximum(self.limit[rows, group], farther)
         if pooled:
             self.limit[:] = self.limit.max(1, keepdims=True)
-
-    @property
-    def kept(self) -> type:
-        # Signatures that are scaled for the comparison are so in float32 alone.
-        return np.float64 if self.world.scaled.factors is None else np.float32
 
     def positions(self, chunk: int, most: int) -> np.ndarray:
         """The block's rows of the function :func:`positions`; compares at most ``chunk`` gallery sequences at a time."""
@@ -129,13 +123,15 @@ class _Bounds(Block):
         columns = np.arange(len(self.enrolled)) if self.pooled else np.flatnonzero(self.search.groups == group)
         low, high = (bounds[columns[:, None], rows] for bounds in (self.low, self.high))
         counts = np.empty(distance.shape, np.int64)
+        unsure = np.empty((len(right), len(columns), len(rows)), bool)
         for n, (least, most) in enumerate(zip(distance - error, distance + error, strict=True)):
             closer = high < least
-            unsure = (low <= most) & ~closer
             counts[n] = closer.sum(0)
-            for row in np.flatnonzero(unsure.any(0)).tolist():
-                open_ones = columns[unsure[:, row]]
-                (ours,) = self.exact(rows[row], right[n : n + 1])
-                theirs = self.exact(rows[row], open_ones)
-                counts[n, row] += ((theirs < ours) | ((theirs == ours) & (open_ones < right[n]))).sum()
+            unsure[n] = (low <= most) & ~closer
+        for row in np.flatnonzero(unsure.any((0, 1))).tolist():
+            opened = unsure[:, :, row]
+            ours, theirs = np.flatnonzero(opened.any(1)), np.flatnonzero(opened.any(0))
+            far, wrong_far = (self.exact(rows[row], places) for places in (right[ours], columns[theirs]))
+            nearer = (wrong_far < far[:, None]) | ((wrong_far == far[:, None]) & (columns[theirs] < right[ours][:, None]))
+            counts[ours, row] += (nearer & opened[np.ix_(ours, theirs)]).sum(1)
         return counts

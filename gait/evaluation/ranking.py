@@ -15,20 +15,11 @@ import numpy as np
 
 from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
-from gait.evaluation.blocks import (
-    BLOCK_ROWS,
-    BLOCK_SHARE,
-    CHUNK_ROWS,
-    CHUNK_SHARE,
-    EXACT_ROWS,
-    Block,
-    Search,
-    World,
-    size_of,
-)
+from gait.evaluation.blocks import BLOCK_ROWS, BLOCK_SHARE, CHUNK_ROWS, CHUNK_SHARE, Block, Search, World, size_of
 from gait.evaluation.distances import Scaled
 
 FIRST = 32  # gallery sequences of a group that are compared first: few, which decide many probes
+EXACT_ROWS = 8  # compared exactly before it is seen whether they decide
 NOBODY = -1
 
 

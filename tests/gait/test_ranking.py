@@ -111,8 +111,8 @@ def test_projections_change_no_rank(spread: float) -> None:
     sizes = {"bounds": 0, "whole": 0}
     between, bound = blocks.between, projections.Projection.bound
 
-    def counted(ours, rows, theirs, kind, kept):
-        distances_and_errors = between(ours, rows, theirs, kind, kept)
+    def counted(ours, rows, theirs, kind):
+        distances_and_errors = between(ours, rows, theirs, kind)
         sizes["whole"] += distances_and_errors[0].size
         return distances_and_errors
 
