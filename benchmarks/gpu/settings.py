@@ -96,6 +96,13 @@ MODELS = {
         SGD,
         [{"name": "rotate", "probability": 0.3, "degrees": 10}, {"name": "erase", "probability": 0.3}],
     ),
+    "deepgaitv2": Published(
+        {"mode": "p3d", "channels": [64, 128, 256, 512], "blocks": [1, 1, 1, 1], "embedding": 256, "bins": [16]},
+        {"identities": 8, "sequences": 16, "frames": 30, "order": "ordered", "skip": 4},
+        [TRIPLET, cross_entropy(1.0, 16)],
+        SGD,
+        [{"name": name, "probability": 0.2} for name in ("perspective", "flip", "rotate")],
+    ),
 }
 
 

@@ -24,8 +24,12 @@ CONDITIONS = {
     "oumvlp": ["00", "01"],
     "tum-gaid": [*(f"n0{n}" for n in range(1, 7)), "b01", "b02", "s01", "s02"],
 }
-CONDITIONS |= {"cross-view": CONDITIONS["casia-b"], "all-views": CONDITIONS["casia-b"]}
-ENROLLED = {"oumvlp": ["01"], "tum-gaid": ["n01", "n02", "n03", "n04"]}
+LIKE_CASIA_B = (
+    *("cross-view", "all-views", "all-views-reranked", "casia-b-cross-view-gallery"),
+    *("gait3d", "gait3d-reranked"),
+)
+CONDITIONS |= dict.fromkeys(LIKE_CASIA_B, CONDITIONS["casia-b"]) | {"oumvlp-cross-view-gallery": CONDITIONS["oumvlp"]}
+ENROLLED = {"oumvlp": ["01"], "oumvlp-cross-view-gallery": ["01"], "tum-gaid": ["n01", "n02", "n03", "n04"]}
 
 
 def a_test(protocol: str, people: int, seed: int) -> tuple[Signatures, list[Sequence], TestSet]:

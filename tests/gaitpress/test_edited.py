@@ -41,7 +41,7 @@ EDITS = {
 def repository(tmp_path: Path) -> Path:
     """This repository, with sequences to train with."""
     copy_repository(tmp_path)
-    make_small(tmp_path / "params.yaml", models=["gaitset"], **{"model.gaitset.schedule.iterations": 12})
+    make_small(tmp_path / "params.yaml", models=["gaitset"], **{"model.gaitset.schedule.iterations": 50})
     world = object.__new__(World)
     world.where = tmp_path / "data"
     world._write_store()

@@ -66,10 +66,12 @@ def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished:
         "model": "gaitset", "percentile": 0, "precision": "fp32", "device": "local", "dataset": "walkers"
     }  # fmt: skip
     absent = {"latency_p99_ms": "too few queries", "energy_mj_per_inference": record["energy_reason"]}
+    absent |= dict.fromkeys(("mean_average_precision", "mean_inverse_penalty"), "CASIA-B's gallery is not one list")
+    absent |= {"equal_error_rate": "too few people"}
     for figure in {*figures.TRACKED, *figures.RATES, *figures.MEASURED}:
         value = record
         for key in figure.path:
-            value = value[key]
+            value = value and value.get(key)
         assert value is not None or absent[figure.name]
     assert record["latency_ms"]["queries"] >= 20
     assert record["ms_per_video_second"] == pytest.approx(record["latency_ms"]["p50"] * 25 / 4, rel=1e-3)
