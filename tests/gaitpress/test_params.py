@@ -85,8 +85,8 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "    mixed_precision: true           #",
             "    augment: [{name: flop, probability: 0.5}]\n    mixed_precision: true #",
-            "model.gaitset.augment[0].name = flop: must be 'affine', 'erase', 'flip', 'perspective' or 'rotate'; did you mean "
-            "flip?",
+            "model.gaitset.augment[0].name = flop: must be 'affine', 'erase', 'flip', 'perspective' or 'rotate'; did you "
+            "mean flip?",
         ),
         ("criterion:", "criterium:", "prune.criterium = taylor: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
