@@ -20,7 +20,7 @@ from gaitpress.results.work import POINTS, Curve, curves, pruning
 from report import answers, charts
 
 HERE = Path(__file__).parent
-BEST_SHOWN = 12
+BEST_SHOWN, OPEN_SHOWN = 12, 24  # variants of the front, and of a table that is open at first
 # The figures of the table of variants after its rates, by their titles.
 SHOWN = {
     figures.LATENCY: "latency ms p50 [95 %]",
@@ -92,6 +92,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
             for row in rows
         ),
         open_set=_open_set(rows),
+        open_shown=OPEN_SHOWN,
         cross_view=any(row.get("rank1_by_view") for row in rows),
         shares=lambda rates: digits.interval(*ends(rates), "percent"),
         rank1=words.rank1(rows),

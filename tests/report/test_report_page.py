@@ -187,6 +187,25 @@ def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
     assert all(shown == pytest.approx(rate, abs=0.0501) for shown, rate in told)
 
 
+def test_people_who_are_not_enrolled_have_a_table(page: Browser, out: Path) -> None:
+    rows = [row for row in load(Folders(out.parent), study(out.parent.parent)) if row.get("accuracy", "open_set")]
+    assert page.evaluate("document.querySelector('#strangers').closest('details').open") is False  # so many fold away
+    table = "[...document.querySelectorAll('#strangers tbody tr')].map((row) => [...row.cells].map((td) => td.textContent))"
+    cells = page.evaluate(table)
+    assert [line[0] for line in cells] == [row.name for row in rows]
+    promise = rows[5].get("accuracy", "open_set", "promised")[1]
+    assert promise["far"] == 1
+    low, high = promise["tar"]["interval"]
+    assert cells[5][2:] == [
+        "50",
+        *(f"{figure:.1f}{figure - 5:.1f}–{figure + 4:.1f}" for figure in [2 * promise["tar"]["rate"]]),
+        "10.05.0–20.0",
+        f"{promise['tar']['rate']:.1f}{low:.1f}–{high:.1f}",
+        "1.00.5–2.0",
+        f"{rows[5].get('accuracy', 'open_set', 'eer'):.1f}",
+    ]
+
+
 def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
     browser.faults.clear()
     browser.open(out / "index.html", width=390, height=800)

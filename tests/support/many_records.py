@@ -176,6 +176,21 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
                 },
             },
             "probes": 5500,
+            "open_set": {
+                "enrolled": 50,
+                "trials": {"enrolled": 5500, "strangers": 5500},
+                "eer": 100 - mean,
+                "det": {"far": [1.0, 10.0], "frr": [100 - mean / 2, 100 - mean]},
+                "promised": [
+                    {
+                        "far": far,
+                        "threshold": 0.3 + far / 100,
+                        "tar": {"rate": tar, "interval": [tar - 5, tar + 4], "people": 50, "probes": 5500},
+                        "false_accepts": {"rate": far, "interval": [far / 2, 2 * far], "people": 50, "probes": 5500},
+                    }
+                    for far, tar in ((10.0, mean), (1.0, mean / 2))
+                ],
+            },
             "protocol": "casia-b",
             "distance": "euclidean",
         },
