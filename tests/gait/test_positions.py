@@ -40,7 +40,7 @@ def listed(found: np.ndarray) -> list[list[list[int]]]:
     return [[[place for place in group if place] for group in row] for row in found.tolist()]
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(
     seed=st.integers(0, 2**32 - 1),
     samples=st.integers(2, 90),
@@ -73,14 +73,14 @@ def test_positions_are_those_of_a_stable_sort(
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-@pytest.mark.parametrize("spread", [0.3, 1.5, 20.0])
+@pytest.mark.parametrize("spread", [0.3, 20.0])
 def test_projections_blocks_and_threads_change_no_position(spread: float, pooled: bool) -> None:
-    values, asked = world(25, spread)
+    values, asked = world(13, spread)
     wanted = naive(values, asked, "euclidean", pooled)
-    for chunk, share in ((2, 0.01), (7, 0.03), (1000, 1.0)):
+    for chunk, share in ((5, 0.05), (1000, 1.0)):
         with (
             mock.patch.multiple(module, CHUNK_ROWS=chunk, BLOCK_SHARE=share),
-            mock.patch.object(projections, "SAMPLE", 40),
+            mock.patch.object(projections, "SAMPLE", 20),
         ):
             assert listed(positions(values, asked, pooled=pooled)) == wanted
             assert listed(positions(values, asked, threads=3, pooled=pooled)) == wanted
