@@ -63,6 +63,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
     trainings = curves(folders, settings)
     conditions = words.conditions(rows)
     by_view = [row for row in rows if row.get("rank1_by_view")]
+    retrieval = _retrieval(rows)
     data = {"variants": _variants(rows), "charts": _charts(rows, trainings), "by_view": _by_view(by_view, conditions)}
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -78,7 +79,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         costs={cost: cost for cost in COSTS} | {"size": figures.SIZE.title},
         best_shown=BEST_SHOWN,
         columns=_columns(rows, conditions),
-        cells=lambda row: _cells(row, conditions),
+        cells=lambda row: _cells(row, conditions, retrieval),
         text_of=lambda row: " ".join(charts.description(row)).lower(),
         dataset=settings.dataset,
         data=words.data(rows),
@@ -91,6 +92,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
             row.get("settings", "prune", "mode") == "published" or row.get("settings", "prune", "scope") == "global"
             for row in rows
         ),
+        retrieval=retrieval,
         open_set=_open_set(rows),
         open_shown=OPEN_SHOWN,
         cross_view=any(row.get("rank1_by_view") for row in rows),
@@ -194,11 +196,17 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 def _columns(rows: Sequence[Row], conditions: Sequence[Condition]) -> list[tuple[str, str]]:
     """The column titles of the table of variants, each with "text" or "number"."""
-    numbers = ["mean rank-1 % [95 %]", "loss points [95 %]", *(condition.title for condition in conditions), *SHOWN.values()]
+    numbers = ["mean rank-1 % [95 %]", "loss points [95 %]", *(condition.title for condition in conditions)]
+    numbers += [*(figure.labelled for figure in _retrieval(rows)), *SHOWN.values()]
     return [("variant", "text"), ("device", "text"), ("verdict", "text"), *((title, "number") for title in numbers)]
 
 
-def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
+def _retrieval(rows: Sequence[Row]) -> list[Figure]:
+    """The measures of retrieval that a record has: those of protocols whose gallery is one list."""
+    return [figure for figure in (figures.MAP, figures.MINP) if any(figure.of(row.shown) is not None for row in rows)]
+
+
+def _cells(row: Row, conditions: Sequence[Condition], retrieval: Sequence[Figure]) -> list[Cell]:
     def number(text: str, value: Any, small: str = "") -> Cell:
         return Cell(text, "" if value is None else value, small=small if value is not None else "")
 
@@ -221,6 +229,7 @@ def _cells(row: Row, conditions: Sequence[Condition]) -> list[Cell]:
         cell(figures.RANK1, digits.interval(*shown.rank1_interval, "percent")),
         cell(figures.LOSS, digits.interval(figures.LOSS_LOW.of(shown), figures.LOSS_HIGH.of(shown), "points")),
         *(rate(shown.rank1_of(condition).get("rate")) for condition in conditions),
+        *(cell(figure) for figure in retrieval),
         *(cell(figure, intervals.get(figure, "")) for figure in SHOWN),
     ]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gait import protocols
 from gait.data.prepared.sequences import Sequence
-from gait.evaluation import open_set, projections
+from gait.evaluation import comparisons, open_set, projections
 from gait.evaluation.blocks import Search
 from gait.evaluation.open_set import Trials, equal_error_rate, rates, threshold, trials
 from tests.gait.test_protocols import collected, parted
@@ -136,6 +136,17 @@ def test_rates_follow_from_their_definition() -> None:
 
 def test_few_people_promise_nothing() -> None:
     assert rates(Trials(np.array([0, 1, 2]), np.ones(3), np.full(3, 2.0), 3)) is None
+
+
+def test_of_many_probes_those_of_some_people_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = [Sequence(f"{person:02d}", f"nm-{walk}", "000", 0, 1) for person in range(20) for walk in range(1, 6)]
+    signatures = {n: np.array([[float(walk.identity) + n % 5 / 100]]) for n, walk in enumerate(sequences)}
+    gallery, probe = ([n for n in range(100) if (n % 5 == 0) == enrolled] for enrolled in (True, False))
+    monkeypatch.setattr(comparisons, "STRANGERS", 30)
+    told = protocols.evaluate(collected(signatures), sequences, parted("all-views", gallery, probe))
+    assert told["open_set"]["trials"] == {"enrolled": 28, "strangers": 28}  # 7 people with all their 4 probes
+    assert told["open_set"]["enrolled"] == 20
+    assert told["probes"] == 80
 
 
 def test_protocols_tell_of_strangers_and_leave_out_identical_views() -> None:

@@ -124,6 +124,21 @@ def test_how_rank1_was_measured_is_told_of_a_protocol_whose_file_is_gone_too(wor
     assert "by protocol by-carrying; over all pairs of different views" in page
 
 
+def test_measures_of_retrieval_are_shown_where_a_record_has_them(world: World) -> None:
+    assert "mAP" not in (write(world) / "index.html").read_text(encoding="utf-8")
+    rates = {"mAP": {"mean": 71.42, "conditions": {}}, "mINP": {"mean": 33.33, "conditions": {}}}
+    edit(world, 0, accuracy={**world.joined(0)["accuracy"], **rates})
+    out = write(world)
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "mAP (%)" in page
+    assert "mINP (%)" in page
+    assert '<td data-v="71.42">71.4</td>' in page
+    with (out / "variants.csv").open(encoding="utf-8") as file:
+        dense, pruned = csv.DictReader(file)
+    assert (dense["mean_average_precision"], dense["mean_inverse_penalty"]) == ("71.42", "33.33")
+    assert pruned["mean_average_precision"] == ""
+
+
 def test_the_table_is_aligned_and_fits_a_terminal(world: World) -> None:
     text = (write(world) / "pareto.txt").read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 110
