@@ -1,10 +1,12 @@
-"""The whole DAG on data laid out as CASIA-B and TUM-GAID are distributed."""
+"""The whole DAG on data laid out as CASIA-B and TUM-GAID are distributed, and the test of Gait3D and GREW."""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -52,6 +54,36 @@ def tum_gaid_tree(root: Path) -> None:
                     cv2.imwrite(str(folder / f"{frame:03d}.jpg"), cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
 
 
+def write_silhouettes(folder: Path, walk: Walk) -> None:
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(walk.silhouettes, start=1):
+        if frame is not None:
+            cv2.imwrite(str(folder / f"{number:05d}.png"), frame)
+
+
+def gait3d_tree(root: Path) -> None:
+    """Four people who train and three who are tested, of whom a walk each is looked for; the list beside them."""
+    probes = []
+    for person in range(1, 8):
+        for number, walk in enumerate(walks(person, ("072", "090"), 5, 0, 0)):
+            place = f"{person:04d}", f"camid{walk.view}_videoid1", f"seq{number}"
+            write_silhouettes(root / "2D_Silhouettes" / Path(*place), walk)
+            probes += ["-".join(place)] if person > 4 and number in (0, 6) else []
+    train, test = ([f"{person:04d}" for person in people] for people in (range(1, 5), range(5, 8)))
+    (root / "Gait3D.json").write_text(json.dumps({"TRAIN_SET": train, "TEST_SET": test, "PROBE_SET": probes}))
+
+
+def grew_tree(root: Path) -> None:
+    """Four people who train and three who are tested; a third walk of each of these is a probe of nobody's."""
+    for person in range(1, 8):
+        own = list(walks(person, ("090",), 5, 0, 0))
+        for number, walk in enumerate(own[:4] if person <= 4 else own[:2]):
+            part = "train" if person <= 4 else "test/gallery"
+            write_silhouettes(root / part / f"{person:05d}" / f"walk{number}", walk)
+        if person > 4:
+            write_silhouettes(root / "test/probe" / f"of{person}", own[2])
+
+
 TREES = {"casia-b": casia_b_tree, "tum-gaid": tum_gaid_tree}
 KINDS = {"casia-b": {"nm", "bg", "cl"}, "tum-gaid": {"n", "b", "s"}}
 
@@ -83,3 +115,37 @@ def test_a_published_dataset_goes_from_its_own_form_to_measured_engines(tmp_path
         assert index["missing"]["identities"]
     assert "Nothing to be done" in run(["snakemake", "--cores", "2", "all"], where)
     assert json.loads(run(["dvc", "status", "--json"], where)) == {}
+
+
+def evaluated(where: Path, name: str, tree: Path) -> dict[str, Any]:
+    """The dense GaitSet's rates on a dataset."""
+    settings: dict[str, Any] = {"dataset": name, f"datasets.{name}.path": str(tree), "models": ["gaitset"]}
+    make_small(where / "params.yaml", modalities=["silhouette"], **settings)
+    run(["snakemake", "--cores", "2", "results/evaluate/gaitset.json"], where)
+    found: dict[str, Any] = json.loads((where / "results/evaluate/gaitset.json").read_text())
+    return found
+
+
+def test_gait3d_has_its_table(tmp_path: Path) -> None:
+    gait3d_tree(tmp_path / "data")
+    rates = evaluated(copy_repository(tmp_path / "repository"), "gait3d", tmp_path / "data")
+    assert (rates["test"]["sequences"], rates["probes"]) == ({"gallery": 24, "probe": 6}, 6)
+    assert all(0 < rates[measure]["mean"] <= 100 for measure in ("rank1", "rank5", "rank10", "mAP", "mINP"))
+    assert rates["mINP"]["mean"] <= rates["mAP"]["mean"]
+    assert rates["cmc"][-1] == 100
+
+
+def test_grew_has_its_local_test_and_a_submission(tmp_path: Path) -> None:
+    grew_tree(tmp_path / "data")
+    where = copy_repository(tmp_path / "repository")
+    rates = evaluated(where, "grew", tmp_path / "data")
+    assert (rates["test"]["sequences"], rates["probes"]) == ({"gallery": 3, "probe": 3}, 3)
+    command = ["python", "-m", "gaitpress", "submission", "--model", "gaitset", "--out", "grew.csv"]
+    assert "3 probes among 6 enrolled walks" in run(command, where)
+    with (where / "grew.csv").open() as file:
+        header, *lines = csv.reader(file)
+    assert header == ["videoId", *(f"rank{rank}" for rank in range(1, 21))]
+    assert [line[0] for line in lines] == ["of5", "of6", "of7"]
+    assert all(sorted(line[1:]) == ["5", "5", "6", "6", "7", "7"] for line in lines)
+    with pytest.raises(AssertionError, match="is there already"):
+        run(command, where)

@@ -85,8 +85,9 @@ class _Bounds(Block):
     def positions(self, chunk: int, most: int) -> np.ndarray:
         """The block's rows of the function :func:`positions`; compares at most ``chunk`` gallery sequences at a time."""
         asked = np.flatnonzero((self.limit > -np.inf).any(1))
-        for start in range(0, len(self.enrolled) if len(asked) else 0, chunk):
-            self.compare(asked, np.arange(start, min(start + chunk, len(self.enrolled))))
+        if len(asked):
+            for start in range(0, len(self.enrolled), chunk):
+                self.compare(asked, np.arange(start, min(start + chunk, len(self.enrolled))))
         result = np.zeros((len(self.rows), 1 if self.pooled else self.search.count, most), np.int32)
         for rows, columns, distance, error in self.right_ones:
             groups = np.zeros_like(columns) if self.pooled else self.search.groups[columns]

@@ -26,7 +26,7 @@ CONDITIONS = {
 }
 LIKE_CASIA_B = (
     *("cross-view", "all-views", "all-views-reranked", "casia-b-cross-view-gallery"),
-    *("gait3d", "gait3d-reranked"),
+    *("gait3d", "gait3d-reranked", "grew"),
 )
 CONDITIONS |= dict.fromkeys(LIKE_CASIA_B, CONDITIONS["casia-b"]) | {"oumvlp-cross-view-gallery": CONDITIONS["oumvlp"]}
 ENROLLED = {"oumvlp": ["01"], "oumvlp-cross-view-gallery": ["01"], "tum-gaid": ["n01", "n02", "n03", "n04"]}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # The layouts by their names in params.yaml: those with a known frame rate, and those whose user gives it.
-PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d")
+PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d", "grew")
 OWN = ("pickles", "folder")
 LAYOUTS = (*PUBLISHED, *OWN)
 Faults = list[str]
