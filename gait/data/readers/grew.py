@@ -1,7 +1,7 @@
 """Reading the form in which GREW is distributed, its archives unpacked (Zhu et al., ICCV 2021).
 
 ``train/00001/4XPn5Z28/*.png``, ``test/gallery/00001/79XJefi8/*.png`` and ``test/probe/etaGVnWf/*.png``: people are numbered
-from 1 in training and in the test, and GREW does not publish whose the probes are. The names are those of OpenGait's pickles:
+from 1 in training and in the test, and GREW does not publish whose the probes are. Names are those of OpenGait's pickles:
 whoever trains is "00001train", walks of training are "00", the two of each enrolled person "01" and "02", and probes "03" of
 "probe"; what is a view elsewhere is the walk's own name. There are no videos.
 """
@@ -27,7 +27,7 @@ _FRAME = re.compile(r".*?([0-9]+)\.png")
 class Grew:
     """A :class:`gait.data.readers.Reader`; a unit is one walk, such as "00001/01/79XJefi8"."""
 
-    fps = 25.0  # of most of its 882 cameras; the dataset does not tell each one's
+    fps = 25.0  # assumed: the dataset does not tell the rates of its cameras
 
     def __init__(self, root: Path) -> None:
         self._root = tree.beginning(root, lambda folder: (folder / TRAIN).is_dir() or (folder / GALLERY).is_dir())
