@@ -19,40 +19,33 @@ PARTS = {"train": "TRAIN_SET", "test": "TEST_SET", "probe": "PROBE_SET"}
 LARGEST_LIST = 2**24
 
 
-class Frames(folder.Folder):
+class _Listed:
+    """What Gait3D has in either form: its frame rate, and the list in the dataset's folder."""
+
+    fps: float | None = FPS
+    dataset: Path
+
+    def split(self) -> dict[str, list[str]]:
+        return _split(self.dataset)
+
+
+class Frames(_Listed, folder.Folder):
     """A :class:`gait.data.readers.Reader` of pictures; a unit is one sequence, such as "0000/camid0_videoid2/seq0"."""
 
-    fps = FPS
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._dataset = root
-
-    def split(self) -> dict[str, list[str]]:
-        return _split(self._dataset)
-
-
-class Pickled(pickles.Pickles):
+class Pickled(_Listed, pickles.Pickles):
     """The same of pickles."""
-
-    fps = FPS
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._dataset = root
-
-    def split(self) -> dict[str, list[str]]:
-        return _split(self._dataset)
 
 
 def open_dataset(root: Path) -> Frames | Pickled:
     """A reader of the folder that holds Gait3D.json and 2D_Silhouettes, or pickles in its place."""
-    pickled = Pickled(root)
+    reader: Frames | Pickled = Pickled(root)
     try:
-        pickled.identities()
+        reader.identities()
     except DataError:
-        return Frames(root)
-    return pickled
+        reader = Frames(root)
+    reader.dataset = root
+    return reader
 
 
 def _split(root: Path) -> dict[str, list[str]]:

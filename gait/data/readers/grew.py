@@ -99,5 +99,5 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _names(folder: Path) -> list[str]:
-    """The folders of people or walks in a folder."""
-    return [entry.name for entry in tree.folders(folder) if _WALK.fullmatch(entry.name)] if folder.is_dir() else []
+    """The folders of people or walks in a folder; none if it is missing."""
+    return [entry.name for entry in tree.folders(folder) if _WALK.fullmatch(entry.name)]
