@@ -68,14 +68,17 @@ def run(command: list[str], where: Path, **extra: str) -> str:
 
 
 def copy_repository(target: Path) -> Path:
-    """The files that git tracks or would track, committed in a repository of their own."""
+    """The files that git tracks or would track, committed in a repository of their own.
+
+    Without dvc.lock, which tells what was run in this one, such as by `make demo`.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in {*listed.stdout.split("\0")} - {"", "dvc.lock"}:
         if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)  # `profiles` is a link to a folder
