@@ -25,6 +25,12 @@ TRAINING_CODE = {
     ),
     "keras": (*TRAINING, "gait/training/keras", "gaitpress/trainers/__init__.py", "gaitpress/trainers/keras_trainer.py"),
 }
+# What tests a training while it runs, beside the protocol's own file.
+TESTS = ("gait/evaluation", "gait/protocols/__init__.py", "gait/people.py", "gait/data/samples.py")
+VALIDATION_CODE = {
+    "torch": (*TESTS, "gait/embedding.py"),
+    "keras": (*TESTS, "gaitpress/embedders/__init__.py", "gaitpress/embedders/keras_embedder.py"),
+}
 # What measures rates by a protocol, beside the protocol's own file and what all share.
 PROTOCOL_CODE = ("gait/protocols/__init__.py",)
 
@@ -37,11 +43,12 @@ def digests(names: Iterable[str | Path]) -> dict[str, str]:
     """
     return {
         path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(set(_modules(names)))
+        for path in sorted(set(modules(names)))
     }
 
 
-def _modules(names: Iterable[str | Path]) -> Iterator[Path]:
+def modules(names: Iterable[str | Path]) -> Iterator[Path]:
+    """The files that :func:`digests` reads."""
     for name in names:
         path = ROOT / name
         yield from path.glob("*.py") if path.is_dir() else [path]

@@ -17,9 +17,10 @@ from types import ModuleType
 from typing import Any
 
 import gait.models
-from gait import losses
+from gait import losses, protocols
+from gait.data.prepared.sets import TestSet
 from gait.training.checkpoints import Checkpoints
-from gaitpress import outputs
+from gaitpress import naming, outputs
 from gaitpress.params import Params
 from gaitpress.params.model import Model
 from tracking.curves import Curves
@@ -68,10 +69,12 @@ class Session:
     Attributes:
         processes: the processes that train together.
         workers: the number of workers that make batches ahead.
+        validation: the test on people set aside, if there are any.
     """
 
     processes: Any
     workers: int
+    validation: TestSet | None
     _begun: Path
     _every_s: float
     _curves: Curves | None
@@ -91,6 +94,7 @@ class Session:
             "workers": self.workers,
             "checkpoints": checkpoints,
             "watcher": self._curves,
+            "validation": self.validation,
         }
 
 
@@ -103,6 +107,7 @@ def session(
     out: Path,
     uses: Mapping[str, Any],
     files: Iterable[Path],
+    validation: TestSet | None,
 ) -> Iterator[Session]:
     """Begin a training, or go on with a training that was killed.
 
@@ -114,11 +119,13 @@ def session(
         out: the directory that the stage will write.
         uses: the settings that can change the result.
         files: the files and folders whose content can change it.
+        validation: the test on people set aside, if there are any.
     """
     key = json.dumps(
-        [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model])])], sort_keys=True
+        [uses, settings.train.processes, _digests([*files, *_sources(model, settings.model[model], validation)])],
+        sort_keys=True,
     )
-    common = (settings.train.workers, outputs.begun_path(out), settings.train.checkpoint_s)
+    common = (settings.train.workers, validation, outputs.begun_path(out), settings.train.checkpoint_s)
     with trains.joined() as processes:
         if not processes.first:
             processes.wait()
@@ -132,12 +139,20 @@ def session(
             yield Session(processes, *common, curves)
 
 
-def _sources(model: str, entry: Model) -> list[Path]:
-    """The code that trains a model: the loaded modules of ``gait``, the model's own file and those of its losses."""
+def _sources(model: str, entry: Model, validation: TestSet | None) -> list[Path]:
+    """The code that trains a model: the loaded modules of ``gait``, the model's own file, those of its losses and of its
+    validation."""
     model_file = Path(gait.models.__path__[0]) / f"{model}.py"
     loaded = [module.__file__ for name, module in sys.modules.items() if name.startswith(OF_TRAINING)]
     terms = [term for phase in entry.phases() for term in phase.loss]
-    return [model_file, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
+    files = [model_file, *(Path(file) for file in loaded if file), *(losses.source(term.name) for term in terms)]
+    if validation is None:
+        return files
+    return [
+        *files,
+        *naming.modules(naming.VALIDATION_CODE[entry.framework]),
+        protocols.source(protocols.name_of(validation.protocol)),
+    ]
 
 
 def _digests(paths: Iterable[Path]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from gaitpress import command_line, inputs, outputs, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework
-from gaitpress.trainers import trainer
+from gaitpress.trainers import sentence, tested, trainer
 
 
 def main() -> None:
@@ -31,18 +31,18 @@ def main() -> None:
     schedule = settings.finetune[options.model]
     name = f"finetune/{options.model}/p{options.percentile}"
     uses = {"model": entry.model_dump(), "schedule": schedule.model_dump(), "threads": settings.threads.finetune}
-    files = [options.training, options.pruned]
-    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files) as session:
+    files, validation = [options.training, options.pruned], training_set.validation()
+    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files, validation) as session:
         history = training_loop.finetune(model, store, training_set.train, entry, schedule, session.phase(library, model))
         if not session.processes.first:
             return
-        metrics = {"params": library.parameters(model)}
+        metrics = {"params": library.parameters(model), **tested(entry, history)}
         with outputs.new_directory(options.out) as out:
             library.save(model, out)
             outputs.write_json(out / "history.json", history)
             outputs.write_json(out / "metrics.json", metrics)
             made_with.write(out, earlier_settings, finetune=schedule.model_dump(mode="json"))
-    print(f"{options.model}: {metrics['params']} parameters")
+    print(f"{options.model}: {metrics['params']} parameters{sentence(metrics, history)}")
 
 
 if __name__ == "__main__":

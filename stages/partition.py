@@ -20,15 +20,20 @@ from gait.training.torch import augmentations
 from gaitpress import command_line, naming, outputs
 
 
-def training_code(entry: Any) -> dict[str, str]:
+def training_code(entry: Any, rules: Any) -> dict[str, str]:
     """The sha256 of each file of Gaitpress that trains a model, by its path, without the model's own file.
+
+    With `validation`, these are also the files that test the training.
 
     Args:
         entry: the model's entry of `model` in params.yaml.
+        rules: ``partition`` of a dataset's entry in params.yaml.
     """
     sources = {losses.source(term.name) for phase in entry.phases() for term in phase.loss}
     if entry.framework == "torch":  # a Keras model's entry says only whether training changes samples
         sources |= {augmentations.source(change.name) for change in entry.augment}
+    if entry.validation is not None:
+        sources |= {protocols.source(rules.protocol), *naming.modules(naming.VALIDATION_CODE[entry.framework])}
     return naming.digests([*naming.TRAINING_CODE[entry.framework], *sources])
 
 
@@ -53,13 +58,14 @@ def main() -> None:
     entry = settings.entry(options.model)
     store = SequenceStore.open(options.preprocessed / entry.modality)
     rules = settings.datasets[settings.dataset].partition
-    training, test = partition_for(options.model, store, rules.model_dump(), entry.distance)
-    outputs.write_json(options.code, training_code(entry))
+    set_aside = entry.validation.identities if entry.validation else 0
+    training, test = partition_for(options.model, store, rules.model_dump(), entry.distance, set_aside, entry.seed)
+    outputs.write_json(options.code, training_code(entry, rules))
     outputs.write_json(options.protocol, protocol_code(rules))
     outputs.write_json(options.training, training.to_json())
     outputs.write_json(options.test, test.to_json())
     parts = training.parts() | test.parts()
-    counts = ", ".join(f"{len(positions)} {part.replace('_', ' ')}" for part, positions in parts.items())
+    counts = ", ".join(f"{len(positions)} {part.replace('_', ' ')}" for part, positions in parts.items() if positions)
     print(f"{options.model}: {counts} sequences, protocol {test.protocol}, {test.distance} distance")
     for doubt in doubts(store.sequences, parts, test.protocol):
         print(f"warning: {doubt}", file=sys.stderr)

@@ -17,7 +17,7 @@ from gaitpress import command_line, inputs, outputs, sessions
 from gaitpress import settings as made_with
 from gaitpress.frameworks import framework, multiply_adds
 from gaitpress.params.model import Init, Model
-from gaitpress.trainers import trainer
+from gaitpress.trainers import sentence, tested, trainer
 
 
 def main() -> None:
@@ -33,20 +33,22 @@ def main() -> None:
     library, training_loop = framework(entry.framework), trainer(entry.framework)
     library.use_threads(settings.threads.train)
     classes = len({store.sequences[position].identity for position in training_set.train})
-    model, history = None, []
+    model, rows, history = None, [], []
     start = _init(entry)
     init_facts = start and {"path": start.path, "sha256": _sha256(imported_files.in_folder(Path(start.path)))}
     files = [options.training] + ([Path(start.path)] if start else [])
     uses = {"model": entry.model_dump(), "threads": settings.threads.train}
     name = f"train/{options.model}"
-    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files) as session:
+    validation = training_set.validation()
+    with sessions.session(training_loop, name, settings, options.model, options.out, uses, files, validation) as session:
         for phase in entry.phases():
             model = _network(library, options.model, phase, classes, model)
-            history += training_loop.fit(model, store, training_set.train, phase, session.phase(library, model))
+            rows = training_loop.fit(model, store, training_set.train, phase, session.phase(library, model))
+            history += rows
         if not session.processes.first:
             return
         layers = library.layers(model, entry)
-        metrics = {"params": library.parameters(model), "macs": multiply_adds(layers)}
+        metrics = {"params": library.parameters(model), "macs": multiply_adds(layers), **tested(entry, rows)}
         with outputs.new_directory(options.out) as out:
             library.save(model, out)
             outputs.write_json(out / "history.json", history)
@@ -59,7 +61,8 @@ def main() -> None:
                 model=entry.model_dump(mode="json"),
                 origin={"init": init_facts, "trained": bool(history)},
             )
-    print(f"{options.model}: {metrics['params']} parameters, {metrics['macs']} multiply-adds an inference")
+    words = f"{metrics['params']} parameters, {metrics['macs']} multiply-adds an inference{sentence(metrics, rows)}"
+    print(f"{options.model}: {words}")
 
 
 def _sha256(path: Path) -> str:

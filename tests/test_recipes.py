@@ -51,7 +51,7 @@ def test_three_iterations(stores: dict[str, SequenceStore], recipe: str, model: 
     everyone = range(len(store.sequences))
     rows: list[dict[str, float]] = []
     network: Any = None
-    session = {"processes": None, "workers": 0, "checkpoints": None, "watcher": None}
+    session = {"processes": None, "workers": 0, "checkpoints": None, "watcher": None, "validation": None}
     for phase in entry.phases():
         previous, network = network, library.build(model, phase, PEOPLE)
         if previous is not None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gait.training.validation import RATE
 from gaitpress import outputs
 from gaitpress.params.mlflow import MLflow
 from gaitpress.progress import LOG_EVERY_S
@@ -81,7 +82,7 @@ class Curves:
         now = time.time()
         self._events.add(self._offset + number, now, curves)
         self._run.add(Row(self._offset + number, int(1000 * now), curves))
-        self._progress.row(number, curves.get("loss"))
+        self._progress.row(number, curves.get("loss"), curves.get(RATE))
 
 
 class _Noted:
@@ -264,6 +265,7 @@ class _Progress:
         self._name = name
         self._done = self._total = self._made = self._row = 0
         self._loss: float | None = None
+        self._rank1: float | None = None
         self._since: float | None = None
         self._now = self._said = 0.0
         self._bar: Any = None
@@ -291,12 +293,13 @@ class _Progress:
         elif self._bar is None and done < total and self._now - self._said >= LOG_EVERY_S:
             self._said = self._now
             left = f"{_duration((total - done) / self._rate())} left" if self._made else None
-            self._say(f"{done} of {total}", self._speed(), left, self._shown_loss())
+            self._say(f"{done} of {total}", self._speed(), left, *self._figures())
 
-    def row(self, number: int, loss: float | None) -> None:
+    def row(self, number: int, loss: float | None, rank1: float | None) -> None:
         self._row, self._loss, self._now = number, loss, time.monotonic()
+        self._rank1 = self._rank1 if rank1 is None else rank1
         if self._bar is not None:
-            self._bar.set_postfix_str(self._shown_loss() or "", refresh=False)
+            self._bar.set_postfix_str(", ".join(self._figures()), refresh=False)
         if self._total and self._done == self._total:
             self.end()
 
@@ -309,7 +312,7 @@ class _Progress:
             self._bar.close()
             return
         took = f" in {_duration(self._now - self._since)}" if self._made else ""
-        self._say(f"{self._done} of {self._total}{took}", self._speed(), self._shown_loss())
+        self._say(f"{self._done} of {self._total}{took}", self._speed(), *self._figures())
 
     def _begin_bar(self, done: int, total: int) -> Any:
         from tqdm import tqdm
@@ -330,8 +333,10 @@ class _Progress:
         rate = self._rate()
         return f"{rate:.1f} it/s" if rate >= 1 else f"{1 / rate:.1f} s/it"
 
-    def _shown_loss(self) -> str | None:
-        return None if self._loss is None else f"loss {self._loss:.3g}"
+    def _figures(self) -> list[str]:
+        """The last loss, and the rate of the last test on people set aside, as far as there are any."""
+        shown = [] if self._loss is None else [f"loss {self._loss:.3g}"]
+        return shown if self._rank1 is None else [*shown, f"rank-1 of people set aside {self._rank1:.1f} %"]
 
 
 def _duration(seconds: float) -> str:

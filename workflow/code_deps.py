@@ -50,11 +50,15 @@ BY_NAME = {
     "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
     "report/page.py": tuple(f"report/page.{kind}" for kind in ("html", "css", "js")),
 }
+TRAINING = {
+    framework: (*naming.TRAINING_CODE[framework], *naming.VALIDATION_CODE[framework], "gait/protocols")
+    for framework in FRAMEWORKS
+}
 # The files that name code by its content. Each has the stage that makes it, and the code that it names: by framework, by
 # runtime, or as that of the protocol.
 NAMED: dict[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
-    "data/code/${item.model}.json": ("partition", naming.TRAINING_CODE),
-    "data/needs/${item.model}.json": ("partition", naming.TRAINING_CODE),  # by way of the stage needs
+    "data/code/${item.model}.json": ("partition", TRAINING),
+    "data/needs/${item.model}.json": ("partition", TRAINING),  # by way of the stage needs
     "data/protocol/${item.model}.json": ("partition", {"protocol": ("gait/protocols",)}),
     "data/runtime/${item.device}.json": (
         "runtime",
@@ -76,6 +80,7 @@ IDLE = {
         "compress/pruning/torch_measures.py",
         "compress/pruning/keras_measures.py",
     ),
+    **dict.fromkeys(("train", "prune", "finetune"), ("gait/data/partitions.py", "gaitpress/embedders/torch_embedder.py")),
     "evaluate": ("gait/data/partitions.py",),
     "recognise": ("gait/data/partitions.py",),
     "report": ("gait/data", "gait/evaluation"),

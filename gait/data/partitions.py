@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -45,15 +46,14 @@ def first_train(
     training = sorted(identities)[:train_subjects]
     if strangers := sorted(set(without) - set(training)):
         raise DataError(f"without = {strangers}: not among the first {train_subjects} identities, which train")
-    chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
+    train: list[int] = []
+    others: list[int] = []
     for position, sequence in enumerate(sequences):
-        if sequence.identity in training:
-            if sequence.identity not in without:
-                chosen["train"].append(position)
-        elif sequence.condition in gallery:
-            chosen["gallery"].append(position)
-        elif probe is None or sequence.condition in probe:
-            chosen["probe"].append(position)
+        if sequence.identity not in training:
+            others.append(position)
+        elif sequence.identity not in without:
+            train.append(position)
+    chosen = {"train": train, **by_condition(sequences, others, gallery, probe)}
     enrolled = ", ".join(gallery)
     asked = f"among {', '.join(probe)}" if probe else f"besides {enrolled}"
     return complete(
@@ -62,6 +62,41 @@ def first_train(
         gallery=f"the other identities have no usable walk among {enrolled}",
         probe=f"the other identities have no usable walk {asked}",
     )
+
+
+def by_condition(
+    sequences: Sequence[GaitSequence], positions: Iterable[int], gallery: Sequence[str], probe: Sequence[str] | None = None
+) -> dict[str, list[int]]:
+    """Walks as "gallery" and "probe" by their condition.
+
+    Args:
+        sequences: all sequences of a store.
+        positions: of the walks.
+        gallery: the enrolled conditions.
+        probe: the conditions to look for; by default all that are not enrolled.
+    """
+    chosen: dict[str, list[int]] = {"gallery": [], "probe": []}
+    for position in positions:
+        condition = sequences[position].condition
+        if condition in gallery:
+            chosen["gallery"].append(position)
+        elif probe is None or condition in probe:
+            chosen["probe"].append(position)
+    return chosen
+
+
+def first_and_others(sequences: Sequence[GaitSequence], positions: Iterable[int]) -> tuple[list[int], list[int]]:
+    """The first walk of each person, and all others.
+
+    Args:
+        sequences: all sequences of a store.
+        positions: of the walks.
+    """
+    first: dict[str, int] = {}
+    positions = list(positions)
+    for position in positions:
+        first.setdefault(sequences[position].identity, position)
+    return list(first.values()), [position for position in positions if first[sequences[position].identity] != position]
 
 
 def check_people(identities: Sequence[str], train_subjects: int) -> None:
@@ -115,7 +150,7 @@ def complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int
 
 
 def partition_for(
-    model: str, store: SequenceStore, rules: Mapping[str, Any], distance: Distance
+    model: str, store: SequenceStore, rules: Mapping[str, Any], distance: Distance, set_aside: int = 0, seed: int = 0
 ) -> tuple[TrainingSet, TestSet]:
     """The partition of a store for one model.
 
@@ -124,15 +159,41 @@ def partition_for(
         store: preprocessed sequences.
         rules: ``partition`` of the dataset's entry in params.yaml.
         distance: ``distance`` of the model's entry, by which it is tested.
+        set_aside: how many training identities do not train, but test the training while it runs.
+        seed: the seed of their draw.
 
     Raises:
-        DataError: the dataset does not fit the rules.
+        DataError: the dataset does not fit the rules, or too few identities are left to train or can be set aside.
     """
     protocol, chosen = choose(store.sequences, store.identities, store.split, rules)
     common = (model, store.modality, store.digest, store.dataset, store.evidence)
-    training_set = TrainingSet(*common, chosen["train"])
+    if set_aside:
+        train, drawn = _with_validation(model, store.sequences, chosen["train"], rules, set_aside, seed)
+        training_set = TrainingSet(*common, train, drawn["gallery"], drawn["probe"], protocol, distance)
+    else:
+        training_set = TrainingSet(*common, chosen["train"])
     later = (chosen.get("temporal_gallery", []), chosen.get("temporal_probe", []))
     return training_set, TestSet(*common, protocol, distance, chosen["gallery"], chosen["probe"], *later)
+
+
+def _with_validation(
+    model: str, sequences: Sequence[GaitSequence], train: Sequence[int], rules: Mapping[str, Any], count: int, seed: int
+) -> tuple[list[int], dict[str, list[int]]]:
+    """The walks that train, and those of ``count`` people drawn from the training side, as gallery and probe."""
+    protocol, settings = protocols.chosen(rules)
+    roles = protocol.validation(sequences, train, settings)
+    enrolled, probed = ({sequences[position].identity for position in roles[part]} for part in ("gallery", "probe"))
+    able, people = sorted(enrolled & probed), {sequences[position].identity for position in train}
+    if count > min(len(able), len(people) - 2):
+        raise DataError(
+            f"model.{model}.validation.identities = {count}: {len(able)} of {len(people)} training identities have both a "
+            "gallery walk and a probe, and at least 2 must be left to train"
+        )
+    drawn = set(random.Random(seed).sample(able, count))
+    chosen = {part: [position for position in roles[part] if sequences[position].identity in drawn] for part in roles}
+    name = protocol.comparison(settings)
+    _check_comparable(sequences, chosen, name, protocol.COMPARISONS[name])
+    return [position for position in train if sequences[position].identity not in drawn], chosen
 
 
 def choose(

@@ -88,6 +88,16 @@ class Protocol(typing.Protocol):
         """
         ...
 
+    def validation(self, sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Any) -> dict[str, list[int]]:
+        """Walks of training people as "gallery" and "probe", to test a training by the protocol while it runs.
+
+        Args:
+            sequences: as for ``partition``.
+            walks: positions of walks that ``partition`` put under "train".
+            settings: a ``Settings``.
+        """
+        ...
+
     def identified(self, signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
         """Which probes are identified, in which views: arguments and errors as of :func:`evaluate`."""
         ...
@@ -159,7 +169,7 @@ def evaluate(signatures: Signatures, sequences: Sequence[GaitSequence], test: Te
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:
     """Which probes the test's protocol identifies, in which views; arguments and errors as of :func:`evaluate`."""
-    return _of(test).identified(signatures, sequences, test, threads)
+    return find(name_of(test.protocol)).identified(signatures, sequences, test, threads)
 
 
 def rates(
@@ -168,7 +178,7 @@ def rates(
     """What :func:`evaluate` returns, of what :func:`identified` found."""
     from gait.evaluation.comparisons import strangers
 
-    protocol = _of(test)
+    protocol = find(name_of(test.protocol))
     of_strangers = strangers(
         signatures,
         sequences,
@@ -185,9 +195,13 @@ def rates(
     }
 
 
-def _of(test: TestSet) -> Protocol:
-    """The protocol that a test is by."""
-    for protocol in map(find, names()):
-        if test.protocol in protocol.COMPARISONS:
-            return protocol
-    raise DataError(f"no file in gait/protocols tests by {test.protocol}; there are: {', '.join(comparisons())}")
+def name_of(comparison: str) -> str:
+    """The protocol that has this comparison, as params.yaml names it.
+
+    Raises:
+        DataError: there is none.
+    """
+    for name in names():
+        if comparison in find(name).COMPARISONS:
+            return name
+    raise DataError(f"no file in gait/protocols tests by {comparison}; there are: {', '.join(comparisons())}")

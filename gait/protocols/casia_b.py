@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import first_train
+from gait.data.partitions import by_condition, first_train
 from gait.protocols import Comparison
 
 if TYPE_CHECKING:
@@ -55,10 +55,17 @@ def partition(
     settings: Settings,
 ) -> dict[str, list[int]]:
     """The first identities train (74 of CASIA-B's 124); of the others, nm-01 to nm-04 are the gallery, the rest probes."""
-    if settings.cross_view_gallery:
-        gallery, probe = ALL_VIEWS_GALLERY, ALL_VIEWS_PROBE
-        return first_train(sequences, identities, settings.train_subjects, gallery, settings.without, probe)
-    return first_train(sequences, identities, settings.train_subjects, GALLERY, settings.without)
+    gallery, probe = _conditions(settings)
+    return first_train(sequences, identities, settings.train_subjects, gallery, settings.without, probe)
+
+
+def _conditions(settings: Settings) -> tuple[Sequence[str], Sequence[str] | None]:
+    """The enrolled conditions, and those looked for; None for all others."""
+    return (ALL_VIEWS_GALLERY, ALL_VIEWS_PROBE) if settings.cross_view_gallery else (GALLERY, None)
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    return by_condition(sequences, walks, *_conditions(settings))
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import complete
+from gait.data.partitions import complete, first_and_others
 from gait.errors import DataError
 from gait.protocols import Comparison
 
@@ -73,6 +73,12 @@ def partition(
         gallery="nobody of the TEST_SET of Gait3D.json has a usable walk besides those of its PROBE_SET",
         probe="none of the PROBE_SET of Gait3D.json is a usable walk of the TEST_SET",
     )
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    """The first walk of each person is looked for among all other ones, as one of each test person is."""
+    probe, gallery = first_and_others(sequences, walks)
+    return {"gallery": gallery, "probe": probe}
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

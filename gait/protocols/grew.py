@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import complete
+from gait.data.partitions import complete, first_and_others
 from gait.protocols import Comparison
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def partition(
         gallery="there is no usable walk 01 of a test person",
         probe="there is no usable walk 02 of a test person",
     )
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    """The first walk of each person enrols, and the second is looked for."""
+    gallery, others = first_and_others(sequences, walks)
+    probe, _ = first_and_others(sequences, others)
+    return {"gallery": gallery, "probe": probe}
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

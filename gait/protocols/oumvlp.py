@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import complete
+from gait.data.partitions import by_condition, complete
 from gait.errors import DataError
 from gait.protocols import Comparison
 
@@ -76,6 +76,10 @@ def partition(
         gallery="the other identities have no usable walk 01",
         probe="the other identities have no usable walk 00",
     )
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    return by_condition(sequences, walks, ["01"], ["00"])
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import check_conditions, first_train
+from gait.data.partitions import by_condition, check_conditions, first_train
 from gait.errors import DataError
 from gait.protocols import Comparison
 
@@ -57,6 +57,10 @@ def partition(
 ) -> dict[str, list[int]]:
     check_conditions("gallery", settings.gallery, sequences)
     return first_train(sequences, identities, settings.train_subjects, settings.gallery)
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    return by_condition(sequences, walks, settings.gallery)
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

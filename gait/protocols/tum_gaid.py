@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import complete
+from gait.data.partitions import by_condition, complete
 from gait.errors import DataError
 from gait.protocols import Comparison
 
@@ -77,6 +77,10 @@ def partition(
         gallery=f"nobody of the test list has a usable walk among {', '.join(PARTS['gallery'])}",
         probe=f"nobody of the test list has a usable walk among {', '.join(PARTS['probe'])}",
     )
+
+
+def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
+    return by_condition(sequences, walks, PARTS["gallery"], PARTS["probe"])
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

@@ -29,6 +29,7 @@ def described(settings: params.Params, name: str, identities: int) -> Iterator[t
     entry = settings.entry(name)
     library = framework(entry.framework)
     phases = entry.phases()
+    identities -= entry.validation.identities if entry.validation else 0
     for number, phase in enumerate(phases, start=1):
         model = library.build(name, phase, identities)
         layers = library.layers(model, phase)

@@ -17,10 +17,11 @@ from gaitpress.progress import progress
 EMBEDDED_AT_ONCE = 64
 
 
-def embed(model: Any, store: SequenceStore, positions: Sequence[int]) -> Signatures:
+def embed(model: Any, store: SequenceStore, positions: Sequence[int], shown: bool = True) -> Signatures:
+    """The signatures of all samples of the sequences; ``shown``: show how far it has come."""
     network = keras_models.network(model)
     shape = [1, *keras_models.SHAPE]
-    watched = progress(positions, len(positions), "embedding")
+    watched = progress(positions, len(positions), "embedding") if shown else positions
     inputs = (sample for position in watched for sample in samples(store, store.sequences[position], shape))
     batches = iter(lambda: list(islice(inputs, EMBEDDED_AT_ONCE)), [])
     signatures = (network.predict_on_batch(np.concatenate(batch)) for batch in batches)

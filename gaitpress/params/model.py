@@ -76,6 +76,18 @@ class TorchSchedule(TorchDecay):
     gamma: Annotated[float, Range(gt=0, le=1)] = 0.1
 
 
+class Validation(Section):
+    """Training identities that are set aside, on whom the training is tested while it runs.
+
+    ``every``: iterations (of a Keras model, epochs) between tests. ``keep``: the weights that are the result. ``patience``:
+    training ends after that many tests without a higher rank-1; null: never."""
+
+    identities: Annotated[int, Range(ge=2)]
+    every: Positive
+    keep: Literal["last", "best"] = "last"
+    patience: Positive | None = None
+
+
 class TorchPhase(Section):
     """A further phase of training; what is given here replaces the entry's own, with a fresh optimizer."""
 
@@ -102,6 +114,7 @@ class TorchModel(Section):
     schedule: TorchSchedule
     freeze_batch_norm: bool = False
     then: TorchPhase | None = None
+    validation: Validation | None = None
     init: str | Init | None = None
     mixed_precision: bool
     seed: Seed
@@ -137,6 +150,7 @@ class KerasModel(Section):
     batch: Positive
     optimizer: KerasOptimizer
     schedule: KerasSchedule
+    validation: Validation | None = None
     init: str | Init | None = None
     augment: bool
     mixed_precision: bool

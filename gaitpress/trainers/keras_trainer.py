@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.training.keras import loop
+from gaitpress.embedders import keras_embedder
 from gaitpress.params.finetune import KerasFinetune
 from gaitpress.params.model import KerasModel
+from gaitpress.trainers import validation
 
 
 class Alone:
@@ -56,7 +59,8 @@ def _fit(
     session: Mapping[str, Any],
 ) -> Any:
     surroundings = {name: session[name] for name in ("workers", "checkpoints", "watcher")}
-    return loop.fit(model, store, train, _training(entry, schedule), **surroundings)
+    tests = validation(entry, store, session["validation"], partial(keras_embedder.embed, shown=False))
+    return loop.fit(model, store, train, _training(entry, schedule), **surroundings, validation=tests)
 
 
 def _training(entry: KerasModel, schedule: Mapping[str, Any]) -> loop.KerasTraining:

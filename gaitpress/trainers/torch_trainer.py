@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from gait import embedding
 from gait.data.prepared.sequences import SequenceStore
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
@@ -12,6 +14,7 @@ from gait.training.torch.batches import Sampling
 from gaitpress.frameworks.torch_models import check_size
 from gaitpress.params.finetune import TorchFinetune
 from gaitpress.params.model import TorchModel
+from gaitpress.trainers import validation
 
 joined = Processes.joined
 
@@ -69,4 +72,6 @@ def _fit(
         mixed_precision=entry.mixed_precision,
         seed=entry.seed,
     )
-    return torch_loop.fit(model, store, train, training, **session)
+    embed = partial(embedding.embed, processes=session["processes"])
+    tests = validation(entry, store, session["validation"], embed)
+    return torch_loop.fit(model, store, train, training, **{**session, "validation": tests})

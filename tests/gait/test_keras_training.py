@@ -35,7 +35,10 @@ PEOPLE: dict[str, Any] = {"identities": ["000", "001"], "split": {}}
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     """Two people whose flow differs in its sign."""
-    directory = tmp_path_factory.mktemp("flow")
+    return made_store(tmp_path_factory.mktemp("flow"))
+
+
+def made_store(directory: Path) -> SequenceStore:
     rng = np.random.default_rng(0)
     writer = StoreWriter(directory, (60, 60, 50), "int16")
     for person in range(2):

@@ -184,6 +184,96 @@ def test_own_data_enrols_the_conditions_that_its_rules_name(tmp_path: Path, cros
     assert test.positions == sorted(test.gallery + test.probe)
 
 
+def drawn(sides: tuple[TrainingSet, TestSet], all_sequences: tuple[Sequence, ...]) -> dict[str, set[str]]:
+    """The people of each part of a training set and its test set."""
+    parts = sides[0].parts() | sides[1].parts()
+    return {part: {all_sequences[position].identity for position in positions} for part, positions in parts.items()}
+
+
+def casia(directory: Path, number: int = 8, views: tuple[str, ...] = ("000", "090")) -> SequenceStore:
+    writer = StoreWriter(directory, (4, 4), "uint8")
+    for walk in sequences(people(number), ["nm-01", "nm-05", "cl-01"], views):
+        writer.add(walk.identity, walk.condition, walk.view, np.ones((1, 4, 4), np.uint8))
+    facts = {"modality": "silhouette", "dataset": "made", "evidence": "own", "fps": 25, "settings": {"kind": "silhouette"}}
+    writer.close(**facts, identities=people(number), split={})
+    return SequenceStore.open(directory)
+
+
+RULES = {"protocol": "casia-b", "train_subjects": 6}
+
+
+def test_people_set_aside_neither_train_nor_belong_to_the_test(tmp_path: Path) -> None:
+    made = casia(tmp_path)
+    _, test = alone = partition_for("gaitset", made, RULES, "cosine")
+    draws = []
+    for seed in range(8):
+        sides = partition_for("gaitset", made, RULES, "cosine", 2, seed)
+        who = drawn(sides, made.sequences)
+        assert len(who["train"]) == 4
+        assert who["validation_gallery"] == who["validation_probe"]
+        assert who["train"] | who["validation_probe"] == drawn(alone, made.sequences)["train"] == set(people(6))
+        assert not who["train"] & who["validation_probe"]
+        assert sides[1] == test
+        watched = sides[0].validation()
+        assert watched is not None
+        assert (watched.protocol, watched.distance) == ("casia-b", "cosine")
+        assert {made.sequences[at].condition for at in watched.gallery} == {"nm-01"}
+        assert {made.sequences[at].condition for at in watched.probe} == {"nm-05", "cl-01"}
+        draws.append(tuple(sorted(who["validation_probe"])))
+        assert sides == partition_for("gaitset", made, RULES, "cosine", 2, seed)
+    assert len(set(draws)) > 1  # the seed draws them
+
+
+def test_a_training_set_without_people_set_aside_has_the_same_file_as_ever(tmp_path: Path) -> None:
+    training, _ = partition_for("gaitset", casia(tmp_path), RULES, "euclidean")
+    assert set(training.to_json()) == {"model", "modality", "digest", "dataset", "evidence", "train"}
+    assert training.validation() is None
+
+
+@pytest.mark.parametrize(("count", "able"), [(5, 6), (7, 6)])
+def test_too_few_people_to_set_aside_are_an_error(tmp_path: Path, count: int, able: int) -> None:
+    with pytest.raises(DataError) as raised:
+        partition_for("gaitset", casia(tmp_path), RULES, "euclidean", count)
+    assert str(raised.value) == (
+        f"model.gaitset.validation.identities = {count}: {able} of 6 training identities have both a gallery walk and a "
+        "probe, and at least 2 must be left to train"
+    )
+
+
+def test_people_set_aside_have_walks_that_the_protocol_can_compare(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the only view is 000, and protocol casia-b compares walks of different views"):
+        partition_for("gaitset", casia(tmp_path, views=("000",)), RULES, "euclidean", 2)
+
+
+def aside(protocol: str, all_sequences: list[Sequence], **settings: Any) -> dict[str, set[str]]:
+    """The names of the walks that a protocol takes as gallery and as probes of training people."""
+    chosen, of = protocols.chosen({"protocol": protocol, **settings})
+    roles = chosen.validation(all_sequences, range(len(all_sequences)), of)
+    return {part: {all_sequences[position].name for position in positions} for part, positions in roles.items()}
+
+
+def test_each_protocol_tests_a_training_as_it_tests_in_the_end() -> None:
+    b = sequences(["001"], views=("000",))
+    assert aside("casia-b", b, train_subjects=1)["gallery"] == {f"001-nm-0{number}-000" for number in range(1, 5)}
+    assert aside("casia-b", b, train_subjects=1, cross_view_gallery=True) == {
+        "gallery": {f"001-{kind}-02-000" for kind in ("nm", "bg", "cl")},
+        "probe": {f"001-{kind}-01-000" for kind in ("nm", "bg", "cl")},
+    }
+    walks = sequences(["00001"], ["00", "01"], ("000",))
+    assert aside("oumvlp", walks) == {"gallery": {"00001-01-000"}, "probe": {"00001-00-000"}}
+    walks = sequences(["p001"], ["n01", "n05", "b01", "n07", "n11"], ("090",))
+    assert aside("tum-gaid", walks) == {"gallery": {"p001-n01-090"}, "probe": {"p001-n05-090", "p001-b01-090"}}
+    walks = sequences(["a", "b"], ["one", "two", "three"], ("0",))
+    enrolled = aside("own", walks, train_subjects=1, gallery=["two"], cross_view=False)
+    assert enrolled["gallery"] == {"a-two-0", "b-two-0"}
+    assert len(enrolled["probe"]) == 4
+    assert aside("gait3d", walks) == {
+        "probe": {"a-one-0", "b-one-0"},
+        "gallery": {"a-two-0", "a-three-0", "b-two-0", "b-three-0"},
+    }
+    assert aside("grew", walks) == {"gallery": {"a-one-0", "b-one-0"}, "probe": {"a-two-0", "b-two-0"}}
+
+
 COMMON = ("gaitset", "silhouette", "abc", "walkers", "synthetic")
 TRAINING = TrainingSet(*COMMON, [0, 1])
 TEST = TestSet(*COMMON, "casia-b", "cosine", [2], [3, 4])

@@ -45,9 +45,9 @@ def repository(tmp_path: Path) -> Path:
     world = object.__new__(World)
     world.where = tmp_path / "data"
     world._write_store()
-    outputs.write_json(
-        tmp_path / "data/code/gaitset.json", training_code(params.load(tmp_path / "params.yaml").entry("gaitset"))
-    )
+    settings = params.load(tmp_path / "params.yaml")
+    code = training_code(settings.entry("gaitset"), settings.datasets["walkers"].partition)
+    outputs.write_json(tmp_path / "data/code/gaitset.json", code)
     return tmp_path
 
 

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.readers import casia_b, open_dataset, pictures
 from gaitpress.params import load
-from gaitpress.params.model import Change
+from gaitpress.params.model import Change, Validation
 from stages.partition import training_code
 from tests.support import commands
 
@@ -165,8 +165,24 @@ def test_a_model_names_the_augmentations_that_it_chooses() -> None:
     folder = "gait/training/torch/augmentations"
     for names in ((), ("erase", "flip")):
         chosen = entry.model_copy(update={"augment": [Change(name=name, probability=0.5) for name in names]})
-        code = {Path(name).stem for name in training_code(chosen) if name.startswith(f"{folder}/")}
+        code = {Path(name).stem for name in training_code(chosen, None) if name.startswith(f"{folder}/")}
         assert code == {"__init__", *names}
+
+
+def test_a_model_names_the_code_that_tests_its_training_if_it_is_tested() -> None:
+    chosen = load(ROOT / "params.yaml")
+    rules = chosen.datasets["walkers"].partition
+    validation = Validation(identities=2, every=1)
+    for model, own in (("gaitset", "gait/embedding.py"), ("cnn2d", "gaitpress/embedders/keras_embedder.py")):
+        entry = chosen.model[model]
+        untested, tested = (
+            set(training_code(entry.model_copy(update={"validation": asked}), rules)) for asked in (None, validation)
+        )
+        assert untested < tested
+        assert {own, "gait/evaluation/ranking.py", "gait/protocols/casia_b.py"} <= tested - untested
+        assert not {name for name in tested if name.startswith("gait/protocols/")} - {
+            "gait/protocols/__init__.py", "gait/protocols/casia_b.py",
+        }  # fmt: skip
 
 
 def person(at: int) -> np.ndarray:

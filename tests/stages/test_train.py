@@ -16,8 +16,14 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from gait import protocols
+from gait.data.partitions import partition_for
+from gait.data.prepared.sequences import SequenceStore
+from gait.data.prepared.sets import TrainingSet
+from gait.embedding import embed
 from gait.networks import torch_model
-from gaitpress import params
+from gait.processes import Processes
+from gaitpress import outputs, params
 from tests.support import commands
 from tests.support import foreign_networks as foreign
 from tests.support.device_world import World
@@ -40,7 +46,7 @@ def published() -> foreign.GaitSet:
 
 
 def command(world: World, out: Path, iterations: int, **changes: Any) -> list[str]:
-    section = changes.pop("section", {})
+    section, training = changes.pop("section", {}), changes.pop("training", world.training)
     data = YAML(typ="safe", pure=True).load(world.params.read_text(encoding="utf-8"))
     entry = data["model"]["gaitset"]
     entry.update(architecture={"channels": [4, 8, 12], "embedding": 6, "bins": BINS}, width=1, **changes)
@@ -49,7 +55,7 @@ def command(world: World, out: Path, iterations: int, **changes: Any) -> list[st
     params = out.with_name(f"{out.name}.yaml")
     YAML().dump(data, params)
     command = [sys.executable, "-m", "stages.train", "--model", "gaitset", "--params", str(params), "--out", str(out)]
-    command += ["--training", str(world.training)]
+    command += ["--training", str(training)]
     return [*command, "--preprocessed", str(world.where / "preprocessed")]
 
 
@@ -171,7 +177,7 @@ def test_several_processes_are_started_from_params_yaml(world: World, tmp_path: 
     assert one.returncode == two.returncode == 0, two.stderr
     losses = [[row["loss"] for row in json.loads((tmp_path / name / "history.json").read_text())] for name in ("1", "2")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert two.stdout.count("mean rank-1") == 1
+    assert two.stdout.count("multiply-adds") == 1
 
 
 @pytest.mark.slow
@@ -183,6 +189,50 @@ def test_an_error_in_several_processes_is_told_without_a_stack(world: World, tmp
     assert "error: augment flip: takes no settings, not degrees" in done.stderr
     assert "Traceback" not in done.stderr
     assert "ChildFailedError" not in done.stderr
+
+
+def with_people_set_aside(world: World, path: Path) -> Path:
+    """A training set of two people, with two set aside and the fifth for the test."""
+    store = SequenceStore.open(world.where / "preprocessed/silhouette")
+    training, _ = partition_for("gaitset", store, {"protocol": "casia-b", "train_subjects": 4}, "euclidean", 2)
+    outputs.write_json(path, training.to_json())
+    return path
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_training_is_tested_on_people_set_aside(world: World, tmp_path: Path, keep: str) -> None:
+    training = with_people_set_aside(world, tmp_path / "training.json")
+    asked = {"identities": 2, "every": 2, "keep": keep}
+    done = train(world, tmp_path / "out", 5, validation=asked, training=training)
+    assert done.returncode == 0, done.stderr
+    history = json.loads((tmp_path / "out/history.json").read_text())
+    rates = {row["iteration"]: row["validation_rank1"] for row in history if "validation_rank1" in row}
+    assert list(rates) == [2, 4, 5]
+    kept = 5 if keep == "last" else max(number for number, rate in rates.items() if rate == max(rates.values()))
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert (metrics["kept_after"], metrics["validation_rank1"]) == (kept, rates[kept])
+    assert f"; weights after {kept} of 5: rank-1 of people set aside {rates[kept]:.1f} %" in done.stdout
+    # The weights that were kept have this rate.
+    model = torch_model.load(tmp_path / "out")
+    watched = TrainingSet.load(training).validation()
+    store = SequenceStore.open(world.where / "preprocessed/silhouette")
+    assert watched is not None
+    signatures = embed(model, store, watched.positions, Processes())
+    assert signatures is not None
+    assert protocols.evaluate(signatures, store.sequences, watched)["rank1"]["mean"] == pytest.approx(rates[kept])
+    (events,) = (tmp_path / "working/logs/tensorboard/train/gaitset").glob("*/events*")
+    assert b"validation_rank1" in events.read_bytes()
+
+
+@pytest.mark.slow
+def test_several_processes_test_a_training_together(world: World, tmp_path: Path) -> None:
+    training = with_people_set_aside(world, tmp_path / "training.json")
+    asked = {"identities": 2, "every": 1, "keep": "best", "patience": 2}
+    done = train(world, tmp_path / "out", 6, validation=asked, training=training, section={"processes": 2})
+    assert done.returncode == 0, done.stderr
+    history = json.loads((tmp_path / "out/history.json").read_text())
+    assert all(0 <= row["validation_rank1"] <= 100 for row in history)
+    assert len(history) < 6 or history[-1]["validation_rank1"] > history[0]["validation_rank1"]
 
 
 def test_curves_are_written_while_training(world: World, tmp_path: Path) -> None:

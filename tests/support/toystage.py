@@ -81,7 +81,8 @@ def named(out: Path) -> dict[str, str]:
         from gaitpress import params
         from stages.partition import training_code
 
-        return training_code(params.load("params.yaml").entry(out.stem))
+        settings = params.load("params.yaml")
+        return training_code(settings.entry(out.stem), settings.datasets[settings.dataset].partition)
     if out.parent.name == "protocol":
         from gaitpress import params
         from stages.partition import protocol_code

@@ -61,15 +61,32 @@ class _Positions:
 
 @dataclass(frozen=True)
 class TrainingSet(_Positions):
-    """The sequences on which a model trains.
+    """The sequences on which a model trains, and those on which the training is tested while it runs, if it is.
 
     Attributes:
         train: positions of sequences of the training identities.
+        validation_gallery, validation_probe: of identities set aside, which do not train.
+        protocol, distance: of that test, as those of a test set; else empty.
     """
 
     train: list[int]
+    validation_gallery: list[int] = field(default_factory=list)
+    validation_probe: list[int] = field(default_factory=list)
+    protocol: str = ""
+    distance: Distance | Literal[""] = ""
 
     WHAT = "training set"
+
+    def validation(self) -> TestSet | None:
+        """The test on the identities set aside; None if there are none."""
+        if not self.distance:
+            return None
+        common = (self.model, self.modality, self.digest, self.dataset, self.evidence)
+        return TestSet(*common, self.protocol, self.distance, self.validation_gallery, self.validation_probe)
+
+    def to_json(self) -> dict[str, Any]:
+        """The set in JSON's types, without what is empty where nobody is set aside."""
+        return {name: value for name, value in super().to_json().items() if value or name == "train"}
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,13 @@ from gait.training import decays, sampling
 from gait.training.checkpoints import Checkpoints
 from gait.training.keras.augmentation import augmented_flow
 from gait.training.precision import bfloat16_is_native
+from gait.training.validation import Validation
 from gait.training.watching import Nobody, Watcher
 
 VALIDATION_SHARE = 10  # one sequence in ten
 # The attributes of Keras's callbacks that a checkpoint keeps.
 REMEMBERED = ("best", "wait", "cooldown_counter", "stopped_epoch")
+BEST = "best."  # before the names of the best weights in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def fit(
     workers: int = 0,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
+    validation: Validation | None = None,
 ) -> list[dict[str, float]]:
     """Train a classifier in place.
 
@@ -159,9 +162,12 @@ def fit(
         workers: threads that make batches ahead; 0 makes them when they are needed.
         checkpoints: where training saves checkpoints; if there is one, training continues from it.
         watcher: hears of every step and epoch.
+        validation: the tests on people set aside; its patience ends a part of the training. If left out, the classifier has
+            the last weights in the end.
 
     Returns:
-        The history: for each epoch its number, loss, accuracy, those of the validation part, and the learning rate.
+        The history: for each epoch its number, loss, accuracy, those of the validation part, the learning rate, and the
+        rates of a test after it.
 
     Raises:
         DataError: the loss is no longer finite, there is no such loss, there are too few sequences for a validation part, or
@@ -177,16 +183,16 @@ def fit(
     def batches(positions: list[int], augment: bool) -> FlowBatches:
         return FlowBatches(store, positions, classes, training, augment)
 
-    learning, validation = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
+    learning, validating = batches(shuffled[held_out:], training.augment), batches(shuffled[:held_out], False)
     parts = [
-        _Part(training.epochs, training.lr, learning, validation),
+        _Part(training.epochs, training.lr, learning, validating),
         _Part(training.extra_epochs, training.extra_lr, batches(shuffled, training.augment), None),
     ]
     _seed_layers(model, training.seed)
     in_bfloat16 = training.mixed_precision and bfloat16_is_native()
     with _computing_in("mixed_bfloat16" if in_bfloat16 else "float32", model):
-        run = _Run(_Learner(model, losses.terms(training.loss)), training, parts, workers, checkpoints, watcher or Nobody())
-        return run.whole()
+        learner = _Learner(model, losses.terms(training.loss))
+        return _Run(model, learner, training, parts, workers, checkpoints, watcher or Nobody(), validation).whole()
 
 
 def batches_with_losses(
@@ -268,17 +274,20 @@ class _Run:
 
     def __init__(
         self,
+        model: Any,
         learner: _Learner,
         training: KerasTraining,
         parts: Sequence[_Part],
         workers: int,
         checkpoints: Checkpoints | None,
         watcher: Watcher,
+        validation: Validation | None,
     ) -> None:
-        self.learner, self.training, self.parts = learner, training, parts
-        self.workers, self.checkpoints, self.watcher = workers, checkpoints, watcher
+        self.model, self.learner, self.training, self.parts = model, learner, training, parts
+        self.workers, self.checkpoints, self.watcher, self.validation = workers, checkpoints, watcher, validation
         self.total = sum(part.epochs * part.batches.length for part in parts)
         self.state = _State()
+        self.best: list[np.ndarray] = []  # the best weights, if they are kept
 
     def whole(self) -> list[dict[str, float]]:
         """Train and return the history."""
@@ -295,6 +304,8 @@ class _Run:
                 self._begin(number)
             self._part(self.parts[number])
         self._save()
+        for variable, value in zip(self.learner.variables, self.best, strict=bool(self.best)):
+            variable.assign(value)
         return self.state.history
 
     def _begin(self, number: int) -> None:
@@ -355,9 +366,20 @@ class _Run:
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
         self.callbacks.on_epoch_end(state.epoch, logs)
         state.history.append({"epoch": len(state.history) + 1, **logs})
+        if self.validation is not None and self.validation.due(state.epoch + 1, part.epochs):
+            self._test(self.validation)
         state.callbacks = [_remembered(callback) for callback in self.callbacks.callbacks]
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self.watcher.row(len(state.history), state.history[-1])
+
+    def _test(self, validation: Validation) -> None:
+        """Add the rates on people set aside to the last epoch, and keep its weights or end the part by them."""
+        with _computing_in("float32", self.model):
+            self.state.history[-1].update(validation.rates(self.model))
+        if validation.is_best(self.state.history):
+            self.best = [np.asarray(variable.value) for variable in self.learner.variables]
+        if validation.has_stalled(self.state.history[-1 - self.state.epoch :]):
+            self.learner.stop_training = True
 
     def _done(self) -> int:
         before = sum(part.epochs * part.batches.length for part in self.parts[: self.state.part])
@@ -371,10 +393,13 @@ class _Run:
     def _save(self) -> None:
         if self.checkpoints is not None:
             tensors = {name: np.asarray(variable.value) for name, variable in self._variables().items()}
+            tensors |= {f"{BEST}{number}": value for number, value in enumerate(self.best)}
             self.checkpoints.save({"done": self._done(), **asdict(self.state)}, tensors)
 
     def _restore(self, directory: Path, tensors: dict[str, np.ndarray]) -> None:
         variables = self._variables()
+        kept = sum(name.startswith(BEST) for name in tensors)
+        self.best = [tensors.pop(f"{BEST}{number}") for number in range(kept)]
         if {name: tuple(variable.shape) for name, variable in variables.items()} != {
             name: tensor.shape for name, tensor in tensors.items()
         }:
@@ -383,7 +408,9 @@ class _Run:
             variable.assign(tensors[name])
         for callback, remembered in zip(self.callbacks.callbacks, self.state.callbacks, strict=False):
             vars(callback).update(remembered)
-        self.learner.stop_training = any(remembered.get("stopped_epoch") for remembered in self.state.callbacks)
+        rows = self.state.history[len(self.state.history) - self.state.epoch :]
+        stalled = self.validation is not None and self.validation.has_stalled(rows)
+        self.learner.stop_training = stalled or any(past.get("stopped_epoch") for past in self.state.callbacks)
 
 
 def _add(sums: dict[str, float], logs: Mapping[str, float]) -> None:

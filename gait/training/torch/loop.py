@@ -24,7 +24,10 @@ from gait.training import decays
 from gait.training.checkpoints import Checkpoints
 from gait.training.precision import bfloat16_is_native
 from gait.training.torch.batches import Sampling, SilhouetteBatches, on_device
+from gait.training.validation import RATE, Validation
 from gait.training.watching import Nobody, Watcher
+
+BEST = "best."  # before the names of the best weights in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def fit(
     processes: Processes | None = None,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
+    validation: Validation | None = None,
 ) -> list[dict[str, float]]:
     """Train a network in place.
 
@@ -101,9 +105,11 @@ def fit(
         processes: those that train together; if left out, this one alone.
         checkpoints: where training saves checkpoints; if there is one, training continues from it.
         watcher: hears of every iteration.
+        validation: the tests on people set aside; if left out, the network has the last weights in the end.
 
     Returns:
-        The history: for each iteration its number, loss, the loss's terms and their other figures, and learning rate.
+        The history: for each iteration its number, loss, the loss's terms and their other figures, learning rate, and the
+        rates of a test after it.
 
     Raises:
         DataError: the loss or a signature is no longer finite, there is no such loss, a checkpoint does not fit, or there is
@@ -111,7 +117,7 @@ def fit(
     """
     processes = processes or Processes()
     with name_shortage(processes.device, *_batch_and_remedy(training)):
-        return _fit(model, store, train, training, workers, processes, checkpoints, watcher or Nobody())
+        return _fit(model, store, train, training, workers, processes, checkpoints, watcher or Nobody(), validation)
 
 
 def _batch_and_remedy(training: TorchTraining) -> tuple[str, str]:
@@ -133,20 +139,21 @@ def _fit(
     processes: Processes,
     checkpoints: Checkpoints | None,
     watcher: Watcher,
+    validation: Validation | None,
 ) -> list[dict[str, float]]:
     terms = losses.terms(training.loss)
     if processes.device.type == "cpu":
         keep_freed_memory()
-    model.train()
-    if training.freeze_batch_norm:
-        _freeze(model)
+    _begin_to_learn(model, training)
     learner = processes.wrapped(_Learner(model))
     optimizer = _optimizer(model, training)
     dtype = mixed_type(processes.device) if training.mixed_precision else None
     scaler = torch.amp.GradScaler(processes.device.type, enabled=dtype is torch.float16)
-    history = _History(_resumed(checkpoints, model, optimizer, scaler), training, watcher, checkpoints)
+    rows, best = _resumed(checkpoints, model, optimizer, scaler)
+    history = _History(rows, training, watcher, checkpoints)
     batches = SilhouetteBatches(store, train, training.sampling, processes)
-    iterations = range(len(history.rows) + 1, training.iterations + 1)
+    stalled = validation is not None and validation.has_stalled(rows)
+    iterations = range(len(rows) + 1, 1 + (len(rows) if stalled else training.iterations))
     ahead = on_device(batches, iterations, workers, processes.device, next(model.parameters()).dtype)
     watcher.step(len(history.rows), training.iterations)
     for iteration, (frames, identities) in zip(iterations, ahead, strict=True):
@@ -171,13 +178,40 @@ def _fit(
         # Signatures that are not numbers violate no margin, so the loss may be finite all the same.
         sound = torch.isfinite(loss) & torch.isfinite(signatures).all()
         history.add({"loss": torch.where(sound, loss.detach(), torch.nan), **figures})
-        if checkpoints is not None and (checkpoints.due() or iteration == training.iterations):
+        if validation is not None and validation.due(iteration, training.iterations):
+            history.read(partial(_tested, validation, model, processes))
+            _begin_to_learn(model, training)
+            stalled = validation.has_stalled(rows)
+            if validation.is_best(rows):
+                best = _copied(model)
+        if checkpoints is not None and (checkpoints.due() or stalled or iteration == training.iterations):
             history.read()
             if processes.first:
-                _save(checkpoints, optimizer, scaler, history.rows)
+                _save(checkpoints, optimizer, scaler, rows, best)
+        if stalled:
+            break
     history.read()
+    if best:
+        model.load_state_dict(best)
     model.eval()
-    return history.rows
+    return rows
+
+
+def _begin_to_learn(model: TorchModel, training: TorchTraining) -> None:
+    model.train()
+    if training.freeze_batch_norm:
+        _freeze(model)
+
+
+def _tested(validation: Validation, model: TorchModel, processes: Processes) -> dict[str, float]:
+    """The rates of a test, by all processes together; those beside the first have the one that they decide by."""
+    rates = validation.rates(model.eval())
+    rate = torch.tensor([rates.get(RATE, 0.0)], dtype=torch.float64, device=processes.device)
+    return {**rates, RATE: float(processes.whole(rate)[0])}
+
+
+def _copied(model: TorchModel) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
 
 
 def batches_with_losses(
@@ -290,8 +324,11 @@ class _History:
         self.read()
         self._unread = _Figures(values)
 
-    def read(self) -> None:
+    def read(self, further: Callable[[], Mapping[str, float]] = dict) -> None:
         """Read the values that were added last, unless they were read before.
+
+        Args:
+            further: makes more values of this iteration, if the loss is finite.
 
         Raises:
             DataError: the loss is not finite.
@@ -303,14 +340,18 @@ class _History:
         if not np.isfinite(values["loss"]):
             kept = f"; the last good checkpoint: {self._checkpoints}" if self._checkpoints else ""
             raise DataError(f"training diverged in iteration {iteration}: signatures are not finite; try a lower lr{kept}")
-        self.rows.append({"iteration": iteration, **values, "lr": self._training.lr_at(iteration)})
+        self.rows.append({"iteration": iteration, **values, "lr": self._training.lr_at(iteration), **further()})
         self._unread = None
         self._watcher.row(iteration, self.rows[-1])
         self._watcher.step(iteration, self._training.iterations)
 
 
 def _save(
-    checkpoints: Checkpoints, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, history: list[dict[str, float]]
+    checkpoints: Checkpoints,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    history: list[dict[str, float]],
+    best: Mapping[str, Tensor],
 ) -> None:
     state = optimizer.state_dict()["state"]
     tensors = {
@@ -319,17 +360,19 @@ def _save(
         for name, value in values.items()
         if value is not None
     }
+    tensors |= {f"{BEST}{name}": value.numpy() for name, value in best.items()}
     checkpoints.save({"done": len(history), "history": history, "scaler": scaler.state_dict()}, tensors)
 
 
 def _resumed(
     checkpoints: Checkpoints | None, model: TorchModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> list[dict[str, float]]:
-    """Load the last checkpoint, if there is one, and return its history."""
+) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    """Load the last checkpoint, if there is one, and return its history and the best weights, if any were kept."""
     checkpoint = checkpoints and checkpoints.load()
     if not checkpoint:
-        return []
+        return [], {}
     directory, state, tensors = checkpoint
+    best = {name.removeprefix(BEST): torch.from_numpy(tensors.pop(name)) for name in list(tensors) if name.startswith(BEST)}
     by_parameter: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         parameter, _, key = name.partition(".")
@@ -340,4 +383,4 @@ def _resumed(
         scaler.load_state_dict(state["scaler"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise DataError(f"{directory}: the checkpoint does not fit ({error}); remove it to train from the start") from None
-    return state["history"]
+    return state["history"], best
