@@ -37,13 +37,9 @@ class Pickled(_Listed, pickles.Pickles):
     """The same of pickles."""
 
 
-def open_dataset(root: Path) -> Frames | Pickled:
+def open_dataset(root: Path, pattern: str | None = None) -> Frames | Pickled:
     """A reader of the folder that holds Gait3D.json and 2D_Silhouettes, or pickles in its place."""
-    reader: Frames | Pickled = Pickled(root)
-    try:
-        reader.identities()
-    except DataError:
-        reader = Frames(root)
+    reader = Pickled(root, pattern) if pickles.there_are(root) else Frames(root)
     reader.dataset = root
     return reader
 
