@@ -109,7 +109,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "path: data/external/GREW,",
             'path: data/external/GREW, pickle: "*-sils.pkl",',
-            "datasets.grew.pickle = *-sils.pkl: is for the layouts pickles, gait3d, which may be pickles",
+            "datasets.grew.pickle = *-sils.pkl: is for the layouts pickles, gait3d, ccpg, sustech1k, which may be pickles",
         ),
         (
             "path: data/external/Gait3D,",

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 # The layouts by their names in params.yaml: those with a known frame rate, and those whose user gives it.
-PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d", "grew")
+PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d", "grew", "ccpg", "sustech1k")
 OWN = ("pickles", "folder")
-PICKLED = ("pickles", "gait3d")  # those that may be pickles, whose entry may say which of several in a view is read
+# Those that may be pickles; their entry may say which of several pickles in a view is read.
+PICKLED = ("pickles", "gait3d", "ccpg", "sustech1k")
 LAYOUTS = (*PUBLISHED, *OWN)
 Faults = list[str]
 

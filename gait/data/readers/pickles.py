@@ -44,7 +44,7 @@ class Pickles:
         return tree.units(self._root, _walk)
 
     def names(self, unit: str) -> tuple[str, str, str] | None:
-        return tree.walk(self._root, unit, [])
+        return self._named(unit, [])
 
     def strays(self) -> list[str]:
         return tree.strays(self._root, _walk)
@@ -62,7 +62,7 @@ class Pickles:
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """The walk; none, and a fault, if its names do not fit or not one of its pickles is the one to read."""
-        if (names := tree.walk(self._root, unit, faults)) is None:
+        if (names := self._named(unit, faults)) is None:
             return
         files = self.files(unit)
         if len(files) == 1:
@@ -75,6 +75,9 @@ class Pickles:
 
     def split(self) -> dict[str, list[str]]:
         return {}
+
+    def _named(self, unit: str, faults: Faults) -> tuple[str, str, str] | None:
+        return tree.walk(self._root, unit, faults)
 
     def _pickles(self, unit: str) -> list[Path]:
         folder = self._root / unit
