@@ -88,7 +88,7 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
     root = Path(entry.path)
     if not root.is_dir():
         raise StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
-    reader = open_dataset(entry.layout, root)
+    reader = open_dataset(entry.layout, root, entry.pickle)
     identities, units, split = reader.identities(), reader.units(), reader.split()
     notes = _strays(reader, units)
     if walks := [walk for unit in units if (walk := reader.names(unit))]:
@@ -128,6 +128,7 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
     fps = entry.fps if isinstance(entry, datasets.Own) else reader.fps
     evidence = "published" if isinstance(entry, datasets.Published) else "own"
     facts = {"layout": entry.layout, "fps": fps, "evidence": evidence, "split": split}
+    facts |= {} if entry.pickle is None else {"pickle": entry.pickle}
     return {**facts, "content": content.facts(), "notes": notes, "units": listed}
 
 

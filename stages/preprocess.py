@@ -19,6 +19,7 @@ from gait.data.content import Content
 from gait.data.modalities.preparation import Job, convert, prepare_all, row_format, scaling
 from gait.data.prepared.sequences import StoreWriter
 from gait.data.readers import LAYOUTS, Reader, open_dataset
+from gait.data.readers.pickles import Pickles
 from gait.errors import DataError
 from gaitpress import command_line, outputs, params
 from gaitpress.errors import StageError
@@ -42,11 +43,12 @@ def main() -> None:
     modality_settings = settings.preprocess[options.modality].model_dump()
     manifest = _manifest(options.dataset / "manifest.json")
     root = _root(settings, manifest["dataset"], options.dataset)
-    reader = open_dataset(manifest["layout"], root)
+    layout, pickle = manifest["layout"], manifest.get("pickle")
+    reader = open_dataset(layout, root, pickle)
     content = Content.of(manifest.get("content", {}))
-    jobs = [Job(manifest["layout"], root, unit, modality_settings, content) for unit in reader.units()]
+    jobs = [Job(layout, root, unit, modality_settings, content, pickle) for unit in reader.units()]
     identities = reader.identities()
-    _check_size(content, manifest["layout"], options.modality, modality_settings)
+    _check_size(content, reader, options.modality, modality_settings)
     _check_videos(reader, jobs, modality_settings, options.dataset)
     with outputs.resumed_directory(options.out, _key(options.dataset / "manifest.json", modality_settings)) as out:
         store = StoreWriter(out, *row_format(modality_settings))
@@ -98,7 +100,7 @@ def _key(manifest: Path, modality_settings: dict[str, Any]) -> str:
     return json.dumps([modality_settings, digests], sort_keys=True)
 
 
-def _check_size(content: Content, layout: str, modality: str, modality_settings: dict[str, Any]) -> None:
+def _check_size(content: Content, reader: Reader, modality: str, modality_settings: dict[str, Any]) -> None:
     """Warn at once if silhouettes that are already aligned have another size than `pixels`.
 
     Raises:
@@ -109,7 +111,7 @@ def _check_size(content: Content, layout: str, modality: str, modality_settings:
     height, wanted = sizes
     key = f"preprocess.{modality}.pixels"
     words = f"the dataset's silhouettes are aligned already, {height} px high, and {key} asks for {wanted}"
-    if layout == "pickles" and wanted > height:
+    if isinstance(reader, Pickles) and wanted > height:
         raise StageError(f"{words}; set it to {height}, or use a model and modality of that size")
     print(f"warning: {words}: they are scaled", file=sys.stderr)
 

@@ -1,16 +1,20 @@
-"""The whole DAG on data laid out as CASIA-B and TUM-GAID are distributed, and the test of Gait3D and GREW."""
+"""The whole DAG on data laid out as CASIA-B and TUM-GAID are distributed, and the tests of those in the wild."""
 
 from __future__ import annotations
 
 import csv
 import json
+import pickle
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
+from gait.data.modalities import silhouettes
 from gait.data.readers import casia_b
 from gait.data.walkers import FPS, Walk, Walkers
 from tests.support.toy import copy_repository, make_small, rates, run
@@ -84,6 +88,33 @@ def grew_tree(root: Path) -> None:
             write_silhouettes(root / "test/probe" / f"of{person}", own[2])
 
 
+def ccpg_tree(root: Path) -> None:
+    """Four people who train and three who are tested, each in all clothes before two cameras."""
+    clothes = ("U0_D0", "U0_D0_BG", "U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3")
+    for person in range(1, 8):
+        own = [walk for view in ("072", "090") for walk in walks(person, (view,), 7, 0, 0)]
+        for walk, (camera, worn) in zip(own, product(("01_0", "02_0"), clothes), strict=True):
+            write_silhouettes(root / "CCPG_G_SIL" / f"{person:03d}" / worn / camera, walk)
+    train, test = ([f"{person:03d}" for person in people] for people in (range(1, 5), range(5, 8)))
+    (root / "CCPG.json").write_text(json.dumps({"TRAIN_SET": train, "TEST_SET": test}))
+
+
+def sustech1k_tree(root: Path) -> None:
+    """The same in pickles, beside those of other sensors, which are no silhouettes."""
+    conditions = ("00-nm", "01-nm", "01-cl", "02-cl-nt", "01-ub")
+    for person in range(1, 8):
+        own = [walk for view in ("072", "090") for walk in walks(person, (view,), 5, 0, 0)]
+        for walk, (view, condition) in zip(own, product(("000", "090-near"), conditions), strict=True):
+            folder = root / "SUSTech1K-Released-pkl" / f"{person:04d}" / condition / view
+            folder.mkdir(parents=True)
+            aligned = silhouettes.align_all([frame for frame in walk.silhouettes if frame is not None], 64)
+            (folder / f"06-{view}-Camera-Sils_aligned.pkl").write_bytes(pickle.dumps(aligned))
+            (folder / f"14-sync-{view}-Camera-Sils_aligned.pkl").write_bytes(pickle.dumps(aligned[::3]))
+            (folder / f"00-{view}-LiDAR-PCDs.pkl").write_bytes(pickle.dumps(np.zeros((9, 3))))
+    train, test = ([f"{person:04d}" for person in people] for people in (range(1, 5), range(5, 8)))
+    (root / "SUSTech1K.json").write_text(json.dumps({"TRAIN_SET": train, "TEST_SET": test}))
+
+
 TREES = {"casia-b": casia_b_tree, "tum-gaid": tum_gaid_tree}
 KINDS = {"casia-b": {"nm", "bg", "cl"}, "tum-gaid": {"n", "b", "s"}}
 
@@ -133,6 +164,32 @@ def test_gait3d_has_its_table(tmp_path: Path) -> None:
     assert all(0 < rates[measure]["mean"] <= 100 for measure in ("rank1", "rank5", "rank10", "mAP", "mINP"))
     assert rates["mINP"]["mean"] <= rates["mAP"]["mean"]
     assert rates["cmc"][-1] == 100
+
+
+def test_ccpg_has_its_table(tmp_path: Path) -> None:
+    ccpg_tree(tmp_path / "data")
+    where = copy_repository(tmp_path / "repository")
+    rates = evaluated(where, "ccpg", tmp_path / "data")
+    assert (rates["test"]["sequences"], rates["probes"]) == ({"gallery": 30, "probe": 24}, 24)
+    for measure in ("rank1", "rank5", "mAP", "mINP"):
+        assert rates[measure]["conditions"].keys() == {"CL", "UP", "DN", "BG"}
+        assert 0 < rates[measure]["mean"] <= 100
+    assert rates["other_cameras"]["cmc"][-1] == 100
+    index = json.loads((where / "data/preprocessed/silhouette/index.json").read_text())
+    assert (index["skipped"], index["faults"], len(index["sequences"])) == ([], [], 7 * 7 * 2)
+
+
+def test_sustech1k_has_its_table_from_pickles(tmp_path: Path) -> None:
+    sustech1k_tree(tmp_path / "data")
+    where = copy_repository(tmp_path / "repository")
+    rates = evaluated(where, "sustech1k", tmp_path / "data")
+    assert (rates["test"]["sequences"], rates["probes"]) == ({"gallery": 6, "probe": 24}, 24)
+    conditions = {name: of["probes"] for name, of in rates["rank1"]["conditions"].items()}
+    assert conditions == {"normal": 6, "clothing": 12, "night": 6, "umbrella": 6}
+    assert 0 < rates["rank1"]["mean"] <= rates["rank5"]["mean"] <= 100
+    index = json.loads((where / "data/preprocessed/silhouette/index.json").read_text())
+    assert (index["skipped"], index["faults"], len(index["sequences"])) == ([], [], 7 * 5 * 2)
+    assert min(sequence["count"] for sequence in index["sequences"]) > FRAMES // 3
 
 
 def test_grew_has_its_local_test_and_a_submission(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_rates_are_by_what_people_carry(home: Path) -> None:
         (
             "protocol: by-carrying",
             "protocol: by-carying",
-            "must be one of 'by-carrying', 'casia-b', 'gait3d', 'grew', 'oumvlp', 'tum-gaid', 'own'",
+            "must be one of 'by-carrying', 'casia-b', 'ccpg', 'gait3d', 'grew', 'oumvlp', 'sustech1k', 'tum-gaid', 'own'",
         ),
         (
             "enrolled: normal-1",

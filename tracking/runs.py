@@ -121,8 +121,10 @@ def _metrics(row: Row) -> dict[str, float]:
             values["_".join([*part, measure, "mean"])] = rates.get("mean")
             for name, condition_rates in rates.get("conditions", {}).items():
                 values |= of_condition(Condition(_quoted(name), later), condition_rates, measure)
-    for measure, rates in (row.get("accuracy", "all_probes") or {}).items():
-        values[f"all_probes_{measure}_mean"] = rates["mean"]
+    for others in ("all_probes", "other_cameras"):
+        for measure, rates in (row.get("accuracy", others) or {}).items():
+            if isinstance(rates, Mapping):  # a CMC is a list
+                values[f"{others}_{measure}_mean"] = rates["mean"]
     return _known(values)
 
 

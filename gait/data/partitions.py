@@ -137,6 +137,27 @@ def _near(name: str, known: Iterable[str]) -> str:
     return (f"did you mean {' or '.join(plain[key] for key in close)}? " if close else "") + f"(there: {shown})"
 
 
+def of_lists(
+    name: str, split: Mapping[str, Sequence[str]], places: str = "OpenGait's repository holds it"
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Who trains and who is tested, by a list that the user puts into the dataset's folder.
+
+    Args:
+        name: of the list's file, such as "CCPG.json".
+        split: identities under "train" and "test"; empty without a list.
+        places: where the list is to be had, in words.
+
+    Raises:
+        DataError: there is no list, or somebody is to train and to be tested.
+    """
+    if not split:
+        raise DataError(f"{name} is not in the dataset's folder: it says who trains and is tested; {places}")
+    train, test = (frozenset(split[part]) for part in ("train", "test"))
+    if both := sorted(train & test):
+        raise DataError(f"{name}: {', '.join(both[:3])} are to train and to be tested")
+    return train, test
+
+
 def complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int]]:
     """The parts ``chosen``, if none that has a reason is empty.
 

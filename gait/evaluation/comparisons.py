@@ -38,6 +38,31 @@ def without_conditions(rates: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {**rate, "conditions": {}} if isinstance(rate, dict) else rate for name, rate in rates.items()}
 
 
+def together(parts: Mapping[str, Hits]) -> Hits:
+    """The hits of several tests in one, each test under its name as the walking condition.
+
+    A probe has a row for each test that it is part of. It is not counted in views that are in other tests' galleries only.
+
+    Args:
+        parts: hits of the same measures by the tests' names.
+    """
+    views = np.unique(np.concatenate([part.gallery_views for part in parts.values()]))
+
+    def rows(part: Hits, measure: str) -> np.ndarray:
+        whole = np.full((len(part.kinds), len(views)), np.nan)
+        whole[:, np.searchsorted(views, part.gallery_views)] = part.hits[measure]
+        return whole
+
+    measures = next(iter(parts.values())).hits
+    return Hits(
+        np.repeat([*parts], [len(part.kinds) for part in parts.values()]),
+        np.concatenate([part.identities for part in parts.values()]),
+        np.concatenate([part.probe_views for part in parts.values()]),
+        views,
+        {measure: np.concatenate([rows(part, measure) for part in parts.values()]) for measure in measures},
+    )
+
+
 def cross_view(
     signatures: Signatures,
     sequences: Sequence[GaitSequence],

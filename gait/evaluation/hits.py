@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,8 @@ class Hits:
         gallery_views: the view of each column of ``hits``.
         hits: for each measure, such as "rank1", [probes, gallery views]: 1.0 for a hit, 0.0 for a miss, NaN where a probe is
             not counted, such as where the views are identical.
+        overlapping: where a probe may be of several walking conditions at once, such as "bg" and "nt": for each condition
+            the places of its probes. Tables and rates of conditions are of these then; means stay those over ``kinds``.
     """
 
     kinds: np.ndarray
@@ -31,11 +33,22 @@ class Hits:
     probe_views: np.ndarray
     gallery_views: np.ndarray
     hits: Mapping[str, np.ndarray]
+    overlapping: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def of_conditions(self) -> Hits:
+        """The hits with a row for each condition of each probe, and that condition in the place of the kind."""
+        if not self.overlapping:
+            return self
+        rows = np.concatenate([*self.overlapping.values()]).astype(np.int64)
+        kinds = np.repeat([*self.overlapping], [len(places) for places in self.overlapping.values()])
+        hits = {measure: found[rows] for measure, found in self.hits.items()}
+        return Hits(kinds, self.identities[rows], self.probe_views[rows], self.gallery_views, hits)
 
     def table(self, kind: str, measure: str = "rank1") -> np.ndarray:
         """Hits in % for one condition: [probe views, gallery views], NaN where no probe is counted."""
-        hits, counted = self._cells(measure)
-        place = np.unique(self.kinds).tolist().index(kind)
+        hits, counted = self.of_conditions._cells(measure)
+        place = np.unique(self.of_conditions.kinds).tolist().index(kind)
         return ratio(hits.sum(0), counted.sum(0))[place]
 
     def by_view(self, measure: str = "rank1") -> dict[str, Any]:
@@ -49,8 +62,9 @@ class Hits:
         def rows(kind: str) -> list[list[float | None]]:
             return [[None if np.isnan(rate) else round(float(rate), 2) for rate in row] for row in self.table(kind, measure)]
 
-        tables = {kind: rows(kind) for kind in np.unique(self.kinds).tolist()}
-        return {"probe": np.unique(self.probe_views).tolist(), "gallery": self.gallery_views.tolist(), measure: tables}
+        tables = {kind: rows(kind) for kind in np.unique(self.of_conditions.kinds).tolist()}
+        views = np.unique(self.of_conditions.probe_views).tolist()
+        return {"probe": views, "gallery": self.gallery_views.tolist(), measure: tables}
 
     def rates(self, measure: str = "rank1") -> dict[str, Any]:
         """The rates of one measure in %: means over gallery views, then over probe views, then over conditions.
@@ -60,9 +74,10 @@ class Hits:
             people), the counted ``people`` and ``probes``; and ``conditions``, with the ``rate`` and the same three of each
             condition. A condition without a counted probe is left out.
         """
-        kinds = np.unique(self.kinds)
-        mean = self._figures(measure, np.ones(len(kinds), bool))
-        conditions = {kind: self._figures(measure, kinds == kind) for kind in kinds.tolist()}
+        mean = self._figures(measure, np.ones(len(np.unique(self.kinds)), bool))
+        apart = self.of_conditions
+        kinds = np.unique(apart.kinds)
+        conditions = {kind: apart._figures(measure, kinds == kind) for kind in kinds.tolist()}
         return {
             "mean": mean.pop("rate"),
             **mean,
@@ -78,9 +93,10 @@ class Hits:
 
     def gap(self, condition: str, other: str, measure: str = "rank1") -> tuple[float, float]:
         """Student's 95 % interval, over people, of one condition's rate minus another's, in percentage points."""
-        kinds = np.unique(self.kinds)
+        apart = self.of_conditions
+        kinds = np.unique(apart.kinds)
         (first, without_first), (second, without_second) = (
-            self._rate(measure, kinds == kind) for kind in (condition, other)
+            apart._rate(measure, kinds == kind) for kind in (condition, other)
         )
         differences = without_first - without_second
         return intervals.student(first - second, differences[~np.isnan(differences)])

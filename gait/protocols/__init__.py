@@ -37,7 +37,7 @@ class Comparison:
         cross_view: whether walks of different views alone are compared.
         one_view: what to do where that leaves nothing to compare.
         unenrolled: what probes are whose person is not enrolled.
-        by_condition: whether there are rates of each walking condition.
+        by_condition: whether there are rates of each walking condition that probes have, by its name without the number.
     """
 
     words: str

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gait.data.partitions import complete, first_and_others
-from gait.errors import DataError
+from gait.data.partitions import complete, first_and_others, of_lists
 from gait.protocols import Comparison
 
 if TYPE_CHECKING:
@@ -53,14 +52,8 @@ def partition(
     Raises:
         DataError: the list is not there, or there is no training, gallery or probe sequence.
     """
-    if not split:
-        raise DataError(
-            "Gait3D.json is not in the dataset's folder: it says who trains and is tested; Gait3D's and OpenGait's "
-            "repositories hold it"
-        )
-    train, test, probe = (frozenset(split[part]) for part in ("train", "test", "probe"))
-    if both := sorted(train & test):
-        raise DataError(f"Gait3D.json: {', '.join(both[:3])} are to train and to be tested")
+    train, test = of_lists("Gait3D.json", split, "Gait3D's and OpenGait's repositories hold it")
+    probe = frozenset(split["probe"])
     chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
     for position, sequence in enumerate(sequences):
         if sequence.identity in train:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_type_hints
 
-from pydantic import Discriminator, Field, create_model
+from pydantic import Discriminator, Field, StringConstraints, create_model
 
 from gait import protocols
 from gait.data import readers
 from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, View
 
+# Of the name of the pickle that is read where a view holds several, such as "*-aligned-sils.pkl".
+PicklePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=128)]
 TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
 
 
@@ -54,6 +56,7 @@ class Published(Section):
 
     layout: Literal[readers.PUBLISHED]  # type: ignore[valid-type]
     path: str
+    pickle: PicklePattern | None = None
     partition: Rules
 
 
@@ -62,6 +65,7 @@ class Own(Section):
 
     layout: Literal[readers.OWN]  # type: ignore[valid-type]
     path: str
+    pickle: PicklePattern | None = None
     fps: Rate
     partition: Rules
 

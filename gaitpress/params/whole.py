@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from gait.data import readers
 from gaitpress.params.benchmark import Benchmark
 from gaitpress.params.datasets import Dataset, Walkers
 from gaitpress.params.export import Export
@@ -90,6 +91,9 @@ def faults(params: Params) -> Any:
         training = getattr(dataset.partition, "train_subjects", 0)
         if isinstance(dataset, Walkers) and training >= dataset.subjects:
             yield f"datasets.{name}.partition.train_subjects = {training}: must be less than subjects"
+        pickle = None if isinstance(dataset, Walkers) else dataset.pickle
+        if pickle is not None and dataset.layout not in readers.PICKLED:
+            yield f"datasets.{name}.pickle = {pickle}: is for the layouts {', '.join(readers.PICKLED)}, which may be pickles"
     for name, entry in params.model.items():
         start = entry.init.path if isinstance(entry.init, Init) else entry.init
         own = Path("results/train") / name

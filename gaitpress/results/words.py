@@ -18,6 +18,18 @@ CONDITIONS = {
     "n": "normal walking",
     "b": "with a backpack",
     "s": "in coating shoes",
+    "CL": "all clothes changed",
+    "UP": "upper clothes changed",
+    "DN": "lower clothes changed",
+    "BG": "a bag or none",
+    "normal": "normal walking",
+    "bag": "with a bag",
+    "clothing": "in other clothes",
+    "carrying": "carrying something",
+    "umbrella": "with an umbrella",
+    "uniform": "in a uniform",
+    "occlusion": "partly hidden",
+    "night": "at night",
 }
 EVIDENCE = {"host": "host CPU", "real-device": "real device", "simulated": "simulated device"}
 DISTANCES = {

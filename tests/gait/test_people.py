@@ -24,12 +24,16 @@ CONDITIONS = {
     "oumvlp": ["00", "01"],
     "tum-gaid": [*(f"n0{n}" for n in range(1, 7)), "b01", "b02", "s01", "s02"],
 }
+CLOTHES = ["U0_D0-0", "U0_D0_BG-0", "U0_D3-0", "U1_D0-0", "U1_D1-0", "U2_D2-0", "U3_D3-0"]
+CONDITIONS |= {"ccpg": CLOTHES, "sustech1k": ["00-nm", "01-nm", "01-bg", "02-cl", "03-uf-nt", "04-oc"]}
 LIKE_CASIA_B = (
     *("cross-view", "all-views", "all-views-reranked", "casia-b-cross-view-gallery"),
     *("gait3d", "gait3d-reranked", "grew"),
 )
 CONDITIONS |= dict.fromkeys(LIKE_CASIA_B, CONDITIONS["casia-b"]) | {"oumvlp-cross-view-gallery": CONDITIONS["oumvlp"]}
 ENROLLED = {"oumvlp": ["01"], "oumvlp-cross-view-gallery": ["01"], "tum-gaid": ["n01", "n02", "n03", "n04"]}
+ENROLLED |= {"ccpg": ["U0_D0-0", "U0_D3-0", "U1_D1-0", "U2_D2-0", "U3_D3-0"], "sustech1k": ["00-nm"]}
+LOOKED_FOR = {"ccpg": ["U0_D0-0", "U0_D0_BG-0", "U1_D0-0", "U3_D3-0"]}  # of the other protocols, all that are not enrolled
 
 
 def a_test(protocol: str, people: int, seed: int) -> tuple[Signatures, list[Sequence], TestSet]:
@@ -44,6 +48,8 @@ def a_test(protocol: str, people: int, seed: int) -> tuple[Signatures, list[Sequ
     ]
     gallery = [n for n, s in enumerate(sequences) if s.condition in ENROLLED.get(protocol, CONDITIONS["casia-b"][:4])]
     probe = sorted(set(range(len(sequences))) - set(gallery))
+    if protocol in LOOKED_FOR:
+        probe = [n for n, s in enumerate(sequences) if s.condition in LOOKED_FOR[protocol]]
     own = [np.eye(people)[int(s.identity) // 2][None] + 0.5 * rng.normal(size=(1, people)) for s in sequences]
     signatures = Signatures.collect(range(len(sequences)), (signature[None] for signature in own))
     return signatures, sequences, TestSet(

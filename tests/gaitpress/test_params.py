@@ -106,6 +106,16 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "    subjects: 5 # ",
             "datasets.walkers.partition.train_subjects = 34: must be less than subjects",
         ),
+        (
+            "path: data/external/GREW,",
+            'path: data/external/GREW, pickle: "*-sils.pkl",',
+            "datasets.grew.pickle = *-sils.pkl: is for the layouts pickles, gait3d, ccpg, sustech1k, which may be pickles",
+        ),
+        (
+            "path: data/external/Gait3D,",
+            "path: data/external/Gait3D, pickle: ../all.pkl,",
+            "datasets.gait3d.pickle = ../all.pkl: must match",
+        ),
         ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (

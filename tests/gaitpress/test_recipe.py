@@ -17,7 +17,7 @@ from gaitpress.recipes import commented
 from tests.support import commands
 from tests.support.toy import ROOT
 
-PUBLISHED = ["casia-b", "gait3d", "oumvlp", "tum-gaid"]
+PUBLISHED = ["casia-b", "ccpg", "gait3d", "oumvlp", "sustech1k", "tum-gaid"]
 NAMES = sorted([*PUBLISHED, "embedded-gait"])
 
 
@@ -255,7 +255,10 @@ def test_a_whole_params_file_is_a_recipe_too(where: Path) -> None:
             "prune: {round_to: 8}\n",
             "must start from another recipe, such as `from: demo`, or have dataset, modalities, models, ",
         ),
-        ("from: casia\n", "from = casia: must be one of demo, casia-b, embedded-gait, gait3d, oumvlp, tum-gaid"),
+        (
+            "from: casia\n",
+            "from = casia: must be one of demo, casia-b, ccpg, embedded-gait, gait3d, oumvlp, sustech1k, tum-gaid",
+        ),
         ("- demo\n", "must be a mapping of sections"),
         ("from: demo\nfrom: demo\n", "not valid YAML: "),
     ],

@@ -403,7 +403,8 @@ PREPROCESS_FAILURES: dict[str, tuple[Any, str, str]] = {
     "unknown layout": (
         lambda at: edit_manifest(at, layout="oumvlq"),
         "silhouette",
-        "{raw}/manifest.json: unknown layout oumvlq; known: casia-b, oumvlp, tum-gaid, gait3d, grew, pickles, folder",
+        "{raw}/manifest.json: unknown layout oumvlq; known: casia-b, oumvlp, tum-gaid, gait3d, grew, ccpg, sustech1k, "
+        "pickles, folder",
     ),
     "folder gone": (
         lambda at: shutil.rmtree(at / "raw/GaitDatasetB-silh"),

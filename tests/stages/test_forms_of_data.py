@@ -57,6 +57,7 @@ class World:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
     layout: str = "folder"
+    pickle: str | None = None
 
     root = Path("mine")  # within ``where``, so that all these tests have the same params.yaml
 
@@ -85,6 +86,8 @@ class World:
         entry = {"layout": self.layout, "path": str(self.root), "partition": {**RULES, **rules}}
         if self.layout in ("folder", "pickles"):
             entry["fps"] = 25
+        if self.pickle is not None:
+            entry["pickle"] = self.pickle
         data |= {"dataset": "mine", "datasets": {"mine": entry}}
         data["threads"].update(dataset=1, preprocess=1)
         (self.where / "params.yaml").write_text(json.dumps(data))
@@ -400,6 +403,33 @@ def pickles_of_strange_values(world: World) -> None:
     assert "side.pkl: not read (values from -128 to 127; silhouettes have 0 to 255, or 0 to 1)" in said
 
 
+def several_pickles(world: World) -> None:
+    world.write_pickles(ALIGNED)
+    for walk in world.root.glob("*/*/*"):
+        (walk / f"{walk.name}-rgbs.pkl").write_bytes(pickle.dumps(ALIGNED[:, :3]))
+    world.gives(ALIGNED)
+    for walk in world.root.glob("*/*/*"):
+        (walk / f"{walk.name}.pkl").rename(walk / f"{walk.name}-aligned-sils.pkl")
+    world.pickle = "*-aligned-sils.pkl"
+    world.gives(ALIGNED)
+    # What is not read may change, and nothing runs again.
+    manifest = (world.where / "raw/manifest.json").read_text()
+    (world.root / "anna/n-1/side/side-rgbs.pkl").write_bytes(b"")
+    world.dataset()
+    assert (world.where / "raw/manifest.json").read_text() == manifest
+
+
+def several_pickles_and_no_choice(world: World) -> None:
+    world.write_pickles(ALIGNED)
+    for walk in world.root.glob("*/*/*"):
+        for name in ("ratios", "sils"):
+            (walk / f"{walk.name}-{name}.pkl").write_bytes(pickle.dumps(ALIGNED))
+        (walk / f"{walk.name}.pkl").unlink()
+    words = r"anna/n-1/front: it holds several pickles \(front-ratios\.pkl, front-sils\.pkl\), .*; set `pickle`"
+    with pytest.raises(EXPECTED, match=words):
+        world.dataset()
+
+
 def pickles_that_are_too_small(world: World) -> None:
     world.write_pickles(ALIGNED)
     world.dataset()
@@ -493,6 +523,7 @@ ROWS: dict[str, Callable[[World], None]] = {
     "frames of a fixed camera": frames_of_films,
     "pickles `[n, 64, 64]`, `[n, 64, 44]`, `[n, 128, 88]`": pickles_of_any_width,
     "pickles of 0 and 1, truth values, or fractions from 0 to 1": pickles_of_other_numbers,
+    "several pickles in a view": several_pickles,
     "CASIA-B without the middle folder, or with one more": casia_b_at_other_levels,
     "OU-MVLP with one more folder": oumvlp_at_other_levels,
     "TUM-GAID without `image`, or with one more": tum_gaid_at_other_levels,
@@ -509,6 +540,7 @@ ROWS: dict[str, Callable[[World], None]] = {
     "masks of several dark levels, such as 0, 1 and 2": masks_of_several_dark_levels,
     "silhouettes dark on bright": dark_on_bright,
     "pickles lower than `size`": pickles_that_are_too_small,
+    "several pickles in a view, and nothing says which is read": several_pickles_and_no_choice,
     "a level of folders too few": a_level_is_missing,
     "several datasets in the folder": several_datasets,
     "a name under `gallery` that no walk has": a_mistyped_name_under_gallery,

@@ -10,7 +10,7 @@ from gait.networks import torch_model
 from gait.networks.torch_model import TorchModel
 
 BINS = [16, 8, 4, 2, 1]
-CASIA_B, OUMVLP, GAIT3D, GREW, HID = 74, 5153, 3000, 20000, 500  # training identities
+CASIA_B, OUMVLP, GAIT3D, GREW, HID, CCPG, SUSTECH1K = 74, 5153, 3000, 20000, 500, 100, 250  # training identities
 
 
 class Published(NamedTuple):
@@ -87,6 +87,11 @@ LARGER = {
     "gaitbase": Published(
         "gaitbase", {"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, OUMVLP, 28_108_992, (16, 256)
     ),
+    "gaitbase of CCPG": Published(
+        "gaitbase", {"channels": [64, 128, 256, 512], "embedding": 256, "bins": [16]}, CCPG, 7_411_904, (16, 256)
+    ),
+    "deepgaitv2 p3d of CCPG": Published("deepgaitv2", {**DEEP, "mode": "p3d"}, CCPG, 8_445_888, (16, 256)),
+    "deepgaitv2 p3d of SUSTech1K": Published("deepgaitv2", {**DEEP, "mode": "p3d"}, SUSTECH1K, 9_060_288, (16, 256)),
     "deepgaitv2 2d": Published("deepgaitv2", {**DEEP, "mode": "2d"}, CASIA_B, 7_305_408, (16, 256)),
     "deepgaitv2 2d, wider": Published("deepgaitv2", {**DEEP, "mode": "2d"}, OUMVLP, 28_108_992, (16, 256)),
     "deepgaitv2 p3d": Published("deepgaitv2", {**DEEP, "mode": "p3d"}, OUMVLP, 29_142_976, (16, 256)),

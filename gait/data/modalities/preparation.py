@@ -32,7 +32,7 @@ class Job:
     """The preparation of one unit.
 
     Attributes:
-        layout, root: of the dataset, as :func:`gait.data.readers.open_dataset` takes them.
+        layout, root, pickle: of the dataset, as :func:`gait.data.readers.open_dataset` takes them.
         unit: one of the reader's units.
         settings: the modality's entry of ``preprocess`` in params.yaml.
         content: the dataset's content, as far as it is known.
@@ -43,6 +43,7 @@ class Job:
     unit: str
     settings: Mapping[str, Any]
     content: Content = UNKNOWN
+    pickle: str | None = None
 
 
 @dataclass
@@ -75,7 +76,7 @@ _reader = cache(open_dataset)
 def prepare(job: Job) -> Prepared:
     """Read and convert all walks of one unit."""
     cv2.setNumThreads(1)  # units run in parallel already
-    reader: Reader = _reader(job.layout, job.root)
+    reader: Reader = _reader(job.layout, job.root, job.pickle)
     result = Prepared(job.unit)
     for clip in reader.clips(job.unit, result.faults):
         rows, why = convert(clip, job.settings, result.faults, job.content)

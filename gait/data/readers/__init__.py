@@ -1,6 +1,7 @@
 """Datasets in the form in which they are distributed, behind one interface.
 
 The module with a layout's name, with ``_`` for ``-``, reads it: its ``open_dataset(root)`` returns a :class:`Reader`.
+That of a layout that may be pickles takes the pattern of the pickle's name too.
 Readers unpack and copy nothing and open nothing outside ``root``. They skip and note what they cannot read.
 """
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 # The layouts by their names in params.yaml: those with a known frame rate, and those whose user gives it.
-PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d", "grew")
+PUBLISHED = ("casia-b", "oumvlp", "tum-gaid", "gait3d", "grew", "ccpg", "sustech1k")
 OWN = ("pickles", "folder")
+# Those that may be pickles; their entry may say which of several pickles in a view is read.
+PICKLED = ("pickles", "gait3d", "ccpg", "sustech1k")
 LAYOUTS = (*PUBLISHED, *OWN)
 Faults = list[str]
 
@@ -101,17 +104,19 @@ class Reader(Protocol):
         ...
 
 
-def open_dataset(layout: str, root: Path) -> Reader:
+def open_dataset(layout: str, root: Path, pickle: str | None = None) -> Reader:
     """A reader of the dataset in the folder ``root``.
 
     Args:
         layout: one of LAYOUTS.
         root: the dataset's folder.
+        pickle: which of several pickles in a view is read, as a pattern such as ``*-aligned-sils.pkl``; of PICKLED only.
 
     Raises:
         DataError: the folder is missing or holds no dataset of that layout.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    reader: Reader = importlib.import_module(f"gait.data.readers.{layout.replace('-', '_')}").open_dataset(root)
+    module = importlib.import_module(f"gait.data.readers.{layout.replace('-', '_')}")
+    reader: Reader = module.open_dataset(root) if pickle is None else module.open_dataset(root, pickle)
     return reader

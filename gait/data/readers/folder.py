@@ -29,7 +29,6 @@ VIDEOS = (
     *(".avi", ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".wmv", ".flv", ".ogv"),
     *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
 )
-SILHOUETTES = "silhouettes"
 LOOKED_AT = 9  # pictures of a walk, which tell silhouettes from others
 
 
@@ -37,26 +36,28 @@ class Folder:
     """A :class:`gait.data.readers.Reader`; a unit is one walk in one view, such as "anna/coat/090"."""
 
     fps: float | None = None
+    silhouettes: tuple[str, ...] = ("silhouettes",)  # folders of silhouettes in a view's; the first that is there is read
 
     def __init__(self, root: Path) -> None:
-        self._root = tree.beginning(root, lambda folder: tree.has_people(folder, _walk))
+        self._root = tree.beginning(root, lambda folder: tree.has_people(folder, self._walk))
 
     def identities(self) -> list[str]:
-        return tree.identities(self._root, _walk)
+        return tree.identities(self._root, self._walk)
 
     def units(self) -> list[str]:
-        return tree.units(self._root, _walk)
+        return tree.units(self._root, self._walk)
 
     def names(self, unit: str) -> tuple[str, str, str] | None:
-        return tree.walk(self._root, unit, [])
+        return self._named(unit, [])
 
     def strays(self) -> list[str]:
-        return tree.strays(self._root, _walk)
+        return tree.strays(self._root, self._walk)
 
     def unread(self, unit: str) -> list[Path]:
         folder = self._root / unit
         kinds = PICTURES + VIDEOS
-        return tree.other_files(folder, kinds) + tree.other_files(folder / SILHOUETTES, PICTURES)
+        apart = self._apart(folder)
+        return tree.other_files(folder, kinds) + (tree.other_files(apart, PICTURES) if apart else [])
 
     def files(self, unit: str) -> list[Path]:
         silhouettes, frames, videos = self._content(unit)
@@ -64,7 +65,7 @@ class Folder:
 
     def clips(self, unit: str, faults: Faults) -> Iterator[Clip]:
         """The walk; none, and a fault, if its names do not fit or its files do not make clear which are the walk."""
-        if (names := tree.walk(self._root, unit, faults)) is None:
+        if (names := self._named(unit, faults)) is None:
             return
         silhouettes, frames, videos = self._content(unit)
         if len(videos) > 1 or (frames and videos):
@@ -90,13 +91,32 @@ class Folder:
     def _content(self, unit: str) -> tuple[list[Path], list[Path], list[Path]]:
         """A walk's silhouettes in a folder of their own, its other pictures, and its videos; each list in order."""
         folder = self._root / unit
-        beside = _files(folder.parent, VIDEOS)
+        beside = files(folder.parent, VIDEOS)
         videos = [path for path in beside if path.stem == folder.name]
         if not folder.is_dir():
             return [], [], videos
-        silhouettes = folder / SILHOUETTES
-        within = _files(folder, VIDEOS)
-        return _files(silhouettes, PICTURES) if silhouettes.is_dir() else [], _files(folder, PICTURES), [*within, *videos]
+        apart = self._apart(folder)
+        within = files(folder, VIDEOS)
+        return files(apart, PICTURES) if apart else [], files(folder, PICTURES), [*within, *videos]
+
+    def _apart(self, folder: Path) -> Path | None:
+        """The folder of a view's silhouettes, where they are in one of their own."""
+        return next((folder / name for name in self.silhouettes if (folder / name).is_dir()), None)
+
+    def _named(self, unit: str, faults: Faults) -> tuple[str, str, str] | None:
+        return tree.walk(self._root, unit, faults)
+
+    def _walk(self, entry: os.DirEntry[str]) -> str | None:
+        """The view of a walk in a condition's folder: a video, a folder with a readable file, or an empty one; else None."""
+        stem, kind = os.path.splitext(entry.name)
+        if not entry.is_dir():
+            return stem if kind.lower() in VIDEOS else None
+        within = tree.entries(entry.path)
+        readable = PICTURES + VIDEOS
+        is_walk = not within or any(
+            inner.name in self.silhouettes if inner.is_dir() else inner.name.lower().endswith(readable) for inner in within
+        )
+        return entry.name if is_walk else None
 
 
 def open_dataset(root: Path) -> Folder:
@@ -104,20 +124,7 @@ def open_dataset(root: Path) -> Folder:
     return Folder(root)
 
 
-def _walk(entry: os.DirEntry[str]) -> str | None:
-    """The view of a walk in a condition's folder: a video, a folder with a readable file, or an empty one; else None."""
-    stem, kind = os.path.splitext(entry.name)
-    if not entry.is_dir():
-        return stem if kind.lower() in VIDEOS else None
-    within = tree.entries(entry.path)
-    readable = PICTURES + VIDEOS
-    is_walk = not within or any(
-        inner.name == SILHOUETTES if inner.is_dir() else inner.name.lower().endswith(readable) for inner in within
-    )
-    return entry.name if is_walk else None
-
-
-def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
+def files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
     """A folder's files with these endings, in natural order: 2 before 10."""
     names = [entry.name for entry in tree.entries(folder) if os.path.splitext(entry.name)[1].lower() in kinds]
     return [folder / name for name in sorted(names, key=_natural)]

@@ -129,7 +129,12 @@ def units(root: Path, view: View) -> list[str]:
 
     Folders without a walk are left out: :func:`strays` names them. The arguments are those of :func:`identities`.
     """
-    return sorted(set(_units(root, [], view)))
+    return sorted(set(each_unit(root, view)))
+
+
+def each_unit(root: Path, view: View) -> Iterator[str]:
+    """The walks of :func:`units` as they are found, some of them twice."""
+    return _units(root, [], view)
 
 
 def _units(folder: str | Path, above: list[str], view: View) -> Iterator[str]:

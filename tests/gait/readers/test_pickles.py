@@ -279,8 +279,60 @@ def test_a_walk_of_no_or_several_pickles_is_left_out_and_named(tmp_path: Path) -
     assert clips == []
     assert faults == [
         f"{tmp_path}/001/nm-01/0 3: left out, for names may have letters, digits, '_', '.' and '-' only",
-        f"{tmp_path}/001/nm-01/000: left out, for it holds 2 pickles",
-        f"{tmp_path}/001/nm-01/018: left out, for it holds 0 pickles",
+        f"{tmp_path}/001/nm-01/000: left out, for it holds several pickles (a.pkl, b.pkl), and nothing says which of them "
+        "is the walk",
+        f"{tmp_path}/001/nm-01/018: left out, for it holds no pickle",
+    ]
+
+
+KINDS = {"090-aligned-sils.pkl": FRAMES, "090-ratios.pkl": np.ones(5), "090-rgbs.pkl": np.zeros((5, 3, 4, 4), np.uint8)}
+
+
+def with_several(root: Path) -> Path:
+    """Two walks, each of which holds the silhouettes and other data."""
+    for walk in ("001/nm-01/090", "002/nm-01/090"):
+        (root / walk).mkdir(parents=True)
+        for name, array in KINDS.items():
+            (root / walk / name).write_bytes(pickle.dumps(array))
+    return root
+
+
+def test_the_user_says_which_of_several_pickles_is_read(tmp_path: Path) -> None:
+    reader = open_dataset("pickles", with_several(tmp_path), "*-aligned-sils.pkl")
+    assert reader.identities() == ["001", "002"]
+    assert reader.files("001/nm-01/090") == [tmp_path / "001/nm-01/090/090-aligned-sils.pkl"]
+    clips, faults = trees.all_clips(reader)
+    assert faults == []
+    assert [np.stack(list(trees.read(clip)[0].values())).tolist() for clip in clips] == [FRAMES.tolist()] * 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (
+            None,
+            "it holds several pickles (090-aligned-sils.pkl, 090-ratios.pkl, 090-rgbs.pkl), and nothing says which of them "
+            "is the walk",
+        ),
+        ("*-s.pkl", "pickle = *-s.pkl fits none of its pickles (090-aligned-sils.pkl, 090-ratios.pkl, 090-rgbs.pkl)"),
+        ("*-r*", "pickle = *-r* fits several of its pickles (090-ratios.pkl, 090-rgbs.pkl)"),
+    ],
+)
+def test_where_no_pickle_is_chosen_the_pickles_are_listed(tmp_path: Path, pattern: str | None, why: str) -> None:
+    with pytest.raises(DataError) as refused:
+        open_dataset("pickles", with_several(tmp_path), pattern).identities()
+    assert str(refused.value) == f"{tmp_path}/001/nm-01/090: {why}; set `pickle` in the dataset's entry"
+
+
+def test_one_walk_without_the_chosen_pickle_is_left_out(tmp_path: Path) -> None:
+    (with_several(tmp_path) / "001/nm-01/090/090-aligned-sils.pkl").unlink()
+    reader = open_dataset("pickles", tmp_path, "*-aligned-sils.pkl")
+    assert reader.identities() == ["001", "002"]
+    clips, faults = trees.all_clips(reader)
+    assert [clip.name for clip in clips] == ["002-nm-01-090"]
+    assert faults == [
+        f"{tmp_path}/001/nm-01/090: left out, for pickle = *-aligned-sils.pkl fits none of its pickles "
+        "(090-ratios.pkl, 090-rgbs.pkl)"
     ]
 
 
