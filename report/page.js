@@ -147,7 +147,9 @@ const watcher = new IntersectionObserver(
   },
   { rootMargin: "300px" },
 );
-document.querySelectorAll("figure[data-chart]").forEach((figure) => watcher.observe(figure));
+const figures = [...document.querySelectorAll("figure[data-chart]")];
+figures.forEach((figure) => watcher.observe(figure));
+addEventListener("beforeprint", () => figures.filter((figure) => !views.has(figure)).forEach((figure) => draw(figure, chosen(figure))));
 
 // ---- Rank-1 by view ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -204,6 +205,22 @@ def test_people_who_are_not_enrolled_have_a_table(page: Browser, out: Path) -> N
         "1.00.5–2.0",
         f"{rows[5].get('accuracy', 'open_set', 'eer'):.1f}",
     ]
+
+
+def test_on_paper_it_has_every_chart_as_wide_as_the_paper(page: Browser, tmp_path: Path) -> None:
+    undrawn = "[...document.querySelectorAll('figure[data-chart]')].filter((figure) => !figure.dataset.drawn).length"
+    assert page.evaluate(undrawn) > 0
+    pdf = base64.b64decode(page.call("Page.printToPDF")["data"])
+    assert pdf.startswith(b"%PDF")
+    assert page.evaluate(undrawn) == 0
+    page.call("Emulation.setDeviceMetricsOverride", width=700, height=900, deviceScaleFactor=1, mobile=False)
+    page.call("Emulation.setEmulatedMedia", media="print")
+    wide = "[...document.querySelectorAll('.chart svg')].filter((svg) => svg.getBoundingClientRect().right > 700).length"
+    try:
+        assert page.evaluate(wide) == 0
+    finally:
+        page.call("Emulation.setEmulatedMedia", media="")
+    assert page.faults == []
 
 
 def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
