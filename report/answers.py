@@ -27,8 +27,15 @@ def by_device(rows: Sequence[Row], settings: Select) -> dict[str, list[tuple[str
 def _answers(rows: Sequence[Row], settings: Select) -> list[tuple[str, str]]:
     if settings.max_loss is None:
         return []
+    parts = ((row, (words.faster(row), words.loss(row, settings.max_loss))) for row in fastest(rows, settings))
+    return [(row.name, ", ".join(filter(None, phrases))) for row, phrases in parts]
+
+
+def fastest(rows: Sequence[Row], settings: Select) -> list[Row]:
+    """The fastest variants of one device's models within the budget, the fastest first; none without a budget."""
+    if settings.max_loss is None:
+        return []
     models = dict.fromkeys(row.model for row in rows)
     of_model = ([row for row in rows if row.model == model] for model in models)
     best = [row for own in of_model if (row := fastest_within(own, settings.max_loss, settings.sure))]
-    parts = ((row, (words.faster(row), words.loss(row, settings.max_loss))) for row in sorted(best, key=TIME.of))
-    return [(row.name, ", ".join(filter(None, phrases))) for row, phrases in parts]
+    return sorted(best, key=TIME.of)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from gaitpress.results import digits, words
 from gaitpress.results.figures import (
     COSTS,
+    EER,
     ENERGY,
     LATENCY,
     LOSS,
@@ -21,18 +22,23 @@ from gaitpress.results.figures import (
     TIME,
 )
 from gaitpress.results.records import Row
-from gaitpress.results.style import COLOURS, INK, colours
+from gaitpress.results.style import COLOURS, GREY, INK, colours
 from gaitpress.results.work import Curve
 from report import vega
-from report.points import FEW, Point, point, span
+from report.points import FEW, Point, error_curve, point, span
 from report.points import staircase as staircase_of
 from report.vega import Spec, scaled
 
-DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "bf16": [6, 3], "int8": [5, 3], "best": [1, 3]}
+LINES = 12  # error curves that a chart holds; of more variants it shows only those that stand out
 
 
-def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The data of each variant for the charts; None where a value is unknown."""
+def points(rows: Sequence[Row], outstanding: Collection[str]) -> list[dict[str, Any]]:
+    """The data of each variant for the charts; None where a value is unknown.
+
+    Args:
+        rows: the variants.
+        outstanding: the keys of those whose error curves are shown however many variants there are.
+    """
     return [
         {
             "key": row.key,
@@ -51,10 +57,15 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "time_low": places["time"].left if places["time"] else None,
             "time_high": places["time"].right if places["time"] else None,
             "fronts": sorted(row.fronts),
+            "outstanding": row.key in outstanding,
+            "far": errors.far if errors else None,
+            "frr": errors.frr if errors else None,
+            "eer": errors.eer if errors else None,
             "text": description(row),
         }
         for row in rows
         for places in [{cost: point(row, cost) for cost in COSTS}]
+        for errors in [error_curve(row)]
     ]
 
 
@@ -67,6 +78,8 @@ def description(row: Row) -> list[str]:
     if row.loss and row.dense and row.key != row.dense.key:
         interval = digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), "points")
         lines.append(f"loss {LOSS.text(row)} points [{interval}] against {row.dense.short_name}")
+    if EER.of(row) is not None:
+        lines.append(f"{EER.title} {EER.text(row)} %")
     if row.get("latency_ms"):
         lines.append(f"p50 {LATENCY.text(row)} ms, {TIME.text(row)} ms a second of video")
         if ENERGY.of(row) is not None:
@@ -118,7 +131,7 @@ def pareto(rows: Sequence[Row], cost: str) -> Spec | None:
             *([vega.bar(horizontal, "time_low")] if cost == "time" else []),
             vega.symbols(cost, "rank1", optimal),
             vega.ring(cost, "rank1"),
-            vega.names("true" if len(shown) <= FEW else optimal),
+            *vega.names("true" if len(shown) <= FEW else optimal),
         ],
         legends=[vega.legend("fill", "colour"), vega.legend("shape", "shape")],
         height=420,
@@ -141,8 +154,6 @@ def staircase(rows: Sequence[Row]) -> Spec | None:
     if not latencies:
         return None
     (low, high), log = vega.room_around(latencies)
-    precisions = list(dict.fromkeys(row.precision for row in rows))
-    dashes = {"name": "dash", "type": "ordinal", "domain": precisions, "range": [DASHES.get(p, [2, 2]) for p in precisions]}
     line = {
         "x": scaled("x", "percentile"),
         "y": scaled("y", "latency"),
@@ -159,7 +170,7 @@ def staircase(rows: Sequence[Row]) -> Spec | None:
             vega.position("y", [low if log else 0, high], log),
             vega.colour(colours(rows)),
             vega.shape(rows),
-            dashes,
+            vega.dash(rows),
         ],
         axes=[
             vega.axis("x", "pruning percentile", values=percentiles),
@@ -172,6 +183,83 @@ def staircase(rows: Sequence[Row]) -> Spec | None:
         ],
         legends=[vega.legend("fill", "colour"), vega.legend("shape", "shape")],
         height=320,
+    )
+
+
+def det(rows: Sequence[Row]) -> Spec | None:
+    """False reject rate against false accept rate of one device's rows; None if no row has such rates to show.
+
+    On axes of normal deviates, the curve of two normal distributions is a straight line (Martin et al., Eurospeech 1997).
+    """
+    curves_of = [errors for row in rows if (errors := error_curve(row)) and errors.far]
+    if not curves_of:
+        return None
+    across, up = ([rate for errors in curves_of for rate in getattr(errors, kind)] for kind in ("far", "frr"))
+    (left, right), (bottom, top) = (
+        (vega.deviate(min(rates)) - 0.05, vega.deviate(max(rates)) + 0.05) for rates in (across, up)
+    )
+    ends = [max(left, bottom), min(right, top)]
+    place = {"x": scaled("x", "x"), "y": scaled("y", "y")}
+    place |= {"opacity": {"signal": "active && datum.key !== active ? 0.4 : 1"}}
+    line = {
+        **place,
+        "stroke": scaled("colour", "model"),
+        "strokeDash": scaled("dash", "precision"),
+        "strokeWidth": {"signal": "datum.key === active ? 3 : 1.4"},
+        "tooltip": {"field": "key"},
+        "cursor": {"value": "pointer"},
+    }
+    dot = {**place, "size": {"value": 9}, "fill": scaled("colour", "model")}
+    equal = {"x": scaled("x", "at"), "y": scaled("y", "at"), "stroke": {"value": GREY}, "strokeDash": {"value": [2, 3]}}
+    few = f"datum.outstanding || datum.left <= {LINES}"
+    count = "length(data('shown')) + ' of ' + length(data('left')) + ' variants have a line'"
+    return vega.chart(
+        data=[
+            {"name": "rows"},
+            {
+                "name": "left",
+                "source": "rows",
+                "transform": [
+                    vega.filtered("datum.far && length(datum.far) && (!keys || keys[datum.key])"),
+                    {"type": "joinaggregate", "fields": [None], "ops": ["count"], "as": ["left"]},
+                ],
+            },
+            {"name": "shown", "source": "left", "transform": [vega.filtered(few)]},
+            {
+                "name": "curve",
+                "source": "shown",
+                "transform": [{"type": "flatten", "fields": ["far", "frr"]}, *vega.deviates(x="far", y="frr")],
+            },
+            {
+                "name": "crossings",
+                "source": "shown",
+                "transform": [vega.filtered("isValid(datum.eer)"), *vega.deviates(crossing="eer")],
+            },
+            {"name": "active", "source": "crossings", "transform": [vega.filtered("datum.key === active")]},
+            {"name": "equal", "values": [{"at": end} for end in ends]},
+        ],
+        scales=[
+            vega.position("x", [left, right]),
+            vega.position("y", [bottom, top]),
+            vega.colour(colours(rows)),
+            vega.shape(rows),
+            vega.dash(rows),
+        ],
+        axes=[
+            vega.deviate_axis("x", "false accept rate (%)", [left, right]),
+            vega.deviate_axis("y", "false reject rate (%)", [bottom, top]),
+        ],
+        marks=[
+            vega.mark("line", "equal", equal, name="equal-rates"),
+            vega.per("curve", "key", vega.mark("line", "group", line, name="lines")),
+            vega.mark("symbol", "curve", dot, interactive=False),
+            vega.symbols("crossing", "crossing", "indexof(datum.fronts, 'time') >= 0", "crossings", "true"),
+            vega.ring("crossing", "crossing"),
+            *vega.names("true", "equal-rates"),
+            vega.note(f"length(data('shown')) < length(data('left')) ? {count} : ''"),
+        ],
+        legends=[vega.legend("fill", "colour"), vega.legend("shape", "shape")],
+        height=420,
     )
 
 

@@ -96,7 +96,7 @@ function steppedBy(figure, event) {
   if (event.key === "Escape") show(figure, null);
   if (!step || !view) return;
   event.preventDefault();
-  const field = figure.dataset.cost || "percentile";
+  const field = figure.dataset.along;
   const shown = [...view.data("shown")].sort((a, b) => a[field] - b[field] || b.rank1 - a.rank1).map((row) => row.key);
   if (!shown.length) return;
   const place = shown.indexOf(view.signal("active"));
@@ -128,7 +128,7 @@ async function draw(figure, name) {
 
 function chosen(figure) {
   const choice = figure.querySelector(".choice input:checked, .choice select");
-  if (figure.dataset.kind === "pareto") figure.dataset.cost = choice.value;
+  if (figure.dataset.kind === "pareto") figure.dataset.along = choice.value;
   return choice ? `${figure.dataset.chart}/${choice.value}` : figure.dataset.chart;
 }
 
@@ -147,7 +147,9 @@ const watcher = new IntersectionObserver(
   },
   { rootMargin: "300px" },
 );
-document.querySelectorAll("figure[data-chart]").forEach((figure) => watcher.observe(figure));
+const figures = [...document.querySelectorAll("figure[data-chart]")];
+figures.forEach((figure) => watcher.observe(figure));
+addEventListener("beforeprint", () => figures.filter((figure) => !views.has(figure)).forEach((figure) => draw(figure, chosen(figure))));
 
 // ---- Rank-1 by view ----
 

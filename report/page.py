@@ -18,6 +18,7 @@ from gaitpress.results.machines import machines
 from gaitpress.results.records import Condition, Row, by_device, ends
 from gaitpress.results.work import POINTS, Curve, curves, pruning
 from report import answers, charts
+from report.points import error_curve
 
 HERE = Path(__file__).parent
 BEST_SHOWN, OPEN_SHOWN = 12, 24  # variants of the front, and of a table that is open at first
@@ -64,7 +65,11 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
     conditions = words.conditions(rows)
     by_view = [row for row in rows if row.get("rank1_by_view")]
     retrieval = _retrieval(rows)
-    data = {"variants": _variants(rows), "charts": _charts(rows, trainings), "by_view": _by_view(by_view, conditions)}
+    data = {
+        "variants": _variants(rows, settings),
+        "charts": _charts(rows, trainings),
+        "by_view": _by_view(by_view, conditions),
+    }
     return environment.from_string((HERE / "page.html").read_text(encoding="utf-8")).render(
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
@@ -95,6 +100,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         retrieval=retrieval,
         open_set=_open_set(rows),
         open_shown=OPEN_SHOWN,
+        lines=charts.LINES,
         cross_view=any(row.get("rank1_by_view") for row in rows),
         shares=lambda rates: digits.interval(*ends(rates), "percent"),
         rank1=words.rank1(rows),
@@ -130,8 +136,11 @@ def _json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _variants(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{**point, "number": number} for number, point in enumerate(charts.points(rows), start=1)]
+def _variants(rows: Sequence[Row], settings: Params) -> list[dict[str, Any]]:
+    outstanding = {row.key for row in rows if row.optimal or (row.dense and row.key == row.dense.key)}
+    for listed in by_device(rows).values():
+        outstanding |= {row.key for row in answers.fastest(listed, settings.select)}
+    return [{**point, "number": number} for number, point in enumerate(charts.points(rows, outstanding), start=1)]
 
 
 def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
@@ -140,6 +149,7 @@ def _charts(rows: Sequence[Row], trainings: Sequence[Curve]) -> dict[str, Any]:
     for device, listed in by_device([row for row in rows if not row.same_as]).items():
         specifications |= {f"pareto/{device}/{cost}": charts.pareto(listed, cost) for cost in COSTS}
         specifications[f"staircase/{device}"] = charts.staircase(listed)
+        specifications[f"det/{device}"] = charts.det(listed)
     for model, curves_of in _by_model(trainings).items():
         specifications |= {f"curves/{model}/{metric}": charts.curves(curves_of, metric) for metric in _metrics(curves_of)}
     return specifications
@@ -239,10 +249,28 @@ def _evidence(row: Row) -> str:
 
 
 def _open_set(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """The variants that were tested with strangers, and the false accept rates that something is promised of."""
+    """The variants that were tested with strangers, the false accept rates that something is promised of, and the curves."""
     tested = [row for row in rows if row.get("accuracy", "open_set") and not row.same_as]
     rates = {promise["far"] for row in tested for promise in row.get("accuracy", "open_set", "promised")}
-    return {"rows": tested, "rates": sorted(rates, reverse=True)} if tested else None
+    curves_of = [_error_curves(device, listed) for device, listed in by_device(tested).items()]
+    drawn = [chart for chart in curves_of if chart]
+    return {"rows": tested, "rates": sorted(rates, reverse=True), "curves": drawn} if tested else None
+
+
+def _error_curves(device: str, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """What the page says of the error curves of a device's variants; None if no record has one."""
+    curve_of = {row.key: errors for row in rows if (errors := error_curve(row))}
+    if not curve_of:
+        return None
+    tried = [row.get("accuracy", "open_set", "trials") for row in rows if row.key in curve_of]
+    behind = {}
+    for kind in ("strangers", "enrolled"):
+        fewest, most = (end(trials[kind] for trials in tried) for end in (min, max))
+        counts = dict.fromkeys((f"{fewest:,}", f"{most:,}"))
+        shares = dict.fromkeys(f"{100 / count:.2g}" for count in (most, fewest))
+        behind[kind] = {"count": digits.DASH.join(counts), "share": digits.DASH.join(shares)}
+    without = sum(not errors.far for errors in curve_of.values())
+    return {"device": device, "behind": behind, "variants": len(curve_of), "without": without}
 
 
 def _protocol(rows: Sequence[Row]) -> dict[str, Any]:

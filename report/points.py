@@ -1,13 +1,15 @@
-"""The points and staircases of the variants, computed once for the page's charts and the pictures."""
+"""The points, staircases and error curves of the variants, computed once for the page's charts and the pictures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gaitpress.results.figures import COSTS, LATENCY, LATENCY_HIGH, LATENCY_LOW
 from gaitpress.results.records import Row
 
+MOST_ACCEPTED = 60  # %: nobody lets in more strangers, so error curves end there, or at their equal error rate
 FEW = 40  # with more variants, only Pareto-optimal ones are labelled
 
 
@@ -38,6 +40,41 @@ def point(row: Row, cost: str) -> Point | None:
     p50, fast, slow = (figure.of(row) for figure in (LATENCY, LATENCY_LOW, LATENCY_HIGH))
     timed = cost == "time" and bool(p50) and None not in (fast, slow)
     return Point(x, row.rank1, *row.rank1_interval, x * fast / p50 if timed else None, x * slow / p50 if timed else None)
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """The detection error trade-off (DET) of a variant as far as its trials can show it, in %.
+
+    Attributes:
+        far: false accept rates, ascending.
+        frr: the false reject rate at each.
+        eer: the equal error rate, which is on the curve; None if it is less than one trial.
+    """
+
+    far: list[float]
+    frr: list[float]
+    eer: float | None
+
+
+def error_curve(row: Row) -> ErrorCurve | None:
+    """The curve of a variant whose record has one, without rates of less than one trial, which nobody can measure."""
+    told = row.get("accuracy", "open_set") or {}
+    if "det" not in told or not all(told["trials"].values()):
+        return None
+    strangers, fewest = told["trials"]["strangers"], min(told["trials"].values())
+    eer = round(told["eer"], 3) if 100 / fewest <= told["eer"] <= 100 - 100 / fewest else None
+    # A threshold is a stranger's distance and accepts those who are nearer: a whole number, so of few strangers
+    # neighbouring rates of the record are one point.
+    accepted = [math.floor((strangers - 1) * (far / 100)) for far in told["det"]["far"]]
+    curve = {
+        round(100 * count / strangers, 3): frr
+        for count, frr in zip(accepted, told["det"]["frr"], strict=True)
+        if count and 100 * count / strangers <= max(MOST_ACCEPTED, eer or 0) and 0 < frr < 100
+    }
+    if eer is not None:
+        curve[eer] = eer
+    return ErrorCurve(sorted(curve), [curve[far] for far in sorted(curve)], eer)
 
 
 def staircase(points: Iterable[Point], end: float) -> list[tuple[float, float]]:

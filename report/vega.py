@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 from gaitpress.results.records import Row
@@ -12,6 +13,7 @@ from gaitpress.results.style import GREY, GRID, INK, logarithmic
 Spec = dict[str, Any]
 
 SHAPES = {"fp32": "circle", "fp16": "triangle-up", "bf16": "triangle-down", "int8": "square", "best": "diamond"}
+DASHES = {"fp32": [1, 0], "fp16": [6, 3, 1, 3], "bf16": [6, 3], "int8": [5, 3], "best": [1, 3]}
 FONT = "system-ui, 'DejaVu Sans', sans-serif"
 AXIS = {
     "gridColor": GRID,
@@ -34,6 +36,7 @@ LEGEND = {
 }
 # As wide as its place on the page, which the browser may change.
 WIDTH = "max(260, containerSize()[0])"
+PERCENTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99, 99.5, 99.9)  # on normal deviates
 ANCHORS = ["top-right", "bottom-right", "top-left", "bottom-left", "top", "bottom", "right", "left"]
 
 
@@ -105,14 +108,14 @@ def bar(ends: Spec, there: str) -> Spec:
     return mark("rule", "shown", ends | look)
 
 
-def symbols(x: str, y: str, optimal: str) -> Spec:
-    """The variants: hollow if invalid, with a dark rim where the expression ``optimal`` holds."""
+def symbols(x: str, y: str, optimal: str, data: str = "shown", solid: str = "datum.valid") -> Spec:
+    """The variants: hollow unless the expression ``solid`` holds, with a dark rim where ``optimal`` does."""
     colour = "scale('colour', datum.model)"
     look = {
         "x": scaled("x", x),
         "y": scaled("y", y),
         "shape": scaled("shape", "precision"),
-        "fill": {"signal": f"datum.valid ? {colour} : 'white'"},
+        "fill": {"signal": f"{solid} ? {colour} : 'white'"},
         "stroke": {"signal": f"{optimal} ? '{INK}' : {colour}"},
         "size": {"signal": f"{optimal} ? 80 : 55"},
         "strokeWidth": {"value": 1.4},
@@ -120,7 +123,7 @@ def symbols(x: str, y: str, optimal: str) -> Spec:
         "tooltip": {"field": "key"},
         "description": {"signal": "join(datum.text, '; ')"},
     }
-    return mark("symbol", "shown", look, name="points")
+    return mark("symbol", data, look, name="points")
 
 
 def ring(x: str, y: str) -> Spec:
@@ -130,15 +133,39 @@ def ring(x: str, y: str) -> Spec:
     return mark("symbol", "active", place | look, interactive=False)
 
 
-def names(condition: str) -> Spec:
-    """The names of the variants for which a condition holds, where they cover neither each other nor a point."""
+def names(condition: str, *avoided: str) -> list[Spec]:
+    """The names of the variants for which a condition holds, where they cover neither each other nor a point.
+
+    Args:
+        condition: an expression.
+        avoided: further marks that they do not cover, by their names.
+    """
+    colour = "hcl(scale('colour', datum.datum.model))"
     look = {
         "text": {"signal": f"{condition.replace('datum.', 'datum.datum.')} ? datum.datum.name : ''"},
         "fontSize": {"value": 11},
-        "fill": {"signal": "scale('colour', datum.datum.model)"},
+        "fill": {"signal": f"hcl({colour}.h, {colour}.c, min({colour}.l, 47))"},  # light colours are too pale for text
     }
     label = {"type": "label", "size": {"signal": "[width, height]"}, "anchor": ANCHORS, "offset": [4], "padding": 0}
-    return {"type": "text", "from": {"data": "points"}, "encode": {"update": look}, "transform": [label]}
+    label |= {"avoidMarks": list(avoided)}
+    # Paper around the letters, over lines: a letter's own stroke would be drawn over the letter.
+    paper = {"stroke": {"value": "white"}, "strokeWidth": {"value": 3}, "strokeJoin": {"value": "round"}}
+    placed = ("x", "y", "text", "align", "baseline", "fontSize", "fill", "opacity")
+    return [
+        {
+            "type": "text",
+            "name": "names",
+            "from": {"data": "points"},
+            "encode": {"update": look | paper},
+            "transform": [label],
+        },
+        {
+            "type": "text",
+            "from": {"data": "names"},
+            "interactive": False,
+            "encode": {"update": {field: {"field": field} for field in placed}},
+        },
+    ]
 
 
 def room_around(values: Sequence[float]) -> tuple[list[float], bool]:
@@ -179,6 +206,11 @@ def shape(rows: Sequence[Row]) -> Spec:
     }
 
 
+def dash(rows: Sequence[Row]) -> Spec:
+    precisions = list(dict.fromkeys(row.precision for row in rows))
+    return {"name": "dash", "type": "ordinal", "domain": precisions, "range": [DASHES[p] for p in precisions]}
+
+
 def axis(scale: str, title: str, **more: Any) -> Spec:
     place = (
         {"orient": "bottom", "tickCount": {"signal": "ceil(width / 90)"}}
@@ -187,6 +219,30 @@ def axis(scale: str, title: str, **more: Any) -> Spec:
     )
     look = {"grid": True, "labelOverlap": True, "labelSeparation": 6}
     return {"scale": scale, "title": title, **place, **look, **more}
+
+
+def deviate(rate: float) -> float:
+    """The place of a rate in %, neither 0 nor 100, on an axis of normal deviates."""
+    return NormalDist().inv_cdf(rate / 100)
+
+
+def deviates(**fields: str) -> list[Spec]:
+    """Transforms that add such places to a table: of each rate in ``fields``, by the name of the new field."""
+    return [{"type": "formula", "expr": f"quantileNormal(datum.{rate} / 100)", "as": name} for name, rate in fields.items()]
+
+
+def deviate_axis(scale: str, title: str, domain: Sequence[float]) -> Spec:
+    places = [place for place in map(deviate, PERCENTS) if domain[0] <= place <= domain[1]]
+    text = {"signal": "format(100 * cumulativeNormal(datum.value), '.4~g')"}
+    look = {"values": places, "tickCount": len(places), "encode": {"labels": {"update": {"text": text}}}}
+    return axis(scale, f"{title}, normal deviate scale", **look)
+
+
+def note(expression: str) -> Spec:
+    """What an expression writes above the right end of a chart's frame, beside the legends."""
+    place = {"x": {"signal": "width"}, "y": {"value": -8}, "align": {"value": "right"}}
+    look = {"text": {"signal": expression}, "fontSize": {"value": 12}, "fill": {"value": GREY}}
+    return {"type": "text", "encode": {"update": place | look}}
 
 
 def legend(channel: str, scale: str) -> Spec:

@@ -9,11 +9,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
+from gait.evaluation import open_set
 from gaitpress import outputs
 from gaitpress.commands.bundle.card import card as model_card
 from gaitpress.commands.select import choice as selecting
@@ -23,6 +25,7 @@ from gaitpress.results.folders import Folders
 from gaitpress.results.pareto import front
 from gaitpress.results.work import POINTS, curve, curves
 from report import latex
+from report.points import MOST_ACCEPTED, error_curve
 from stages.report import report
 from tests.support import commands
 from tests.support.device_world import World
@@ -137,6 +140,64 @@ def test_measures_of_retrieval_are_shown_where_a_record_has_them(world: World) -
         dense, pruned = csv.DictReader(file)
     assert (dense["mean_average_precision"], dense["mean_inverse_penalty"]) == ("71.42", "33.33")
     assert pruned["mean_average_precision"] == ""
+
+
+def row_of(told: dict[str, Any] | None) -> records.Row:
+    return records.Row("local", "gaitset", 0, "fp32", Path("record.json"), {"accuracy": {"open_set": told}})
+
+
+@given(st.integers(0, 99), st.integers(4, 300), st.floats(-1, 4))
+def test_an_error_curve_has_only_rates_that_so_many_walks_can_show(seed: int, walks: int, apart: float) -> None:
+    rng = np.random.default_rng(seed)
+    right, wrong = (rng.normal(at, 1, walks).astype(np.float32) for at in (10, 10 + apart))
+    told = open_set.rates(open_set.Trials(np.arange(walks), right, wrong, walks))
+    curve = error_curve(row_of(told))
+    assert curve is not None
+    assert curve.far == sorted(set(curve.far))
+    assert curve.frr == sorted(curve.frr, reverse=True)
+    for far, frr in zip(curve.far, curve.frr, strict=True):
+        assert 100 / walks - 0.001 <= far <= max(MOST_ACCEPTED, told["eer"]) + 0.001
+        assert 0 < frr < 100
+        if far == frr == curve.eer:
+            continue
+        accepted = round(far * walks / 100)
+        assert far == pytest.approx(100 * accepted / walks, abs=1e-3)
+        limit = np.sort(wrong)[accepted]
+        assert frr == pytest.approx(100 * (1 - np.mean((right < limit) & (right < wrong))), abs=1e-3)
+    assert (curve.eer is None) == (not 100 / walks <= told["eer"] <= 100 - 100 / walks)
+
+
+def test_whoever_makes_no_error_has_no_line() -> None:
+    people = np.arange(20)
+    perfect = open_set.rates(open_set.Trials(people, np.ones(20, np.float32), 2 + people.astype(np.float32), 20))
+    curve = error_curve(row_of(perfect))
+    assert (curve.far, curve.frr, curve.eer) == ([], [], None)
+
+
+def test_the_page_has_error_curves_where_records_have_them(world: World) -> None:
+    def page(told: dict[str, Any] | None) -> str:
+        for percentile in (0, 50):
+            edit(world, percentile, accuracy={**world.joined(percentile)["accuracy"], "open_set": told})
+        return (write(world) / "index.html").read_text(encoding="utf-8")
+
+    people = np.arange(20)
+    wrong = 2 + people.astype(np.float32)
+    perfect, faulty = (
+        open_set.rates(open_set.Trials(people, right.astype(np.float32), wrong, 20)) for right in (np.ones(20), wrong - 0.5)
+    )
+    none = page(None)
+    assert "The records say nothing of them" in none
+    assert 'data-kind="det"' not in none
+    older = page({key: value for key, value in faulty.items() if key != "det"})
+    assert '<table id="strangers">' in older
+    assert 'data-kind="det"' not in older
+    without = page(perfect)
+    assert '"det/local":null' in without
+    assert "2 variants have no line: no threshold makes errors of both kinds" in without
+    drawn = page(faulty)
+    assert '"det/local":{' in drawn
+    assert "5 % of 20 walks of strangers, 5 % of 20 of enrolled people" in drawn
+    assert "have no line" not in drawn
 
 
 def test_the_table_is_aligned_and_fits_a_terminal(world: World) -> None:

@@ -1,7 +1,8 @@
-"""The report's page in a real browser, with 500 variants."""
+"""The report's page in a real browser, with 500 variants and with 12."""
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from gaitpress import outputs
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import load
 from stages.report import report
+from tests.support import many_records
 from tests.support.browser import PROGRAM, Browser
 from tests.support.many_records import study
 
@@ -22,6 +24,9 @@ SHOWN = "[...document.querySelectorAll('#variants-table tbody')].filter((body) =
 FIRST = "document.querySelector('figure[data-kind=pareto]')"
 POINTS = f"{FIRST}.querySelectorAll('.mark-symbol.points path').length"
 DRAWN = f"{FIRST}.dataset.drawn !== undefined"
+DET = "document.querySelector('figure[data-kind=det]')"
+LINES = f"{DET}.querySelectorAll('.mark-line.lines path').length"
+EQUAL = f"{DET}.querySelectorAll('.mark-symbol.points path').length"
 
 
 @pytest.fixture(scope="module")
@@ -206,12 +211,107 @@ def test_people_who_are_not_enrolled_have_a_table(page: Browser, out: Path) -> N
     ]
 
 
+def show_errors(page: Browser) -> None:
+    page.evaluate(f"{DET}.scrollIntoView()")
+    page.wait_for(f"{DET}.dataset.drawn !== undefined")
+
+
+def test_of_many_variants_those_that_stand_out_have_error_curves(page: Browser, out: Path) -> None:
+    show_errors(page)
+    rows = [row for row in json.loads(page.evaluate("document.getElementById('variants').textContent")) if row["far"]]
+    here = [row for row in rows if row["device"] == "board-a"]
+    outstanding = [row for row in here if row["outstanding"]]
+    assert 12 < len(outstanding) < 30
+    known = {row.key: row for row in load(Folders(out.parent), study(out.parent.parent))}
+    for row in here:
+        assert row["outstanding"] or not (known[row["key"]].optimal or row["key"].endswith("p0-fp32"))
+    assert page.evaluate(LINES) == len(outstanding)
+    assert page.evaluate(EQUAL) == sum(row["eer"] is not None for row in outstanding)
+    assert f"{len(outstanding)} of {len(here)} variants have a line" in page.evaluate(f"{DET}.textContent")
+    choose(page, "model", "gaitgl")
+    of_model = [row for row in here if row["model"] == "gaitgl"]
+    few = [row for row in of_model if row["outstanding"]]
+    page.wait_for(f"{LINES} === {len(few)}")
+    assert f"{len(few)} of {len(of_model)} variants have a line" in page.evaluate(f"{DET}.textContent")
+    choose(page, "percentile", "4")  # so few are left that all have lines
+    page.wait_for(f"{LINES} === {sum(row['percentile'] == 4 for row in of_model)}")
+    assert "variants have a line" not in page.evaluate(f"{DET}.textContent")
+    assert page.faults == []
+
+
+def test_the_keyboard_goes_through_the_error_curves(page: Browser) -> None:
+    show_errors(page)
+    page.evaluate(f"{DET}.querySelector('.chart').focus()")
+    readout = f"{DET}.querySelector('.readout')?.textContent"
+    rates = []
+    for _ in range(3):
+        page.press("ArrowRight")
+        told = page.evaluate(readout)
+        rates.append(float(told.partition("equal error rate ")[2].partition(" %")[0]))
+    assert rates == sorted(rates)
+    wide = f"[...{DET}.querySelectorAll('.lines path')].filter((path) => path.getAttribute('stroke-width') === '3').length"
+    page.wait_for(f"{wide} === 1")
+    page.press("Escape")
+    page.wait_for(f"{wide} === 0 && {readout} === ''")
+
+
+def test_of_twelve_variants_all_have_named_error_curves(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"DEVICES": ("board-a",), "MODELS": ("gaitset", "gaitpart"), "PERCENTILES": (0, 30, 50)}
+    for name, value in few.items():
+        monkeypatch.setattr(many_records, name, value)
+    settings = study(tmp_path)
+    results = tmp_path / "results"
+    report(results, results / "report", settings)
+    browser.faults.clear()
+    browser.open(results / "report/index.html")
+    show_errors(browser)
+    rows = [row for row in load(Folders(results), settings) if row.get("accuracy", "open_set")]
+    assert browser.evaluate(LINES) == len(rows) > 10
+    # Both axes are equal where the dotted line is: there a line has its point.
+    dotted = f"{DET}.querySelector('.equal-rates path').getBoundingClientRect()"
+    left, right, top, bottom = browser.evaluate(f"(({{left, right, top, bottom}}) => [left, right, top, bottom])({dotted})")
+    points = browser.evaluate(
+        f"[...{DET}.querySelectorAll('.mark-symbol.points path')].map((path) => path.getBoundingClientRect())"
+        ".map(({left, width, top, height}) => [left + width / 2, top + height / 2])"
+    )
+    assert len(points) == len(rows)
+    for x, y in points:
+        assert (x - left) / (right - left) == pytest.approx((bottom - y) / (bottom - top), abs=0.02)
+    names = browser.evaluate(
+        f"[...{DET}.querySelectorAll('.mark-text.names text')].filter((text) => text.getAttribute('opacity') !== '0')"
+        ".map((text) => text.textContent)"
+    )
+    assert len(names) > 6
+    assert set(names) <= {row.name for row in rows}
+    assert browser.faults == []
+
+
+def test_on_paper_it_has_every_chart_as_wide_as_the_paper(page: Browser, tmp_path: Path) -> None:
+    undrawn = "[...document.querySelectorAll('figure[data-chart]')].filter((figure) => !figure.dataset.drawn).length"
+    assert page.evaluate(undrawn) > 0
+    pdf = base64.b64decode(page.call("Page.printToPDF")["data"])
+    assert pdf.startswith(b"%PDF")
+    assert page.evaluate(undrawn) == 0
+    page.call("Emulation.setDeviceMetricsOverride", width=700, height=900, deviceScaleFactor=1, mobile=False)
+    page.call("Emulation.setEmulatedMedia", media="print")
+    wide = "[...document.querySelectorAll('.chart svg')].filter((svg) => svg.getBoundingClientRect().right > 700).length"
+    try:
+        assert page.evaluate(wide) == 0
+    finally:
+        page.call("Emulation.setEmulatedMedia", media="")
+    assert page.faults == []
+
+
 def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
     browser.faults.clear()
     browser.open(out / "index.html", width=390, height=800)
     browser.evaluate(f"{FIRST}.scrollIntoView()")
     browser.wait_for(DRAWN)
     assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    show_errors(browser)
+    assert browser.evaluate(f"{DET}.querySelector('svg').getBoundingClientRect().right") <= 390
     chart = f"{FIRST}.querySelector('svg').getBoundingClientRect()"
     assert browser.evaluate(f"{chart}.right") <= 390
     # Turned round and back, the charts follow.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from functools import cache
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from gait.evaluation.open_set import CURVE
 from gaitpress import outputs, params
 from tests.support.toy import ROOT
 
@@ -91,6 +93,13 @@ def settings_of(model: str, percentile: float, precision: str) -> dict[str, Any]
         "quantize": {"precision": precision},
         "benchmark": chosen.benchmark.model_dump(mode="json"),
     }
+
+
+def det(eer: float) -> dict[str, list[float]]:
+    """The curve of a network with this equal error rate whose distances are normally distributed, all rates in %."""
+    normal = NormalDist()
+    frr = [normal.cdf(2 * normal.inv_cdf(eer / 100) - normal.inv_cdf(far / 100)) for far in CURVE[:-1]]
+    return {"far": list(CURVE), "frr": [*(round(100 * rate, 3) for rate in frr), 0.0]}
 
 
 def record(rng: random.Random, device: str, model: str, percentile: float, precision: str) -> dict[str, Any]:
@@ -180,7 +189,7 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
                 "enrolled": 50,
                 "trials": {"enrolled": 5500, "strangers": 5500},
                 "eer": 100 - mean,
-                "det": {"far": [1.0, 10.0], "frr": [100 - mean / 2, 100 - mean]},
+                "det": det(100 - mean),
                 "promised": [
                     {
                         "far": far,
