@@ -57,7 +57,7 @@ class Validation:
             return {}
         hits = protocols.identified(signatures, self.sequences, self.test)
         measured = [measure for measure in MEASURES if measure in hits.hits]
-        return {f"validation_{measure}": hits.by_person(measure).mean for measure in measured}
+        return {f"validation_{measure}": hits.rates(measure)["mean"] for measure in measured}
 
     def is_best(self, rows: Sequence[Mapping[str, float]]) -> bool:
         """Whether the weights after the last row are to be kept as the best."""

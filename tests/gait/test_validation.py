@@ -109,21 +109,25 @@ def test_tests_come_at_their_interval_and_after_the_last_iteration(store: Sequen
     assert [done for done in range(1, 9) if asked.due(done, 8)] == [3, 6, 8]
 
 
-def test_rates_are_those_of_the_protocol_on_the_people_set_aside(store: SequenceStore) -> None:
-    test = one_walk_each(store)
-    model, history = by_torch.trained(
-        store,
-        CONSTANT,
-        validation=Validation(
-            4, "last", None, lambda network: embed(network, store, test.positions, Processes()), store.sequences, test
-        ),
-    )
-    assert [row["iteration"] for row in history if RATE in row] == [4, 8]
-    signatures = embed(model, store, test.positions, Processes())
+@pytest.mark.parametrize("right", [0, 1, 2, 3])
+def test_rates_are_those_of_the_protocol(store: SequenceStore, right: int) -> None:
+    asked = validation(store, [right, right])
+    signatures = asked.signatures(None)
     assert signatures is not None
-    rates = protocols.evaluate(signatures, store.sequences, test)
-    for measure in ("rank1", "rank5", "mAP", "mINP"):
-        assert history[-1][f"validation_{measure}"] == pytest.approx(rates[measure]["mean"])
+    expected = protocols.evaluate(signatures, store.sequences, asked.test)
+    assert asked.rates(None) == {
+        f"validation_{measure}": expected[measure]["mean"] for measure in ("rank1", "rank5", "mAP", "mINP")
+    }
+
+
+def test_a_network_is_tested_by_its_signatures_after_the_iteration(store: SequenceStore) -> None:
+    test = one_walk_each(store)
+    asked = Validation(
+        4, "last", None, lambda network: embed(network, store, test.positions, Processes()), store.sequences, test
+    )
+    model, history = by_torch.trained(store, CONSTANT, validation=asked)
+    assert [row["iteration"] for row in history if RATE in row] == [4, 8]
+    assert {name: rate for name, rate in history[-1].items() if name.startswith("validation")} == asked.rates(model)
 
 
 class TestPyTorch:
