@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ SHOWN = {
     figures.SIZE: "engine MB",
     figures.PARAMS: "weights million",
     figures.MACS: "MACs million",
+}
+
+# The heat maps of a study, by the figure of its cells.
+SERVED: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "people": ("people served", lambda value: digits.DASH if value is None else f"{value:.0f}"),
+    "energy_mj_per_inference": ("mJ an inference", digits.significant),
 }
 
 
@@ -98,6 +104,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
             for row in rows
         ),
         retrieval=retrieval,
+        studies=[_study(row, row.study) for row in rows if row.study and not row.same_as],
         open_set=_open_set(rows),
         open_shown=OPEN_SHOWN,
         lines=charts.LINES,
@@ -246,6 +253,31 @@ def _cells(row: Row, conditions: Sequence[Condition], retrieval: Sequence[Figure
 
 def _evidence(row: Row) -> str:
     return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')}" if row.get("evidence") else ""
+
+
+def _study(row: Row, study: Mapping[str, Any]) -> dict[str, Any]:
+    """The heat maps of a study of people served: lines of cells, each with its text and its share of the greatest value."""
+    cells = {(cell["streams"], cell["batch"]): cell for cell in study["cells"]}
+    maps = []
+    for key, (title, written) in SERVED.items():
+        values = [cell.get(key) for cell in study["cells"] if cell.get(key) is not None]
+        if not values:
+            continue
+        lines = [
+            [_shaded(cells[streams, batch], key, written, max(values)) for batch in study["batches"]]
+            for streams in study["streams"]
+        ]
+        maps.append({"title": title, "lines": list(zip(study["streams"], lines, strict=True))})
+    return {"row": row, "study": study, "maps": maps}
+
+
+def _shaded(cell: Mapping[str, Any], key: str, written: Callable[[float | None], str], most: float) -> dict[str, Any]:
+    value = cell.get(key)
+    if value is None:
+        return {"text": digits.DASH, "share": 0, "words": cell.get("reason") or "not measured"}
+    latency = f"99 % within {digits.significant(cell['p99_ms'])} ms; " if cell.get("p99_ms") is not None else ""
+    words_of = f"{latency}at most {digits.significant(cell['throughput_per_s'])} inferences/s"
+    return {"text": written(value), "share": round(value / (most or 1), 3), "words": words_of}
 
 
 def _open_set(rows: Sequence[Row]) -> dict[str, Any] | None:

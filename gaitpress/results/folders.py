@@ -47,3 +47,8 @@ class Folders:
     @property
     def recognise(self) -> Path:
         return self.results / "recognise"
+
+    @property
+    def serve(self) -> Path:
+        """Studies by ``python -m gaitpress serve-study``, which no stage writes."""
+        return self.results / "serve"

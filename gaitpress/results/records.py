@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gait.people import ByPerson
 
 K = TypeVar("K", bound=Hashable)
+STUDY = "study.json"  # in the variant's folder of studies
 
 
 class Condition(NamedTuple):
@@ -50,6 +51,7 @@ class Row(Variant):
         record: that record, with the rates of the same engine; a missing record has a stand-in with ``status: missing``.
         by_person: the hits of each test person, as recognise wrote them; not in ``record``, which is shipped and logged.
             Empty if the record was made before they were kept, None if there is none.
+        study: how many people the device serves with this engine, as ``serve-study`` measured it; None if nobody did.
         dense: the row of its dense network: the same model's at percentile 0 in fp32 on this device; None if its rank-1 is
             not known.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
@@ -66,6 +68,7 @@ class Row(Variant):
     path: Path
     record: Mapping[str, Any]
     by_person: Mapping[str, Any] | None = None
+    study: Mapping[str, Any] | None = None
     dense: Row | None = None
     speedup: float | None = None
     baseline_valid: bool = True
@@ -246,7 +249,14 @@ def _row(folders: Folders, variant: Variant, dataset: str) -> Row:
     if not path.exists():
         return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
     row = replace(row, record=_read(path, variant, "benchmark", dataset))
+    row = replace(row, study=_study(folders.serve / variant.key / STUDY, row.get("engine")))
     return _with_rates(row, folders.recognise / f"{variant.key}.json", variant, dataset)
+
+
+def _study(path: Path, engine: Any) -> Mapping[str, Any] | None:
+    """A study of the engine that was timed; None if there is none, or one of a former engine."""
+    study = outputs.read_json(path) if path.exists() else {}
+    return study if study.get("engine") == engine and study.get("cells") else None
 
 
 def _with_rates(row: Row, path: Path, variant: Variant, dataset: str) -> Row:

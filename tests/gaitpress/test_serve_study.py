@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gaitpress import outputs, params
+from gaitpress.commands.select.choice import served
 from gaitpress.commands.serve_study import picture
 from gaitpress.commands.serve_study.study import doublings
+from gaitpress.results.folders import Folders
+from gaitpress.results.records import Row, load
+from report.page import render
 from tests.support.device_world import World
 from tests.support.toy import ROOT
 
@@ -83,3 +91,61 @@ def test_a_cell_without_figures_leaves_the_picture_whole(tmp_path: Path) -> None
     result = {"cells": cells, "streams": [1], "batches": [1, 2], "variant": variant, "asked": asked}
     picture.write(tmp_path, {**result, "machine": "A board", "evidence": "simulated"})
     assert (tmp_path / "people.png").stat().st_size > 1000
+
+
+def studied(home: Path, **changes: Any) -> None:
+    """Write a study of the variant, as the command writes it."""
+    built = json.loads((home / "results/build/local/gaitset/p0-fp32/build.json").read_text())
+    identity = {key: built[key] for key in ("key", "sha256", "onnx_sha256", "runtime", "version")}
+    cells = [
+        {"streams": streams, "batch": batch, "people": people, "p99_ms": 40.0, "throughput_per_s": 990.0, "reason": None,
+         "energy_mj_per_inference": None}
+        for streams, batch, people in ((1, 1, 7), (1, 4, 11), (2, 1, 23))
+    ]  # fmt: skip
+    cells.append({"streams": 2, "batch": 4, "people": None, "reason": "no memory"})
+    study = {
+        "engine": identity,
+        "evidence": "host",
+        "machine": "a processor",
+        "asked": {"rate": 40.0, "limit_ms": 50.0, "wait_ms": 10.0, "duration_s": 2.0},
+        "streams": [1, 2],
+        "batches": [1, 4],
+        "cells": cells,
+        "most_people": 23,
+        "measured_at": "2026-01-02T03:04:05+00:00",
+    }
+    outputs.write_json(home / "results/serve/local/gaitset/p0-fp32/study.json", {**study, **changes})
+
+
+class TestStudies:
+    @pytest.fixture(autouse=True)
+    def afresh(self, home: Path) -> Iterator[None]:
+        yield
+        shutil.rmtree(home / "results/serve", ignore_errors=True)
+
+    def row(self, home: Path) -> Row:
+        (row,) = load(Folders(home / "results"), params.load(home / "params.yaml"))
+        return row
+
+    def test_people_are_those_of_the_study_at_its_rate(self, home: Path) -> None:
+        unstudied = {fps: served(self.row(home), fps) for fps in (40.0, 20.0)}
+        studied(home)
+        assert served(self.row(home), 40.0) == 23 != unstudied[40.0]
+        assert served(self.row(home), 20.0) == unstudied[20.0]
+
+    def test_a_study_of_a_former_engine_counts_no_more(self, home: Path) -> None:
+        studied(home, engine={"key": "another"})
+        assert self.row(home).study is None
+
+    def test_the_page_has_its_heat_map(self, home: Path) -> None:
+        def page() -> str:
+            return render([self.row(home)], Folders(home / "results"), home, params.load(home / "params.yaml"))
+
+        assert "People served at once" not in page()
+        studied(home)
+        shown = page()
+        assert "gaitset p0 fp32 on local: 23 people" in shown
+        assert "40 inferences a second each, 99 % of answers within 50 ms" in shown
+        assert '<td style="--share: 1.0" title="99 % within 40.0 ms; at most 990 inferences/s">23</td>' in shown
+        assert '<td style="--share: 0" title="no memory">–</td>' in shown
+        assert "mJ an inference</caption>" not in shown

@@ -57,15 +57,19 @@ NONE = Limits()
 
 
 def served(row: Row, fps: float | None) -> int | None:
-    """How many people a device serves at once with a variant, by its fastest measured batch; None if unknown.
+    """How many people a device serves at once with a variant; None if unknown.
+
+    By a study of this engine at that many inferences, which kept a limit of latency; else by its fastest measured batch.
 
     Args:
         row: the variant.
         fps: inferences a second for each person; None: as many as the model takes for a second of video.
     """
+    needed = fps or row.get("signature", "inferences_per_video_second")
+    if row.study and row.study["asked"]["rate"] == needed:
+        return int(row.study["most_people"])
     rates = [row.get("throughput_per_s"), *(row.most_at_once or ())[:1]]
     most = max((rate for rate in rates if rate is not None), default=None)
-    needed = fps or row.get("signature", "inferences_per_video_second")
     return None if most is None or not needed else math.floor(most / needed)
 
 

@@ -10,7 +10,8 @@ takes the variant that `python -m gaitpress select` names for the same limits.
 
 It writes results/serve/<device>/<model>/p<percentile>-<precision>/: study.json, and people.png with a heat map. Batches
 above 1 need `export: {max_batch: 8}` in params.yaml. TensorRT's trtexec cannot do this; a board's processor can, by
-onnxruntime or openvino.
+onnxruntime or openvino. `select --people` goes by the study of an engine, and the page has its heat map once
+`dvc repro -f -s report` has made it anew.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gaitpress.commands import bundle, select
 from gaitpress.commands.serve_study import picture, study
 from gaitpress.errors import StageError
 from gaitpress.results.folders import Folders
-from gaitpress.results.records import Row
+from gaitpress.results.records import STUDY, Row
 
 FACTS, DEVICES = Path("remote/facts"), Path("remote/devices.yaml")
 
@@ -90,7 +91,7 @@ def main() -> None:
     options, settings = command_line.parse(parser)
     folders = Folders(options.results)
     row = _row(options, settings)
-    out = options.out or options.results / "serve" / row.key
+    out = options.out or folders.serve / row.key
     if out.exists():
         raise StageError(f"{out}: is there already; move it aside or choose another --out")
     measured = _engine(row, folders)
@@ -104,7 +105,9 @@ def main() -> None:
     result |= study.measured(measured, inputs, load, options.streams, batches)
     out.parent.mkdir(parents=True, exist_ok=True)
     with outputs.new_directory(out) as partial:
-        outputs.write_json(partial / "study.json", result)
+        outputs.write_json(partial / STUDY, result)
         picture.write(partial, result)
     print(json.dumps(result, indent=1) if options.json else study.in_words(result))
     print(f"{out / 'people.png'}: the same as a picture", file=sys.stderr)
+    if options.out is None:
+        print("`dvc repro -f -s report`: the same on the page", file=sys.stderr)
