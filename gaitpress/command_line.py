@@ -94,8 +94,9 @@ def run(main: Callable[[], None]) -> None:
             started.this.last_look = putting_aside.look_for_the_last_time
         if "DVC_STAGE" in os.environ:
             _note_duration(os.environ["DVC_STAGE"], time.monotonic() - start)
+        sys.stdout.flush()
     except EXPECTED as error:
-        sys.exit(f"error: {error}")
+        sys.exit(1 if _nobody_reads(error) else f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; no output was written")
     except MemoryError as error:
@@ -103,6 +104,17 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
+
+
+def _nobody_reads(error: BaseException) -> bool:
+    """Whether an error means that the reader of stdout, such as `head`, has enough; nothing more is written then."""
+    try:
+        if isinstance(error, BrokenPipeError):
+            sys.stdout.flush()
+        return False
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
 
 
 def _note_duration(address: str, seconds: float) -> None:

@@ -134,3 +134,21 @@ def test_a_stage_that_dvc_runs_notes_how_long_it_took(tmp_path: Path) -> None:
     ((name, seconds),) = [line.split(",") for line in (tmp_path / command_line.DURATIONS).read_text().splitlines()]
     assert name == "train@gaitset"
     assert 0.2 <= float(seconds) < 5
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_has_enough_is_no_error(lines: int) -> None:
+    """Such as `head`: few lines are written when the program ends, many before."""
+    program = f"from gaitpress import command_line\ncommand_line.run(lambda: print('line\\n' * {lines}, end=''))"
+    reading, writing = os.pipe()
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    os.close(reading)
+    os.close(writing)
+    assert process.communicate() == (None, "")
+    assert process.returncode == 1
+
+
+def test_a_connection_that_ends_is_an_error_all_the_same() -> None:
+    program = "from gaitpress import command_line\ndef main(): raise BrokenPipeError('gone')\ncommand_line.run(main)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, text=True)
+    assert (done.stderr, done.returncode) == ("error: gone\n", 1)
