@@ -7,6 +7,7 @@ import ctypes
 import math
 import os
 import re
+import select
 import signal
 import sys
 import time
@@ -108,13 +109,14 @@ def run(main: Callable[[], None]) -> None:
 
 def _nobody_reads(error: BaseException) -> bool:
     """Whether an error means that the reader of stdout, such as `head`, has enough; nothing more is written then."""
-    try:
-        if isinstance(error, BrokenPipeError):
-            sys.stdout.flush()
+    if not isinstance(error, BrokenPipeError):
         return False
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
+    pipe = select.poll()
+    pipe.register(sys.stdout.fileno(), select.POLLERR)
+    if not pipe.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _note_duration(address: str, seconds: float) -> None:
