@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from gait.data import readers
+from gait import protocols
 from gaitpress.params.benchmark import Benchmark
 from gaitpress.params.datasets import Dataset, Walkers
 from gaitpress.params.export import Export
@@ -107,6 +108,8 @@ def faults(params: Params) -> Any:
             yield f"models[{index}] = {name}: {_one_of(name, params.model, 'model')}"
             continue
         model = params.model[name]
+        if params.dataset in params.datasets:
+            yield from _of_validation(name, model, params.datasets[params.dataset])
         kind = TorchFinetune if isinstance(model, TorchModel) else KerasFinetune
         if model.modality not in params.modalities:
             yield f"models[{index}] = {name}: needs modality {model.modality}; add it to modalities"
@@ -114,6 +117,15 @@ def faults(params: Params) -> Any:
             yield f"finetune.{name}: is missing; models[{index}] needs it"
         elif not isinstance(params.finetune[name], kind):
             yield f"finetune.{name}: a {model.framework} model takes {', '.join(kind.model_fields)}"
+
+
+def _of_validation(name: str, model: Model, dataset: Dataset) -> Iterator[str]:
+    """Too many people set aside, of as many as train by the protocol of the dataset."""
+    protocol, settings = protocols.chosen(dataset.partition.model_dump())
+    training = protocol.training_identities(settings)
+    if model.validation is not None and model.validation.identities > training - 2:
+        asked = f"model.{name}.validation.identities = {model.validation.identities}"
+        yield f"{asked}: must be at most {max(training - 2, 0)}, so that 2 of the {training} training identities train"
 
 
 def _one_of(value: str, entries: Sequence[str] | dict[str, Any], section: str) -> str:

@@ -116,6 +116,16 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "path: data/external/Gait3D, pickle: ../all.pkl,",
             "datasets.gait3d.pickle = ../all.pkl: must match",
         ),
+        (
+            "  gaitset:                          #",
+            "  gaitset:\n    validation: {identities: 33, every: 10} #",
+            "model.gaitset.validation.identities = 33: must be at most 32, so that 2 of the 34 training identities train",
+        ),
+        (
+            "  gaitset:                          #",
+            "  gaitset:\n    validation: {identities: 4, every: 10, keep: first} #",
+            "model.gaitset.validation.keep = first: must be one of 'last', 'best'",
+        ),
         ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
         (
