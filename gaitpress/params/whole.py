@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gait.data import readers
 from gait import protocols
+from gait.data import readers
 from gaitpress.params.benchmark import Benchmark
 from gaitpress.params.datasets import Dataset, Walkers
 from gaitpress.params.export import Export

@@ -124,7 +124,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "  gaitset:                          #",
             "  gaitset:\n    validation: {identities: 4, every: 10, keep: first} #",
-            "model.gaitset.validation.keep = first: must be one of 'last', 'best'",
+            "model.gaitset.validation.keep = first: must be 'last' or 'best'",
         ),
         ('["072"', "[72", "datasets.walkers.views[0] = 72: must be text; put it in quotes"),
         ("  gaitset: {iterations:", "  gaitsot: {iterations:", "finetune.gaitset: is missing"),
