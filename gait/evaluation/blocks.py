@@ -117,11 +117,15 @@ class Block(ABC):
         """Take the distances of pairs of a probe and another person's sequence: all arguments are [pairs]."""
 
     def right(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """For each person the probes, their person's places in the gallery, and the arguments of :meth:`note` of these."""
+        """For each person the arguments of :meth:`note` of its probes and its places in the gallery."""
+        return ((*places, *self._distances(*places)) for places in self.persons())
+
+    def persons(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The places in the block and in the gallery of each person who has both."""
         for person in np.unique(self.people):
             rows, columns = np.flatnonzero(self.people == person), np.flatnonzero(self.enrolled == person)
             if len(columns):
-                yield rows, columns, *self._distances(rows, columns)
+                yield rows, columns
 
     def compare(self, rows: np.ndarray, columns: np.ndarray) -> None:
         """Note the distances of these probes to those of these places that are within the limit, or may be."""

@@ -1,19 +1,23 @@
 """The positions of the right sequences among all that are enrolled, from which every measure of retrieval follows.
 
 A right sequence stands behind the wrong ones that are closer to the probe. The answer is that of a stable sort of all exact
-distances: float32 with a bound on its rounding decides most comparisons, float64 those that it leaves unsure. Sequences that
-are surely farther away than the farthest right one matter to no position, and projections spare comparing most of them.
+distances. Right sequences are few, so their distances are in float64. Those of wrong ones are in float32 with a bound on its
+rounding; sorted, they show how many are surely closer than each right one, and float64 decides on the few that are left.
+Sequences that are surely farther away than the farthest right one matter to no position, and projections spare comparing
+most of them.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from gait.data.prepared.sets import Distance
 from gait.evaluation.blas import one_thread
 from gait.evaluation.blocks import BLOCK_ROWS, BLOCK_SHARE, CHUNK_ROWS, CHUNK_SHARE, Block, Search, World, size_of
+from gait.evaluation.distances import nearly_exact
 
 
 def positions(
@@ -45,9 +49,11 @@ def positions(
     size = max(1, min(size, int(BLOCK_SHARE * values.nbytes / threads / (8 * max(1, len(search.gallery))))))
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         world = World.of(values, search, kind)
+        # The bounds of errors are those of the longest that are compared together, so equally long ones are.
+        order = np.argsort(world.scaled.halves[search.gallery].sum(1), kind="stable")
 
         def answer(chosen: np.ndarray) -> None:
-            result[chosen] = _Bounds(world, chosen, pooled).positions(chunk, most)
+            result[chosen] = _Distances(world, chosen, pooled).positions(order, chunk, most)
 
         for _ in pool.map(answer, search.blocks(size)):
             pass
@@ -61,78 +67,107 @@ def _most_right(search: Search, pooled: bool) -> int:
     return int(np.unique(cells[np.isin(enrolled, search.people[search.probe])], return_counts=True)[1].max(initial=0))
 
 
-class _Bounds(Block):
-    """A block of probes, and bounds of the distances of wrong sequences that may be closer than a right one.
+class _Right(NamedTuple):
+    """The right sequences of a person's probes.
 
     Attributes:
-        low, high: float32 [gallery, probes]; inf where a sequence is right, or surely farther than all right ones.
+        rows: [rows] the probes, as places in the block.
+        columns: [columns] the sequences, as places in the gallery.
+        distance, error: float64 [rows, columns] distances and the bounds of their errors; inf and 0 in excluded groups.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    distance: np.ndarray
+    error: np.ndarray
+
+
+class _Distances(Block):
+    """A block of probes, their distances to right sequences, and those to wrong ones that may be closer than a right one.
+
+    Attributes:
+        low, high: float32 [probes, gallery], bounds of distances; inf where a sequence is right, or surely farther than all
+            right ones.
     """
 
     def __init__(self, world: World, chosen: np.ndarray, pooled: bool) -> None:
         super().__init__(world, chosen)
         self.pooled = pooled
-        self.excluded = self.search.excluded[chosen]
-        self.low, self.high = (np.full((len(self.search.gallery), len(chosen)), np.inf, np.float32) for _ in range(2))
-        self.limit = np.full(self.excluded.shape, -np.inf, np.float32)
-        self.right_ones = list(self.right())
-        for rows, columns, distance, error in self.right_ones:
-            for group, most in zip(self.search.groups[columns].tolist(), distance + error, strict=True):
-                farther = np.where(self.excluded[rows, group], -np.inf, most)
-                self.limit[rows, group] = np.maximum(self.limit[rows, group], farther)
+        excluded = self.search.excluded[chosen]
+        self.low, self.high = (np.full((len(chosen), len(self.enrolled)), np.inf, np.float32) for _ in range(2))
+        self.limit = np.full(excluded.shape, -np.inf, np.float32)
+        self.right_ones: list[_Right] = []
+        self.unit = world.scaled.unit if world.kind == "euclidean" else 1.0
+        for rows, columns in self.persons():
+            places = self.rows[rows], self.search.gallery[columns]
+            distance, error = nearly_exact(world.scaled.values, *places, world.kind)
+            groups = self.search.groups[columns]
+            absent = excluded[rows][:, groups]
+            most = np.where(absent, -np.inf, self.unit * (distance + error)).astype(np.float32)
+            for group, far in zip(groups.tolist(), np.nextafter(most, np.float32(np.inf)).T, strict=True):
+                self.limit[rows, group] = np.maximum(self.limit[rows, group], far)
+            distance[absent], error[absent] = np.inf, 0
+            self.right_ones.append(_Right(rows, columns, distance, error))
         if pooled:
             self.limit[:] = self.limit.max(1, keepdims=True)
 
-    def positions(self, chunk: int, most: int) -> np.ndarray:
-        """The block's rows of the function :func:`positions`; compares at most ``chunk`` gallery sequences at a time."""
+    def positions(self, order: np.ndarray, chunk: int, most: int) -> np.ndarray:
+        """The block's rows of the function :func:`positions`.
+
+        Args:
+            order: the places in the gallery, in the order in which to compare them.
+            chunk: the most gallery sequences to compare at a time.
+            most: the greatest number of right ones.
+        """
         asked = np.flatnonzero((self.limit > -np.inf).any(1))
         if len(asked):
-            for start in range(0, len(self.enrolled), chunk):
-                self.compare(asked, np.arange(start, min(start + chunk, len(self.enrolled))))
+            for start in range(0, len(order), chunk):
+                self.compare(asked, np.sort(order[start : start + chunk]))
+        groups = np.zeros_like(self.search.groups) if self.pooled else self.search.groups
         result = np.zeros((len(self.rows), 1 if self.pooled else self.search.count, most), np.int32)
-        for rows, columns, distance, error in self.right_ones:
-            groups = np.zeros_like(columns) if self.pooled else self.search.groups[columns]
-            for group in np.unique(groups).tolist():
-                of_group = groups == group
-                error_of_group = error[of_group] if len(error) > 1 else error
-                closer = self._closer(rows, columns[of_group], distance[of_group], error_of_group)
-                there = ~self.excluded[rows][:, self.search.groups[columns[of_group]]].T
-                # The n-th right one stands behind n - 1 right ones and the wrong ones that are closer.
-                closer = np.sort(np.where(there, closer, np.iinfo(np.int64).max), 0)
-                number = np.arange(1, len(closer) + 1)[:, None]
-                answers = np.where(number <= there.sum(0), closer, -number) + number
-                result[rows, group, : len(closer)] = answers.T
+        for right in self.right_ones:
+            of_columns = groups[right.columns]
+            for group in np.unique(of_columns).tolist():
+                chosen, everyone = np.flatnonzero(of_columns == group), np.flatnonzero(groups == group)
+                for number, row in enumerate(right.rows.tolist()):
+                    there = chosen[right.distance[number, chosen] < np.inf]
+                    measured = right.distance[number, there], right.error[number, there]
+                    closer = self._closer(row, everyone, right.columns[there], *measured)
+                    # The n-th right one stands behind n - 1 right ones and the wrong ones that are closer.
+                    result[row, group, : len(there)] = np.sort(closer) + np.arange(1, len(there) + 1)
         return result
 
     def note(self, rows: np.ndarray, columns: np.ndarray, distance: np.ndarray, error: np.ndarray) -> None:
         wrong = self.enrolled[columns, None] != self.people[rows]
-        place = columns[:, None], rows
-        self.low[place] = np.where(wrong, distance - error, np.inf)
-        self.high[place] = np.where(wrong, distance + error, np.inf)
+        places = rows, columns[:, None]
+        self.low[places] = np.where(wrong, distance - error, np.inf)
+        self.high[places] = np.where(wrong, distance + error, np.inf)
 
     def note_pairs(self, rows: np.ndarray, columns: np.ndarray, distance: np.ndarray, error: np.ndarray) -> None:
-        self.low[columns, rows], self.high[columns, rows] = distance - error, distance + error
+        self.low[rows, columns], self.high[rows, columns] = distance - error, distance + error
 
-    def _closer(self, rows: np.ndarray, right: np.ndarray, distance: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """How many wrong sequences are closer than the right ones of a group: [right, rows].
+    def _closer(
+        self, row: int, columns: np.ndarray, right: np.ndarray, distance: np.ndarray, error: np.ndarray
+    ) -> np.ndarray:
+        """How many wrong sequences among some are closer than right ones of a probe: [right].
 
         Args:
-            rows: places of probes of one person.
-            right: their person's places in the gallery, in one group or, pooled, in any.
-            distance, error: of the right ones: [right, rows], and what broadcasts to that.
+            row: the probe's place in the block.
+            columns: the places in the gallery of all sequences among which it is looked for.
+            right, distance, error: [right] those of right ones, their distances, and the bounds of the errors.
         """
-        group = self.search.groups[right[0]]
-        columns = np.arange(len(self.enrolled)) if self.pooled else np.flatnonzero(self.search.groups == group)
-        low, high = (bounds[columns[:, None], rows] for bounds in (self.low, self.high))
-        counts = np.empty(distance.shape, np.int64)
-        unsure = np.empty((len(right), len(columns), len(rows)), bool)
-        for n, (least, most) in enumerate(zip(distance - error, distance + error, strict=True)):
-            closer = high < least
-            counts[n] = closer.sum(0)
-            unsure[n] = (low <= most) & ~closer
-        for row in np.flatnonzero(unsure.any((0, 1))).tolist():
-            opened = unsure[:, :, row]
-            ours, theirs = np.flatnonzero(opened.any(1)), np.flatnonzero(opened.any(0))
-            far, wrong_far = (self.exact(rows[row], places) for places in (right[ours], columns[theirs]))
-            nearer = (wrong_far < far[:, None]) | ((wrong_far == far[:, None]) & (columns[theirs] < right[ours][:, None]))
-            counts[ours, row] += (nearer & opened[np.ix_(ours, theirs)]).sum(1)
-        return counts
+        low, high = self.low[row, columns], self.high[row, columns]
+        least, most = self.unit * (distance - error), self.unit * (distance + error)
+        closer = np.searchsorted(np.sort(high), least)
+        unsure = np.flatnonzero(np.searchsorted(np.sort(low), most, "right") > closer)
+        if len(unsure):
+            opened = (low <= most[unsure, None]) & (high >= least[unsure, None])
+            others = np.flatnonzero(opened.any(0))
+            theirs, ours = self.exact(row, columns[others]), distance[unsure]
+            tied = (np.abs(theirs - ours[:, None]) <= error[unsure, None]).any(1)
+            if tied.any():
+                ours[tied] = self.exact(row, right[unsure[tied]])
+            ours, places = ours[:, None], right[unsure, None]
+            nearer = (theirs < ours) | ((theirs == ours) & (columns[others] < places))
+            closer[unsure] += (nearer & opened[:, others]).sum(1)
+        return closer
