@@ -188,6 +188,19 @@ def test_rounding_is_bounded() -> None:
                     assert (error <= 0.01 * np.median(wanted)).all() or spread < 1 or lengths
 
 
+@pytest.mark.parametrize("kind", ["euclidean", "cosine"])
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
+def test_products_in_float64_are_within_their_bound_of_exact_distances(kind: str, spread: float) -> None:
+    """Also where signatures are so near to each other that their distance is a small difference of large lengths."""
+    rng = np.random.default_rng(7)
+    values = (5 + spread * rng.standard_normal((24, 3, 200))).astype(np.float32)
+    rows = np.arange(len(values))
+    found, error = distances.nearly_exact(values, rows, rows, kind)
+    expected = np.stack([distances.exact(values, row, rows, kind) for row in values])
+    assert (np.abs(found - expected) <= error).all()
+    assert error.max() <= 1e-4
+
+
 def test_cosines_compare_parts_of_length_1_and_parts_of_length_0_stay_0() -> None:
     values = np.array([[[3, 4], [0, 0]], [[3e30, 4e30], [3e-30, 4e-30]], [[1, 0], [5e-39, 0]]], np.float32)
     for kept in (values, values[[0, 0]], values[[2, 2]]):
