@@ -12,7 +12,19 @@ from gaitpress import command_line, commands
 
 FOLDER = Path(commands.__file__).parent
 # In the order in which one needs them.
-COMMANDS = ("describe", "params", "recipe", "scout", "forecast", "select", "bundle", "serve-study", "compare", "submission")
+COMMANDS = (
+    "describe",
+    "params",
+    "recipe",
+    "scout",
+    "forecast",
+    "select",
+    "bundle",
+    "promote",
+    "serve-study",
+    "compare",
+    "submission",
+)
 
 
 def purpose(name: str) -> str:

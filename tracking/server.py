@@ -110,6 +110,11 @@ class TrackingServer:
         if not kind or kind.endswith(INFERRED):
             self.tag(KIND, MODEL_DEVELOPMENT)
 
+    @property
+    def client(self) -> Any:
+        """MLflow's own client."""
+        return self._client
+
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the experiment."""
         self._client.set_experiment_tag(self.experiment_id, key, value)
@@ -316,6 +321,7 @@ def _quiet() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     for name in ("mlflow", "alembic"):

@@ -17,6 +17,7 @@ from gaitpress.params.jobs import Resources, Threads
 from gaitpress.params.mlflow import MLflow
 from gaitpress.params.model import Init, Model, TorchModel
 from gaitpress.params.preprocess import Preprocessing
+from gaitpress.params.promote import Promote
 from gaitpress.params.prune import Prune
 from gaitpress.params.quantize import Quantize
 from gaitpress.params.report import Report
@@ -46,6 +47,7 @@ class Params(Section):
     resources: Resources = Resources()
     report: Report
     select: Select = Select()
+    promote: Promote = Promote()
     mlflow: MLflow
 
     def entry(self, model: str) -> Any:

@@ -118,15 +118,21 @@ def chosen(options: argparse.Namespace, settings: params.Params) -> tuple[Choice
             f"device {device}: is none of params.yaml's" if device else "several devices are listed; name one by --device"
         )
         raise StageError(f"{problem}: {known}")
+    limits = asked_limits(options, settings)
+    rows = load(Folders(options.results), settings)
+    rows = same_machine(rows, device) if options.machine else [row for row in rows if row.device == device]
+    return selecting.choose(rows, limits), limits
+
+
+def asked_limits(options: argparse.Namespace, settings: params.Params) -> Limits:
+    """The limits of the options and of the section `select` of params.yaml, whose budget counts where there is no other."""
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "min_tar", "people", "fps", "max_loss", "sure")
     limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key) is not None})
     unlimited = not any(getattr(limits, key) is not None for key in selecting.limited(limits))
     if unlimited or (options.sure and limits.max_loss is None):
         limits = replace(limits, max_loss=settings.select.max_loss)
-    rows = load(Folders(options.results), settings)
-    rows = same_machine(rows, device) if options.machine else [row for row in rows if row.device == device]
-    return selecting.choose(rows, limits), limits
+    return limits
 
 
 def as_json(choice: Choice, limits: Limits) -> dict[str, Any]:

@@ -148,18 +148,20 @@ def choose(rows: Sequence[Row], within: Limits) -> Choice:
     fails its limit. It leaves out variants with invalid times and lower precisions that are not worth it. Limits are on an
     inference. Speeds are compared per second of video, which is fair to models that look at different spans of time.
     """
-    faults = {row.key: _faults(row, within) for row in rows}
+    faults_of = {row.key: faults(row, within) for row in rows}
     by_time = within.by_time
     measured = [row for row in rows if _measured(row)]
-    passing = sorted((row for row in measured if not faults[row.key]), key=lambda row: order(row, by_time))
-    failing = sorted((row for row in measured if faults[row.key]), key=lambda row: (_excess(row, within), order(row, False)))
+    passing = sorted((row for row in measured if not faults_of[row.key]), key=lambda row: order(row, by_time))
+    failing = sorted(
+        (row for row in measured if faults_of[row.key]), key=lambda row: (_excess(row, within), order(row, False))
+    )
     best, nearest = (passing[0], None) if passing else (None, failing[0] if failing else None)
     chosen = best or nearest
     reasons = {row.key: row.reasons for row in rows if chosen and row.same_as and row.same_as.key == chosen.key}
     reasons |= {row.key: [_worse(row, best, by_time)] for row in passing if best and row is not best}
     rest = [*failing, *(row for row in rows if not _measured(row))]
-    reasons |= {row.key: faults[row.key] for row in rest if row is not nearest}
-    return Choice(best, nearest, faults[nearest.key] if nearest else [], reasons)
+    reasons |= {row.key: faults_of[row.key] for row in rest if row is not nearest}
+    return Choice(best, nearest, faults_of[nearest.key] if nearest else [], reasons)
 
 
 def _measured(row: Row) -> bool:
@@ -167,7 +169,7 @@ def _measured(row: Row) -> bool:
     return row.eligible and row.plotted
 
 
-def _faults(row: Row, within: Limits) -> list[str]:
+def faults(row: Row, within: Limits) -> list[str]:
     """Why a variant cannot be chosen; empty if it can."""
     if row.same_as:
         return row.reasons  # the variant that it stands for may be chosen
