@@ -236,6 +236,14 @@ class TestKeras:
             (False, pytest.approx(100 / 3)),
         ]
 
+    def test_a_part_that_ends_for_its_loss_is_tested_after_its_last_epoch(
+        self, by_keras: Any, store: SequenceStore, flow: SequenceStore, training: Any
+    ) -> None:
+        still = replace(training, lr=1e-12, epochs=9, extra_epochs=0, stop_patience=1)
+        _, history = by_keras.trained(flow, still, validation=validation(store, [2], every=9, keep="last"))
+        assert len(history) < 9
+        assert kept("last", history) is history[-1]
+
     def test_rates_are_those_of_the_network_in_float32(
         self, by_keras: Any, flow: SequenceStore, training: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

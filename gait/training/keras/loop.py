@@ -366,7 +366,8 @@ class _Run:
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
         self.callbacks.on_epoch_end(state.epoch, logs)
         state.history.append({"epoch": len(state.history) + 1, **logs})
-        if self.validation is not None and self.validation.due(state.epoch + 1, part.epochs):
+        is_last = self.learner.stop_training  # by a callback
+        if self.validation is not None and (is_last or self.validation.due(state.epoch + 1, part.epochs)):
             self._test(self.validation)
         state.callbacks = [_remembered(callback) for callback in self.callbacks.callbacks]
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
