@@ -99,6 +99,12 @@ class Processes:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return nn.parallel.DistributedDataParallel(network)
 
+    def agree(self, network: nn.Module) -> None:
+        """Give the network of each process the first one's statistics of batch norms, as the next batch would do."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, 0)
+
     def whole(self, own: Tensor) -> Tensor:
         """The rows [n, ...] of a batch from all processes' shares, in order; only this process's rows have gradients."""
         if self.size == 1:

@@ -82,6 +82,13 @@ def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: St
     assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
 
 
+@pytest.mark.slow
+def test_a_training_is_tested_by_the_first_process_s_network(together: Start, tmp_path: Path) -> None:
+    together(tmp_path, "tested")
+    in_the_test, afterwards = torch.load(tmp_path / "found.pt", weights_only=True)
+    assert torch.equal(in_the_test, afterwards)
+
+
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
     with pytest.raises(DataError, match="a batch of 6 sequences cannot be shared evenly by 4 processes"):
         Processes(0, 4).share(6)

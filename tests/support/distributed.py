@@ -1,6 +1,6 @@
 """A program of tests: trains, or embeds, in as many processes as torchrun starts it in.
 
-torchrun --nproc-per-node 2 -m tests.support.distributed STORE OUT steps|losses|embed|classifier
+torchrun --nproc-per-node 2 -m tests.support.distributed STORE OUT steps|losses|embed|classifier|tested
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from pathlib import Path
 import torch
 
 from gait.data.prepared.sequences import SequenceStore
+from gait.data.prepared.sets import TestSet
 from gait.embedding import embed
+from gait.evaluation.signatures import Signatures
+from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 from gait.training.torch import loop as torch_loop
+from gait.training.validation import Validation
 from tests.gait import test_torch_training as alone
 
 SGD = replace(alone.TRAINING, iterations=1, optimizer="sgd", lr=0.05, momentum=0.0)
@@ -52,6 +56,23 @@ def main() -> None:
                 torch.save(torch.from_numpy(collected.values), out / "found.pt")
             else:
                 assert collected is None
+        elif what == "tested":
+            everyone = range(len(store.sequences))
+            collected = []
+
+            def signatures(model: TorchModel) -> Signatures | None:
+                collected.append(embed(model, store, everyone, processes))
+                return collected[-1]
+
+            walks = [[at for at in everyone if store.sequences[at].condition == name] for name in ("nm-01", "nm-02")]
+            test = TestSet("any", "any", "0", "made", "synthetic", "all-views", "euclidean", *walks)
+            asked = Validation(3, "last", None, signatures, store.sequences, test)
+            model, _ = alone.trained(
+                store, replace(SGD, iterations=3), alone.residual(), processes=processes, validation=asked
+            )
+            if processes.first:
+                after = embed(model, store, everyone, Processes())
+                torch.save([torch.from_numpy(made.values) for made in (collected[-1], after)], out / "found.pt")
         else:
             training = replace(alone.TRAINING, iterations=5)
             model = alone.network()

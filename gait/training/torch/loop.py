@@ -205,6 +205,7 @@ def _begin_to_learn(model: TorchModel, training: TorchTraining) -> None:
 
 def _tested(validation: Validation, model: TorchModel, processes: Processes) -> dict[str, float]:
     """The rates of a test, by all processes together; those beside the first have the one that they decide by."""
+    processes.agree(model)
     rates = validation.rates(model.eval())
     rate = torch.tensor([rates.get(RATE, 0.0)], dtype=torch.float64, device=processes.device)
     return {**rates, RATE: float(processes.whole(rate)[0])}
