@@ -95,7 +95,8 @@ def run(main: Callable[[], None]) -> None:
             started.this.last_look = putting_aside.look_for_the_last_time
         if "DVC_STAGE" in os.environ:
             _note_duration(os.environ["DVC_STAGE"], time.monotonic() - start)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where a program starts with stdout closed
+            sys.stdout.flush()
     except EXPECTED as error:
         sys.exit(1 if _nobody_reads(error) else f"error: {error}")
     except KeyboardInterrupt:
@@ -109,7 +110,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _nobody_reads(error: BaseException) -> bool:
     """Whether an error means that the reader of stdout, such as `head`, has enough; nothing more is written then."""
-    if not isinstance(error, BrokenPipeError):
+    if not isinstance(error, BrokenPipeError) or sys.stdout is None:
         return False
     pipe = select.poll()
     pipe.register(sys.stdout.fileno(), select.POLLERR)

@@ -152,3 +152,14 @@ def test_a_connection_that_ends_is_an_error_all_the_same() -> None:
     program = "from gaitpress import command_line\ndef main(): raise BrokenPipeError('gone')\ncommand_line.run(main)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, text=True)
     assert (done.stderr, done.returncode) == ("error: gone\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("work", "told", "status"), [("print('line')", "", 0), ("raise BrokenPipeError('gone')", "error: gone\n", 1)]
+)
+def test_a_closed_stdout_is_no_error(work: str, told: str, status: int) -> None:
+    program = f"from gaitpress import command_line\ndef main(): {work}\ncommand_line.run(main)"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program], capture_output=True, cwd=ROOT, text=True
+    )
+    assert (done.stderr, done.returncode) == (told, status)
