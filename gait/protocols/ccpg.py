@@ -93,16 +93,22 @@ def clothes(sequence: GaitSequence) -> str:
 
 
 def validation(sequences: Sequence[GaitSequence], walks: Sequence[int], settings: Settings) -> dict[str, list[int]]:
-    """Walks of people who can be looked for in each of the four tests."""
-    wardrobes: dict[str, set[str]] = {}
+    """Walks of people who can be looked for in each of the four tests, among their walks before other cameras."""
+    wardrobes: dict[str, dict[str, set[str]]] = {}
     for position in walks:
-        wardrobes.setdefault(sequences[position].identity, set()).add(clothes(sequences[position]))
-    able = {
-        identity
-        for identity, worn in wardrobes.items()
-        if not any(worn.isdisjoint(needed) for sides in TESTS.values() for needed in sides)
-    }
+        walk = sequences[position]
+        wardrobes.setdefault(walk.identity, {}).setdefault(clothes(walk), set()).add(walk.view)
+    able = {identity for identity, cameras in wardrobes.items() if _in_all_tests(cameras)}
     return _by_clothes(sequences, [position for position in walks if sequences[position].identity in able])
+
+
+def _in_all_tests(cameras: Mapping[str, set[str]]) -> bool:
+    """Whether a person of whom there are walks before these cameras, by clothes, can be found in each of the four tests."""
+    for sides in TESTS.values():
+        looked_for, enrolled = ({camera for name in worn for camera in cameras.get(name, ())} for worn in sides)
+        if not looked_for or not enrolled or len(looked_for | enrolled) == 1:
+            return False
+    return True
 
 
 def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: TestSet, threads: int = 1) -> Hits:

@@ -275,10 +275,12 @@ def test_each_protocol_tests_a_training_as_it_tests_in_the_end() -> None:
     walks = sequences(["a"], ["00-nm", "00-bg", "01-nm", "03-cl-ub"], ("000",))
     assert aside("sustech1k", walks) == {"gallery": {"a-00-nm-000"}, "probe": {"a-01-nm-000", "a-03-cl-ub-000"}}
     clothes = ["U0_D0_BG-0", "U0_D0-0", "U1_D1-0", "U3_D3-1", "U0_D3-0", "U1_D0-0"]
-    whole, lacking = sequences(["a"], clothes, ("01",)), sequences(["b"], clothes[:-1], ("01",))
-    assert aside("ccpg", whole + lacking) == {  # b has no walk for the test DN
-        "gallery": {f"a-{worn}-01" for worn in ("U0_D0-0", "U1_D1-0", "U3_D3-1", "U0_D3-0")},
-        "probe": {f"a-{worn}-01" for worn in ("U0_D0_BG-0", "U0_D0-0", "U3_D3-1", "U1_D0-0")},
+    whole, lacking = sequences(["a"], clothes, ("01", "02")), sequences(["b"], clothes[:-1], ("01", "02"))
+    alone = [*sequences(["c"], clothes, ("01",)), *sequences(["c"], ["U1_D1-0"], ("02",))]
+    # b has no walk for the test DN, and c none before two cameras for the tests UP and BG.
+    assert aside("ccpg", whole + lacking + alone) == {
+        "gallery": {f"a-{worn}-{at}" for worn in ("U0_D0-0", "U1_D1-0", "U3_D3-1", "U0_D3-0") for at in ("01", "02")},
+        "probe": {f"a-{worn}-{at}" for worn in ("U0_D0_BG-0", "U0_D0-0", "U3_D3-1", "U1_D0-0") for at in ("01", "02")},
     }
 
 
