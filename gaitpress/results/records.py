@@ -254,9 +254,10 @@ def _row(folders: Folders, variant: Variant, dataset: str) -> Row:
 
 
 def _study(path: Path, engine: Any) -> Mapping[str, Any] | None:
-    """A study of the engine that was timed; None if there is none, or one of a former engine."""
+    """A study of the engine that was timed; None if there is none, one of a former engine, or one whose cells all failed."""
     study = outputs.read_json(path) if path.exists() else {}
-    return study if study.get("engine") == engine and study.get("cells") else None
+    measured = any(cell["people"] is not None for cell in study.get("cells", ()))
+    return study if study.get("engine") == engine and measured else None
 
 
 def _with_rates(row: Row, path: Path, variant: Variant, dataset: str) -> Row:

@@ -137,6 +137,11 @@ class TestStudies:
         studied(home, engine={"key": "another"})
         assert self.row(home).study is None
 
+    def test_a_study_in_which_nothing_ran_tells_nothing(self, home: Path) -> None:
+        unstudied = served(self.row(home), 40.0)
+        studied(home, cells=[{"streams": 1, "batch": 1, "people": None, "reason": "no memory"}], most_people=0)
+        assert served(self.row(home), 40.0) == unstudied
+
     def test_the_page_has_its_heat_map(self, home: Path) -> None:
         def page() -> str:
             return render([self.row(home)], Folders(home / "results"), home, params.load(home / "params.yaml"))
