@@ -37,6 +37,7 @@ BY_NAME = {
     "gaitpress/embedders/__init__.py": tuple(f"gaitpress/embedders/{name}_embedder.py" for name in FRAMEWORKS),
     "gaitpress/trainers/__init__.py": (),  # the stage partition names the trainer of each model
     "gaitpress/__main__.py": (),  # no stage runs a command
+    "gaitpress/commands/promote/gaitpress_model.py": (),
     "gait/protocols/__init__.py": tuple(
         path.relative_to(naming.ROOT).as_posix() for path in sorted((naming.ROOT / "gait/protocols").glob("[a-z]*.py"))
     ),
