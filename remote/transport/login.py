@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import paramiko
 
 from remote.errors import DeviceError, LinkLost
-from remote.transport import known_hosts
+from remote.transport import agent, known_hosts
 from remote.transport.known_hosts import HostKey
 from remote.transport.ssh_config import Endpoint
 
@@ -112,7 +113,9 @@ def _socket(server: Endpoint, through: paramiko.Transport | None) -> Any:
         ours, theirs = socket.socketpair()
         # The command ends when our end of the pair is closed.
         with theirs:
-            subprocess.Popen(server.proxy_command, stdin=theirs.fileno(), stdout=theirs.fileno())
+            # It is the user's own, and ssh gives it to the user's shell in these words.
+            words = [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {server.proxy_command}"]
+            subprocess.Popen(words, stdin=theirs.fileno(), stdout=theirs.fileno())
         return ours
     connected = socket.create_connection((server.host, server.port), timeout=server.connect_timeout_s)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -152,6 +155,8 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
             continue
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = " ".join(str(error).split()) or "the connection was closed"
+            if len(tried) > 1 and not connection.is_active():  # MaxAuthTries
+                why = "the server takes no more tries; name its key by IdentityFile in ~/.ssh/config"
             raise DeviceError(f"{server}: the login failed: {why} (tried: {', '.join(tried)})") from None
     if sys.stdin is not None and sys.stdin.isatty():
         try:
@@ -167,16 +172,26 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
 
 
 def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
-    locked = []
+    """Yield keys with their names: those that the configuration names first, for a server allows only so many tries."""
+    held = agent.keys(server.agent)
+    locked, offered = [], set()
     for path in server.identities:
-        try:
-            yield str(path), paramiko.PKey.from_path(path)
-        except TypeError:
-            locked.append(path)  # the file has a passphrase; the agent may have its key
-        except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
-            continue
-    with contextlib.suppress(paramiko.SSHException, OSError):
-        for key in paramiko.Agent().get_keys():
+        public = agent.public(path)
+        name, key = str(path), held.get(public) if public else None
+        if key is None:
+            try:
+                key = paramiko.PKey.from_path(path)
+            except TypeError:
+                locked.append(path)  # the file has a passphrase
+                continue
+            except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+                continue
+        public = public or key.asbytes()
+        if public not in offered:
+            offered.add(public)
+            yield name, key
+    for public, key in held.items() if not server.identities_only else ():
+        if public not in offered:
             yield f"the agent's key {key.comment or key.get_name()}", key
     for path in locked if sys.stdin is not None and sys.stdin.isatty() else []:
         with contextlib.suppress(ValueError, TypeError, OSError, paramiko.SSHException):

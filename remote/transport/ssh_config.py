@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shlex
-from collections.abc import Iterator
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from remote.errors import DeviceError
+from remote.transport.ssh_settings import settings
 
 CONNECT_TIMEOUT_S = 15.0
 MAX_JUMPS = 8
-# Users and hosts become words of a ProxyCommand, so they must look like names, and never like options.
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\\@$-]*")
+# Users and hosts become words of ssh and of a ProxyCommand, which a shell reads: they look like names, never like options.
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*|[0-9a-fA-F:.]+(%[A-Za-z0-9_.-]+)?")
+# What ssh prints anyway, for where it is not.
+KNOWN_HOSTS = {
+    "userknownhostsfile": "~/.ssh/known_hosts ~/.ssh/known_hosts2",
+    "globalknownhostsfile": "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
+}
+IDENTITIES = tuple(f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Address:
         host = parts.netloc.rpartition("@")[2]
         host = host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
         if not HOST.fullmatch(host) or (parts.username is not None and not USER.fullmatch(parts.username)):
-            raise DeviceError(f"{example}; names are made of letters, digits, dots, - and _")
+            raise DeviceError(f"{example}; names are made of letters, digits, dots, - and _ (others: User in ~/.ssh/config)")
         return cls(host, parts.username, port)
 
 
@@ -67,10 +75,12 @@ class Endpoint:
     Attributes:
         host, port, user: its host and port, and the user there.
         key_name: its name in known_hosts, if that is not its host and port (HostKeyAlias).
-        identities: the private keys to offer, of those that exist.
+        identities: the files of the keys to offer, private or public, of those that exist.
+        identities_only: whether no other key of the agent is offered.
+        agent: the socket of the agent that holds keys; None if there is none.
         known_hosts: the files of known host keys; new ones go to the first.
         connect_timeout_s: how long connecting may take.
-        proxy_command: the words of a command whose streams lead there.
+        proxy_command: a command for the user's shell, whose streams lead there.
         jumps: the servers to go through, first to last.
     """
 
@@ -79,9 +89,11 @@ class Endpoint:
     user: str
     key_name: str | None
     identities: tuple[Path, ...]
+    identities_only: bool
+    agent: Path | None
     known_hosts: tuple[Path, ...]
     connect_timeout_s: float
-    proxy_command: tuple[str, ...] | None
+    proxy_command: str | None
     jumps: tuple[Endpoint, ...]
 
     def __str__(self) -> str:
@@ -89,85 +101,99 @@ class Endpoint:
         return f"{self.user}@{host}:{self.port}"
 
 
-def resolve(address: Address, paths: tuple[Path, ...] | None = None) -> Endpoint:
-    """The server that an address means.
-
-    Args:
-        address: from devices.yaml.
-        paths: configuration files; an earlier one goes before a later one; by default the user's and the machine's.
+def resolve(address: Address) -> Endpoint:
+    """The server that an address means, by the configuration of the user and of this machine.
 
     Raises:
-        DeviceError: a file is not a valid configuration.
+        DeviceError: the configuration is not valid.
     """
-    from paramiko import SSHException
-
-    if paths is None:
-        paths = (Path.home() / ".ssh/config", Path("/etc/ssh/ssh_config"))
-    lines = [line for path in paths for line in [*_lines(path, Path.home() / ".ssh", 0), "Host *"]]
-    try:
-        return _endpoint(lines, address, 0)
-    except (SSHException, ValueError) as error:
-        raise DeviceError(f"{paths[0]}: {' '.join(str(error).split())}") from None
+    return _endpoint(address, 0)
 
 
-def _lines(path: Path, base: Path, depth: int) -> Iterator[str]:
-    """Yield the lines of a file; the lines of an included file take the place of its Include."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    block = "Host *"
-    for line in text.splitlines():
-        words = line.split(maxsplit=1)
-        keyword = words[0].lower() if words else ""
-        if keyword == "include" and len(words) == 2 and depth < MAX_JUMPS:
-            for pattern in shlex.split(words[1]):
-                full = Path(pattern).expanduser()
-                full = full if full.is_absolute() else base / full
-                for included in sorted(Path(full.anchor).glob(str(full.relative_to(full.anchor)))):
-                    yield from _lines(included, base, depth + 1)
-            yield block  # a block that begins in an included file ends with it
-            continue
-        if keyword in ("host", "match"):
-            block = line
-        yield line
-
-
-def _endpoint(lines: list[str], address: Address, depth: int) -> Endpoint:
-    from paramiko import SSHConfig
-
-    # The first value of a keyword counts, so the values of the address come first.
-    first = [f"{key} {value}" for key, value in (("Port", address.port), ("User", address.user)) if value]
-    settings: dict[str, Any] = dict(SSHConfig.from_text("\n".join([*first, "Host *", *lines])).lookup(address.host))
-    # The first of these two in the configuration counts.
-    proxies = [key for key in settings if key in ("proxyjump", "proxycommand")]
-    proxy = proxies[0] if proxies else None
-    jumps: tuple[Endpoint, ...] = ()
-    if proxy == "proxyjump" and settings[proxy].lower() != "none":
-        if depth >= MAX_JUMPS:
-            raise DeviceError(f"ProxyJump of {address.host} goes through more than {MAX_JUMPS} servers, or in a circle")
-        hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in settings[proxy].split(",")]
-        # A jump in `Host *` is for all servers, but the jump server itself must not go through itself.
-        for hop in hops if hops[0].host != address.host else []:
-            jump = _endpoint(lines, hop, depth + 1)
-            # The way to the first server is in its own configuration; each other one is reached through the one before.
-            jumps += (*jump.jumps, replace(jump, jumps=())) if not jumps else (replace(jump, jumps=(), proxy_command=None),)
-    command = settings.get("proxycommand") if proxy == "proxycommand" else None
-    if command:
-        command = command.replace("%n", address.host).replace("%%", "%")
-    files = shlex.split(settings.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
-    files += shlex.split(settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"))
-    defaults = [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")]
-    identities = [Path(file).expanduser() for file in settings.get("identityfile", defaults)]
-    timeout = settings.get("connecttimeout", "none")
+def _endpoint(address: Address, depth: int) -> Endpoint:
+    found = settings(address.host, address.user, address.port)
+    host, port = found["hostname"], int(found.get("port", 22))
+    user, key_name = found.get("user") or getpass.getuser(), found.get("hostkeyalias")
+    ours = socket.gethostname()
+    way = {"h": host, "n": address.host, "p": str(port), "r": user, "%": "%"}
+    tokens = way | {
+        "d": str(Path.home()), "i": str(os.getuid()), "k": key_name or address.host,
+        "l": ours, "L": ours.partition(".")[0], "u": getpass.getuser(),
+    }  # fmt: skip
+    known_hosts = [
+        path
+        for keyword in ("userknownhostsfile", "globalknownhostsfile")
+        for path in _files(found.get(keyword, KNOWN_HOSTS[keyword]))
+    ]
+    timeout = found.get("connecttimeout", "none")
+    command = found.get("proxycommand")
     return Endpoint(
-        host=settings["hostname"],
-        port=int(settings.get("port", 22)),
-        user=settings.get("user") or getpass.getuser(),
-        key_name=settings.get("hostkeyalias"),
-        identities=tuple(path for path in identities if path.is_file()),
-        known_hosts=tuple(Path(file).expanduser() for file in files if file.lower() != "none"),
+        host=host,
+        port=port,
+        user=user,
+        key_name=key_name,
+        identities=tuple(
+            path
+            for path in (_path(file, tokens) for file in found.get("identityfile") or IDENTITIES)
+            if path.is_file() or path.with_name(f"{path.name}.pub").is_file()
+        ),
+        identities_only=found.get("identitiesonly", "no").lower() == "yes",
+        agent=_agent(found.get("identityagent", "SSH_AUTH_SOCK"), tokens),
+        known_hosts=tuple(_path(file, tokens) for file in known_hosts if file.lower() != "none"),
         connect_timeout_s=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT_S,
-        proxy_command=tuple(shlex.split(command)) if command else None,
-        jumps=jumps,
+        proxy_command=_expanded(command, way) if command and command.lower() != "none" else None,
+        jumps=_jumps(_expanded(found.get("proxyjump", "none"), way), address, depth),
     )
+
+
+def _jumps(servers: str, address: Address, depth: int) -> tuple[Endpoint, ...]:
+    if servers.lower() == "none":
+        return ()
+    if depth >= MAX_JUMPS:
+        raise DeviceError(f"ProxyJump of {address.host} goes through more than {MAX_JUMPS} servers, or in a circle")
+    hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in servers.split(",")]
+    first, *others = (_endpoint(hop, depth + 1) for hop in hops)
+    # The way to the first server is in its own configuration; each other one is reached through the one before.
+    return (
+        *first.jumps,
+        replace(first, jumps=()),
+        *(replace(other, jumps=(), proxy_command=None) for other in others),
+    )
+
+
+def _agent(named: str, tokens: Mapping[str, str]) -> Path | None:
+    """The socket that IdentityAgent names: a path, ``none``, or a variable that holds a path."""
+    if named == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", named):
+        path = os.environ.get(named.removeprefix("$"), "")
+        return Path(path) if path else None
+    return None if named.lower() == "none" else _path(named, tokens)
+
+
+def _files(listed: str) -> list[str]:
+    """The files in a list; ssh prints names with spaces without quotes."""
+    files: list[str] = []
+    for word in shlex.split(listed) if '"' in listed else listed.split():
+        if files and not word.startswith(("/", "~", "%", "$")) and word.lower() != "none":
+            files[-1] += f" {word}"
+        else:
+            files.append(word)
+    return files
+
+
+def _path(text: str, tokens: Mapping[str, str]) -> Path:
+    """A file by its name in the configuration.
+
+    Raises:
+        DeviceError: it names an environment variable that is not set.
+    """
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise DeviceError(f"~/.ssh/config has {text}, but the environment has no {match[1]}")
+        return os.environ[match[1]]
+
+    return Path(re.sub(r"\$\{(\w+)\}", variable, _expanded(text, tokens))).expanduser()
+
+
+def _expanded(text: str, tokens: Mapping[str, str]) -> str:
+    return re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), text)

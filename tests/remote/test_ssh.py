@@ -521,11 +521,21 @@ def test_an_alias_leads_through_a_second_server(servers: Callable[..., Server], 
     assert "connection refused" in refusal("ssh://nano")
 
 
+RELAY = """
+import os, socket, sys, threading
+server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def up():
+    while data := os.read(0, 65536):
+        server.sendall(data)
+    server.shutdown(socket.SHUT_WR)
+threading.Thread(target=up, daemon=True).start()
+while data := server.recv(65536):
+    os.write(1, data)
+"""
+
+
 def test_a_proxy_command_reaches_the_device_and_ends_with_the_link(server: Server, client: Path) -> None:
-    relay = "import socket,sys,threading,os\ns=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n"
-    relay += "def up():\n while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
-    relay += "while d:=s.recv(65536): os.write(1,d)\n"
-    (client / "relay.py").write_text(relay)
+    (client / "relay.py").write_text(RELAY)
     (client / ".ssh/config").write_text(
         f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n ProxyCommand python3 ~/relay.py %p\n"
     )
@@ -537,6 +547,21 @@ def test_a_proxy_command_reaches_the_device_and_ends_with_the_link(server: Serve
         subprocess.run(["pkill", "-f", f"relay.py {server.port}"], check=True)
         with pytest.raises(LinkLost):
             process.wait()
+
+
+def test_a_proxy_command_is_read_by_the_users_shell(server: Server, client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    relay = client / "my relay"
+    relay.write_text('#!/bin/sh\necho noise >&2\nexec python3 -c "$RELAY" "$1"\n')
+    relay.chmod(0o755)
+    monkeypatch.setenv("RELAY", RELAY)
+    (client / ".ssh/config").write_text(
+        f"Host nano\n HostName 127.0.0.1\n Port {server.port}\n"
+        ' ProxyCommand "$HOME/my relay" %p 2>~/noise-of-%n | cat # all of it\n'
+    )
+    with connect("nano", "ssh://nano") as link:
+        assert link.run(["echo", "hello"]).stdout == b"hello\n"
+    assert (client / "noise-of-nano").read_text() == "noise\n"
 
 
 def test_two_clients_at_once_leave_the_same_file_whole(server: Server, tmp_path: Path) -> None:
@@ -557,20 +582,60 @@ def test_two_clients_at_once_leave_the_same_file_whole(server: Server, tmp_path:
     assert [entry.name for entry in (server.home / "files").iterdir()] == [Path(places[0]).name]
 
 
-def test_a_key_of_the_agent_logs_in_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Path]:
+    """The socket of an agent without keys."""
     listens = tmp_path / "agent"
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(listens)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(listens)], stdout=subprocess.DEVNULL)
     try:
         assert eventually(listens.exists)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(listens))
-        key = Path.home() / ".ssh/id_ed25519"
-        subprocess.run(["ssh-add", "-q", str(key)], check=True)
-        key.unlink()
-        with connect("nano", server.address) as board:
-            assert board.run(["true"]).code == 0
+        yield listens
     finally:
-        agent.kill()
-        agent.wait()
+        process.kill()
+        process.wait()
+
+
+def lend(agent: Path, *keys: Path) -> None:
+    """Give keys to an agent."""
+    subprocess.run(["ssh-add", "-q", *keys], env={**os.environ, "SSH_AUTH_SOCK": str(agent)}, check=True)
+
+
+def test_a_key_of_the_agent_logs_in_too(server: Server, agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    key = Path.home() / ".ssh/id_ed25519"
+    lend(agent, key)
+    key.unlink()
+    key.with_suffix(".pub").unlink()
+    with connect("nano", server.address) as board:
+        assert board.run(["true"]).code == 0
+
+
+@pytest.mark.parametrize("kept", ["its public half", "a private half with a passphrase"])
+def test_a_named_key_goes_before_the_agents_others(
+    server: Server, client: Path, agent: Path, tmp_path: Path, kept: str
+) -> None:
+    key = client / ".ssh/id_ed25519"
+    lend(agent, *(new_key(tmp_path / f"other-{number}") for number in range(7)), key)
+    if kept == "its public half":
+        key.unlink()
+    else:
+        key.with_suffix(".pub").unlink()
+        words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    (client / ".ssh/config").write_text(f"IdentityAgent {agent}\nIdentityFile ~/.ssh/id_ed25519\n")
+    with connect("nano", server.address) as board:
+        assert board.run(["true"]).code == 0
+
+
+def test_of_seven_keys_that_do_not_fit_only_the_named_ones_are_offered(
+    server: Server, client: Path, agent: Path, tmp_path: Path
+) -> None:
+    named = new_key(tmp_path / "named")
+    lend(agent, named, *(new_key(tmp_path / f"other-{number}") for number in range(6)))
+    (client / ".ssh/config").write_text(f"IdentityAgent {agent}\nIdentityFile {named}\n")
+    assert "the server takes no more tries; name its key by IdentityFile in ~/.ssh/config" in refusal(server.address)
+    (client / ".ssh/config").write_text(f"IdentityAgent {agent}\nIdentityFile {named}\nIdentitiesOnly yes\n")
+    assert f"permission denied (tried: {named}); " in refusal(server.address)
 
 
 class Typed:

@@ -1,5 +1,8 @@
 """Endpoints by the user's SSH configuration."""
 
+import os
+import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,15 +14,36 @@ from remote.transport.ssh_config import CONNECT_TIMEOUT_S, Address, Endpoint, re
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()
     return tmp_path
 
 
+@pytest.fixture
+def with_ssh(empty_home: Path) -> Path:
+    """A home folder where ssh reads the configuration."""
+    if shutil.which("ssh") is None:
+        pytest.skip("there is no ssh here (Debian: apt install openssh-client)")
+    return empty_home
+
+
+@pytest.fixture
+def without_ssh(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder on a computer that has no ssh."""
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    return empty_home
+
+
+@pytest.fixture(params=["with_ssh", "without_ssh"])
+def home(request: pytest.FixtureRequest) -> Path:
+    """A home folder, for what ssh and we must read alike."""
+    return request.getfixturevalue(request.param)
+
+
 def looked_up(home: Path, config: str, address: str) -> Endpoint:
     (home / ".ssh/config").write_text(config)
-    return resolve(Address.parse(address), (home / ".ssh/config",))
+    return resolve(Address.parse(address))
 
 
 CONFIG = """
@@ -68,19 +92,21 @@ def test_jumps_are_used_in_order(home: Path) -> None:
 def test_jumps_in_a_circle_are_reported(home: Path) -> None:
     with pytest.raises(DeviceError, match="in a circle"):
         looked_up(home, "Host a\n ProxyJump b\nHost b\n ProxyJump a\n", "ssh://a")
+    with pytest.raises(DeviceError, match=r"in a circle|loop via a"):
+        looked_up(home, "Host *\n ProxyJump a\n", "ssh://b")
 
 
 @pytest.mark.parametrize(
     ("config", "proxy", "jumps"),
     [
-        ("ProxyCommand nc %h %p\nProxyJump first", ("nc", "board", "2200"), 0),
+        ("ProxyCommand nc %h %p\nProxyJump first", "nc board 2200", 0),
         ("ProxyJump first\nProxyCommand nc %h %p", None, 1),
-        ("ProxyJump none\nProxyCommand nc %h %p", None, 0),
+        ("ProxyJump none\nProxyCommand nc %h %p", "nc board 2200", 0),
         ("ProxyCommand none\nProxyJump first", None, 0),
     ],
 )
-def test_the_first_of_two_ways_counts(home: Path, config: str, proxy: tuple[str, ...] | None, jumps: int) -> None:
-    endpoint = looked_up(home, config, "ssh://board:2200")
+def test_the_first_of_two_ways_counts(home: Path, config: str, proxy: str | None, jumps: int) -> None:
+    endpoint = looked_up(home, f"Host board\n{config}", "ssh://board:2200")
     assert (endpoint.proxy_command, len(endpoint.jumps)) == (proxy, jumps)
 
 
@@ -97,6 +123,123 @@ def test_a_faulty_configuration_is_one_line(home: Path) -> None:
         looked_up(home, "Host 'nano\n", "ssh://nano")
     assert str(raised.value).startswith(str(home / ".ssh/config"))
     assert "\n" not in str(raised.value)
+
+
+COMMENTED = """
+Host nano # the old one
+  HostName 10.0.0.7 # on the shelf
+  Port 2222 # not 22
+  IdentityFile "~/a # key" # quoted
+  IdentityFile ~/b#key
+  ProxyCommand nc %h %p # of the shell
+"""
+
+
+def test_comments_end_lines_but_not_commands(home: Path) -> None:
+    for name in ("a # key", "b#key"):
+        (home / name).touch()
+    endpoint = looked_up(home, COMMENTED, "ssh://nano")
+    assert (endpoint.host, endpoint.port) == ("10.0.0.7", 2222)
+    assert endpoint.identities == (home / "a # key", home / "b#key")
+    assert endpoint.proxy_command == "nc 10.0.0.7 2222 # of the shell"
+
+
+TOKENS = """
+Host nano
+  HostName %h.lan
+  HostKeyAlias the-nano
+  IdentityFile ~/.ssh/%n_%k_%r
+  IdentityFile ${HOME}/%L%%
+  UserKnownHostsFile ~/.ssh/%n_%k ${HOME}/hosts ~/plain
+  ProxyCommand ~/relay $HOME %n %h %p %r %% 2>/dev/null
+"""
+
+
+def test_tokens_and_variables_are_those_of_ssh(home: Path) -> None:
+    short = os.uname().nodename.partition(".")[0]
+    keys = home / ".ssh/nano_the-nano_me", home / f"{short}%"
+    for key in keys:
+        key.touch()
+    endpoint = looked_up(home, TOKENS, "ssh://me@nano")
+    assert (endpoint.host, endpoint.key_name, endpoint.identities) == ("nano.lan", "the-nano", keys)
+    assert endpoint.known_hosts[:3] == (home / ".ssh/nano_the-nano", home / "hosts", home / "plain")
+    assert endpoint.proxy_command is not None
+    command = endpoint.proxy_command.replace(str(home), "~", 1)
+    assert command == "~/relay $HOME nano nano.lan 22 me % 2>/dev/null"
+
+
+def test_a_variable_that_is_not_set_is_one_line(home: Path) -> None:
+    with pytest.raises(DeviceError, match=r"no GAITPRESS_NOWHERE|GAITPRESS_NOWHERE.*not found") as raised:
+        looked_up(home, "IdentityFile ${GAITPRESS_NOWHERE}/key\n", "ssh://nano")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "agent"),
+    [
+        ("IdentityAgent ~/.ssh/agent-%n", "{home}/.ssh/agent-nano"), ("IdentityAgent none", None),
+        ("IdentityAgent $ANOTHER", "/run/another"), ("IdentityAgent SSH_AUTH_SOCK", "/run/agent"), ("", "/run/agent"),
+    ],
+)  # fmt: skip
+def test_the_agent_is_the_configured_one(home: Path, monkeypatch: pytest.MonkeyPatch, named: str, agent: str | None) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    monkeypatch.setenv("ANOTHER", "/run/another")
+    found = looked_up(home, f"Host nano\n {named}\n IdentitiesOnly yes\n", "ssh://nano")
+    assert found.agent == (Path(agent.format(home=home)) if agent else None)
+    assert found.identities_only
+
+
+def test_known_hosts_files_may_have_spaces(home: Path) -> None:
+    assert looked_up(home, 'UserKnownHostsFile "~/my hosts" ~/others\n', "ssh://nano").known_hosts[:2] == (
+        home / "my hosts",
+        home / "others",
+    )
+
+
+def test_a_block_counts_where_ssh_says_so(with_ssh: Path) -> None:
+    config = "Match host x\n User x\nMatch exec false\n User e\nMatch final host nano\n Port 99\n"
+    config += "Host nano\n CanonicalizeHostname yes\n"
+    endpoint = looked_up(with_ssh, config, "ssh://me@nano")
+    assert (endpoint.host, endpoint.port, endpoint.user) == ("nano", 99, "me")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Match localnetwork 10.0.0.0/8", "Match tagged lab", "Match host=nano", "Match final", "Match host nano exec false",
+     "CanonicalizeHostname yes"],
+)  # fmt: skip
+def test_what_only_ssh_understands_is_refused_without_it(without_ssh: Path, line: str) -> None:
+    with pytest.raises(DeviceError, match="understood by ssh alone") as raised:
+        looked_up(without_ssh, f"{line}\n  Port 99\n", "ssh://nano")
+    assert str(raised.value).startswith(f"{without_ssh}/.ssh/config: '{line}'")
+
+
+def test_ssh_finds_its_files_by_itself_where_its_home_is_ours(
+    with_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = pwd.struct_passwd(("me", "x", os.getuid(), 0, "", str(with_ssh), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text('#!/bin/sh\nprintf "hostname there\\nuser %s\\n" "$(echo "$@" | tr " " _)"\n')
+    (tmp_path / "bin/ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=os.pathsep)
+    endpoint = resolve(Address.parse("ssh://you@nano:24"))
+    assert (endpoint.host, endpoint.user) == ("there", "-G_-T_-l_you_-p_24_--_nano")
+
+
+def test_a_user_whom_the_system_does_not_list_has_a_configuration_too(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DeviceError, match="set USER"):
+        looked_up(empty_home, "", "ssh://nano")
+    monkeypatch.setenv("USER", "me")
+    assert looked_up(empty_home, "Host nano\n HostName 10.0.0.7\n User me\n", "ssh://nano").host == "10.0.0.7"
 
 
 @pytest.mark.parametrize(
@@ -125,4 +268,4 @@ def test_no_address_becomes_an_option_or_a_sign_of_a_shell(text: str) -> None:
         return
     for name in (address.host, address.user or "user"):
         assert not name.startswith("-")
-        assert not set(name) & set(" \t\n;|&<>()`'\"*?!#~{}")
+        assert not set(name) & set(" \t\n;|&<>()`'\"*?!#~{}$\\")
