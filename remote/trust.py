@@ -33,12 +33,19 @@ def trust(device: Device, accept: Callable[[str], bool]) -> None:
             known_hosts.check(entries, name, key, f"python -m remote trust {device.name}")
             print(f"{name}: {key.kind} {key.fingerprint}: known already")
             return
+        path = endpoint.known_hosts[0] if endpoint.known_hosts else None
+        if path is None or (path.exists() and not path.is_file()):  # such as /dev/null
+            raise DeviceError(
+                f"{name}: UserKnownHostsFile of the SSH configuration is {path or 'none'}, which keeps no key: "
+                "name a file for this host in ~/.ssh/config"
+            )
         if not accept(f"{name} shows the host key {key.kind} {key.fingerprint}"):
             raise DeviceError(f"{name}: its key was not accepted; nothing was changed")
-        if not endpoint.known_hosts:
-            raise DeviceError(f"{name}: UserKnownHostsFile of the SSH configuration is none, so no key can be kept")
-        known_hosts.pin(endpoint.known_hosts[0], name, key)
-        print(f"{name}: {key.kind} {key.fingerprint}: added to {endpoint.known_hosts[0]}")
+        try:
+            known_hosts.pin(path, name, key)
+        except OSError as error:
+            raise DeviceError(f"{path}: the key cannot be added: {error.strerror}") from None
+        print(f"{name}: {key.kind} {key.fingerprint}: added to {path}")
 
     endpoint = resolve(Address.parse(device.transport))
     jumps = login.connect(endpoint.jumps, judge)

@@ -22,6 +22,10 @@ from remote.transport.ssh_config import Endpoint
 
 WINDOW, BUFFER = 1 << 22, 1 << 16
 FAREWELL_S = 2.0  # the longest time to say that nothing runs any more
+LOGIN_S = 60.0  # the longest time from the login to our first command
+REMEMBERED = 1 << 12  # bytes of what a login shell says before our command
+# A login shell may print what its user's files for it say (~/.bashrc). What comes before this mark is not our command's.
+MARKED = 'printf "%s\\n" "$0"; printf "%s\\n" "$0" >&2\n'
 
 
 class Link:
@@ -33,23 +37,25 @@ class Link:
 
     Attributes:
         home, scratch: see Transport.
+        mark: the line that each command prints on both its streams before anything else.
     """
 
     def __init__(self, name: str, endpoint: Endpoint, judge: login.Judge):
         self._name = name
         self._id = secrets.token_hex(8)
+        self.mark = f"gaitpress {self._id}"
         self._commands = itertools.count()
         self._running: set[str] = set()  # the ids of commands
         self._connections = login.connect((*endpoint.jumps, endpoint), judge)
         self._closed = threading.Event()
         self._heard = time.monotonic()
         try:
-            self._guard = self._open(shlex.join(["exec", "sh", "-c", GUARD, "sh", self._id]))
-            self._answers = self._guard.makefile("rb")
-            home = self._answers.readline().decode(errors="surrogateescape").rstrip("\n")
-            if not home:
-                reason = self._guard.makefile_stderr("rb").read().decode(errors="replace").strip()
-                raise DeviceError(f"{name}: it cannot keep our files: {reason or 'its shell said nothing'}")
+            self._guard = self._open(shlex.join(["exec", "sh", "-c", MARKED + GUARD, self.mark, self._id]))
+            self._guard.settimeout(LOGIN_S)
+            said = _Marked(self._guard.recv, self.mark)
+            self._answers = io.BufferedReader(_Source(said), BUFFER)
+            home = self._first_answer(said)
+            self._guard.settimeout(None)
         except OSError as error:
             login.close(self._connections)
             raise self.lost(error) from None
@@ -60,6 +66,26 @@ class Link:
         self.scratch = f"{home}/run/{self._id}"
         for loop in (self._beat, self._listen, self._watch):
             threading.Thread(target=loop, daemon=True).start()
+
+    def _first_answer(self, said: _Marked) -> str:
+        """The folder that the guard names.
+
+        Raises:
+            DeviceError: the login shell ran no command of ours, or the guard can have no folder.
+        """
+        try:
+            home = self._answers.readline().decode(errors="surrogateescape").rstrip("\n")
+        except TimeoutError:
+            raise DeviceError(
+                f"{self._name}: its login shell runs no command within {LOGIN_S:g} s{said.in_words()}; see ~/.bashrc there"
+            ) from None
+        if said.mark_seen and home:
+            return home
+        errors = _Marked(self._guard.recv_stderr, self.mark)
+        reason = b"".join(iter(lambda: errors(BUFFER), b"")).decode(errors="replace").strip()
+        if said.mark_seen:
+            raise DeviceError(f"{self._name}: it cannot keep our files: {reason or 'its shell said nothing'}")
+        raise DeviceError(f"{self._name}: its login shell ran no command of ours{said.in_words() or errors.in_words()}")
 
     @property
     def alive(self) -> bool:
@@ -97,7 +123,19 @@ class Link:
         variables = [f"GAITPRESS_RUN={command_id}", *(f"{name}={value}" for name, value in env.items())]
         # The user's login shell, of any kind, sees quoted words alone. Our shell stays until the end, since its status names
         # a signal. The inner shell allows "=" in a program's name, where env would see a variable.
-        words = ["exec", "sh", "-c", 'env "$@"; exit $?', "sh", *variables, "sh", "-c", 'exec "$@"', "sh", *argv]
+        words = [
+            "exec",
+            "sh",
+            "-c",
+            MARKED + 'env "$@"; exit $?',
+            self.mark,
+            *variables,
+            "sh",
+            "-c",
+            'exec "$@"',
+            "sh",
+            *argv,
+        ]
         self._running.add(command_id)
         return SshProcess(self, command_id, self._open(shlex.join(words)))
 
@@ -159,8 +197,8 @@ class SshProcess:
         self._id = command_id
         self._channel = channel
         self.stdin: IO[bytes] = io.BufferedWriter(_Sink(channel), BUFFER)
-        self.stdout: IO[bytes] = io.BufferedReader(_Source(channel.recv), BUFFER)
-        self.errors = Collector(io.BufferedReader(_Source(channel.recv_stderr), BUFFER))
+        self.stdout: IO[bytes] = io.BufferedReader(_Source(_Marked(channel.recv, link.mark)), BUFFER)
+        self.errors = Collector(io.BufferedReader(_Source(_Marked(channel.recv_stderr, link.mark)), BUFFER))
 
     def wait(self) -> Finished:
         """See Process."""
@@ -180,6 +218,36 @@ class SshProcess:
             self._link.ended(self._id)
         with contextlib.suppress(OSError, EOFError):
             self._channel.close()
+
+
+class _Marked:
+    """Receives what comes after the first line that is a mark; without the mark, nothing.
+
+    Attributes:
+        mark_seen: whether the mark has come.
+    """
+
+    def __init__(self, receive: Callable[[int], bytes], mark: str):
+        self.mark_seen = False
+        self._receive = receive
+        self._mark = f"{mark}\n".encode()
+        self._before = b""
+
+    def __call__(self, count: int) -> bytes:
+        """Receive at most ``count`` bytes; none at the end."""
+        while not self.mark_seen:
+            data = self._receive(count)
+            before, mark, after = (self._before + data).partition(self._mark)
+            self.mark_seen, self._before = bool(mark), before[-REMEMBERED:]
+            if after or not data:
+                return after
+        return self._receive(count)
+
+    def in_words(self) -> str:
+        """The last line before the mark, for a message."""
+        lines = self._before.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f"; it said: {last}" if last else ""
 
 
 class _Source(io.RawIOBase):

@@ -111,6 +111,18 @@ def test_the_key_of_a_server_on_the_way_is_shown_too(remote, servers: Callable[.
     assert (client / ".ssh/known_hosts").read_text() == first.known + board.known
 
 
+@pytest.mark.parametrize("where", ["/dev/null", "none"])
+def test_a_key_that_no_file_would_keep_is_not_called_added(remote, nano: Server, client: Path, where: str) -> None:
+    nowhere = f"UserKnownHostsFile {where}\nGlobalKnownHostsFile {where}\nStrictHostKeyChecking no\n"
+    (client / ".ssh/config").write_text(nowhere)
+    trusted = remote("trust", "nano", "--yes")
+    assert trusted.returncode == 1
+    assert trusted.stderr == (
+        f"error: [127.0.0.1]:{nano.port}: UserKnownHostsFile of the SSH configuration is {where}, which keeps no key: "
+        "name a file for this host in ~/.ssh/config\n"
+    )
+
+
 def test_a_check_prints_a_remedy_for_each_fault(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()

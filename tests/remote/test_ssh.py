@@ -721,3 +721,31 @@ def test_a_program_that_was_killed_is_judged_when_it_is_known_whether_its_board_
     with pytest.raises(LinkLost, match="trtexec was killed; the device went down"):
         connection.killed_there(board, "trtexec")
     ending.join()
+
+
+@pytest.mark.parametrize("line", ["echo hello", "printf 'no end of line'", "echo hello >&2", "head -c 100000 /dev/zero"])
+def test_what_a_login_shell_prints_is_not_a_commands(server: Server, tmp_path: Path, line: str) -> None:
+    (server.where / ".bashrc").write_text(f"{line}\n")
+    (tmp_path / "file").write_bytes(os.urandom(100_000))
+    with connect("nano", server.address) as board:
+        assert board.home == str(server.home)
+        board.fetch(board.place(tmp_path / "file"), tmp_path / "back")
+        done = board.run(["sh", "-c", "cat; echo too bad >&2; exit 7"], stdin=b"\0\xff")
+        assert (done.code, done.stdout, done.stderr) == (7, b"\0\xff", b"too bad\n")
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("echo This account is not available.; exit 1", "ran no command of ours; it said: This account is not available."),
+        ("echo no more processes >&2; exit 1", "ran no command of ours; it said: no more processes"),
+        ("echo Which shell?; read answer", "runs no command within 2 s; it said: Which shell?; see ~/.bashrc there"),
+    ],
+)
+def test_a_login_shell_that_runs_no_command_is_reported(
+    server: Server, monkeypatch: pytest.MonkeyPatch, line: str, message: str
+) -> None:
+    monkeypatch.setattr(link, "LOGIN_S", 2.0)
+    (server.where / ".bashrc").write_text(f"{line}\n")
+    assert message in refusal(server.address)
