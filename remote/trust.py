@@ -33,7 +33,7 @@ def trust(device: Device, accept: Callable[[str], bool]) -> None:
             known_hosts.check(entries, name, key, f"python -m remote trust {device.name}")
             print(f"{name}: {key.kind} {key.fingerprint}: known already")
             return
-        path = endpoint.known_hosts[0] if endpoint.known_hosts else None
+        path = endpoint.new_hosts
         if path is None or (path.exists() and not path.is_file()):  # such as /dev/null
             raise DeviceError(
                 f"{name}: UserKnownHostsFile of the SSH configuration is {path or 'none'}, which keeps no key: "

@@ -78,7 +78,8 @@ class Endpoint:
         identities: the files of the keys to offer, private or public, of those that exist.
         identities_only: whether no other key of the agent is offered.
         agent: the socket of the agent that holds keys; None if there is none.
-        known_hosts: the files of known host keys; new ones go to the first.
+        known_hosts: the files of known host keys.
+        new_hosts: the user's own of these, which new keys go to; None if there is none.
         connect_timeout_s: how long connecting may take.
         proxy_command: a command for the user's shell, whose streams lead there.
         jumps: the servers to go through, first to last.
@@ -92,6 +93,7 @@ class Endpoint:
     identities_only: bool
     agent: Path | None
     known_hosts: tuple[Path, ...]
+    new_hosts: Path | None
     connect_timeout_s: float
     proxy_command: str | None
     jumps: tuple[Endpoint, ...]
@@ -120,11 +122,10 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         "d": str(Path.home()), "i": str(os.getuid()), "k": key_name or address.host,
         "l": ours, "L": ours.partition(".")[0], "u": getpass.getuser(),
     }  # fmt: skip
-    known_hosts = [
-        path
-        for keyword in ("userknownhostsfile", "globalknownhostsfile")
-        for path in _files(found.get(keyword, KNOWN_HOSTS[keyword]))
-    ]
+    own, others = (
+        tuple(_path(file, tokens) for file in _files(found.get(keyword, usual)) if file.lower() != "none")
+        for keyword, usual in KNOWN_HOSTS.items()
+    )
     timeout = found.get("connecttimeout", "none")
     command = found.get("proxycommand")
     return Endpoint(
@@ -139,7 +140,8 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         ),
         identities_only=found.get("identitiesonly", "no").lower() == "yes",
         agent=_agent(found.get("identityagent", "SSH_AUTH_SOCK"), tokens),
-        known_hosts=tuple(_path(file, tokens) for file in known_hosts if file.lower() != "none"),
+        known_hosts=own + others,
+        new_hosts=own[0] if own else None,
         connect_timeout_s=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT_S,
         proxy_command=_expanded(command, way) if command and command.lower() != "none" else None,
         jumps=_jumps(_expanded(found.get("proxyjump", "none"), way), address, depth),

@@ -113,8 +113,7 @@ def test_the_key_of_a_server_on_the_way_is_shown_too(remote, servers: Callable[.
 
 @pytest.mark.parametrize("where", ["/dev/null", "none"])
 def test_a_key_that_no_file_would_keep_is_not_called_added(remote, nano: Server, client: Path, where: str) -> None:
-    nowhere = f"UserKnownHostsFile {where}\nGlobalKnownHostsFile {where}\nStrictHostKeyChecking no\n"
-    (client / ".ssh/config").write_text(nowhere)
+    (client / ".ssh/config").write_text(f"UserKnownHostsFile {where}\nStrictHostKeyChecking no\n")
     trusted = remote("trust", "nano", "--yes")
     assert trusted.returncode == 1
     assert trusted.stderr == (
