@@ -117,7 +117,7 @@ def show(devices: Path, directory: Path) -> None:
 def refresh(devices: Path, directory: Path, name: str) -> None:
     """Look at a device and write its facts; say what changed."""
     path = directory / f"{name}.json"
-    with runtimes.runtime_on(inventory.find(devices, name)) as runtime:
+    with runtimes.runtime_on(inventory.find(devices, name), "a look at the device") as runtime:
         now = runtime.facts()
     changes = facts.differences(facts.read(path, name), now) if path.exists() else ""
     facts.write(path, now)

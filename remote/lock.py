@@ -22,8 +22,8 @@ HOLDER = Path(__file__).with_name("lock_holder.py")
 def held(link: Transport, doing: str) -> Iterator[None]:
     """Hold a device; wait for its present holder, and name that one on standard error.
 
-    The lock is in the device's own file system, and a process there that ends with the connection keeps it: neither a client
-    that dies nor a device that boots leaves it behind. A new connection takes it again.
+    The lock is on the device itself, and a process there that ends with the connection keeps it: neither a client that dies
+    nor a device that boots leaves it behind. A new connection takes it again.
 
     Args:
         link: the way to the device.
@@ -47,7 +47,7 @@ def held(link: Transport, doing: str) -> Iterator[None]:
 
 
 def _take(link: Transport, doing: str) -> Process:
-    who = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+    who = f"{_user()}@{socket.gethostname()} (process {os.getpid()})"
     script = link.place(HOLDER)
     holder = link.start([link.python, script, who, doing])
     try:
@@ -62,6 +62,13 @@ def _take(link: Transport, doing: str) -> Process:
     except BaseException:
         holder.kill()
         raise
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the system lists no such user, as in some containers
+        return f"user {os.getuid()}"
 
 
 def _in_words(holder: dict[str, Any]) -> str:

@@ -4,61 +4,82 @@
 
 prints a line of JSON: ``{"held": true}`` once it has the device, before that ``{"waiting_for": ...}`` with the holder's own
 words. It keeps the lock until its standard input ends, so a client that dies gives it back.
-The lock is on a file in the folder for temporary files, because all users of the device share that folder.
+
+The lock is a name that only one process of a Linux can listen on, and that lies in no folder: all users share it, whatever
+their folders for temporary files, and it ends with its process. Who connects to it is told who holds it. Played machines on
+one computer are told apart by GAITPRESS_MACHINE.
 """
 
-import fcntl
+import contextlib
+import errno
+import hashlib
 import json
 import os
 import select
+import socket
 import sys
-import tempfile
 import time
+
+ROUND_S, ROUNDS_A_QUESTION, ANSWER_S, LONGEST = 0.2, 25, 5, 4096
 
 
 def main(who, doing):
-    file = _open(os.path.join(tempfile.gettempdir(), "gaitpress.lock"))
-    announced = None
-    while not _lock(file):
-        holder = _holder(file)
-        if holder is not None and holder.get("since") != announced:
-            announced = holder.get("since")
-            holder["seconds"] = round(time.time() - announced) if isinstance(announced, (int, float)) else None
+    machine = os.environ.get("GAITPRESS_MACHINE", "")
+    address = "\0gaitpress-lock" + hashlib.sha256(machine.encode()).hexdigest()[:16]
+    listener = _taken(address)
+    announced, rounds = None, 0
+    while listener is None:
+        # Each question wakes the holder's process, beside what it measures.
+        holder = _holder(address) if rounds % ROUNDS_A_QUESTION == 0 else None
+        rounds += 1
+        if holder is not None and holder.get("process") != announced:
+            announced = holder.get("process")
             _say({"waiting_for": holder})
-        if select.select([sys.stdin], [], [], 0.2)[0]:
+        if select.select([sys.stdin], [], [], ROUND_S)[0]:
             return  # nobody waits any more
-    os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps({"who": who, "doing": doing, "since": time.time()}).encode(), 0)
+        listener = _taken(address)
+    since = time.monotonic()  # a board without a clock of its own sets it while it works
     _say({"held": True})
-    sys.stdin.read()
-    os.ftruncate(file, 0)
+    while True:
+        ready = select.select([sys.stdin, listener], [], [])[0]
+        if listener in ready:
+            mine = {"who": who, "doing": doing, "seconds": round(time.monotonic() - since), "process": os.getpid()}
+            with contextlib.suppress(OSError), contextlib.closing(listener.accept()[0]) as asker:
+                asker.settimeout(ANSWER_S)
+                asker.sendall(json.dumps(mine).encode())
+        if sys.stdin in ready and not os.read(0, LONGEST):
+            return
 
 
-def _open(path):
+def _taken(address):
+    """The listener that is the lock, or None if another process has it."""
+    listener = socket.socket(socket.AF_UNIX)
     try:
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
+    listener.listen(64)
+    return listener
+
+
+def _holder(address):
+    """Who has the lock; None if that is just changing."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as asker:
+        asker.settimeout(ANSWER_S)
         try:
-            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL)
-        except FileExistsError:
-            return _open(path)
-        os.fchmod(file, 0o666)
-        return file
-
-
-def _lock(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(file):
-    try:
-        holder = json.loads(os.pread(file, 4096, 0).decode())
-    except ValueError:
-        return None  # the holder has only just taken the lock
+            asker.connect(address)
+            answer = b""
+            while len(answer) <= LONGEST:
+                part = asker.recv(LONGEST)
+                if not part:
+                    break
+                answer += part
+            holder = json.loads(answer.decode())
+        except (OSError, ValueError):
+            return None
     return holder if isinstance(holder, dict) else None
 
 

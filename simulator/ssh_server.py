@@ -38,7 +38,8 @@ class Server:
         self.cache = where / "cache"
         self.host_key = new_key(where / "host_key")
         (where / "tmp").mkdir()
-        self.env = {"HOME": str(where), "TMPDIR": str(where / "tmp"), "XDG_CACHE_HOME": str(self.cache), **env}
+        own = {"HOME": where, "TMPDIR": where / "tmp", "XDG_CACHE_HOME": self.cache, "GAITPRESS_MACHINE": where}
+        self.env = {**{name: str(value) for name, value in own.items()}, **env}
         (where / "authorized_keys").write_text(authorized.with_suffix(".pub").read_text())
         self.settings = {
             "ListenAddress": f"127.0.0.1:{self.port}",

@@ -14,7 +14,8 @@ from remote.runtimes import runtime_on
 
 def probe(device: str, devices: Path, out: Path) -> None:
     """Write the facts of a device of devices.yaml to a JSON file."""
-    with runtime_on(inventory.find(devices, device)) as runtime:
+    # What it installs there for one entry, another entry of the same machine may use.
+    with runtime_on(inventory.find(devices, device), "a look at the device") as runtime:
         device_facts = runtime.facts()
     with outputs.new_file(out) as partial:
         facts.write(partial, device_facts)

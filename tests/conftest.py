@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The lock of this machine as a device is of these tests only: they wait for nobody's measurement."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setenv("GAITPRESS_MACHINE", str(tmp_path_factory.mktemp("machine")))
         yield
 
 

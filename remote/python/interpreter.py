@@ -30,8 +30,9 @@ print(json.dumps(about))
 """
 # Succeeds if the environment is there and fits the Python that it would run with: systems get upgraded.
 THERE = """
-version=$("$1/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
-[ -d "$1/lib/python$version/site-packages/$2" ]
+place=$1; shift
+version=$("$place/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
+for package in "$@"; do [ -d "$place/lib/python$version/site-packages/$package" ] || exit 1; done
 """
 
 
@@ -78,7 +79,7 @@ def environment(link: Transport, folder: str) -> str:
 
 def is_there(link: Transport, packages: Sequence[str], folder: str) -> bool:
     """Whether our own environment is on a device and fits its Python."""
-    return link.run(["sh", "-c", THERE, "sh", environment(link, folder), packages[-1]], repeatable=True).code == 0
+    return link.run(["sh", "-c", THERE, "sh", environment(link, folder), *packages], repeatable=True).code == 0
 
 
 def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ with connect("nano", sys.argv[1]) as link, held(link, "a long job"):
 @pytest.fixture(params=["local", "ssh"])
 def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "local":
-        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setenv("GAITPRESS_MACHINE", str(tmp_path))
         return "local"
     return request.getfixturevalue("server").address
 
@@ -133,3 +133,33 @@ def test_two_devices_on_different_machines_do_not_wait_for_each_other(servers: C
         locks = held(first, "a job"), held(second, "another job")
         with locks[0], locks[1]:
             assert first.run(["true"]).code == second.run(["true"]).code == 0
+
+
+def test_users_and_jobs_with_folders_of_their_own_share_the_machines_lock(servers: Callable[..., Server]) -> None:
+    one, two = (servers(name, GAITPRESS_MACHINE="shared") for name in ("one", "two"))
+    assert one.env["TMPDIR"] != two.env["TMPDIR"]
+    client = taken(one.address)
+    waiting = subprocess.Popen([sys.executable, "-c", CLIENT, two.address], cwd=ROOT, stderr=subprocess.PIPE)
+    assert waiting.stderr
+    assert b"is at a long job, for 0 min " in waiting.stderr.readline()
+    for process in (waiting, client):
+        process.kill()
+        process.wait()
+
+
+def test_a_holder_that_does_not_answer_is_waited_for(server: Server) -> None:
+    client = taken(server.address)
+    ours = f"python3\0{server.home}/".encode()
+    commands = {path: path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")}
+    [holder] = [int(path.parent.name) for path, words in commands.items() if words.startswith(ours)]
+    os.kill(holder, signal.SIGSTOP)
+    waiting = subprocess.Popen([sys.executable, "-c", CLIENT, server.address], cwd=ROOT, stdout=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(1.5)
+    os.kill(holder, signal.SIGCONT)
+    client.kill()
+    client.wait()
+    assert waiting.stdout
+    assert waiting.stdout.readline() == b"mine\n"
+    waiting.kill()
+    waiting.wait()

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from remote import inventory
+from remote.lock import held
+from remote.transport import connect
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, new_key
 from tests.support import commands
@@ -83,6 +86,20 @@ def test_a_device_over_ssh_is_added_trusted_checked_probed_and_removed(remote, n
     assert str(tmp_path / "facts/nano.json") in output
     assert (tmp_path / "facts/nano.json").exists()
     assert "nano" not in (tmp_path / "devices.yaml").read_text()
+
+
+def test_a_probe_waits_for_who_uses_the_machine(remote, nano: Server) -> None:
+    remote("trust", "nano", "--yes")
+    answers = []
+    with connect("board", nano.address) as link, held(link, "another entry's job"):
+        thread = threading.Thread(target=lambda: answers.append(remote("probe", "nano")))
+        thread.start()
+        thread.join(4)
+        assert not answers
+    thread.join()
+    assert answers[0].returncode == 0
+    assert "nano is busy: " in answers[0].stderr
+    assert "is at another entry's job" in answers[0].stderr
 
 
 def test_a_changed_host_key_is_a_fault_that_trust_does_not_mend_by_itself(remote, nano: Server, tmp_path: Path) -> None:

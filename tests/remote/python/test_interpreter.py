@@ -92,6 +92,17 @@ def test_a_device_without_any_python_is_reported(servers: Callable[..., Server],
         interpreter.suitable(link, NEEDS[0])
 
 
+def test_an_environment_that_lacks_a_package_is_not_there(server: Server) -> None:
+    place = server.home / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    [packages] = place.glob("lib/python*/site-packages")
+    (packages / "onnxruntime").mkdir()
+    with connect("nano", server.address) as link:
+        assert not interpreter.is_there(link, *NEEDS)
+        (packages / "numpy").mkdir()
+        assert interpreter.is_there(link, *NEEDS)
+
+
 @pytest.mark.slow
 def test_a_missing_network_on_both_sides_is_reported_and_leaves_no_environment(
     servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
