@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from typing import Literal
@@ -17,6 +16,8 @@ from remote.transport import Transport, connect
 
 FREE_MB, LITTLE_MB = 300, 2000
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
+# The tools of options that change the board.
+SUDO_TOOLS = {"power_mode": "/usr/sbin/nvpmodel", "lock_clocks": "/usr/bin/jetson_clocks"}
 
 # One round trip: it prints a line "name=value" for each fact. A simulated board has its files below a root.
 LOOK = r"""
@@ -47,7 +48,13 @@ for clock in "$root"/sys/class/devfreq/*; do
   esac
 done
 say loose "$loose"
-if [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; then say sudo yes; fi
+say user "$(id -un)"
+may() { [ "$(id -u)" = 0 ] || sudo -n "$@" </dev/null >/dev/null 2>&1; }
+sudo=
+if may true; then sudo="$sudo all"; fi
+if may "$root/usr/sbin/nvpmodel" -q; then sudo="$sudo power_mode"; fi
+if may "$root/usr/bin/jetson_clocks" --show; then sudo="$sudo lock_clocks"; fi
+say sudo "$sudo"
 """
 
 
@@ -150,11 +157,14 @@ def _clocks(facts: dict[str, str], device: Device) -> Finding:
 
 
 def _sudo(facts: dict[str, str], device: Device) -> Finding:
-    wanted = [key for key in ("power_mode", "lock_clocks") if device.options.get(key)]
-    if facts.get("sudo") == "yes":
+    allowed = facts.get("sudo", "").split()
+    wanted = [key for key in SUDO_TOOLS if device.options.get(key)]
+    if "all" in allowed:
         return Finding("sudo", "ok", "works without a password")
+    if lacking := [key for key in wanted if key not in allowed]:
+        rule = f"{facts.get('user') or 'USER'} ALL=(root) NOPASSWD: {', '.join(SUDO_TOOLS[key] for key in wanted)}"
+        text = f"asks for a password, so {' and '.join(lacking)} cannot be set; this line there, by sudo visudo: {rule}"
+        return Finding("sudo", "warning", text)
     if wanted:
-        user = re.sub(r"\W.*", "", device.transport.removeprefix("ssh://")) or "USER"
-        rule = f"{user} ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks"
-        return Finding("sudo", "warning", f"asks for a password, so {' and '.join(wanted)} cannot be set; visudo: {rule}")
+        return Finding("sudo", "ok", f"works without a password for {' and '.join(wanted)}")
     return Finding("sudo", "ok", "asks for a password; no option of this device needs it")

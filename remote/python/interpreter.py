@@ -25,6 +25,7 @@ try:
 except ImportError:
     venvs = False
 about = {"version": list(sys.version_info[:2]), "implementation": sys.implementation.name, "venvs": venvs}
+about["wide"] = sys.maxsize > 2**32  # the processor and the kernel of a 32-bit Python may have 64 bits
 about.update(arch=platform.machine(), libc=list(platform.libc_ver()))
 print(json.dumps(about))
 """
@@ -100,12 +101,15 @@ def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:
         version = ".".join(map(str, about["version"]))
         if tuple(about["version"]) < OLDEST:
             rejected.append(f"{name} is {version}")
+        elif not about["wide"]:
+            rejected.append(f"{name} ({version}) is a program of 32 bits, which the packages are not made for")
         elif not about["venvs"]:
             rejected.append(f"{name} ({version}) has no venv module: sudo apt install python{version}-venv")
         else:
             return about
+    there = "; ".join(rejected) or "there is none"
     raise DeviceError(
-        f"{link.name}: {packages[-1]} needs a Python of 3.8 or later there ({'; '.join(rejected) or 'there is none'}); "
+        f"{link.name}: {packages[-1]} needs a 64-bit Python of 3.8 or later there ({there}); "
         f"install one, or name one that has {' and '.join(packages)} with the option python"
     )
 
@@ -145,14 +149,19 @@ def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Se
     if done.code:
         raise DeviceError(f"{link.name}: no environment can be made there: {_last(done.stderr or done.stdout)}")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
-    direct = link.run([*pip, "--retries", "1", "--timeout", "10", *packages])
+    # The pip of an older system knows no newer names of platforms: it would refuse the packages, or find an old version.
+    network = ["--retries", "1", "--timeout", "10"]
+    direct = link.run([*pip, *network, "--upgrade", "pip"])
+    if not direct.code:
+        direct = link.run([*pip, *network, *packages])
     if direct.code:
         why = _last(direct.stderr)
         print(f"{link.name}: its own pip could not: {why}; sending the packages from here", file=sys.stderr, flush=True)
         wheels = f"{link.scratch}/wheels"
         with tempfile.TemporaryDirectory() as folder:
-            for wheel in _download(link.name, about, packages, Path(folder), why):
+            for wheel in _download(link.name, about, ["pip", *packages], Path(folder), why):
                 link.send(wheel, f"{wheels}/{wheel.name}")
+        link.run([*pip, "--no-index", "--find-links", wheels, "--upgrade", "pip"])
         sent = link.run([*pip, "--no-index", "--find-links", wheels, *packages])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
@@ -166,7 +175,7 @@ def _download(name: str, about: Mapping[str, Any], packages: Sequence[str], fold
     done = subprocess.run([*command, *wheel_tags(about), *packages], capture_output=True, check=False)
     if done.returncode:
         raise DeviceError(
-            f"{name}: {' and '.join(packages)} cannot be installed: there: {why}; from here: {_last(done.stderr)}; "
+            f"{name}: {' and '.join(packages[1:])} cannot be installed: there: {why}; from here: {_last(done.stderr)}; "
             "or name a Python that has them with the option python"
         )
     yield from sorted(folder.iterdir())

@@ -20,7 +20,8 @@ end_all() {
 }
 """
 
-# $1: the link's number. Says where our folder is, answers each beat, and ends what runs over the link when it has broken.
+# $1: the link's number. Says where our folder is, removes what is old and no other link's (dates alone do not tell: a board
+# without a clock of its own sets it while it works), answers each beat, and ends what runs over the link when it has broken.
 # The word "end" says that nothing does, so that nothing is looked for while the next one measures.
 GUARD = (
     _END
@@ -28,8 +29,16 @@ GUARD = (
 home="${{XDG_CACHE_HOME:-$HOME/.cache}}/gaitpress"
 umask 077
 mkdir -p "$home/files" "$home/run/$1" || exit 1
-find "$home/run" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {{}} + 2>/dev/null
-find "$home/files" -type f -mtime +30 -exec rm -f {{}} + 2>/dev/null
+others=
+for run in "$home/run"/*; do
+  if [ "${{run##*/}}" = "$1" ]; then continue; fi
+  if printf '%s\n' "${{run##*/}}" | grep -qzxFf - /proc/[0-9]*/cmdline 2>/dev/null; then
+    others=yes
+  else
+    find "$run" -prune -mtime +2 -exec rm -rf {{}} + 2>/dev/null
+  fi
+done
+[ -n "$others" ] || find "$home/files" -type f -mtime +30 -exec rm -f {{}} + 2>/dev/null
 printf '%s\n' "$home"
 trap '' HUP PIPE
 while beat=$(timeout {SILENCE_S} sh -c 'IFS= read -r beat && printf "%s" "$beat"'); do

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from remote.transport import connect
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, new_key
 from tests.support import commands
+from tests.support.toy import ROOT
 
 
 @pytest.fixture
@@ -88,18 +88,15 @@ def test_a_device_over_ssh_is_added_trusted_checked_probed_and_removed(remote, n
     assert "nano" not in (tmp_path / "devices.yaml").read_text()
 
 
-def test_a_probe_waits_for_who_uses_the_machine(remote, nano: Server) -> None:
+def test_a_probe_waits_for_who_uses_the_machine(remote, nano: Server, tmp_path: Path) -> None:
     remote("trust", "nano", "--yes")
-    answers = []
+    words = ["--devices", tmp_path / "devices.yaml", "--facts", tmp_path / "facts", "probe", "nano"]
     with connect("board", nano.address) as link, held(link, "another entry's job"):
-        thread = threading.Thread(target=lambda: answers.append(remote("probe", "nano")))
-        thread.start()
-        thread.join(4)
-        assert not answers
-    thread.join()
-    assert answers[0].returncode == 0
-    assert "nano is busy: " in answers[0].stderr
-    assert "is at another entry's job" in answers[0].stderr
+        probe = subprocess.Popen([sys.executable, "-m", "remote", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert probe.stderr
+        assert "is at another entry's job" in probe.stderr.readline()
+        assert probe.poll() is None
+    assert probe.wait() == 0
 
 
 def test_a_changed_host_key_is_a_fault_that_trust_does_not_mend_by_itself(remote, nano: Server, tmp_path: Path) -> None:
@@ -156,6 +153,28 @@ def test_a_check_prints_a_remedy_for_each_fault(remote, servers: Callable[..., S
     assert verdicts["link"][0] == verdicts["disk"][0] == "ok"
     remote("add", "desk", server.address, "--option", "python=/nowhere/python")
     assert "fault    onnxruntime  desk: /nowhere/python cannot be used: " in remote("check", "desk").stdout
+
+
+def test_a_check_tries_what_its_own_advice_allows(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
+    tools, root = tmp_path / "bin", tmp_path / "played"
+    tools.mkdir()
+    programs = {
+        "id": "case $1 in -un) echo jane ;; *) echo 1000 ;; esac",
+        "sudo": f'shift; grep -q "NOPASSWD:.*${{1#{root}}}" {tmp_path}/sudoers',
+    }
+    for name, script in programs.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    (tmp_path / "sudoers").write_text("")
+    server = servers(PATH=f"{tools}:/usr/bin:/bin", GAITPRESS_SIMULATED_ROOT=str(root))
+    options = ["--runtime", "tensorrt", "--option", "power_mode=MAXN", "--option", "lock_clocks=true"]
+    remote("add", "orin", server.address, *options)
+    [advice] = [line for line in remote("check", "orin").stdout.splitlines() if line[9:].startswith("sudo ")]
+    rule = "jane ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks"
+    assert advice.startswith("warning  sudo         asks for a password, so power_mode and lock_clocks cannot be set; ")
+    assert advice.endswith(rule)
+    (tmp_path / "sudoers").write_text(rule)
+    assert "ok       sudo         works without a password for power_mode and lock_clocks" in remote("check", "orin").stdout
 
 
 def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server], tmp_path: Path) -> None:

@@ -749,3 +749,22 @@ def test_a_login_shell_that_runs_no_command_is_reported(
     monkeypatch.setattr(link, "LOGIN_S", 2.0)
     (server.where / ".bashrc").write_text(f"{line}\n")
     assert message in refusal(server.address)
+
+
+def test_a_clock_that_jumps_costs_no_other_link_its_files(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (server.home / "run/gone").mkdir(parents=True)
+    with SshTransport("nano", server.address) as board:
+        placed, built = Path(board.place(tmp_path / "file")), Path(board.scratch) / "engine"
+        built.write_text("engine")
+        past = time.time() - 50 * 365 * 86400  # before the clock was set
+        for path in (placed, built, built.parent, server.home / "run/gone"):
+            os.utime(path, (past, past))
+        with SshTransport("nano", server.address) as another:
+            assert another.run(["true"]).code == 0
+        assert placed.exists()
+        assert built.exists()
+        assert not (server.home / "run/gone").exists()
+    with SshTransport("nano", server.address) as board:
+        assert board.home
+        assert not placed.exists()  # what nobody used for a month goes

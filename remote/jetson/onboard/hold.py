@@ -139,7 +139,8 @@ def put_back(journal):
     if not faults:
         os.remove(journal)
         if former["clocks"]:
-            output(privileged([tool("rm") or "rm", "-f", former["clocks"]]))
+            with contextlib.suppress(OSError):  # it is root's, but in a folder of ours
+                os.remove(former["clocks"])
     return {"faults": faults, "put_back": done}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,11 +51,17 @@ def test_machines_without_wheels_are_reported(change: dict) -> None:
         interpreter.wheel_tags({**NANO, **change})
 
 
-def python(folder: Path, name: str, version: str, venvs: str = "True") -> None:
+def python(folder: Path, name: str, version: str, **more: bool) -> None:
     """A program that answers like a Python of this version."""
     folder.mkdir(exist_ok=True)
-    answer = f'{{"version": [{version}], "arch": "aarch64", "libc": ["glibc", "2.27"], "venvs": {venvs.lower()}}}'
-    (folder / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
+    about = {
+        "version": json.loads(f"[{version}]"),
+        "arch": "aarch64",
+        "libc": ["glibc", "2.27"],
+        "venvs": True,
+        "wide": True,
+    }
+    (folder / name).write_text(f"#!/bin/sh\necho '{json.dumps(about | more)}'\n")
     (folder / name).chmod(0o755)
 
 
@@ -72,19 +79,22 @@ def tools(tmp_path: Path) -> Path:
 
 def test_the_first_python_that_is_new_enough_is_taken(servers: Callable[..., Server], tools: Path) -> None:
     python(tools, "python3", "3, 6")
-    python(tools, "python3.9", "3, 9", venvs="False")
+    python(tools, "python3.9", "3, 9", venvs=False)
     python(tools, "python3.8", "3, 8")
+    python(tools, "python3.13", "3, 13", wide=False)
     with connect("nano", servers(PATH=str(tools)).address) as link:
         assert interpreter.suitable(link, NEEDS[0])["name"] == "python3.8"
 
 
 def test_unsuitable_pythons_are_reported(servers: Callable[..., Server], tools: Path) -> None:
     python(tools, "python3", "3, 6")
-    python(tools, "python3.9", "3, 9", venvs="False")
+    python(tools, "python3.9", "3, 9", venvs=False)
+    python(tools, "python3.13", "3, 13", wide=False)
     with connect("nano", servers(PATH=str(tools)).address) as link, pytest.raises(DeviceError) as raised:
         interpreter.suitable(link, NEEDS[0])
     assert "python3 is 3.6" in str(raised.value)
     assert "sudo apt install python3.9-venv" in str(raised.value)
+    assert "python3.13 (3.13) is a program of 32 bits" in str(raised.value)
 
 
 def test_a_device_without_any_python_is_reported(servers: Callable[..., Server], tools: Path) -> None:
@@ -115,6 +125,30 @@ def test_a_missing_network_on_both_sides_is_reported_and_leaves_no_environment(
         with pytest.raises(DeviceError, match=r"cannot be installed: there: .*from here: .*option python"):
             interpreter.interpreter(link, {}, *NEEDS)
         assert not interpreter.is_there(link, *NEEDS)
+
+
+@pytest.mark.slow
+def test_packages_sent_from_here_need_no_new_pip_there(
+    servers: Callable[..., Server], tools: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    """JetPack 5 has pip 20.0.2, which knows no platform of PEP 600."""
+    wheels = tmp_path / "wheels"
+    ask = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), "pip==20.0.2"]
+    if subprocess.run(ask, capture_output=True).returncode:
+        pytest.skip("there is no package registry here")
+    old = f"""#!/bin/sh
+{sys.base_prefix}/bin/python3 "$@" || exit
+[ "$2" = venv ] || exit 0
+for last in "$@"; do :; done
+"$last/bin/python" -m pip install --quiet --no-index --find-links {wheels} pip==20.0.2
+"""
+    (tools / "python3").write_text(old)
+    (tools / "python3").chmod(0o755)
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": "/dev/null"}
+    with connect("nano", servers(PATH=str(tools), **nowhere).address) as link:
+        python = interpreter.interpreter(link, {}, *NEEDS)
+        assert link.run([python, "-c", "import numpy, onnxruntime"]).code == 0
+    assert "sending the packages from here" in capfd.readouterr().err
 
 
 @pytest.mark.slow
