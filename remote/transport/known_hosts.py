@@ -14,6 +14,8 @@ from pathlib import Path
 
 from remote.errors import DeviceError, HostKeyRefused
 
+KRL_BEGIN = b"SSHKRL\n"
+
 
 @dataclass(frozen=True)
 class HostKey:
@@ -107,6 +109,24 @@ def check(entries: Sequence[Entry], host: str, key: HostKey, remedy: str) -> Non
             f"ssh-keygen -f {old.path} -R '{host}', then {remedy}"
         )
     raise HostKeyRefused(f"the host key of {host} is not known ({key.kind} {key.fingerprint}); {remedy}")
+
+
+def refuse_revoked(path: Path, host: str, key: HostKey) -> None:
+    """Refuse a server whose key is in the file of RevokedHostKeys.
+
+    Raises:
+        HostKeyRefused: it is, or the file cannot be read; then ssh refuses all keys too.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise HostKeyRefused(f"{host}: RevokedHostKeys {path} cannot be read: {error.strerror}") from None
+    if content.startswith(KRL_BEGIN):
+        raise HostKeyRefused(
+            f"{host}: RevokedHostKeys {path} is a binary list, which is not read here: list the keys as text"
+        )
+    if any(line.split()[:2] == [key.kind.encode(), key.blob.encode()] for line in content.splitlines()):
+        raise HostKeyRefused(f"HOST KEY REVOKED: {host} shows the key {key.fingerprint}, which is in {path}")
 
 
 def pin(path: Path, host: str, key: HostKey) -> None:

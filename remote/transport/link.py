@@ -151,7 +151,7 @@ class Link:
             if channel.recv_exit_status() == 0:
                 self.ended(command_id)
             channel.close()
-        except (LinkLost, OSError, EOFError):
+        except (DeviceError, OSError, EOFError):
             self.close()
 
     def _open(self, command: str) -> paramiko.Channel:
@@ -162,6 +162,10 @@ class Link:
             # The reading thread may not have noticed yet, and another try must not get this link again.
             self._closed.set()
             raise self.lost(error) from None
+        except paramiko.ChannelException:
+            raise DeviceError(
+                f"{self._name}: its SSH server refuses one more command at a time: MaxSessions in its sshd_config is too low"
+            ) from None
         except paramiko.SSHException as error:
             raise self.lost(error) from None
         return channel

@@ -94,7 +94,10 @@ def shake_hands(server: Endpoint, through: paramiko.Transport | None, judge: Jud
         with _one_line_errors(server):
             connection.start_client(timeout=HANDSHAKE_TIMEOUT_S + server.connect_timeout_s)
         key = connection.get_remote_server_key()
-        judge(server, name, HostKey(key.get_name(), key.get_base64()))
+        shown = HostKey(key.get_name(), key.get_base64())
+        if server.revoked:
+            known_hosts.refuse_revoked(server.revoked, name, shown)
+        judge(server, name, shown)
         connection.set_keepalive(KEEPALIVE_S)
     except BaseException:
         connection.close()

@@ -26,7 +26,7 @@ end_all() {
 GUARD = (
     _END
     + rf"""
-home="${{XDG_CACHE_HOME:-$HOME/.cache}}/gaitpress"
+case ${{XDG_CACHE_HOME:-}} in /*) home=$XDG_CACHE_HOME/gaitpress ;; *) home=$HOME/.cache/gaitpress ;; esac
 umask 077
 mkdir -p "$home/files" "$home/run/$1" || exit 1
 others=

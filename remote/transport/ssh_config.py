@@ -79,6 +79,7 @@ class Endpoint:
         identities_only: whether no other key of the agent is offered.
         agent: the socket of the agent that holds keys; None if there is none.
         known_hosts: the files of known host keys.
+        revoked: a file of host keys that count no more; None if there is none.
         new_hosts: the user's own of these, which new keys go to; None if there is none.
         connect_timeout_s: how long connecting may take.
         proxy_command: a command for the user's shell, whose streams lead there.
@@ -93,6 +94,7 @@ class Endpoint:
     identities_only: bool
     agent: Path | None
     known_hosts: tuple[Path, ...]
+    revoked: Path | None
     new_hosts: Path | None
     connect_timeout_s: float
     proxy_command: str | None
@@ -127,7 +129,7 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         for keyword, usual in KNOWN_HOSTS.items()
     )
     timeout = found.get("connecttimeout", "none")
-    command = found.get("proxycommand")
+    command, revoked = found.get("proxycommand"), found.get("revokedhostkeys", "none")
     return Endpoint(
         host=host,
         port=port,
@@ -141,6 +143,7 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         identities_only=found.get("identitiesonly", "no").lower() == "yes",
         agent=_agent(found.get("identityagent", "SSH_AUTH_SOCK"), tokens),
         known_hosts=own + others,
+        revoked=_path(revoked, tokens) if revoked.lower() != "none" else None,
         new_hosts=own[0] if own else None,
         connect_timeout_s=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT_S,
         proxy_command=_expanded(command, way) if command and command.lower() != "none" else None,
@@ -153,7 +156,10 @@ def _jumps(servers: str, address: Address, depth: int) -> tuple[Endpoint, ...]:
         return ()
     if depth >= MAX_JUMPS:
         raise DeviceError(f"ProxyJump of {address.host} goes through more than {MAX_JUMPS} servers, or in a circle")
-    hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in servers.split(",")]
+    try:
+        hops = [Address.parse(f"ssh://{hop.strip().removeprefix('ssh://')}") for hop in servers.split(",")]
+    except DeviceError as error:
+        raise DeviceError(f"ProxyJump {servers} of {address.host}: {error}") from None
     first, *others = (_endpoint(hop, depth + 1) for hop in hops)
     # The way to the first server is in its own configuration; each other one is reached through the one before.
     return (

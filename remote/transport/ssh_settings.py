@@ -17,6 +17,7 @@ from remote.errors import DeviceError
 
 MACHINE = Path("/etc/ssh/ssh_config")
 ASK_TIMEOUT_S = 60.0  # `Match exec` and CanonicalizeHostname may take a while
+OTHER_PROGRAM = re.compile(r"usage:|(unknown|invalid|illegal) option", re.IGNORECASE)
 MAX_DEPTH = 8  # of files that include files
 NAMED = ("all", "host", "originalhost", "user", "localuser")  # the criteria of Match that paramiko reads as ssh does
 COMMANDS = ("proxycommand", "localcommand", "remotecommand", "knownhostscommand")  # a # in them is the command's
@@ -66,6 +67,8 @@ def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bo
             ) from None
         except OSError as error:
             raise DeviceError(f"{ssh} cannot be run: {error.strerror}") from None
+    if OTHER_PROGRAM.search(done.stderr) or not (done.returncode or "\nhostname " in f"\n{done.stdout}"):
+        return _read(host, user, port)  # it is not OpenSSH's (dropbear), or older than -G (6.8)
     if done.returncode:
         why = done.stderr.replace(str(written), str(Path.home() / ".ssh/config")).strip().splitlines()
         raise DeviceError(why[0].strip() if why else f"`ssh -G {host}` ended with status {done.returncode}")

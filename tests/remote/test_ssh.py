@@ -464,6 +464,27 @@ def test_a_changed_host_key_is_refused_loudly(server: Server, tmp_path: Path) ->
     assert refusal(server.address).startswith("HOST KEY CHANGED")
 
 
+def test_a_key_that_the_configuration_revokes_is_refused(server: Server, client: Path) -> None:
+    (client / ".ssh/config").write_text("RevokedHostKeys ~/.ssh/revoked\n")
+    assert "cannot be read" in refusal(server.address)
+    public = server.host_key.with_suffix(".pub")
+    (client / ".ssh/revoked").write_text(public.read_text())
+    assert refusal(server.address).startswith("HOST KEY REVOKED")
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", client / ".ssh/revoked", public], check=True)
+    assert "binary list" in refusal(server.address)
+
+
+def test_a_server_that_allows_one_command_at_a_time_is_reported(server: Server) -> None:
+    server.kill()
+    server.settings["MaxSessions"] = "1"
+    server.start()
+    with (
+        connect("nano", server.address) as board,
+        pytest.raises(DeviceError, match="MaxSessions in its sshd_config is too low"),
+    ):
+        board.run(["true"])
+
+
 def test_the_known_one_of_several_host_keys_is_requested(server: Server, tmp_path: Path) -> None:
     server.kill()
     rsa = new_key(tmp_path / "rsa", "rsa")

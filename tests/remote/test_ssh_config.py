@@ -227,6 +227,22 @@ def test_ssh_finds_its_files_by_itself_where_its_home_is_ours(
     assert (endpoint.host, endpoint.user) == ("there", "-G_-T_-l_you_-p_24_--_nano")
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["echo 'WARNING: Ignoring unknown option -G' >&2; echo 'Usage: ssh [options]' >&2; exit 1", "echo welcome"],
+)
+def test_an_ssh_of_another_kind_is_not_asked(empty_home: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    (empty_home / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (empty_home / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(empty_home), prepend=os.pathsep)
+    assert looked_up(empty_home, "Host nano\n HostName 10.0.0.7\n", "ssh://nano").host == "10.0.0.7"
+
+
+def test_a_jump_to_no_address_is_named(home: Path) -> None:
+    with pytest.raises(DeviceError, match=r"^ProxyJump -x of nano: "):
+        looked_up(home, "Host nano\n ProxyJump -x\n", "ssh://nano")
+
+
 def test_a_user_whom_the_system_does_not_list_has_a_configuration_too(
     empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
