@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ class Sender:
     def __init__(self, link: Transport):
         self._link = link
         self._left = KEEP_BYTES
+        self._one_at_a_time = threading.Lock()  # each file on its way is a command there, and there may be only so many
 
     def message(self, group: Group) -> bytes:
         """The bytes to write to a program for a group of inputs; all slow work is done when this returns.
@@ -58,10 +60,10 @@ class Sender:
 
     def _kept(self, packed: bytes) -> str | None:
         """The path of a pack on the device; None if there is no room for it."""
-        if len(packed) > self._left:
-            return None
-        self._left -= len(packed)
-        with tempfile.TemporaryDirectory(prefix="gaitpress-") as folder:
+        with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="gaitpress-") as folder:
+            if len(packed) > self._left:
+                return None
+            self._left -= len(packed)
             file = Path(folder) / "inputs"
             file.write_bytes(packed)
             try:

@@ -26,6 +26,9 @@ from remote.transport import Transport
 AGENT, CONDITIONS, SERVER = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py", "server.py"))
 REASON_LENGTH = 300
 MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer, and each holds the engine in memory
+# An SSH server runs ten commands of a login at once (MaxSessions): these, the link's guard, the lock, a file on its way, and
+# one that ends another.
+MAX_PROCESSES_FAR = 6
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class PythonRuntime:
         """See Runtime. As many processes share the inputs as there are cores for, with ``threads`` each."""
         cores = self.check(engine)["facts"]["cores"]
         there = self.link.place(engine / self.package.engine)
-        processes = min(MAX_PROCESSES, max(1, cores // threads))
+        processes = min(MAX_PROCESSES_FAR if self.link.far else MAX_PROCESSES, max(1, cores // threads))
         try:
             words = ["run", "--engine", there, "--threads", str(threads), *self._part()]
             return self.agent.stream(AGENT, words, threads, inputs, processes)

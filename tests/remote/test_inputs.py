@@ -11,7 +11,8 @@ import pytest
 
 from remote import inputs
 from remote.connection import Agent
-from remote.python.runtime import AGENT
+from remote.lock import held
+from remote.python.runtime import AGENT, MAX_PROCESSES_FAR
 from remote.runtimes.onnxruntime.runtime import PACKAGE
 from remote.transport import connect
 from simulator.ssh_server import Server, through
@@ -72,6 +73,22 @@ def test_a_device_with_a_full_disk_answers_inputs_that_it_cannot_keep(
         assert not list(server.home.rglob("*.part"))
     finally:
         subprocess.run(["umount", "-l", server.cache], check=True)
+
+
+def test_as_many_processes_as_a_runtime_starts_fit_in_an_ssh_servers_usual_limit(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(inputs, "PACK_BYTES", 1)
+    engine = linear(tmp_path / "engine.onnx")
+    given = [RNG.standard_normal((2, 4)).astype(np.float32) for _ in range(40)]
+    with connect("nano", server.address) as link, held(link, "a job"):
+        agent = Agent(link, sys.executable)
+        words = ["--part", link.place(PACKAGE.part), "run", "--engine", link.place(engine)]
+        answers = agent.stream(AGENT, words, 1, iter(given), MAX_PROCESSES_FAR)
+    assert all(
+        np.allclose(answer, one @ weights(), rtol=1e-5, atol=1e-6) for answer, one in zip(answers, given, strict=True)
+    )
+    assert capfd.readouterr().err == ""
 
 
 def test_inputs_are_packed_the_same_way_every_time(client: Path) -> None:
