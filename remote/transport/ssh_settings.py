@@ -67,7 +67,8 @@ def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bo
             ) from None
         except OSError as error:
             raise DeviceError(f"{ssh} cannot be run: {error.strerror}") from None
-    if OTHER_PROGRAM.search(done.stderr) or not (done.returncode or "\nhostname " in f"\n{done.stdout}"):
+    answered = "\nhostname " in f"\n{done.stdout}"
+    if not answered and (done.returncode == 0 or OTHER_PROGRAM.search(done.stderr)):
         return _read(host, user, port)  # it is not OpenSSH's (dropbear), or older than -G (6.8)
     if done.returncode:
         why = done.stderr.replace(str(written), str(Path.home() / ".ssh/config")).strip().splitlines()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote.jetson import clocks, nvpmodel, power, release, tegrastats
-from remote.jetson.onboard import hold
+from remote.jetson.onboard import hold, tools
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/jetson"
 SAMPLES = [json.loads(line) for line in (FIXTURES / "tegrastats.jsonl").read_text().splitlines()]
@@ -266,3 +266,21 @@ def test_the_device_tree_gives_the_gpu() -> None:
     assert release.gpu("nvidia,p3450-0000\0nvidia,jetson-nano\0nvidia,tegra210\0") == ("Tegra X1", "5.3")
     assert release.gpu("nvidia,p3767-0005\0nvidia,tegra234\0") == ("Orin", "8.7")
     assert release.gpu("raspberrypi,4-model-b\0brcm,bcm2711\0") == (None, None)
+
+
+def test_a_user_whom_sudo_allows_the_boards_tools_alone_has_roots_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "ROOT", str(tmp_path))
+    scripts = {
+        "usr/bin/sudo": 'shift; [ "$1" != true ] && exec "$@"; echo "sudo: a password is required"; exit 1',
+        "usr/sbin/nvpmodel": 'echo "NV Power Mode: MAXN"',
+    }
+    for name, script in scripts.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    assert tools.may_be_root()
+    (tmp_path / "usr/sbin/nvpmodel").unlink()
+    assert not tools.may_be_root()

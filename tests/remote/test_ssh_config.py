@@ -197,7 +197,7 @@ def test_known_hosts_files_may_have_spaces(home: Path) -> None:
 
 
 def test_a_block_counts_where_ssh_says_so(with_ssh: Path) -> None:
-    config = "Match host x\n User x\nMatch exec false\n User e\nMatch final host nano\n Port 99\n"
+    config = 'Match host x\n User x\nMatch exec "echo usage: none >&2; false"\n User e\nMatch final host nano\n Port 99\n'
     config += "Host nano\n CanonicalizeHostname yes\n"
     endpoint = looked_up(with_ssh, config, "ssh://me@nano")
     assert (endpoint.host, endpoint.port, endpoint.user) == ("nano", 99, "me")
