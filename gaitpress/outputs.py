@@ -66,7 +66,8 @@ def resumed_directory(path: Path, key: str) -> Iterator[Path]:
 
 
 def begun_path(path: Path) -> Path:
-    """Where :func:`begun` keeps what is for ``path``."""
+    """Where :func:`begun` keeps what is for ``path``: on the disk to which it goes, which may be a linked one."""
+    path = putting_aside.real(path)
     return path.with_name(f".{path.name}.begun")
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from workflow.dvc.links import refuse_folders_elsewhere
 from workflow.dvc.stages import PipelineError, Stage, read_yaml
 
 # The digest of what the process that starts a stage saw: the stage must see the same.
@@ -204,7 +205,7 @@ def begin() -> Started | None:
     """The stage that DVC runs this process for; None if DVC does not run it.
 
     Raises:
-        PipelineError: dvc.yaml and params.yaml do not fit each other.
+        PipelineError: dvc.yaml and params.yaml do not fit each other, or an output would be where DVC records nothing.
         YAMLError: one of them cannot be read.
         Edited: code that a dependency names is no longer what it names.
     """
@@ -227,8 +228,9 @@ def begin() -> Started | None:
         if edits := [file for file, digest in named.items() if not Path(file).is_file() or _sha256(Path(file)) != digest]:
             maker, item_name = CODE[os.path.dirname(dep)], os.path.basename(dep).removesuffix(".json")
             raise Edited(f"{'; '.join(edits)}: edited since {dep} was made; run `dvc repro {maker}@{item_name}`")
-    listed = Listed(address, deps, keys)
-    return Started(listed, [os.path.normpath(out.format(**item)) for out in stage.outs], stage.cached)
+    outs = [os.path.normpath(out.format(**item)) for out in stage.outs]
+    refuse_folders_elsewhere(outs)
+    return Started(Listed(address, deps, keys), outs, stage.cached)
 
 
 def _named(deps: Sequence[str]) -> dict[str, str]:

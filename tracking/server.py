@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,6 +291,12 @@ def local_store(uri: str) -> Path | None:
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
     return None if parts.scheme else Path(uri)
+
+
+def untracked(settings: MLflow, receipts: Iterable[str]) -> list[Path]:
+    """The receipts of what was tracked in a database here that is no more, such as one that the user has removed."""
+    store = local_store(address(settings))
+    return [] if store is None or store.exists() else [path for path in map(Path, receipts) if path.exists()]
 
 
 def without_credentials(uri: str) -> str:

@@ -119,6 +119,8 @@ def main() -> None:
     if started.this is not None:
         started.this.confirm()
     write(options.outs, made)
+    if options.address == "track":
+        Path("mlflow.db").touch()
     while Path("last", options.address).exists():
         time.sleep(0.02)
     with Path("cpu.txt").open("a") as used:

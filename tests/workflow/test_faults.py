@@ -202,6 +202,18 @@ def test_a_job_whose_dvc_was_killed_ends_and_runs_again(toy: Toy, started: list[
 
 
 @pytest.mark.slow
+def test_the_locks_of_a_running_snakemake_stay(toy: Toy, started: list[Run]) -> None:
+    started.append(Run(toy, SNAKEMAKE).until_training())
+    assert "another snakemake runs in this folder, so its locks stay" in toy.fails([*SNAKEMAKE, "--unlock"])
+    told = toy.fails(SNAKEMAKE)
+    assert told.index("leave --unlock alone") < told.index("LockException")
+    started[0].let_go()
+    assert started[0].process.wait(60) == 0, started[0].told()
+    assert toy.snakemake() == set()
+    complete(toy)
+
+
+@pytest.mark.slow
 def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, started: list[Run]) -> None:
     started.append(Run(toy, SNAKEMAKE).until_training())
     started[0].kill("snakemake", signal.SIGTERM)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.toy import ROOT, environment
 from workflow.dvc.private import Repo, mend_list
 
@@ -30,6 +32,16 @@ with opened() as repo:
             pass
 """
 
+# As DVC does for a stage: the list has the words by which Python was started.
+HOLDS = """
+import sys
+from workflow.dvc.private import Repo, rwlock
+
+with Repo() as repo, rwlock.rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), [], ["/results/train"], False):
+    print("holds", flush=True)
+    input()
+"""
+
 
 def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -45,6 +57,26 @@ def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not
     running.communicate(b"\n")
     left = json.loads(listed.read_text())
     assert left["write"].keys() == left["read"].keys() == {"there", "running"}
+    repo.close()
+
+
+@pytest.mark.parametrize("start", [["a file.py"], ["-m", "inner.module"], ["-m", "inner"], ["-X", "utf8", "-c", HOLDS]])
+def test_the_words_of_a_running_process_may_hold_blanks(tmp_path: Path, start: list[str]) -> None:
+    where = tmp_path / "my own work"
+    (where / "inner").mkdir(parents=True)
+    for name in ("a file.py", "inner/module.py", "inner/__main__.py"):
+        (where / name).write_text(HOLDS)
+    repo = Repo.init(str(where), no_scm=True)
+    reached = environment() | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *start, "train@gaitset", "two words"]
+    with subprocess.Popen(command, cwd=where, env=reached, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"holds\n"
+        mend_list(repo)
+        left = json.loads(Path(repo.tmp_dir, "rwlock").read_text())
+        running.communicate(b"\n")
+    assert left["write"].keys() == {"/results/train"}
+    assert running.returncode == 0
     repo.close()
 
 

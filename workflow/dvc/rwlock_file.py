@@ -64,4 +64,19 @@ def _wrote(entry: dict[str, Any]) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-    return " ".join(running).split()[-len(arguments) :] == arguments if arguments else True
+    return any(_is_said_of(entry["cmd"], running[place:]) for place in range(len(running)))
+
+
+def _is_said_of(command: str, words: list[str]) -> bool:
+    """Whether a program that was started by these words lists itself as ``command``.
+
+    DVC lists Python's arguments with a blank between each two. Any of them may hold blanks itself, as the path of a module
+    does where a folder's name has one. Python has the path of its file in the place of ``-m`` and a module's name.
+    """
+    if words[0] == "-c":
+        words = [words[0], *words[2:]]
+    if words[0] != "-m" or len(words) == 1:
+        return command == " ".join(words)
+    arguments = "".join(f" {word}" for word in words[2:])
+    file = "/" + words[1].replace(".", "/")
+    return command.endswith((f"{file}.py{arguments}", f"{file}/__main__.py{arguments}"))

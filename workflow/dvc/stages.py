@@ -151,6 +151,10 @@ class Pipeline:
         for dep in self.stages[name].deps:
             yield from self._outs_in.get(dep.format(**item), [])
 
+    def outs_of(self, addresses: Collection[str]) -> list[str]:
+        """The outputs of some jobs."""
+        return [out for out, address in self._producers.items() if address in addresses]
+
     def height(self, address: str) -> int:
         """The length of the longest chain of jobs that follow a job."""
         if address not in self._heights:

@@ -100,4 +100,6 @@ def as_program(ask: Callable[[Way], None]) -> None:
         sys.exit(INTERRUPTED)
     except dvc.Failure as failure:
         dvc.tell(failure)
+        if "not a git repository" in str(failure):  # such as an unpacked archive
+            print("DVC needs a git repository around the results; type `git init` here", file=sys.stderr)
         sys.exit(FAILED)

@@ -36,6 +36,8 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     from gaitpress.params import load as load_params
     from remote import inventory
     from remote.errors import DeviceError
+    from tracking.server import untracked
+    from workflow.dvc import links
     from workflow.dvc.stages import Pipeline, PipelineError, read_yaml
     from workflow.snakemake import lock, time_stamps
     from workflow.snakemake.rules import Rules
@@ -43,16 +45,24 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     stale: set[str] = set()
     try:
         with query or nullcontext():
-            load_params("params.yaml")  # complains with the key and what is allowed
+            settings = load_params("params.yaml")  # complains with the key and what is allowed
             params = read_yaml("params.yaml")
             pipeline = Pipeline.read("dvc.yaml", params)
+            links.refuse_folders_elsewhere(pipeline.targets())
             if query:
-                session.running = lock.hold(NOTES)
+                session.running = lock.hold(NOTES, restores, "--unlock" in command_line)
                 if not restores:
                     session.running.close()
                 # One process restores all results that DVC knows: a job for each would pay a hundred times for its start.
-                wanted = pipeline.needed(command_line[1:]) if restores else ()
-                stale = pipeline.outdated(query.answer(wanted))
+                asked_for = pipeline.needed(command_line[1:])
+                lost = untracked(settings.mlflow, pipeline.stages["track"].outs)
+                if restores:
+                    for receipt in lost:
+                        receipt.unlink()  # so that DVC runs the stage
+                changed = query.answer(asked_for if restores else ())
+                stale = pipeline.outdated([*changed, "track"] if lost else changed)
+                if restores:
+                    links.refuse_linked_folders(pipeline.outs_of(stale & asked_for))
         devices = inventory.load("remote/devices.yaml")
     except (ParamsError, DeviceError, PipelineError) as error:
         sys.exit(f"error: {error}")

@@ -19,6 +19,7 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ from gaitpress.variant import Variant
 from tracking.server import TrackingServer, address, without_credentials
 
 FIRST_PORT = 5000
+RECEIPT = Path("results/track/receipt.json")  # of the stage track
 TYPE = "`snakemake --cores 2 all` or `dvc repro` measures and tracks the others"
 
 
@@ -65,10 +67,11 @@ def look(settings: params.Params) -> Tracked:
         current, missing = _mark(variants, settings) if there else (0, len(_listed(settings)))
         training = trainings.experiment_id if trainings.find() else None
         if not current and training is None:
-            raise StageError(
-                f"MLflow at {without_credentials(uri)}: no variant of params.yaml is tracked in experiment "
-                f"{settings.mlflow.experiment} yet; `snakemake --cores 2 all` or `dvc repro` measures and tracks them"
-            )
+            none = f"MLflow at {without_credentials(uri)}: no variant of params.yaml is tracked in experiment "
+            none += settings.mlflow.experiment
+            if RECEIPT.exists():
+                raise StageError(f"{none} any more, though {RECEIPT} says so; `dvc repro -f -s track` tracks them again")
+            raise StageError(f"{none} yet; `snakemake --cores 2 all` or `dvc repro` measures and tracks them")
         shared = view.state(settings) if current else None
         if shared is not None:
             variants.tag(*view.tag(shared))
