@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_type_hints
 
+from annotated_types import MinLen
 from pydantic import Discriminator, Field, StringConstraints, create_model
 
 from gait import protocols
 from gait.data import readers
-from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, View
+from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, Text, View
 
 # Of the name of the pickle that is read where a view holds several, such as "*-aligned-sils.pkl".
 PicklePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=128)]
 TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
+
+SEVERAL = Annotated[int, Range(ge=2)]  # whoever trains on one person learns to tell nobody from anybody
 
 
 def _rules(name: str) -> type[Section]:
@@ -26,7 +29,10 @@ def _rules(name: str) -> type[Section]:
         if setting.default_factory is not dataclasses.MISSING:
             default = setting.default_factory()
         required = default is dataclasses.MISSING
-        settings[setting.name] = (TYPES[types[setting.name]], ... if required else Field(default=default))
+        kind = SEVERAL if setting.name == "train_subjects" else TYPES[types[setting.name]]
+        if required and kind == list[Name]:
+            kind = Annotated[kind, MinLen(1)]
+        settings[setting.name] = (kind, ... if required else Field(default=default))
     title = "".join(word.capitalize() for word in name.split("-"))
     return create_model(f"{title}Rules", __base__=Section, __doc__=declared.__doc__, **settings)
 
@@ -40,7 +46,7 @@ else:
 class Walkers(Section):
     layout: Literal["walkers"]
     subjects: Annotated[int, Range(ge=2, le=999)]
-    views: list[View]
+    views: Annotated[list[View], MinLen(1)]
     nm: Annotated[int, Range(ge=5, le=99)]  # four enrol, and at least one must remain as a probe
     bg: Annotated[int, Range(ge=0, le=99)]
     cl: Annotated[int, Range(ge=0, le=99)]
@@ -55,7 +61,7 @@ class Published(Section):
     """A dataset in its published form, which has a known frame rate."""
 
     layout: Literal[readers.PUBLISHED]  # type: ignore[valid-type]
-    path: str
+    path: Text
     pickle: PicklePattern | None = None
     partition: Rules
 
@@ -64,7 +70,7 @@ class Own(Section):
     """Sequences that another framework preprocessed (pickles), or the user's own frames and videos (folder)."""
 
     layout: Literal[readers.OWN]  # type: ignore[valid-type]
-    path: str
+    path: Text
     pickle: PicklePattern | None = None
     fps: Rate
     partition: Rules

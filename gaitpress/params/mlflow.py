@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gaitpress.params.values import Section
+from gaitpress.params.values import Section, Text
 
 
 class MLflow(Section):
-    tracking_uri: str
-    experiment: str
+    tracking_uri: Text
+    experiment: Text
 
     @property
     def training_experiment(self) -> str:

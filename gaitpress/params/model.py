@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Len
+from annotated_types import Len, MinLen
 from pydantic import Discriminator, Field
 
 from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import (
     FileIn,
-    ModelName,
     Name,
     Natural,
     OpenSection,
@@ -20,21 +19,25 @@ from gaitpress.params.values import (
     Section,
     Seed,
     Share,
+    Text,
 )
 
 
 class LossTerm(OpenSection):
     """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
 
-    name: ModelName
+    name: Annotated[str, FileIn("gait/losses")]
     weight: Rate = 1.0
+
+
+Terms = Annotated[list[LossTerm], MinLen(1)]
 
 
 class Init(Section):
     """Weights to start from. ``bnneck`` tells how an OpenGait file orders the batch norm over all parts (BNNeck, and GLN's
     compact block): by channel, as since version 2.0, or by part, as up to 1.1."""
 
-    path: str
+    path: Text
     bnneck: Literal["by-channel", "by-part"] = "by-channel"
 
 
@@ -92,7 +95,7 @@ class TorchPhase(Section):
     """A further phase of training; what is given here replaces the entry's own, with a fresh optimizer."""
 
     architecture: dict[str, Any] | None = None
-    loss: list[LossTerm] | None = None
+    loss: Terms | None = None
     optimizer: TorchOptimizer | None = None
     schedule: TorchSchedule | None = None
     freeze_batch_norm: bool | None = None
@@ -107,7 +110,7 @@ class TorchModel(Section):
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
     frames: Positive
-    loss: list[LossTerm]
+    loss: Terms
     sampling: Sampling
     augment: list[Change] = Field(default=[])
     optimizer: TorchOptimizer
@@ -146,7 +149,7 @@ class KerasModel(Section):
     distance: Literal["euclidean", "cosine"]
     architecture: dict[str, Any]
     width: Annotated[float, Range(gt=0, le=8)]
-    loss: list[LossTerm]
+    loss: Terms
     batch: Positive
     optimizer: KerasOptimizer
     schedule: KerasSchedule

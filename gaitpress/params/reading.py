@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from gaitpress.params.architecture import OF_MODELS
 from gaitpress.params.values import ParamsError
 from gaitpress.params.whole import Params, faults
 
 OVERLOOKED = ("size", "nfiles")  # dvc.stage.cache leaves them out wherever they stand, for a dependency's size says nothing
+
+VERSION = re.compile(r"^%YAML\s+(\S+)", re.MULTILINE)
 
 
 def load(path: Path | str = "params.yaml") -> Params:
@@ -43,11 +47,16 @@ def parse(text: str, path: Path) -> dict[str, Any]:
         path: the file that messages name.
 
     Raises:
-        ParamsError: the text is not valid YAML or not a mapping.
+        ParamsError: the text is not valid YAML 1.2 or not a mapping.
     """
+    if (version := VERSION.search(text)) and version[1] != "1.2":
+        raise ParamsError(f"{path}: %YAML {version[1]}: the file is read as YAML 1.2; remove this line")
     try:
         data = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
+        line = error.problem_mark.line if isinstance(error, MarkedYAMLError) and error.problem_mark else None
+        if line is not None and "\t" in text.splitlines()[line]:
+            raise ParamsError(f"{path}: line {line + 1} has a tab; YAML takes blanks there") from None
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: must be a mapping of sections")
@@ -67,29 +76,48 @@ def check(data: dict[str, Any], path: Path) -> Params:
     try:
         params = Params.model_validate(data)
     except ValidationError as error:
-        # If a value may have two types, pydantic reports both, and the last report is enough.
-        messages = dict(_key_and_message(item, data) for item in error.errors())
-        raise ParamsError("\n".join(f"{path}: {key}{message}" for key, message in messages.items())) from None
-    if more := [*faults(params), *_overlooked(data)]:
+        raise ParamsError("\n".join(f"{path}: {fault}" for fault in _faults(error, data))) from None
+    if more := [*_of_architectures(params, data), *faults(params), *_unfit_for_all(data)]:
         raise ParamsError("\n".join(f"{path}: {fault}" for fault in more))
     return params
 
 
-def _overlooked(value: Any, keys: str = "") -> Iterator[str]:
-    """What is wrong with keys that DVC leaves out when it looks for a former result in its cache."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        path = f"{keys}[{key}]" if isinstance(value, list) else f"{keys}.{key}" if keys else str(key)
+def _of_architectures(params: Params, data: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the architectures of the models that are delivered."""
+    for name, model in params.model.items():
+        for keys, section in (("architecture",), model), (("then", "architecture"), getattr(model, "then", None)):
+            if name in OF_MODELS and section is not None and section.architecture is not None:
+                try:
+                    OF_MODELS[name].model_validate(section.architecture)
+                except ValidationError as error:
+                    yield from _faults(error, data, "model", name, *keys)
+
+
+def _unfit_for_all(data: Any) -> Iterator[str]:
+    """What is wrong wherever it stands: endless numbers, and keys that DVC leaves out when it looks for a former result."""
+    for path, key, value in _everything(data):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{path} = {value}: must be a finite number"
         if key in OVERLOOKED:
             yield (
                 f"{path}: DVC ignores keys of this name when it looks for a former result, so that an edit would bring back "
                 "the old one: choose another name"
             )
-        yield from _overlooked(inner, path)
+
+
+def _everything(value: Any, keys: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The path, the key and the value of all that a section holds, at any depth."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        path = f"{keys}[{key}]" if isinstance(value, list) else f"{keys}.{key}" if keys else str(key)
+        yield path, key, inner
+        yield from _everything(inner, path)
 
 
 _WORDS = {
     "missing": "is missing",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -100,6 +128,19 @@ _WORDS = {
     "model_type": "must be a section with keys",
     "model_attributes_type": "must be a section with keys",
 }
+
+
+def _faults(error: ValidationError, data: Any, *above: str) -> list[str]:
+    """Each fault that pydantic reports, as ``key.path[2] = value: the values allowed``.
+
+    Args:
+        error: the report.
+        data: the sections of the params file.
+        above: the keys of the section that the report is about.
+    """
+    items: list[Any] = [{**item, "loc": (*above, *item["loc"])} for item in error.errors()]
+    # If a value may have two types, pydantic reports both, and the last report is enough.
+    return ["".join(parts) for parts in dict(_key_and_message(item, data) for item in items).items()]
 
 
 def _key_and_message(error: Any, data: Any) -> tuple[str, str]:

@@ -49,6 +49,18 @@ class Range:
         return value
 
 
+class NoDot:
+    """Of the name of a section: a dot would part it in two."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: str) -> str:
+        if "." in value:
+            raise PydanticCustomError("dot", "must have no dot: DVC takes what follows it for a key within this one")
+        return value
+
+
 @dataclass(frozen=True)
 class FileIn:
     """The name of a module in a folder of this repository, such as compress/pruning/criteria."""
@@ -75,8 +87,10 @@ class FileIn:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+EntryName = Annotated[Name, NoDot()]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 View = Annotated[str, StringConstraints(pattern=r"^(000|018|036|054|072|090|108|126|144|162|180)$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
 Positive = Annotated[int, Range(ge=1)]
 Natural = Annotated[int, Range(ge=0)]
 Rate = Annotated[float, Range(gt=0)]

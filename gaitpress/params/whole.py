@@ -23,7 +23,7 @@ from gaitpress.params.quantize import Quantize
 from gaitpress.params.report import Report
 from gaitpress.params.select import Select
 from gaitpress.params.train import Train
-from gaitpress.params.values import ModelName, Name, ParamsError, Section
+from gaitpress.params.values import EntryName, ModelName, Name, ParamsError, Section
 
 
 class Params(Section):
@@ -32,11 +32,11 @@ class Params(Section):
     dataset: Name
     modalities: list[Name]
     models: list[ModelName]
-    devices: list[Name]
+    devices: list[EntryName]
     precisions: list[Literal["fp32", "fp16", "bf16", "int8", "best"]]
     prune: Prune
-    datasets: dict[Name, Dataset]
-    preprocess: dict[Name, Preprocessing]
+    datasets: dict[EntryName, Dataset]
+    preprocess: dict[EntryName, Preprocessing]
     model: dict[ModelName, Model]
     train: Train
     finetune: dict[ModelName, Finetune]
@@ -71,6 +71,8 @@ def faults(params: Params) -> Any:
         "prune.percentiles": params.prune.percentiles,
     }
     yield from (f"{key} = []: must not be empty" for key, values in lists.items() if not values)
+    walkers = {name: dataset for name, dataset in params.datasets.items() if isinstance(dataset, Walkers)}
+    lists |= {f"datasets.{name}.views": dataset.views for name, dataset in walkers.items()}
     for key, values in {**lists, "benchmark.sweep": params.benchmark.sweep}.items():
         for index, value in enumerate(values):
             if value in values[:index]:

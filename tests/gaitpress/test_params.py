@@ -9,6 +9,7 @@ import pytest
 
 from gaitpress import params
 from gaitpress.params import reading
+from gaitpress.params.architecture import OF_MODELS
 from tests.support.toy import ROOT, run
 from workflow.dvc.stages import read_yaml
 
@@ -56,9 +57,9 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "or 'taylor'",
         ),
         (
-            "lateral: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
-            "size: 256, embedding: 256, bins: [16, 8, 4, 2, 1], compact: 0",
-            "model.gln.architecture.size: DVC ignores keys of this name when it looks for a former result, so that an edit "
+            "margin: 0.2}]  #",
+            "margin: 0.2, size: 1}]  #",
+            "model.gaitset.loss[0].size: DVC ignores keys of this name when it looks for a former result, so that an edit "
             "would bring back the old one: choose another name",
         ),
         (
@@ -88,6 +89,37 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "model.gaitset.augment[0].name = flop: must be 'affine', 'erase', 'flip', 'perspective' or 'rotate'; did you "
             "mean flip?",
         ),
+        ("lr: 4e-3", "lr: .inf", "model.gaitset.optimizer.lr = inf: must be a finite number"),
+        ("margin: 0.2}]  #", "margin: .nan}]  #", "model.gaitset.loss[0].margin = nan: must be a finite number"),
+        ("[{name: triplet, margin: 0.2}]  #", "[]  #", "model.gaitset.loss = []: must not be empty"),
+        (
+            "[{name: triplet, margin: 0.2}]  #",
+            "[{name: tripplet}]  #",
+            "model.gaitset.loss[0].name = tripplet: must be 'cross_entropy', 'sparse_categorical_crossentropy' or "
+            "'triplet'; did you mean triplet?",
+        ),
+        ("bins: [16, 8, 4, 2, 1]}", "bins: []}", "model.gaitset.architecture.bins = []: must not be empty"),
+        ("channels: [32, 64, 128]", "channels: abc", "model.gaitset.architecture.channels = abc: must be a list"),
+        (
+            "embedding: 256",
+            "embeding: 256",
+            "model.gaitset.architecture.embeding = 256: unknown key; did you mean embedding?",
+        ),
+        ("compact: 256", "compact: -1", "model.gln.then.architecture.compact = -1: must be at least 0"),
+        (
+            "train_subjects: 34}",
+            "train_subjects: 1}",
+            "datasets.walkers.partition.train_subjects = 1: must be at least 2",
+        ),
+        ("gallery: [normal-1]", "gallery: []", "datasets.own.partition.gallery = []: must not be empty"),
+        ("path: data/external/own", 'path: ""', "datasets.own.path = : must not be empty"),
+        ('["072", "090", "108"]', '["072", "072"]', "datasets.walkers.views[1] = 072: is listed twice"),
+        ("  own:  ", "  my.own:  ", "datasets.my.own: must have no dot"),
+        ("  silhouette128:", "  silhouette.128:", "preprocess.silhouette.128: must have no dot"),
+        ("devices: [local]", "devices: [board.local]", "devices[0] = board.local: must have no dot"),
+        ("  mode: percentile", "\tmode: percentile", "line 15 has a tab; YAML takes blanks there"),
+        ("seed: 1", "seed:\t1", "line 36 has a tab; YAML takes blanks there"),
+        ("# The demo", "%YAML 1.1\n---\n# The demo", "%YAML 1.1: the file is read as YAML 1.2; remove this line"),
         ("criterion:", "criterium:", "prune.criterium = taylor: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
@@ -139,6 +171,11 @@ def test_each_fault_is_told_with_its_key_value_and_what_is_allowed(tmp_path: Pat
     told = faults(tmp_path, (old, new))
     assert len(told) == 1
     assert told[0].startswith(said)
+
+
+def test_the_models_that_are_delivered_have_their_architectures_checked() -> None:
+    settings = params.load("params.yaml")
+    assert OF_MODELS.keys() == settings.model.keys()
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
