@@ -51,7 +51,8 @@ class Processes:
         Raises:
             DataError: there are more processes than GPUs on this machine.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # torchrun alone sets LOCAL_RANK; clusters set WORLD_SIZE by themselves.
+        if "LOCAL_RANK" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
             yield cls()
             return
         local_rank = int(os.environ["LOCAL_RANK"])

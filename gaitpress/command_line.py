@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import io
 import math
 import os
 import re
@@ -83,6 +84,8 @@ def parse(described: argparse.ArgumentParser) -> tuple[argparse.Namespace, Param
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage as a program: expected errors end it with one line, anything else is reported as a bug."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a character, as standard error may
     # A scheduler ends a job by this signal; outputs begun must go as they do on Ctrl-C.
     signal.signal(signal.SIGTERM, _terminated)
     if "DVC_STAGE" in os.environ and sys.platform == "linux":

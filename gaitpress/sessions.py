@@ -34,7 +34,7 @@ def in_processes(count: int) -> None:
 
     Processes that ``torchrun`` started, on one machine or several, simply go on, however many they are.
     """
-    if "WORLD_SIZE" in os.environ:
+    if "LOCAL_RANK" in os.environ:  # unlike WORLD_SIZE, which a cluster may set too
         # The process that started this one may be killed without notice, and must not leave it behind.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         return

@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gaitpress.command_line import DURATIONS
+from remote import inventory
 from workflow.dvc.status import answering
 from workflow.dvc.way import Fate, Foreseen, Way, as_program
 
@@ -45,12 +46,13 @@ class Forecast:
         return sum(seconds or 0.0 for seconds in self.runs.values())
 
 
-def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float]) -> Forecast:
+def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float], devices: Collection[str]) -> Forecast:
     """What `snakemake all` or `dvc repro` would do now.
 
     Args:
         foreseen: every stage, in running order.
         durations: seconds that stages last took, by address.
+        devices: the names of the devices.
     """
     costs = Forecast()
     ends: dict[str, float] = {}
@@ -59,18 +61,20 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float]) -> Fo
         if stage.fate is Fate.RETURNS:
             costs.restored.append(stage.address)
         elif stage.fate is Fate.RUNS:
-            seconds = likely(stage.address, durations)
+            seconds = likely(stage.address, durations, devices)
             costs.runs[stage.address] = seconds
             ends[stage.address] = (seconds or 0.0) + max((ends.get(before, 0.0) for before in stage.after), default=0.0)
             costs.longest_s = max(costs.longest_s, ends[stage.address])
     return costs
 
 
-def likely(address: str, durations: Mapping[str, float]) -> float | None:
+def likely(address: str, durations: Mapping[str, float], devices: Collection[str]) -> float | None:
     """How long a stage will take: as long as it last took, else as long as the stage of its name with the most alike item.
 
+    What another device took says nothing of this one.
+
     Returns:
-        Seconds; None if no stage of its name has run.
+        Seconds; None if no stage of its name has run, on its device if it has one.
     """
     if address in durations:
         return durations[address]
@@ -80,8 +84,17 @@ def likely(address: str, durations: Mapping[str, float]) -> float | None:
         return sum(a == b for a, b in zip(items.split("-"), other.partition("@")[2].split("-"), strict=False))
 
     # Among stages that share as much, the last to run.
-    alike = [other for other in reversed(list(durations)) if other.partition("@")[0] == name]
+    device = _device(address, devices)
+    alike = [
+        other for other in reversed(list(durations)) if other.partition("@")[0] == name and _device(other, devices) == device
+    ]
     return durations[max(alike, key=shared)] if alike else None
+
+
+def _device(address: str, devices: Collection[str]) -> str | None:
+    """The device of a stage: the first part of its item, if any; names of devices may have dashes too."""
+    items = address.partition("@")[2]
+    return max((device for device in devices if f"{items}-".startswith(f"{device}-")), key=len, default=None)
 
 
 def recorded(path: Path = DURATIONS) -> dict[str, float]:
@@ -106,7 +119,8 @@ def report(costs: Forecast) -> str:
     lines = [f"{len(costs.runs)} of {costs.stages} stages run; {len(costs.restored)} come back from DVC's run-cache."]
     for kind, times in kinds.items():
         known = [seconds for seconds in times if seconds is not None]
-        lines.append(f"  {kind:<12}{len(times):>4}  {_readable(sum(known)) if known else 'not run yet':>14}")
+        unknown = f", {len(times) - len(known)} not run yet" if 0 < len(known) < len(times) else ""
+        lines.append(f"  {kind:<12}{len(times):>4}  {_readable(sum(known)) if known else 'not run yet':>14}{unknown}")
     if costs.total_s:
         lines.append(f"One after the other they take {_readable(costs.total_s)} if each takes as long as it last did,")
         lines.append(f"and with any number at a time at least {_readable(costs.longest_s)}.")
@@ -129,7 +143,7 @@ def main() -> None:
 
     def answered(dvc: Way) -> None:
         with answering() as answer:
-            costs = forecast(dvc.foreseen(), recorded())
+            costs = forecast(dvc.foreseen(), recorded(), list(inventory.load("remote/devices.yaml")))
             print(json.dumps({**asdict(costs), "total_s": costs.total_s}) if options.json else report(costs), file=answer)
 
     as_program(answered)

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field
 from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import (
     FileIn,
+    ModelName,
     Name,
     Natural,
     OpenSection,
@@ -26,7 +27,7 @@ from gaitpress.params.values import (
 class LossTerm(OpenSection):
     """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
 
-    name: Annotated[str, FileIn("gait/losses")]
+    name: ModelName
     weight: Rate = 1.0
 
 

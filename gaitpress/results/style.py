@@ -16,6 +16,7 @@ LOG_FROM = 6  # a wider range than this is shown on a logarithmic axis
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
+    "text.parse_math": False,  # a board or a model may have a $ in its name
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,

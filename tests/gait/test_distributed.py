@@ -14,6 +14,7 @@ from gait.data.prepared.sequences import SequenceStore
 from gait.embedding import embed
 from gait.errors import DataError
 from gait.processes import Processes
+from gaitpress.sessions import in_processes
 from tests.gait import test_torch_training as alone
 from tests.support import distributed
 from tests.support.toy import ROOT
@@ -87,6 +88,14 @@ def test_a_training_is_tested_by_the_first_process_s_network(together: Start, tm
     together(tmp_path, "tested")
     in_the_test, afterwards = torch.load(tmp_path / "found.pt", weights_only=True)
     assert torch.equal(in_the_test, afterwards)
+
+
+def test_what_a_cluster_says_of_its_pods_is_not_taken_for_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "4", "RANK": "1", "MASTER_ADDR": "pod-0", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
+    in_processes(1)
+    with Processes.joined() as processes:
+        assert (processes.rank, processes.size) == (0, 1)
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:

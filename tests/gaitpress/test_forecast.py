@@ -15,6 +15,8 @@ from gaitpress.commands.forecast import Forecast, likely, recorded, report
 from tests.support.toy import environment
 from tests.support.toy_pipeline import SMALL, Toy
 
+DEVICES = ("local", "my", "my-board")
+
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
@@ -80,11 +82,20 @@ def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path)
     )
     durations = recorded(listed)
     assert durations == {"prune@gaitset-30": 2.5, "train@gaitset": 80.0, "prune@cnn2d-30": 4.0, "prune@gaitset-0": 3.0}
-    assert likely("prune@gaitset-0", durations) == 3.0
-    assert likely("prune@gaitset-45", durations) == 3.0  # the same model, which ran last
-    assert likely("prune@cnn2d-45", durations) == 4.0
-    assert likely("train@gln", durations) == 80.0
-    assert likely("report", durations) is None
+    assert likely("prune@gaitset-0", durations, DEVICES) == 3.0
+    assert likely("prune@gaitset-45", durations, DEVICES) == 3.0  # the same model, which ran last
+    assert likely("prune@cnn2d-45", durations, DEVICES) == 4.0
+    assert likely("train@gln", durations, DEVICES) == 80.0
+    assert likely("report", durations, DEVICES) is None
+
+
+def test_a_device_costs_what_it_took_itself() -> None:
+    durations = {"build@my-board-gaitset-0": 90.0, "build@local-gaitset-0": 2.0, "build@gone-gaitset-30": 5.0}
+    assert likely("build@my-board-gaitset-30", durations, DEVICES) == 90.0
+    assert likely("build@local-gaitset-30", durations, DEVICES) == 2.0
+    assert likely("build@my-gaitset-30", durations, DEVICES) is None
+    told = report(Forecast(2, [], {"build@local-gaitset-30": 2.0, "build@my-gaitset-30": None}, longest_s=2.0))
+    assert "  build          2             2 s, 1 not run yet" in told.splitlines()
 
 
 def test_the_report_says_what_is_not_known() -> None:

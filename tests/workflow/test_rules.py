@@ -13,7 +13,7 @@ from snakemake.io import is_flagged
 
 from tests.support.toy import ROOT
 from workflow.dvc.stages import Pipeline, Stage
-from workflow.snakemake.rules import AXES, Rules
+from workflow.snakemake.rules import AXES, Rules, resource_of
 from workflow.snakemake.session import Session
 
 DEVICES = ["local", "my-board"]
@@ -100,6 +100,12 @@ def test_devices_are_limited_to_one_job_unless_the_user_says_more() -> None:
     limits = workflow.global_resources
     assert (limits["device_local"], limits["device_my_board"]) == (5, 1)
     assert "gpu" in limits and "cores_here" not in limits
+
+
+def test_devices_of_like_names_share_nothing() -> None:
+    names = ["a-b", "a_b", "a-_b", "a__b", "a--b", "ab"]
+    assert len({resource_of(name) for name in names}) == len(names)
+    assert all(resource_of(name).isidentifier() for name in names)
 
 
 def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:

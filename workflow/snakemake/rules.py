@@ -121,5 +121,6 @@ class Rules:
 
 
 def resource_of(device: str) -> str:
-    """The name of the resource of which a device has exactly one."""
-    return "device_" + re.sub(r"\W", "_", device)
+    """The name of the resource of which a device has exactly one: as the device's, where that is a name in Python."""
+    # No device's name has capitals, so a-b and a_b stay apart.
+    return "device_" + re.sub(r"\W", "_", device.replace("_", "_U_"))

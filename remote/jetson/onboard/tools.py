@@ -41,7 +41,7 @@ def tool(name):
 
 def output(argv, answer=""):
     """(exit status, output of a tool); a tool that is missing has status 127, one that hangs 124."""
-    if argv[0] is None:
+    if None in argv:
         return 127, "there is no such tool"
     try:
         done = subprocess.run(

@@ -117,6 +117,16 @@ def test_without_sudo_a_measurement_runs_unlocked_and_says_so(jetson: Jetson, tm
 
 
 @pytest.mark.slow
+def test_on_a_board_without_the_tool_that_locks_clocks_a_measurement_says_so(
+    jetson: Jetson, tmp_path: Path, start: Start
+) -> None:
+    (jetson.root / "usr/bin/jetson_clocks").unlink()
+    timing = start(lock_clocks=True).benchmark(build(start(), tmp_path)[2], EXAMPLE, SETTINGS)
+    assert timing.latency_ms["queries"] >= 30
+    assert "clocks not locked: there is no such tool" in timing.invalid_reasons
+
+
+@pytest.mark.slow
 def test_a_mode_that_needs_a_reboot_is_not_set_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
