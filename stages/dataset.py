@@ -166,13 +166,18 @@ def _known(memory: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
+def _named(file: Path, root: Path) -> bytes:
+    """A file's name in its dataset for a digest; a name need not be text in UTF-8."""
+    return os.fsencode(file.relative_to(root)) + b"\0"
+
+
 def _fingerprint(files: list[Path], root: Path) -> tuple[str, int]:
     """A digest that shows, without reading any file, whether one changed; and the size of all."""
     digest, total = hashlib.sha256(), 0
     for file in files:
         status = os.stat(file)
         total += status.st_size
-        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        digest.update(_named(file, root) + f"{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest(), total
 
 
@@ -183,7 +188,7 @@ def _digests(reader: Reader, root: Path, units: list[str], threads: int) -> Iter
         whole = hashlib.sha256()
         for file in reader.files(unit):
             with file.open("rb") as content:
-                whole.update(f"{file.relative_to(root)}\0".encode())
+                whole.update(_named(file, root))
                 whole.update(hashlib.file_digest(content, "sha256").digest())
         return whole.hexdigest()
 

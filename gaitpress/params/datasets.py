@@ -16,8 +16,6 @@ from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, 
 PicklePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=128)]
 TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
 
-SEVERAL = Annotated[int, Range(ge=2)]  # whoever trains on one person learns to tell nobody from anybody
-
 
 def _rules(name: str) -> type[Section]:
     """The section ``partition`` for one protocol, with the settings that the protocol's file declares."""
@@ -29,7 +27,7 @@ def _rules(name: str) -> type[Section]:
         if setting.default_factory is not dataclasses.MISSING:
             default = setting.default_factory()
         required = default is dataclasses.MISSING
-        kind = SEVERAL if setting.name == "train_subjects" else TYPES[types[setting.name]]
+        kind = TYPES[types[setting.name]]
         if required and kind == list[Name]:
             kind = Annotated[kind, MinLen(1)]
         settings[setting.name] = (kind, ... if required else Field(default=default))

@@ -94,6 +94,8 @@ def faults(params: Params) -> Any:
             yield f"modalities[{index}] = {modality}: {_one_of(modality, params.preprocess, 'preprocess')}"
     for name, dataset in params.datasets.items():
         training = getattr(dataset.partition, "train_subjects", 0)
+        if training == 1:
+            yield f"datasets.{name}.partition.train_subjects = 1: must be at least 2: a model learns whom to tell apart"
         if isinstance(dataset, Walkers) and training >= dataset.subjects:
             yield f"datasets.{name}.partition.train_subjects = {training}: must be less than subjects"
         pickle = None if isinstance(dataset, Walkers) else dataset.pickle

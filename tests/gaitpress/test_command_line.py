@@ -22,6 +22,17 @@ from remote.errors import DeviceError
 ROOT = Path(__file__).parents[2]
 
 
+def test_a_terminal_without_a_character_gets_its_number() -> None:
+    code = "from gaitpress import command_line; command_line.run(lambda: print('2\u00d7 f\u00fcr'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "latin-1:strict"}, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (0, "2\u00d7 f\u00fcr\n".encode("latin-1")), done.stderr
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ascii_only, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, rb"2\xd7 f\xfcr" + b"\n"), done.stderr
+
+
 @pytest.fixture
 def handler() -> Iterator[None]:
     """Puts the signal handler back that command_line.run replaces."""

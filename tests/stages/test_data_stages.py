@@ -21,11 +21,12 @@ from gait.data.readers import casia_b, open_dataset, pictures
 from gaitpress.params import load
 from gaitpress.params.model import Change, Validation
 from stages.partition import training_code
+from tests.gait.readers import trees
 from tests.support import commands
 
 ROOT = Path(__file__).parents[2]
 WALKERS = {"subjects": 3, "views": ["072", "090"], "nm": 5, "bg": 0, "cl": 1, "frames": 7}
-FIRST_TRAINS = {"protocol": "casia-b", "train_subjects": 1}
+FIRST_TRAINS = {"protocol": "casia-b", "train_subjects": 2}
 
 
 def settings(where: Path, datasets: dict[str, Any] | None = None, **top: Any) -> Path:
@@ -103,13 +104,15 @@ def test_walkers_are_written_in_casia_bs_form(made: Path) -> None:
 
 def test_a_person_is_the_same_bytes_however_many_there_are(made: Path, tmp_path: Path) -> None:
     params = settings(tmp_path, threads={**YAML(typ="safe").load(made / "params.yaml")["threads"], "dataset": 2})
-    text = params.read_text().replace("subjects: 3", "subjects: 2", 1)
+    text = params.read_text().replace("subjects: 3", "subjects: 4", 1)
     params.write_text(text)
     succeeds("dataset", params, out=tmp_path / "walkers")
     written = [path for path in (tmp_path / "walkers").rglob("*") if path.is_file() and path.name != "manifest.json"]
-    assert len(written) == 2 * (1 + 6 * 2)
-    for path in written:
-        assert path.read_bytes() == (made / "raw" / path.relative_to(tmp_path)).read_bytes(), path.name
+    assert len(written) == 4 * (1 + 6 * 2)
+    alike = [path for path in (made / "raw/walkers").rglob("*") if path.is_file() and path.name != "manifest.json"]
+    assert len(alike) == 3 * (1 + 6 * 2)
+    for path in alike:
+        assert path.read_bytes() == (tmp_path / path.relative_to(made / "raw")).read_bytes(), path.name
 
 
 def test_preprocessing_gives_all_sequences_of_both_modalities(made: Path) -> None:
@@ -142,7 +145,7 @@ def test_each_models_partition_names_the_content_of_its_own_modality(made: Path)
             assert (side["model"], side["modality"], side["digest"]) == (model, modality, store.digest)
         parts = {"train": training["train"], "gallery": test["gallery"], "probe": test["probe"]}
         who = {part: {store.sequences[at].identity for at in positions} for part, positions in parts.items()}
-        assert who == {"train": {"001"}, "gallery": {"002", "003"}, "probe": {"002", "003"}}
+        assert who == {"train": {"001", "002"}, "gallery": {"003"}, "probe": {"003"}}
         assert {store.sequences[at].condition for at in test["probe"]} == {"nm-05", "cl-01"}
 
 
@@ -321,6 +324,22 @@ def test_what_cannot_be_read_is_counted_listed_and_told(tmp_path: Path) -> None:
     assert (metrics["skipped"], metrics["faults"], metrics["identities"]) == (1, len(index["faults"]), 4)
     assert metrics["sequences"] == len(index["sequences"])
     assert f"{metrics['sequences']} sequences" in done.stdout
+
+
+def test_frames_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
+    frames = [person(30 + step) for step in range(6)]
+    for walk in [f"{identity}/{condition}/090" for identity in "abc" for condition in ("normal-1", "coat")]:
+        trees.write_pictures(tmp_path / "own" / walk, frames, [f"{number}.png" for number in range(6)])
+    folder = tmp_path / "own/a/coat/090"
+    (folder / "3.png").rename(folder / os.fsdecode(b"m\xe4rz-3.png"))
+    (folder / os.fsdecode(b"\xff7.png")).write_bytes(b"damaged")
+    rules = {"protocol": "own", "train_subjects": 2, "gallery": ["normal-1"], "cross_view": False}
+    entry = {"mine": {"layout": "folder", "path": str(tmp_path / "own"), "fps": 25, "partition": rules}}
+    params = settings(tmp_path, entry, dataset="mine")
+    succeeds("dataset", params, out=tmp_path / "raw")
+    succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre")
+    told = json.loads((tmp_path / "pre/metrics.json").read_text())
+    assert (told["sequences"], told["frames"], told["faults"]) == (6, 36, 1)
 
 
 def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partition(tmp_path: Path) -> None:
