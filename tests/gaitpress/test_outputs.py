@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,22 @@ def test_a_linked_directory_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "out").is_symlink()
     assert os.listdir(tmp_path / "large-disk") == ["new"]
     assert sorted(os.listdir(tmp_path)) == ["large-disk", "out"]
+
+
+def test_work_that_is_resumed_ends_on_the_linked_disk(tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second disk")
+    with tempfile.TemporaryDirectory(dir=memory) as other:
+        (Path(other) / "large").mkdir()
+        (tmp_path / "out").symlink_to(Path(other) / "large")
+        with pytest.raises(OSError), outputs.resumed_directory(tmp_path / "out", "key") as directory:
+            (directory / "half").write_text("half")
+            raise OSError
+        with outputs.resumed_directory(tmp_path / "out", "key") as directory:
+            assert (directory / "half").exists()
+        assert os.listdir(tmp_path / "out") == ["half"]
+        assert (tmp_path / "out").is_symlink()
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "p30.5-int8.json", "plain"])
