@@ -2,7 +2,7 @@
 
 The environment variable MLFLOW_TRACKING_URI overrides mlflow.tracking_uri of params.yaml. A variant that is measured anew
 gets a new run, and its old run gets the tag ``superseded``. Runs of variants that params.yaml no longer lists stay, with the
-tag ``listed: false``.
+tag ``listed: false``. On a server, runs that colleagues tracked from their copies of the repository stay as they are.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from gaitpress.progress import progress
 from gaitpress.results.figures import RANK1, SPEEDUP, TIME
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import load
+from tracking import workplaces
+from tracking.addresses import address, local_store, without_credentials
 from tracking.runs import Run, described
-from tracking.server import CURRENT, RUNS_PAGE, TrackingServer, address, without_credentials
+from tracking.server import CURRENT, RUNS_PAGE, TrackingServer
+from tracking.workplaces import Workplace
 
 NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
 
@@ -42,16 +45,17 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
     rows = load(folders, settings)
     runs = [described(row, folders) for row in rows if row.status != "missing"]
     server = TrackingServer(uri, settings.mlflow.experiment)
+    workplace = workplaces.of(receipt.parent) if local_store(uri) is None else None
     with server.errors_in_one_line():
         server.open()
         server.explain(NOTE.format(server.experiment_id))
-        logged = _synchronise(server, runs)
+        logged = _synchronise(server, runs, workplace)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
     outputs.write_json(receipt, result)
     return result
 
 
-def _synchronise(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
+def _synchronise(server: TrackingServer, runs: list[Run], workplace: Workplace | None) -> dict[str, Any]:
     """Log the runs that are not logged yet, and mark those that are out of date."""
     tracked = server.runs()
     commit = _commit()
@@ -62,19 +66,14 @@ def _synchronise(server: TrackingServer, runs: list[Run]) -> dict[str, Any]:
         if logged_before:
             run_id = logged_before.run_id
             server.compare_anew(run, logged_before)
-            if logged_before.superseded:
-                server.supersede(run_id, False)
+            server.take(logged_before, workplace)
             if not logged_before.listed:
                 server.mark_listed(run_id, True)
         else:
-            run_id = server.log(run, commit)
+            run_id = server.log(run, commit, workplace)
         for old in earlier_runs:
-            if old.run_id == run_id:
-                continue
-            if not old.complete:
-                server.delete(old.run_id)  # an interrupted session left it behind
-            elif not old.superseded:
-                server.supersede(old.run_id, True)
+            if old.run_id != run_id:
+                server.give_up(old, workplace)
         logged[run.variant] = {"content_key": run.content_key, "run_id": run_id}
     for variant in tracked.keys() - logged.keys():
         for old in tracked[variant]:

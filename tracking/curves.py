@@ -24,7 +24,8 @@ from gait.training.validation import RATE
 from gaitpress import outputs
 from gaitpress.params.mlflow import MLflow
 from gaitpress.progress import LOG_EVERY_S
-from tracking.server import RUNS_PAGE, Row, TrackingServer, address, without_credentials
+from tracking.addresses import address, without_credentials
+from tracking.server import RUNS_PAGE, Row, TrackingServer
 
 LOGS = Path("logs/tensorboard")
 EVENTS = "events.out.tfevents"

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
-import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 from gaitpress.errors import StageError
-from gaitpress.params.mlflow import MLflow
 from gaitpress.results.figures import RELATIVE
+from tracking import sqlite_file, workplaces
+from tracking.addresses import ESCAPED, SQLITE, check_reachable, cleared, is_server, local_store, without_credentials
 from tracking.runs import Run
+from tracking.workplaces import Workplace
 
 PAGE = 1000
 METRICS_A_CALL = 1000  # MLflow refuses more
@@ -30,9 +28,10 @@ CURRENT = 'tags.superseded = "false" and tags.listed = "true"'
 # Where MLflow's pages have the runs of an experiment. Without the option they open as those for language models.
 RUNS_PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 NOTE = "mlflow.note.content"
+# The packages that bring the modules of drivers of databases, where the names differ.
+PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 # The kind of an experiment; MLflow also has "genai_development". Kinds that its pages have guessed end in INFERRED.
 KIND, MODEL_DEVELOPMENT, INFERRED = "mlflow.experimentKind", "custom_model_development", ("_inferred", "no_inferred_type")
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class LoggedRun:
     listed: bool
     relative: Mapping[str, float]
     optimal: bool
+    workplaces: frozenset[str]  # tags of those that have it as their own; none in a store of one person
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,20 @@ class TrackingServer:
         try:
             yield
         except (MlflowException, RequestException, SQLAlchemyError) as error:
-            text = " ".join(_cleared(str(error), self.uri).split())
+            text = " ".join(cleared(str(error), self.uri).split())
             raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
 
     def open(self) -> None:
         """Connect, and make the experiment if it does not exist."""
-        _check_reachable(self.uri)
+        check_reachable(self.uri)
         if self.uri.startswith(SQLITE) and "?" not in self.uri:  # MLflow handles an address with options itself
-            _create_database(Path(self.uri.removeprefix(SQLITE)))
+            sqlite_file.create(Path(self.uri.removeprefix(SQLITE)), _make_tables)
         self._client = _client(self.uri)
         self._take(self._client.get_experiment_by_name(self.experiment) or self._create())
 
     def find(self) -> bool:
         """Connect if the experiment exists, and say whether it does; it makes nothing."""
-        _check_reachable(self.uri)
+        check_reachable(self.uri)
         file = local_store(self.uri)
         if file is not None and not file.exists():
             return False
@@ -106,6 +106,8 @@ class TrackingServer:
                 f"(`mlflow experiments restore --experiment-id {experiment.experiment_id}`) or change mlflow.experiment"
             )
         self.experiment_id = experiment.experiment_id
+        if (database := self._database()) is not None:
+            sqlite_file.bring_artifacts_along(database, self.experiment, self.experiment_id, experiment.artifact_location)
         kind = experiment.tags.get(KIND)
         if not kind or kind.endswith(INFERRED):
             self.tag(KIND, MODEL_DEVELOPMENT)
@@ -135,11 +137,13 @@ class TrackingServer:
         return self._client.get_experiment_by_name(self.experiment)
 
     def _artifacts(self) -> str | None:
-        """The address of artifacts beside an SQLite file, so that both move and vanish together; None for a server's own."""
-        database = local_store(self.uri)
-        if not self.uri.startswith(SQLITE) or database is None:
-            return None
-        return (database.absolute().parent / "mlartifacts" / self.experiment).as_uri()
+        """The address of artifacts beside an SQLite file; None for a server's own."""
+        database = self._database()
+        return None if database is None else sqlite_file.artifacts(database, self.experiment).as_uri()
+
+    def _database(self) -> Path | None:
+        """The SQLite file; None for a server."""
+        return local_store(self.uri) if self.uri.startswith(SQLITE) else None
 
     def runs(self) -> dict[str, list[LoggedRun]]:
         """The logged runs of Gaitpress by variant, newest first."""
@@ -159,13 +163,14 @@ class TrackingServer:
                         tags.get("listed") != "false",
                         {figure.name: metrics[figure.name] for figure in RELATIVE if figure.name in metrics},
                         tags.get("pareto_optimal") == "true",
+                        frozenset(tag for tag in tags if tag.startswith(workplaces.TAG)),
                     )
                     runs.setdefault(tags["variant"], []).append(logged)
             token = page.token
             if not token:
                 return runs
 
-    def log(self, run: Run, commit: str | None) -> str:
+    def log(self, run: Run, commit: str | None, workplace: Workplace | None) -> str:
         """Log a whole run, which counts as running until MLflow has all of it. Returns its id."""
         from mlflow.entities import Metric, Param
 
@@ -179,6 +184,7 @@ class TrackingServer:
             "pareto_optimal": str(run.optimal).lower(),
             NOTE: run.note,
             **({"mlflow.source.git.commit": commit, "git_commit": commit} if commit else {}),
+            **({workplace.tag: workplace.owner} if workplace else {}),
         }
         created = self._client.create_run(self.experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
         run_id = created.info.run_id
@@ -265,61 +271,54 @@ class TrackingServer:
         if run.optimal != logged.optimal:
             self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
 
-    def supersede(self, run_id: str, superseded: bool) -> None:
-        """Mark a run as out of date, or as up to date again."""
+    def take(self, run: LoggedRun, workplace: Workplace | None) -> None:
+        """Mark a run as up to date for a workplace, or for the one person whose store this is."""
+        if workplace is not None and workplace.tag not in run.workplaces:
+            self._client.set_tag(run.run_id, workplace.tag, workplace.owner)
+        if run.superseded:
+            self._supersede(run.run_id, False)
+
+    def give_up(self, run: LoggedRun, workplace: Workplace | None) -> None:
+        """Mark a run as out of date, unless others have it as their own; one that was interrupted goes to MLflow's bin."""
+        if not run.complete:
+            if workplace is None or workplace.tag in run.workplaces:
+                self._client.delete_run(run.run_id)
+            return
+        if workplace is not None and workplace.tag in run.workplaces:
+            self._client.delete_tag(run.run_id, workplace.tag)
+        mine = {workplace.tag} if workplace else run.workplaces
+        if not run.superseded and run.workplaces <= mine:
+            self._supersede(run.run_id, True)
+
+    def _supersede(self, run_id: str, superseded: bool) -> None:
         self._client.set_tag(run_id, "superseded", str(superseded).lower())
 
     def mark_listed(self, run_id: str, listed: bool) -> None:
         """Mark whether params.yaml lists a run's variant."""
         self._client.set_tag(run_id, "listed", str(listed).lower())
 
-    def delete(self, run_id: str) -> None:
-        """Move a run to MLflow's bin."""
-        self._client.delete_run(run_id)
-
-
-def address(settings: MLflow) -> str:
-    """The address of the tracking server or database: MLFLOW_TRACKING_URI goes before params.yaml."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or settings.tracking_uri
-
-
-def local_store(uri: str) -> Path | None:
-    """The SQLite file or the folder that an address stands for; None for a server's address."""
-    if uri.startswith(SQLITE):
-        return Path(uri.removeprefix(SQLITE).partition("?")[0])
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return None if parts.scheme else Path(uri)
-
-
-def untracked(settings: MLflow, receipts: Iterable[str]) -> list[Path]:
-    """The receipts of what was tracked in a database here that is no more, such as one that the user has removed."""
-    store = local_store(address(settings))
-    return [] if store is None or store.exists() else [path for path in map(Path, receipts) if path.exists()]
-
-
-def without_credentials(uri: str) -> str:
-    """An address that is safe to show: without user, password and query, which may hold a token."""
-    parts = urlsplit(uri)
-    if not parts.netloc:
-        return uri.partition("?")[0]
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _cleared(text: str, uri: str) -> str:
-    """A message without the credentials of an address, also where it names a page of the server."""
-    parts = urlsplit(uri)
-    user, at, _ = parts.netloc.rpartition("@")
-    text = text.replace(uri, without_credentials(uri)).replace(user + at, "")
-    return text.replace(parts.query, "") if parts.query else text
-
 
 def _client(uri: str) -> Any:
     _quiet()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    shown = without_credentials(uri)
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except ImportError as error:
+        if is_server(uri):
+            raise
+        package = PACKAGES.get(error.name or "", error.name)
+        raise StageError(
+            f"MLflow at {shown}: its driver is not installed here ({error}); `pip install {package}`, or run a server "
+            "before the database and name that (docs/sharing.md)"
+        ) from None
+    except ValueError:  # the address has letters that Python's reading of addresses refuses
+        raise StageError(f"MLflow at {shown}: the address cannot be read; {ESCAPED}") from None
+
+
+def _make_tables(database: Path) -> None:
+    _client(f"{SQLITE}{database}").search_experiments()
 
 
 def _quiet() -> None:
@@ -332,47 +331,3 @@ def _quiet() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _check_reachable(uri: str) -> None:
-    """Fail at once where MLflow would try again for minutes."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=5).close()
-    except OSError as error:
-        raise StageError(
-            f"MLflow at {without_credentials(uri)} cannot be reached ({error}); start it, or change "
-            "MLFLOW_TRACKING_URI or mlflow.tracking_uri in params.yaml"
-        ) from None
-
-
-def _create_database(path: Path) -> None:
-    """Make an SQLite database under another name and move it to its place once its tables are complete.
-
-    So neither an interruption nor an `mlflow ui` that starts at the same time meets half a database. Among several
-    processes, one makes it and the others wait for it.
-    """
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock, partial = path.with_name(f"{path.name}.lock"), path.with_name(f".{path.name}.partial")
-    with lock.open("w") as lock_file:
-        fcntl.flock(lock_file, fcntl.LOCK_EX)
-        if not path.exists():
-            _remove(partial)  # a killed process left it
-            try:
-                _client(f"{SQLITE}{partial}").search_experiments()
-                partial.replace(path)
-            finally:
-                _remove(partial)
-        # Not before: a process that opens another lock file from here on finds the database.
-        lock.unlink(missing_ok=True)
-
-
-def _remove(database: Path) -> None:
-    """Remove an SQLite file and the files that SQLite keeps beside it."""
-    for file in database.parent.glob(f"{database.name}*"):
-        file.unlink()

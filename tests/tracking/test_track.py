@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,10 @@ import pytest
 
 from gaitpress import outputs
 from gaitpress.results.folders import Folders
-from simulator.ssh_server import free_port
 from stages.track import track
 from tests.support import commands
 from tests.support.device_world import World
-from tests.support.toy import ROOT, environment, make_small
+from tests.support.toy import ROOT, make_small
 
 
 @pytest.fixture(scope="module")
@@ -247,30 +242,6 @@ def test_a_failed_variant_is_a_failed_run_with_its_reason(world: World) -> None:
     assert "rank1_mean" not in run.data.metrics
 
 
-@pytest.fixture
-def mlflow_server(tmp_path: Path) -> Iterator[str]:
-    """The address of an MLflow server with a database, which also keeps the artifacts."""
-    where, port = tmp_path / "server", free_port()
-    where.mkdir()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{where}/runs.db", "--artifacts-destination", str(where / "artifacts")]
-    with (where / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=where, env=environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, (where / "log").read_text()
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.mark.slow
 def test_colleagues_with_one_server_share_the_runs_of_the_same_results(
     world: World, mlflow_server: str, monkeypatch: pytest.MonkeyPatch
@@ -353,7 +324,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(
 
 
 def test_the_receipt_of_a_database_with_a_password_does_not_hold_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tracking.server import without_credentials
+    from tracking.addresses import without_credentials
 
     assert without_credentials("postgresql://me:secret@db.example:5432/mlflow") == "postgresql://db.example:5432/mlflow"
     assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"

@@ -36,7 +36,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     from gaitpress.params import load as load_params
     from remote import inventory
     from remote.errors import DeviceError
-    from tracking.server import untracked
+    from tracking.addresses import untracked
     from workflow.dvc import links
     from workflow.dvc.stages import Pipeline, PipelineError, read_yaml
     from workflow.snakemake import lock, time_stamps

@@ -28,7 +28,8 @@ from gaitpress.commands.compare import view
 from gaitpress.commands.compare.interface import LOG, Interface, running, started
 from gaitpress.errors import StageError
 from gaitpress.variant import Variant
-from tracking.server import TrackingServer, address, without_credentials
+from tracking.addresses import address, is_server, without_credentials
+from tracking.server import TrackingServer
 
 FIRST_PORT = 5000
 RECEIPT = Path("results/track/receipt.json")  # of the stage track
@@ -147,7 +148,7 @@ def main() -> None:
     options, settings = command_line.parse(parser)
     tracked = look(settings)
     uri = tracked.server.uri
-    if urlsplit(uri).scheme in ("http", "https"):
+    if is_server(uri):
         print(summary(tracked, Interface(without_credentials(uri), True)))
         return
     with tracked.server.errors_in_one_line():

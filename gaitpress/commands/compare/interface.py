@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from gaitpress.errors import StageError
+from tracking.addresses import cleared
 from tracking.server import TrackingServer
 
 HOST = "127.0.0.1"
@@ -68,11 +69,11 @@ def started(server: TrackingServer, first_port: int) -> Iterator[Interface]:
                 port = int(interface.address.rpartition(":")[2])
                 print(f"starting MLflow's interface at {interface.address} ...", file=sys.stderr)
                 process = _start(server.uri, port)
-                if _wait(process, partial(serves, port)):
+                if _wait(process, partial(serves, port), server.uri):
                     interface = Interface(interface.address, True, process)
                     break
                 if not _taken(port):
-                    raise StageError(f"MLflow's interface did not start; {LOG} ends with: {_last_words()}")
+                    raise StageError(f"MLflow's interface did not start; {LOG} ends with: {_last_words(server.uri)}")
                 process = None  # another program was faster; it may be an interface to the same store
         yield interface
     finally:
@@ -139,7 +140,7 @@ def _start(uri: str, port: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait(process: subprocess.Popen[bytes], serves: Callable[[], bool]) -> bool:
+def _wait(process: subprocess.Popen[bytes], serves: Callable[[], bool], uri: str) -> bool:
     """Wait until a started process serves the store; False if it ended."""
     until = time.monotonic() + START_S
     while time.monotonic() < until:
@@ -150,12 +151,12 @@ def _wait(process: subprocess.Popen[bytes], serves: Callable[[], bool]) -> bool:
             time.sleep(0.5)
             return process.poll() is None
         time.sleep(0.2)
-    raise StageError(f"MLflow's interface has not started within {START_S:.0f} s; {LOG} ends with: {_last_words()}")
+    raise StageError(f"MLflow's interface has not started within {START_S:.0f} s; {LOG} ends with: {_last_words(uri)}")
 
 
-def _last_words() -> str:
+def _last_words(uri: str) -> str:
     lines = LOG.read_text(encoding="utf-8", errors="replace").split("\n")
-    return " ".join(" ".join(lines[-10:]).split())[-400:]
+    return cleared(" ".join(" ".join(lines[-10:]).split()), uri)[-400:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -31,9 +31,10 @@ from gaitpress.params.promote import Promote
 from gaitpress.results.figures import RANK1
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row
+from tracking.addresses import address, without_credentials
 from tracking.registry import Registry, Version
 from tracking.runs import described
-from tracking.server import TrackingServer, address, without_credentials
+from tracking.server import TrackingServer
 
 LOADER = Path(__file__).parent / "gaitpress_model.py"
 CANDIDATE, CHAMPION = "candidate", "champion"
