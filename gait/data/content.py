@@ -14,7 +14,6 @@ from gait.errors import DataError
 
 UNITS, WALKS = 16, 3  # units in the sample, and walks of each
 MOST_FRAMES = 30  # of a walk in the sample
-MOSTLY = 0.9  # of the frames in the sample
 OFF_CENTRE = 0.06  # of the height, at most, between a centred person's centre of mass and the middle
 
 
@@ -87,11 +86,11 @@ def look(reader: Reader, units: Sequence[str]) -> Content:
             levels[level] += 1
             shapes.update({frame.shape for frame in shown})
             fits += [is_aligned(frame) for frame in shown]
-            inverted += [is_inverted(frame) for frame in shown]
+            inverted += [masks.is_inverted(frame) for frame in shown]
             known_aligned = known_aligned or clip.aligned
-    if fits and np.mean(inverted) > MOSTLY:
+    if fits and np.mean(inverted) > masks.MOSTLY:
         raise DataError("the silhouettes are dark on bright; invert them, so that the person is bright on black")
-    aligned = known_aligned or (bool(fits) and len(shapes) == 1 and float(np.mean(fits)) >= MOSTLY)
+    aligned = known_aligned or (bool(fits) and len(shapes) == 1 and float(np.mean(fits)) >= masks.MOSTLY)
     return Content(dict(walks), _by_frequency(shapes)[:4], _by_frequency(levels), aligned)
 
 
@@ -106,12 +105,6 @@ def is_aligned(frame: np.ndarray) -> bool:
     mass = frame.sum(0, dtype=np.int64).cumsum()
     centre = int(np.searchsorted(mass, mass[-1] / 2, side="right"))
     return abs(centre - width // 2) <= max(2, OFF_CENTRE * height)
-
-
-def is_inverted(frame: np.ndarray) -> bool:
-    """Whether a silhouette [height, width] is dark on bright: bright all around and dark somewhere within."""
-    around = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
-    return bool((around > masks.FULL // 2).mean() > MOSTLY and (frame <= masks.DARK).any())
 
 
 def _sample_of_clips(reader: Reader, units: Sequence[str]) -> Iterable[Clip]:

@@ -9,6 +9,12 @@ from gait.errors import DataError
 from gait.imported import keras_hdf5
 
 OWN = ("weights.safetensors", "model.keras")
+SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+# Of what TensorFlow's own forms hold, only this one names the weights by their layers.
+TO_HDF5 = (
+    'where it was made, load it and write its weights as HDF5: tf.keras.models.load_model(...).save("weights.h5"), '
+    "or model.save_weights of a model whose checkpoint was loaded, with TensorFlow up to 2.15 or tf_keras; name that file"
+)
 PICKLE = b"\x80"  # how PyTorch's files before version 1.6 start
 
 
@@ -22,9 +28,17 @@ def in_folder(path: Path) -> Path:
         for name in OWN:
             if (path / name).is_file():
                 return path / name
-        raise DataError(f"{path} holds neither {' nor '.join(OWN)}")
+        if any((path / name).is_file() for name in SAVED_MODEL):
+            raise DataError(f"{path} is a SavedModel of TensorFlow; {TO_HDF5}")
+        if next(path.glob("*.index"), None):
+            raise DataError(f"{path} holds a checkpoint of TensorFlow; {TO_HDF5}")
+        raise DataError(f"{path} holds neither {' nor '.join(OWN)}; name the file of weights itself")
     if not path.is_file():
+        if path.with_name(f"{path.name}.index").is_file():
+            raise DataError(f"{path} is a checkpoint of TensorFlow; {TO_HDF5}")
         raise DataError(f"{path} does not exist")
+    if path.name in SAVED_MODEL or path.suffix == ".index":
+        raise DataError(f"{path} is a part of TensorFlow's own form; {TO_HDF5}")
     return path
 
 

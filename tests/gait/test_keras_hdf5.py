@@ -227,6 +227,26 @@ def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes) -> N
     assert refused(path) == "is no HDF5 file"
 
 
+def test_what_tensorflow_saves_otherwise_is_refused_with_what_to_save(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    from gait.imported import load_into as load_any
+
+    module = tf.Module()
+    module.weight = tf.Variable([1.0])
+    tf.saved_model.save(module, str(tmp_path / "saved"))
+    tf.train.Checkpoint(module=module).write(str(tmp_path / "checkpoints/ckpt"))
+    for name, what in (
+        ("saved", "is a SavedModel of TensorFlow"),
+        ("saved/saved_model.pb", "is a part of TensorFlow's own form"),
+        ("checkpoints", "holds a checkpoint of TensorFlow"),
+        ("checkpoints/ckpt", "is a checkpoint of TensorFlow"),
+        ("checkpoints/ckpt.index", "is a part of TensorFlow's own form"),
+    ):
+        with pytest.raises(DataError, match=rf"{name} {what}; where it was made, load it and .*save\(\"weights.h5\"\)"):
+            load_any(None, tmp_path / name)
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert not is_hdf5(tmp_path)
     assert refused(tmp_path / "none.h5") == "is no HDF5 file"

@@ -25,6 +25,7 @@ from tests.support.study import Study, claimed, plain_environment, rank1_of, shi
 from tests.support.toy import make_small
 from tests.support.walks import dump
 
+WALK = "a walk is a folder of silhouettes, one picture a frame, the person bright on black"
 NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
 
 
@@ -261,12 +262,168 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
     (tmp_path / "unknown/empty").mkdir()
     done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.endswith(f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp)\n")
+    assert done.stderr.endswith(
+        f"error: {tmp_path}/unknown/empty: holds no pictures (.png, .jpg, .jpeg, .bmp, .tif, .tiff); {WALK}\n"
+    )
     settings = json.loads((shipped / "settings.json").read_text())
     outputs.write_json(shipped / "settings.json", {**settings, "engine": {**settings["engine"], "version": "1.0"}})
     done = subprocess.run([*map(str, command), "--engine"], capture_output=True, text=True)
     assert done.returncode == 1
     assert re.fullmatch(r"error: here is ONNX Runtime [0-9.]+, and the engine was built by 1\.0\n", done.stderr)
+
+
+def person(number: int, width: int) -> np.ndarray:
+    """A frame in which somebody of this width walks, uint8 [120, 160]."""
+    frame = np.zeros((120, 160), np.uint8)
+    cv2.rectangle(frame, (20 + 3 * number, 20), (20 + 3 * number + width + number % 3 * 4, 110), 255, -1)
+    return frame
+
+
+def identified(shipped: Path, where: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, shipped / "identify.py", "--gallery", where / "people", "--probe", where / "unknown"]
+    return subprocess.run([*map(str, command)], env=plain_environment(), capture_output=True, text=True)
+
+
+def test_the_example_takes_the_pipelines_folders_and_all_ways_to_write_a_silhouette(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    ways = {
+        "as/0-and-255": lambda frame: frame,
+        "as/0-and-1": lambda frame: frame // 255,
+        "as/16-bits": lambda frame: frame.astype(np.uint16) * 257,
+        "as/alpha": lambda frame: np.dstack([np.full((*frame.shape, 3), 90, np.uint8), frame]),
+    }
+    for name, width in (("ada", 20), ("grace", 45)):
+        for number in range(12):
+            folder = tmp_path / f"people/{name}/nm-01/090"
+            folder.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / f"{number}.png"), person(number, width))
+    for walk, way in ways.items():
+        folder = tmp_path / "unknown" / walk
+        folder.mkdir(parents=True)
+        for number in range(12):
+            cv2.imwrite(str(folder / f"{number}.png"), way(person(number, 20)))
+    (tmp_path / "unknown/as/0-and-1/._1.png").write_bytes(b"of a Mac")
+    (tmp_path / "people/__MACOSX/ada").mkdir(parents=True)
+    done = identified(shipped, tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {each["walk"]: each["nearest"] for each in map(json.loads, done.stdout.splitlines())}
+    assert set(found) == set(ways)
+    assert all(nearest[0]["name"] == "ada" and nearest[0]["distance"] < 1e-4 for nearest in found.values()), found
+
+
+def test_the_example_reads_frames_in_the_order_of_their_numbers(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    (tmp_path / "walk").mkdir()
+    for number in range(1, 13):
+        cv2.imwrite(str(tmp_path / f"walk/frame{number}.png"), person(number, 20))
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from gaitpress_runtime.walks import frames_of
+shown, video = frames_of(Path(sys.argv[2]))
+print([int(frame.any(0).argmax()) for frame in shown], video)
+"""
+    command = [sys.executable, "-I", "-c", code, str(shipped), str(tmp_path / "walk")]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
+    assert done.stdout == f"{[20 + 3 * number for number in range(1, 13)]} None\n", done.stderr
+
+
+def test_the_example_pairs_a_video_with_silhouettes_by_name(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    for number in range(1, 13):
+        for form in ("beside/video", "within"):
+            (tmp_path / form).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / form / f"{number}.png"), np.full((120, 160, 3), number, np.uint8))
+        for form in ("beside", "within", "other"):
+            (tmp_path / form / "silhouettes").mkdir(parents=True, exist_ok=True)
+            if number != 3:
+                cv2.imwrite(str(tmp_path / form / f"silhouettes/{number}.png"), person(number, 20))
+    (tmp_path / "other/silhouettes/13.png").write_bytes((tmp_path / "other/silhouettes/1.png").read_bytes())
+    shutil.copytree(tmp_path / "within", tmp_path / "other", dirs_exist_ok=True)
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from gaitpress_runtime.walks import frames_of, walks_in
+print([walk.name for walk in walks_in(Path(sys.argv[2]))])
+for name in ("beside", "within", "other"):
+    try:
+        shown, video = frames_of(Path(sys.argv[2]) / name)
+        print([frame is not None for frame in shown].index(False), [int(frame[0, 0]) for frame in video])
+    except ValueError as error:
+        print(error)
+"""
+    (tmp_path / "walks").mkdir()
+    for form in ("beside", "within", "other"):
+        (tmp_path / form).rename(tmp_path / "walks" / form)
+    command = [sys.executable, "-I", "-c", code, str(shipped), str(tmp_path / "walks")]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
+    place = tmp_path / "walks/other"
+    assert done.stdout.splitlines() == [
+        "['beside', 'other', 'within']",
+        *(f"2 {list(range(1, 13))}" for _ in range(2)),
+        f"{place}: has no frame called 13, as a silhouette in {place}/silhouettes is",
+    ], done.stderr
+
+
+def test_a_damaged_bundle_is_one_line(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    for folder in ("people/ada/walk", "unknown/walk"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(4):
+            cv2.imwrite(str(tmp_path / folder / f"{number}.png"), person(number, 20))
+    for name, content, said in (
+        ("model.onnx", b"x", f"error: {shipped}/model.onnx: ONNX Runtime refuses it: "),
+        ("model.onnx", None, f"error: [Errno 2] No such file or directory: '{shipped}/model.onnx'"),
+        ("settings.json", b"{", f"error: {shipped}/settings.json: is not JSON ("),
+    ):
+        whole = (shipped / name).read_bytes()
+        (shipped / name).unlink() if content is None else (shipped / name).write_bytes(content)
+        done = identified(shipped, tmp_path)
+        (shipped / name).write_bytes(whole)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert done.stderr.startswith(said)
+
+
+def test_the_example_names_nobody_by_what_is_no_silhouette(study: Study, tmp_path: Path) -> None:
+    shipped = ship(study, tmp_path / "shipped")
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.integers(0, 255, (120, 160, 3), np.uint8), (0, 0), 3)
+    for number in range(12):
+        for name, frame in (
+            ("people/ada/first", person(number, 20)),
+            ("silhouettes", person(number, 20)),
+            ("photographs", np.where(person(number, 20)[..., None] > 0, 200, scene).astype(np.uint8)),
+            ("inverted", 255 - person(number, 20)),
+        ):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / name / f"{number}.png"), frame)
+    for name in ("film", "nothing", "damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "film/walk.avi").write_bytes(b"RIFF")
+    (tmp_path / "damaged/1.png").write_bytes((tmp_path / "silhouettes/1.png").read_bytes()[:40])
+    unknown = tmp_path / "unknown"
+    for name, said in {
+        "photographs": f"{unknown}/walk: these pictures are no silhouettes; {WALK}",
+        "inverted": f"{unknown}/walk: the silhouettes are dark on bright; invert them",
+        "film": f"{unknown}/walk: holds a video, walk.avi, and {WALK}",
+        "nothing": f"{unknown}/walk: holds no pictures (.png, .jpg, .jpeg, .bmp, .tif, .tiff); {WALK}",
+        "damaged": f"{unknown}/walk/1.png: cannot be read as a picture",
+    }.items():
+        unknown.mkdir()
+        (tmp_path / name).rename(unknown / "walk")
+        done = identified(shipped, tmp_path)
+        assert (done.stdout, done.stderr.splitlines()[-1]) == ("", f"error: {said}"), name
+        assert "Traceback" not in done.stderr
+        shutil.rmtree(unknown)
+    (tmp_path / "silhouettes").rename(unknown)
+    told = f"error: {unknown}: holds pictures itself: put those of each walk into a folder of its own; {WALK}"
+    assert identified(shipped, tmp_path).stderr.splitlines()[-1] == told
+    shutil.rmtree(unknown)
+    unknown.mkdir()
+    (unknown / "walk.mp4").write_bytes(b"....ftyp")
+    assert identified(shipped, tmp_path).stderr.splitlines()[-1] == f"error: {unknown}/walk.mp4: is a video, and {WALK}"
 
 
 def test_an_archive_holds_the_same_and_is_the_same_each_time(study: Study, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ EDGE = np.ones((5, 5), np.uint8)  # a resized outline is grey for two pixels to 
 NEXT = np.ones((3, 3), np.uint8)
 MOST_INNER_GREY = 0.02  # of a silhouette's pixels, grey ones that are not at its outline; photographs have many
 MOST_GREY = 0.5
+MOSTLY = 0.9  # of the pixels around a silhouette, or of the frames looked at
 MOST_GREY_OF_SHARP = 0.05  # of the outline's pixels: JPEG files of sharp ones have 0 to 2 %, of resized ones 8 to 30 %
 
 
@@ -66,6 +67,28 @@ def without_compression_noise(frame: np.ndarray) -> np.ndarray:
     clean[cv2.dilate(person, NEXT) == 0] = 0
     clean[cv2.erode(person, NEXT) > 0] = FULL
     return clean
+
+
+def one_channel(frame: np.ndarray | None) -> np.ndarray | None:
+    """The channel of a picture [height, width] or [height, width, 3 or 4], uint8 or uint16, that shows the person."""
+    if frame is None or frame.dtype not in (np.uint8, np.uint16):
+        return None
+    if frame.ndim == 2:
+        return frame
+    shown = cv2.cvtColor(frame[..., :3], cv2.COLOR_BGR2GRAY)
+    if frame.shape[2] == 4:
+        alpha = np.ascontiguousarray(frame[..., 3])
+        # Of a person who was cut out, or of one colour alone, the outline is in the alpha channel.
+        one_colour = shown.min() == shown.max()
+        if alpha.min() < alpha.max() and (one_colour or not shows_silhouettes([shown])):
+            return alpha
+    return shown
+
+
+def is_inverted(frame: np.ndarray) -> bool:
+    """Whether a silhouette [height, width] is dark on bright: bright all around and dark somewhere within."""
+    around = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
+    return bool((around > FULL // 2).mean() > MOSTLY and (frame <= DARK).any())
 
 
 def shows_silhouettes(frames: Iterable[np.ndarray]) -> bool:

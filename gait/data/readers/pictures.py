@@ -51,13 +51,15 @@ def grey(content: bytes) -> np.ndarray | None:
     """
     if not content.startswith(_PNG_START):
         if _intact_tiff(content):
-            return _as_mask(_decoded(content, cv2.IMREAD_UNCHANGED))
+            return masks.one_channel(_decoded(content, cv2.IMREAD_UNCHANGED))
         return _decoded(content, cv2.IMREAD_GRAYSCALE) if _intact_jpeg(content) or _intact_bmp(content) else None
     if content[24:26] != _GREY_BYTES:
         if not _intact_png(content):
             return None
         plain = content[24:25] != _SIXTEEN_BITS and content[25] not in _ALPHA and b"tRNS" not in content
-        return _decoded(content, cv2.IMREAD_GRAYSCALE) if plain else _as_mask(_decoded(content, cv2.IMREAD_UNCHANGED))
+        return (
+            _decoded(content, cv2.IMREAD_GRAYSCALE) if plain else masks.one_channel(_decoded(content, cv2.IMREAD_UNCHANGED))
+        )
     if not _sane_png(content) or _PNG_END not in content:
         return None
     try:
@@ -65,22 +67,6 @@ def grey(content: bytes) -> np.ndarray | None:
     except RuntimeError:
         return None
     return frame
-
-
-def _as_mask(frame: np.ndarray | None) -> np.ndarray | None:
-    """One channel of a picture [height, width] or [height, width, 3 or 4], uint8 or uint16."""
-    if frame is None or frame.dtype not in (np.uint8, np.uint16):
-        return None
-    if frame.ndim == 2:
-        return frame
-    shown = cv2.cvtColor(frame[..., :3], cv2.COLOR_BGR2GRAY)
-    if frame.shape[2] == 4:
-        alpha = np.ascontiguousarray(frame[..., 3])
-        # Of a person who was cut out, or of one colour alone, the outline is in the alpha channel.
-        one_colour = shown.min() == shown.max()
-        if alpha.min() < alpha.max() and (one_colour or not masks.shows_silhouettes([shown])):
-            return alpha
-    return shown
 
 
 def colour(content: bytes) -> np.ndarray | None:

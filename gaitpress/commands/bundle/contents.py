@@ -13,6 +13,7 @@ from typing import Any
 
 from gait.data.modalities import flow, silhouettes
 from gait.data.prepared import inputs as network_inputs
+from gait.data.readers import masks
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
 from gaitpress.errors import StageError
@@ -25,7 +26,7 @@ from remote.runtimes.room import Shipped
 RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
 # Preprocessing must be the same in a bundle as here, so a bundle has the same code.
-SHARED = (silhouettes, flow, network_inputs)
+SHARED = (silhouettes, flow, network_inputs, masks)
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
 
@@ -33,8 +34,9 @@ README = """# {name}
     .venv/bin/pip install -r requirements.txt
     .venv/bin/python identify.py{option} --gallery people --probe unknown
 
-enrols the walks under people/<name>/<walk>/ and names the nearest people for each walk under unknown/; `--help` tells what
-the pictures must be. `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
+enrols the walks under people/<name>/<walk>/ or people/<name>/<condition>/<view>/ and names the nearest people for each walk
+under unknown/; `--help` tells what the pictures must be: silhouettes, no photographs and no videos.
+`MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
 `model.onnx` is the network as any processor takes it, `settings.json` how its inputs are made, `engine/` what was built
 for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
 
@@ -103,7 +105,8 @@ def _write_runtime(row: Row, out: Path) -> None:
     for source in (*(Path(str(module.__file__)) for module in SHARED), *shipped.modules):
         shutil.copyfile(source, package / source.name)
     shutil.copyfile(shipped.loader, package / "engine.py")
-    shutil.copyfile(RUNTIME / "recogniser.py", package / "recogniser.py")
+    for name in ("recogniser.py", "walks.py"):
+        shutil.copyfile(RUNTIME / name, package / name)
     shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
 
 

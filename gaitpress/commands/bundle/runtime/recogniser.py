@@ -10,7 +10,7 @@ recogniser.threshold(1)  # a nearest person who is farther away than this is a s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 
 from gaitpress_runtime import flow, inputs, silhouettes
-
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,12 @@ class Recogniser:
         Raises:
             OSError: a file is missing.
             ValueError: settings.json is not JSON, or this machine lacks the runtime that built the engine.
-            RuntimeError: the runtime refuses the engine.
+            RuntimeError: the runtime refuses the network or the engine.
         """
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        try:
+            settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{folder / 'settings.json'}: is not JSON ({error})") from None
         built = settings["engine"]
         if not engine:
             network = _onnx(folder / "model.onnx", threads)
@@ -110,6 +111,10 @@ class Recogniser:
         if how["kind"] == "flow":
             if video is None or len(video) != len(shown):
                 raise ValueError("this network needs optical flow: give the grey video, a frame for each silhouette")
+            if any(frame is not None and frame.shape != film.shape for frame, film in zip(shown, video)):
+                raise ValueError("the frames of the video and the silhouettes differ in size")
+            if any(film.shape != video[0].shape for film in video):
+                raise ValueError("the frames of the video differ in size")
             boxes = [None if frame is None else flow.person_box(frame) for frame in shown]
             stored = flow.samples(video, boxes, how["method"], how["frames"], how["stride"])
             if not len(stored):
@@ -136,7 +141,11 @@ def _onnx(file: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
         raise ValueError("onnxruntime is not installed here; pip install onnxruntime, or run the engine") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    file.open("rb").close()  # whoever lacks it gets an OSError
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        raise RuntimeError(f"{file}: ONNX Runtime refuses it: {' '.join(str(error).split())}") from None
     name = session.get_inputs()[0].name
 
     def run(inputs: np.ndarray) -> np.ndarray:
@@ -196,27 +205,3 @@ def _unit(values: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     scaled: np.ndarray = values / np.where(lengths > 0, lengths, 1)
     return scaled
-
-
-def frames_in(folder: Path) -> list[np.ndarray]:
-    """The pictures of a folder in the order of their names, grey, uint8 [height, width].
-
-    Raises:
-        ValueError: the folder has no picture, or a picture cannot be read.
-    """
-    import cv2
-
-    read = []
-    for file in sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES):
-        frame = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-        if frame is None:
-            raise ValueError(f"{file}: cannot be read as a picture")
-        read.append(frame)
-    if not read:
-        raise ValueError(f"{folder}: holds no pictures ({', '.join(PICTURES)})")
-    return read
-
-
-def walks_in(folder: Path) -> Iterable[Path]:
-    """The folders of walks in a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.is_dir())
