@@ -1,7 +1,8 @@
 """Turn a dataset into training-ready sequences of one modality: aligned silhouettes or optical-flow samples.
 
 Interrupted work goes on where it stopped when the stage runs again. index.json lists what could not be read, and what the
-published dataset has and this copy lacks; metrics.json counts both.
+published dataset has and this copy lacks; metrics.json counts both. Of data of your own, silhouettes that are hardly a
+walking person's are listed and counted too, and look.png shows frames of the walks.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import gait.data
+from gait.data import contact_sheet
 from gait.data.content import Content
-from gait.data.modalities.preparation import Job, convert, prepare_all, row_format, scaling
-from gait.data.prepared.sequences import StoreWriter
-from gait.data.readers import LAYOUTS, Reader, open_dataset
+from gait.data.modalities.preparation import DOUBTFUL, Job, convert, prepare_all, row_format, scaling
+from gait.data.prepared.sequences import SequenceStore, StoreWriter
+from gait.data.readers import LAYOUTS, OWN, Reader, open_dataset
 from gait.data.readers.pickles import Pickles
 from gait.errors import DataError
 from gaitpress import command_line, outputs, params
@@ -77,6 +79,10 @@ def main() -> None:
         if not sequences:
             reasons = [*(entry["reason"] for entry in store.skipped), *store.faults, "there is no walk"]
             raise StageError(f"{options.dataset}: no sequence can be used; the first because: {reasons[0]}")
+        if layout in OWN and modality_settings["kind"] == "silhouette":
+            doubtful = [fault.partition(DOUBTFUL)[0] for fault in store.faults if DOUBTFUL in fault]
+            counts["doubtful"] = len(doubtful)
+            contact_sheet.write(out / contact_sheet.FILE, SequenceStore.open(out), doubtful)
         outputs.write_json(out / "metrics.json", {"sequences": sequences, **counts, "identities": len(identities)})
     for fault in faults[:SHOWN]:
         print(f"warning: {fault}", file=sys.stderr)
@@ -84,6 +90,8 @@ def main() -> None:
         print(f"warning: and {len(faults) - SHOWN} more", file=sys.stderr)
     words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
     print(f"{sequences} sequences, {words}; all listed in {options.out}/index.json")
+    if (page := options.out / contact_sheet.FILE).exists():
+        print(f"look at {page}: frames of the walks, the doubtful ones first")
 
 
 def _root(settings: params.Params, name: str, raw: Path) -> Path:

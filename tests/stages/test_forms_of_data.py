@@ -110,7 +110,9 @@ class World:
         assert store.identities == list(PEOPLE)
         assert len(store.sequences) == 12
         index = self.index(store.modality)
-        assert (index["skipped"], index["faults"]) == ([], [])
+        # Some people are painted as rectangles here, which is noticed.
+        faults = [fault for fault in index["faults"] if preparation.DOUBTFUL not in fault]
+        assert (index["skipped"], faults) == ([], [])
         for sequence in store.sequences:
             frames = store.frames(sequence)
             assert frames.shape == expected.shape

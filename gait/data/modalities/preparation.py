@@ -18,12 +18,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gait.data import plausibility
 from gait.data.content import Content
 from gait.data.modalities import flow, silhouettes
-from gait.data.readers import Clip, Faults, Reader, masks, open_dataset
+from gait.data.readers import OWN, Clip, Faults, Reader, masks, open_dataset
 from gait.errors import DataError
 
 FEW_FRAMES = 5
+DOUBTFUL = ": look at its silhouettes: "  # in the faults, between a walk's name and what is doubtful
 UNKNOWN = Content()
 
 
@@ -79,7 +81,7 @@ def prepare(job: Job) -> Prepared:
     reader: Reader = _reader(job.layout, job.root, job.pickle)
     result = Prepared(job.unit)
     for clip in reader.clips(job.unit, result.faults):
-        rows, why = convert(clip, job.settings, result.faults, job.content)
+        rows, why = convert(clip, job.settings, result.faults, job.content, job.layout in OWN)
         if len(rows):
             result.sequences.append((clip.identity, clip.condition, clip.view, rows))
         else:
@@ -87,7 +89,9 @@ def prepare(job: Job) -> Prepared:
     return result
 
 
-def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content = UNKNOWN) -> tuple[np.ndarray, str]:
+def convert(
+    clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content = UNKNOWN, own: bool = False
+) -> tuple[np.ndarray, str]:
     """The rows of one walk in the format of :func:`row_format`, and why there are none if there are none.
 
     Args:
@@ -95,9 +99,12 @@ def convert(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Co
         settings: the modality's entry of ``preprocess`` in params.yaml.
         faults: gets notes of frames and files that could not be read.
         content: the dataset's content, as far as it is known.
+        own: whether to note silhouettes that are hardly a walking person's, as data of one's own may have them.
     """
     return (
-        _silhouettes(clip, settings, faults, content) if settings["kind"] == "silhouette" else _flow(clip, settings, faults)
+        _silhouettes(clip, settings, faults, content, own)
+        if settings["kind"] == "silhouette"
+        else _flow(clip, settings, faults)
     )
 
 
@@ -109,9 +116,12 @@ def scaling(content: Content, settings: Mapping[str, Any]) -> tuple[int, int] | 
     return max(heights), settings["pixels"]
 
 
-def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content) -> tuple[np.ndarray, str]:
+def _silhouettes(
+    clip: Clip, settings: Mapping[str, Any], faults: Faults, content: Content, own: bool
+) -> tuple[np.ndarray, str]:
     size = settings["pixels"]
-    original = list(clip.silhouettes(faults).values())
+    shown = clip.silhouettes(faults)
+    original = list(shown.values())
     frames, level = masks.brightened(original)
     if frames is original and 0 < level <= masks.NEARLY_BLACK:
         reason = f"its levels are 0 to {level}, too dark to show a person; a person must be 255"
@@ -122,6 +132,9 @@ def _silhouettes(clip: Clip, settings: Mapping[str, Any], faults: Faults, conten
         rows = _aligned(clip, [frame for frame in frames if frame.any()], size, faults)
     else:
         rows = silhouettes.align_all(frames, size)
+        if own and (doubts := plausibility.doubts(dict(zip(shown, frames, strict=True)), clip.rivals())):
+            reasons = ", ".join(f"{reason} ({share:.0%} of the frames)" for reason, share in doubts.items())
+            faults.append(f"{clip.name}{DOUBTFUL}{reasons}")
     if 0 < len(rows) < FEW_FRAMES:
         faults.append(f"{clip.name}: only {len(rows)} frames show a person")
     return rows, "no frame shows a person"

@@ -38,6 +38,7 @@ class Clip:
         video: returns the grey frames, uint8 [height, width], in order, for optical flow; None where a dataset has none.
         aligned: whether the silhouettes are known to be aligned and scaled already.
         made: whether the silhouettes come from background subtraction.
+        rivals: says in how many frames something else that is about as large moves too, once silhouettes are made.
     """
 
     identity: str
@@ -47,6 +48,7 @@ class Clip:
     video: Callable[[Faults], Sequence[np.ndarray]] | None = None
     aligned: bool = False
     made: bool = False
+    rivals: Callable[[], int] = int
 
     @property
     def name(self) -> str:

@@ -80,7 +80,7 @@ class Folder:
         if silhouettes:
             yield Clip(*names, partial(pictures.read_silhouettes, _numbered(silhouettes)), video)
         else:
-            yield Clip(*names, footage.silhouettes, video, made=True)
+            yield Clip(*names, footage.silhouettes, video, made=True, rivals=lambda: footage.rivals)
 
     def expected(self) -> Iterator[str]:
         return iter(())

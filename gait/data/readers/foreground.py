@@ -26,6 +26,7 @@ LEAST_NOISE = 1.0  # grey levels: compressed videos have no noise where nothing 
 OUTLINE = 0.45  # share of the largest difference nearby that a pixel of the person must have
 SMALLEST_PERSON = 0.002  # of the picture
 LARGEST_HOLE = 0.02  # of the person
+RIVAL = 0.5  # of the person's area: what else moves and is as large may as well be the person
 MEDIAN_FRAMES = 61  # these show the background as well as all frames do
 SPARSE = 4  # every fourth row and column show the noise as well as all do
 SCALE_ROWS = 240  # the sizes below are for pictures of so many rows and grow with them
@@ -42,6 +43,11 @@ def silhouettes(frames: Sequence[np.ndarray], background: np.ndarray | None = No
     Returns:
         uint8 [height, width] each, 0 or 255; all 0 where nobody is seen or the left or right edge cuts the person off.
     """
+    return [mask for mask, _ in _each(frames, background)]
+
+
+def _each(frames: Sequence[np.ndarray], background: np.ndarray | None) -> list[tuple[np.ndarray, bool]]:
+    """The silhouette of each frame, and whether something else that is about as large moves there too."""
     if not frames:
         return []
     if background is None:
@@ -67,7 +73,7 @@ def _noise(difference: np.ndarray) -> float:
     return float(np.sqrt(np.mean(small**2)))
 
 
-def _person(difference: np.ndarray, threshold: float, unit: int) -> np.ndarray:
+def _person(difference: np.ndarray, threshold: float, unit: int) -> tuple[np.ndarray, bool]:
     detail, gap, parted = _disc(unit * DETAIL), _disc(unit * GAP), np.ones((2 * unit * PARTED + 1,) * 2)
     outline = OUTLINE * cv2.dilate(difference, np.ones((2 * unit + 1, 2 * unit + 1)))
     mask: np.ndarray = ((difference > threshold) & (difference >= outline)).astype(np.uint8)
@@ -76,17 +82,19 @@ def _person(difference: np.ndarray, threshold: float, unit: int) -> np.ndarray:
     # Parts of one person may be apart where clothes look like the background.
     count, parts, sizes, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, parted))
     if count == 1:
-        return mask
+        return mask, False
+    areas = np.sort(sizes[1:, cv2.CC_STAT_AREA])
+    rival = count > 2 and areas[-2] > max(RIVAL * areas[-1], SMALLEST_PERSON * mask.size)
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap)
     mask[parts != 1 + sizes[1:, cv2.CC_STAT_AREA].argmax()] = 0
     area = int(mask.sum())
     if area < SMALLEST_PERSON * mask.size or mask[:, [0, -1]].any():
-        return np.zeros_like(mask)
+        return np.zeros_like(mask), bool(rival)
     _, parts, sizes, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
     hole = sizes[:, cv2.CC_STAT_AREA] < LARGEST_HOLE * area
     hole[0] = False
     mask[hole[parts]] = 1
-    return 255 * mask
+    return 255 * mask, bool(rival)
 
 
 def _disc(radius: int) -> np.ndarray:
@@ -109,6 +117,7 @@ class Footage:
         self._read, self._read_background = frames, background
         self._frames: list[np.ndarray] | None = None
         self._faults: Faults = []
+        self.rivals = 0  # frames in which something else that is about as large moves too, once silhouettes are made
 
     def silhouettes(self, faults: Faults) -> Mapping[int, np.ndarray]:
         frames, background_faults = self._take(faults), list[str]()
@@ -117,7 +126,9 @@ class Footage:
             background_faults.append("the picture of the background and the frames differ in size, and it is not used")
             background = None
         faults += background_faults
-        return dict(enumerate(silhouettes(frames, background), start=1))
+        found = _each(frames, background)
+        self.rivals = sum(rival for _, rival in found)
+        return {number: mask for number, (mask, _) in enumerate(found, start=1)}
 
     def video(self, faults: Faults) -> list[np.ndarray]:
         return [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in self._take(faults)]
