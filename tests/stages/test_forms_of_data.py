@@ -562,3 +562,11 @@ def test_the_guide_has_exactly_these_rows() -> None:
     table = guide.partition("## What is taken, and what is said")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.+?) +\| .+\|$", table, re.MULTILINE)
     assert [row for row in rows if row not in ("what you have", "---")] == list(ROWS)
+
+
+def test_doubtful_walks_are_counted_and_shown(world: World) -> None:
+    frames_of_films(world)
+    out = world.where / "silhouette"
+    found = json.loads((out / "metrics.json").read_text())
+    assert (found["doubtful"], found["sequences"]) == (12, 12)
+    assert cv2.imread(str(out / "look.png")).shape[0] > 12 * 64
