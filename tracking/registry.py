@@ -84,8 +84,8 @@ class Registry:
             )
             (path / HITS).write_text(json.dumps(hits), encoding="utf-8")
             self._client.log_artifacts(run_id, str(path), MODEL)
-        source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL}"
-        return _version(self._client.create_model_version(self.name, source, run_id, tags=dict(tags)))
+        # By the run, whose artifacts may move.
+        return _version(self._client.create_model_version(self.name, f"runs:/{run_id}/{MODEL}", run_id, tags=dict(tags)))
 
     def call(self, version: Version, alias: str) -> None:
         """Give a version an alias, which another version may have had."""

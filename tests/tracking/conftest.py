@@ -1,8 +1,9 @@
-"""A real MLflow server."""
+"""A real MLflow server, and measured variants to log."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from gaitpress.results.folders import Folders
 from simulator.ssh_server import free_port
+from tests.support.device_world import World
 from tests.support.toy import environment
 
 
@@ -39,3 +42,27 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two variants, measured, and an empty MLflow database, which takes seconds to make."""
+    world = World(tmp_path_factory.mktemp("world"))
+    for percentile in (0, 50):
+        world.build(percentile)
+        world.benchmark(percentile)
+        world.recognise(percentile)
+    from tracking.server import TrackingServer
+
+    TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
+    return world
+
+
+@pytest.fixture
+def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    copy = object.__new__(World)
+    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
+    copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
+    return copy

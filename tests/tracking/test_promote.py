@@ -15,13 +15,13 @@ from gaitpress.commands.select.choice import Limits
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 from tests.support.device_world import World
-from tests.tracking.test_track import measured, mlflow_server, tracked, world  # noqa: F401
+from tests.tracking.test_track import tracked
 
 NONE = Limits()
 
 
 @pytest.fixture
-def home(world: World) -> World:  # noqa: F811
+def home(world: World) -> World:
     """Two tracked variants whose times are valid, however busy the machine is."""
     for percentile in (0, 50):
         record = json.loads(world.record(percentile).read_text())
@@ -130,7 +130,7 @@ def test_a_variant_without_a_run_says_what_to_type(home: World) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_keeps_the_champion(home: World, mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_server_keeps_the_champion(home: World, mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
     tracked(home)
     assert proposed(home, 0).reasons == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -18,30 +17,6 @@ from stages.track import track
 from tests.support import commands
 from tests.support.device_world import World
 from tests.support.toy import ROOT, make_small
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two variants, measured, and an empty MLflow database, which takes seconds to make."""
-    world = World(tmp_path_factory.mktemp("world"))
-    for percentile in (0, 50):
-        world.build(percentile)
-        world.benchmark(percentile)
-        world.recognise(percentile)
-    from tracking.server import TrackingServer
-
-    TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
-    return world
-
-
-@pytest.fixture
-def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
-    copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
-    return copy
 
 
 def tracked(world: World) -> dict[str, Any]:
