@@ -45,6 +45,7 @@ def test_a_folder_of_outputs_that_is_linked_to_another_disk_is_refused_before_an
     assert not list((tmp_path / "large").iterdir())
 
 
+@pytest.mark.slow
 def test_an_output_that_is_linked_to_another_disk_is_not_replaced(fresh: Toy, tmp_path: Path) -> None:
     toy = fresh.copy(tmp_path / "here")
     (tmp_path / "large").mkdir()
@@ -66,6 +67,7 @@ def test_an_archive_without_git_is_told_what_to_type(fresh: Toy, tmp_path: Path)
     assert run(["snakemake", "-n", *SNAKEMAKE[1:]], toy.where)
 
 
+@pytest.mark.slow
 def test_runs_are_tracked_again_once_the_database_is_removed(fresh: Toy, tmp_path: Path) -> None:
     toy = fresh.copy(tmp_path)
     toy.dvc("repro")
