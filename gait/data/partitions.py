@@ -138,11 +138,15 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 def of_lists(
-    name: str, split: Mapping[str, Sequence[str]], places: str = "OpenGait's repository holds it"
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Who trains and who is tested, by a list that the user puts into the dataset's folder.
+    sequences: Sequence[GaitSequence],
+    name: str,
+    split: Mapping[str, Sequence[str]],
+    places: str = "OpenGait's repository holds it",
+) -> tuple[list[int], list[int]]:
+    """The walks of who trains and of who is tested, by a list that the user puts into the dataset's folder.
 
     Args:
+        sequences: all sequences of a store.
         name: of the list's file, such as "CCPG.json".
         split: identities under "train" and "test"; empty without a list.
         places: where the list is to be had, in words.
@@ -155,7 +159,10 @@ def of_lists(
     train, test = (frozenset(split[part]) for part in ("train", "test"))
     if both := sorted(train & test):
         raise DataError(f"{name}: {', '.join(both[:3])} are to train and to be tested")
-    return train, test
+    trained, tested = (
+        [position for position, sequence in enumerate(sequences) if sequence.identity in people] for people in (train, test)
+    )
+    return trained, tested
 
 
 def complete(chosen: dict[str, list[int]], **reasons: str) -> dict[str, list[int]]:

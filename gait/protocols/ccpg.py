@@ -62,20 +62,16 @@ def partition(
     Raises:
         DataError: the list is not there, a view is no camera, or one of the four tests has no gallery or probe sequence.
     """
-    train, test = of_lists("CCPG.json", split)
+    train, test = of_lists(sequences, "CCPG.json", split)
     for sequence in sequences:
         if "_" in sequence.view:
             raise DataError(f"{sequence.name}: its view is not the camera alone; read CCPG by `layout: ccpg`")
-    of_part = {
-        name: [position for position, sequence in enumerate(sequences) if sequence.identity in people]
-        for name, people in (("train", train), ("test", test))
-    }
-    worn = {clothes(sequences[position]) for position in of_part["test"]}
+    worn = {clothes(sequences[position]) for position in test}
     for name, sides in TESTS.items():
         for side, needed in zip(("probe", "gallery"), sides, strict=True):
             if worn.isdisjoint(needed):
                 raise DataError(f"no {side} sequences of {name}: nobody of the test has a usable walk {' or '.join(needed)}")
-    chosen = {"train": of_part["train"], **_by_clothes(sequences, of_part["test"])}
+    chosen = {"train": train, **_by_clothes(sequences, test)}
     return complete(chosen, train="none of the TRAIN_SET of CCPG.json has a usable walk")
 
 

@@ -52,16 +52,14 @@ def partition(
     Raises:
         DataError: the list is not there, or there is no training, gallery or probe sequence.
     """
-    train, test = of_lists("Gait3D.json", split, "Gait3D's and OpenGait's repositories hold it")
+    train, test = of_lists(sequences, "Gait3D.json", split, "Gait3D's and OpenGait's repositories hold it")
     probe = frozenset(split["probe"])
-    chosen: dict[str, list[int]] = {"train": [], "gallery": [], "probe": []}
-    for position, sequence in enumerate(sequences):
-        if sequence.identity in train:
-            chosen["train"].append(position)
-        elif sequence.identity in test:
-            chosen["probe" if sequence.name in probe else "gallery"].append(position)
     return complete(
-        chosen,
+        {
+            "train": train,
+            "gallery": [position for position in test if sequences[position].name not in probe],
+            "probe": [position for position in test if sequences[position].name in probe],
+        },
         train="none of the TRAIN_SET of Gait3D.json has a usable walk",
         gallery="nobody of the TEST_SET of Gait3D.json has a usable walk besides those of its PROBE_SET",
         probe="none of the PROBE_SET of Gait3D.json is a usable walk of the TEST_SET",

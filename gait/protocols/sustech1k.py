@@ -57,13 +57,9 @@ def partition(
     Raises:
         DataError: the list is not there, or there is no training, gallery or probe sequence.
     """
-    train, test = of_lists("SUSTech1K.json", split)
-    of_part = {
-        name: [position for position, sequence in enumerate(sequences) if sequence.identity in people]
-        for name, people in (("train", train), ("test", test))
-    }
+    train, test = of_lists(sequences, "SUSTech1K.json", split)
     return complete(
-        {"train": of_part["train"], **validation(sequences, of_part["test"], settings)},
+        {"train": train, **validation(sequences, test, settings)},
         train="none of the TRAIN_SET of SUSTech1K.json has a usable walk",
         gallery="nobody of the TEST_SET of SUSTech1K.json has a usable walk 00-nm",
         probe="nobody of the TEST_SET of SUSTech1K.json has a usable walk 01, 02, 03 or 04",

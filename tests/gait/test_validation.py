@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -175,16 +175,28 @@ class TestPyTorch:
                 store, model, checkpoints=checkpoints, validation=validation(store, script, **settings), **around
             )
 
-        with pytest.raises(Interrupted):
-            part(right, watcher=Interrupting(number))
-        # The iteration in which it was interrupted is made and tested again.
-        again, history = part(right[number - 1 :])
-        assert by_torch.same(again, whole)
-        assert history == expected
-        # A stage that is killed after its training finds it complete.
-        once_more, history = part([])
-        assert by_torch.same(once_more, whole)
-        assert history == expected
+        goes_on(part, by_torch.same, right, number, whole, expected)
+
+
+def goes_on(
+    part: Callable[..., tuple[Any, list[dict[str, float]]]],
+    same: Callable[[Any, Any], bool],
+    right: Sequence[int],
+    number: int,
+    whole: Any,
+    expected: list[dict[str, float]],
+) -> None:
+    """A training that is interrupted after a row ends as the whole one, and so does what runs once more after its end."""
+    with pytest.raises(Interrupted):
+        part(right, watcher=Interrupting(number))
+    # The iteration in which it was interrupted is made and tested again.
+    again, history = part(right[number - 1 :])
+    assert same(again, whole)
+    assert history == expected
+    # A stage that is killed after its training finds it complete.
+    once_more, history = part([])
+    assert same(once_more, whole)
+    assert history == expected
 
 
 class Interrupted(Exception): ...
@@ -282,14 +294,7 @@ class TestKeras:
             )
             return found
 
-        with pytest.raises(Interrupted):
-            part(right, watcher=Interrupting(number))
-        again, history = part(right[number - 1 :])
-        assert by_keras.same(again, whole)
-        assert history == expected
-        once_more, history = part([])
-        assert by_keras.same(once_more, whole)
-        assert history == expected
+        goes_on(part, by_keras.same, right, number, whole, expected)
 
 
 def test_two_processes_decide_by_the_same_rate(store: SequenceStore) -> None:
