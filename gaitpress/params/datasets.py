@@ -6,14 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_type_hints
 
 from annotated_types import MinLen
-from pydantic import Discriminator, Field, StringConstraints, create_model
+from pydantic import Discriminator, Field, create_model
 
 from gait import protocols
 from gait.data import readers
-from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, Text, View
+from gaitpress.params.values import Name, Positive, Range, Rate, Section, Seed, Share, Text, View, Wildcards
 
-# Of the name of the pickle that is read where a view holds several, such as "*-aligned-sils.pkl".
-PicklePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=128)]
+# The name of the pickle that is read where a view holds several, such as "*-aligned-sils.pkl".
+PicklePattern = Annotated[str, Wildcards]
 TYPES: dict[Any, Any] = {int: Positive, bool: bool, str: Name, list[str]: list[Name]}
 
 

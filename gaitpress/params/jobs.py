@@ -28,8 +28,8 @@ class Needs(Section):
         gpu: GPUs of each of its processes.
     """
 
-    mem: Annotated[str, limit("GB|MB|GiB|MiB")] | None = None
-    runtime: Annotated[str, limit("d|h|m")] | None = None
+    mem: Annotated[str, limit("GB", "MB", "GiB", "MiB")] | None = None
+    runtime: Annotated[str, limit("d", "h", "m")] | None = None
     gpu: Natural | None = None
 
 

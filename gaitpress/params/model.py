@@ -10,7 +10,6 @@ from pydantic import Discriminator, Field
 from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import (
     FileIn,
-    ModelName,
     Name,
     Natural,
     OpenSection,
@@ -27,7 +26,7 @@ from gaitpress.params.values import (
 class LossTerm(OpenSection):
     """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
 
-    name: ModelName
+    name: Annotated[str, FileIn("gait/losses")]
     weight: Rate = 1.0
 
 

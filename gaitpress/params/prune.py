@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
-
-from gaitpress.params.values import FileIn, Name, Percentile, Positive, Section
+from gaitpress.params.values import FileIn, Name, Percentile, Positive, Section, Wildcards
 
 
 class Prune(Section):
@@ -21,7 +19,7 @@ class Prune(Section):
     scope: Literal["layer", "global"]
     round_to: Positive
     keep_min: Positive
-    spare: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*?\[\]!-]+$", max_length=64)]]
+    spare: list[Annotated[str, Wildcards]]
     reconstruct: bool = True
     device: Name
 

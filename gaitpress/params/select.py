@@ -19,10 +19,10 @@ class Select(Section):
     max_loss: Annotated[float, Range(ge=0, le=100)] | None = 1.0
     sure: bool = False
     device: Name | None = None
-    max_latency: Annotated[str, limit("s|ms|us")] | None = None
+    max_latency: Annotated[str, limit("s", "ms", "us")] | None = None
     min_rank1: Annotated[float, Range(gt=0, le=100)] | None = None
     min_tar: Annotated[float, Range(gt=0, le=100)] | None = None
-    max_energy: Annotated[str, limit("J|mJ|uJ")] | None = None
-    max_size: Annotated[str, limit("GB|MB|kB|B|GiB|MiB|KiB")] | None = None
+    max_energy: Annotated[str, limit("J", "mJ", "uJ")] | None = None
+    max_size: Annotated[str, limit("GB", "MB", "kB", "B", "GiB", "MiB", "KiB")] | None = None
     people: Positive | None = None
     fps: Rate | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,10 +87,36 @@ class FileIn:
         return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+@dataclass(frozen=True)
+class Form:
+    """The form of a text: a regular expression for all of it, and the words for it that an error has."""
+
+    pattern: str
+    words: str
+    longest: int = 64
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^{self.pattern}$", "maxLength": self.longest}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise PydanticCustomError("form", "{text}", {"text": f"must be {self.words}"})
+        if len(value) > self.longest:
+            raise PydanticCustomError("form", "{text}", {"text": f"must have at most {self.longest} characters"})
+        return value
+
+
+Name = Annotated[str, Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a name of letters, digits, _, - and ., a letter or digit first")]
 EntryName = Annotated[Name, NoDot()]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-View = Annotated[str, StringConstraints(pattern=r"^(000|018|036|054|072|090|108|126|144|162|180)$")]
+ModelName = Annotated[str, Form(r"[a-z][a-z0-9_]*", "a name of small letters, digits and _, a letter first")]
+VIEWS = ("000", "018", "036", "054", "072", "090", "108", "126", "144", "162", "180")
+View = Annotated[str, Form("|".join(VIEWS), f"one of {', '.join(VIEWS)}")]
+Wildcards = Form(
+    r"[A-Za-z0-9_.*?\[\]!-]+", "a name, where * stands for any letters, ? for one and [ab] for one of them", 128
+)
 Text = Annotated[str, StringConstraints(min_length=1)]
 Positive = Annotated[int, Range(ge=1)]
 Natural = Annotated[int, Range(ge=0)]
@@ -126,6 +153,9 @@ class OpenSection(Section):
         return data
 
 
-def limit(units: str) -> Any:
-    """A number with its unit, such as 5ms."""
-    return StringConstraints(pattern=rf"^[0-9]*\.?[0-9]+ ?({units})$", max_length=32)
+def limit(*units: str) -> Form:
+    """A number above 0 with one of the units, such as 5ms."""
+    above_0 = r"(0*[1-9][0-9]*(\.[0-9]+)?|[0-9]*\.0*[1-9][0-9]*)"
+    return Form(
+        rf"{above_0} ?({'|'.join(units)})", f"a number above 0 with a unit, {', '.join(units)}; such as 5{units[0]}", 32
+    )

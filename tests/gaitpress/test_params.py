@@ -125,7 +125,29 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "model.gaitset.init = ./results/train/gaitset/weights.safetensors: training overwrites it; copy it",
         ),
         ("[cnn2d, gaitset]", "[cnn2d, gaitsett]", "models[1] = gaitsett: no such entry under model"),
-        ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must match"),
+        (
+            "  max_loss: 1                       # points of mean rank-1 that it may be below its",
+            "  max_latency: 0ms #",
+            "select.max_latency = 0ms: must be a number above 0 with a unit, s, ms, us; such as 5s",
+        ),
+        (
+            "{mem: 8GB, runtime: 1d",
+            "{mem: 0GB, runtime: 1d",
+            "resources.train.mem = 0GB: must be a number above 0 with a unit",
+        ),
+        (
+            "margin: 0.2}]  #",
+            "margin: 0.2}, {name: tripelt}]  #",
+            "model.gaitset.loss[1].name = tripelt: must be 'cross_entropy', 'sparse_categorical_crossentropy' or 'triplet'; "
+            "did you mean triplet?",
+        ),
+        ('["072", "090"', '["72", "090"', "datasets.walkers.views[0] = 72: must be one of 000, 018, 036, 054, 072, 090,"),
+        (
+            "[silhouette, flow]",
+            "[silhouette, f/low]",
+            "modalities[1] = f/low: must be a name of letters, digits, _, - and .",
+        ),
+        ("[cnn2d, gaitset]", "[../x]", "models[0] = ../x: must be a name of small letters, digits and _, a letter first"),
         ("[silhouette, flow]", "[silhouette]", "models[0] = cnn2d: needs modality flow; add it to modalities"),
         (
             "    subjects: ",
@@ -140,7 +162,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         (
             "path: data/external/Gait3D,",
             "path: data/external/Gait3D, pickle: ../all.pkl,",
-            "datasets.gait3d.pickle = ../all.pkl: must match",
+            "datasets.gait3d.pickle = ../all.pkl: must be a name, where * stands for any letters, ? for one",
         ),
         (
             "  gaitset:                          #",
