@@ -14,8 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow leaves oneDNN off on CPUs without AVX-512, though it makes training three times faster there too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# For plots and wrappers that nothing here uses: a third of the time that Keras takes to load.
-with without("matplotlib", "sklearn"):
+# For plots, wrappers and tables that nothing here uses: a third of the time that Keras takes to load.
+with without("matplotlib", "pandas", "sklearn"):
     import keras
     import tensorflow as tf
 
