@@ -21,6 +21,9 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 	@echo
 	@cat results/report/pareto.txt
 	@echo
+	@cat results/report/conclusion.txt
+	@echo
+	@echo "The picture:         results/report/pareto.png"
 	@echo "The page:            results/report/index.html"
 	@echo "Compare in MLflow:   make mlflow"
 	@python -m gaitpress compare --no-start

@@ -10,7 +10,7 @@ from pathlib import Path
 from gaitpress import command_line, outputs, params
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import load
-from report import latex, page, pareto_plot, staircase_plot, table
+from report import conclusion, latex, page, pareto_plot, staircase_plot, table
 
 
 def report(results: Path, out: Path, settings: params.Params) -> str:
@@ -18,26 +18,27 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
 
     Args:
         results: the parent of what the stages made.
-        out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, metrics.json, and
-            variants as .csv, .tex and .json.
+        out: the folder to write: index.html, pareto and staircase as .png and .svg, pareto.txt, conclusion.txt,
+            metrics.json, and variants as .csv, .tex and .json.
         settings: params.yaml.
 
     Returns:
-        The table for a terminal.
+        The table and the conclusion for a terminal.
     """
     folders = Folders(results)
     rows = load(folders, settings)
-    text = table.text(rows, settings.select)
+    text, ending = table.text(rows, settings.select), conclusion.text(rows, settings.select)
     with outputs.new_directory(out) as partial:
         (partial / "index.html").write_text(page.render(rows, folders, out, settings), encoding="utf-8")
         (partial / "pareto.txt").write_text(text, encoding="utf-8")
+        (partial / "conclusion.txt").write_text(ending, encoding="utf-8")
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
         table.write_csv(partial / "variants.csv", rows)
         (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
         outputs.write_json(partial / "metrics.json", table.metrics(rows))
         outputs.write_json(partial / "variants.json", table.main_figures(rows))
-    return text
+    return f"{text}\n{ending}"
 
 
 def main() -> None:

@@ -20,18 +20,18 @@ def _known(value: float | None) -> float:
     return math.inf if value is None else value
 
 
-def fastest_within(rows: Iterable[Row], budget: float, sure: bool) -> Row | None:
-    """The fastest variant that loses at most so many points of mean rank-1 against its dense network; None if none does.
+def within(row: Row, budget: float, sure: bool) -> bool:
+    """Whether a variant is known to lose at most so many points of mean rank-1 against its dense network.
 
     Args:
-        rows: variants of one device.
+        row: the variant.
         budget: points.
         sure: whether the whole interval of the loss must be within the budget.
     """
-    kept = [
-        row
-        for row in rows
-        if row.eligible and row.plotted and row.loss
-        if (row.loss.surely_within(budget) if sure else row.loss.points <= budget)
-    ]
+    return row.loss is not None and (row.loss.surely_within(budget) if sure else row.loss.points <= budget)
+
+
+def fastest_within(rows: Iterable[Row], budget: float, sure: bool) -> Row | None:
+    """The fastest of the variants of one device that are :func:`within` the budget; None if there is none."""
+    kept = [row for row in rows if row.eligible and row.plotted and within(row, budget, sure)]
     return min(kept, key=lambda row: order(row, True), default=None)

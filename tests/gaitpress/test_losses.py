@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +22,11 @@ from gait.people import ByPerson
 from gaitpress import outputs, params
 from gaitpress.commands import select
 from gaitpress.errors import StageError
+from gaitpress.params.select import Select
+from gaitpress.results.figures import MACS, SIZE
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
+from report import conclusion
 from stages.report import report
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT
@@ -202,6 +207,34 @@ def test_damaged_hits_are_told_with_the_command(study: Study) -> None:
         match=r"rates of board-a/gaitset/p30-fp32: .*damaged .*`dvc repro -f -s recognise@board-a-gaitset-30-fp32`",
     ):
         study.select()
+
+
+def test_the_conclusion_says_what_to_deploy_how_fast_it_is_and_what_it_costs(study: Study) -> None:
+    rows = study.rows()
+    chosen = rows["p30 fp32"]
+    words = " ".join(conclusion.text(list(rows.values()), Select()).split())
+    loss, rank1 = chosen.loss, chosen.rank1_interval
+    ends = f"{loss.low:.1f} to {loss.high:.1f}".replace("-", "\N{MINUS SIGN}")
+    assert words.startswith(
+        f"On board-a deploy gaitset p30 fp32: of {len(rows)} variants it is the fastest within 1 point of mean rank-1 of "
+    )
+    assert re.search(r"A query takes [\d.]+ ms \([\d.]+–[\d.]+\), 2\.50× as fast as gaitset p0 fp32\. ", words)
+    assert f"It recognises {chosen.rank1:.1f} % ({rank1[0]:.1f}–{rank1[1]:.1f}) of the probes" in words
+    assert words.endswith(f"; loses 0.8 ({ends}): not sure.")
+    assert "python -m gaitpress select" in conclusion.text(list(rows.values()), Select(max_loss=None))
+    sure = " ".join(conclusion.text(list(rows.values()), Select(sure=True)).split())
+    assert "deploy gaitset p0 fp32" in sure and "the dense network itself" in sure
+    assert "as fast as" not in sure
+
+
+def test_the_conclusion_of_invalid_times_names_the_smallest_within_the_budget(study: Study) -> None:
+    rows = [replace(row, record={**row.record, "valid": False}) for row in study.rows().values()]
+    words = " ".join(conclusion.text(rows, Select()).split())
+    assert "On board-a no variant within 1 point of mean rank-1 of the dense network has valid times" in words
+    assert "raise benchmark.session in params.yaml" in words
+    kept = [row for row in rows if row.loss is not None and row.loss.points <= 1]
+    smallest = min(kept, key=lambda row: (MACS.of(row), SIZE.of(row)))
+    assert words.endswith(f"By rank-1 alone, the smallest within it: {smallest.name}.")
 
 
 def test_the_report_answers_at_its_head_and_has_the_loss_in_every_table(study: Study) -> None:

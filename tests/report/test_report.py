@@ -79,7 +79,8 @@ def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[i
 def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World) -> None:
     out = write(world)
     pictures = {f"{name}.{kind}" for name in ("pareto", "staircase") for kind in ("png", "svg")}
-    names = {"index.html", "pareto.txt", "variants.csv", "variants.tex", "variants.json", "metrics.json"} | pictures
+    names = {"index.html", "pareto.txt", "conclusion.txt", "metrics.json"} | pictures
+    names |= {f"variants.{kind}" for kind in ("csv", "tex", "json")}
     assert {path.name for path in out.iterdir()} == names
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures if name.endswith("png"))
     assert all("<svg" in (out / name).read_text(encoding="utf-8") for name in pictures if name.endswith("svg"))

@@ -1,0 +1,60 @@
+"""What to take away of all variants, in three sentences a device: which engine, how fast it is, what it costs in rank-1."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from gaitpress.params.select import Select
+from gaitpress.results import digits, figures, words
+from gaitpress.results.ordering import within
+from gaitpress.results.records import Row, by_device
+from report import answers
+from report.table import WIDTH
+
+
+def text(rows: Sequence[Row], settings: Select) -> str:
+    """A paragraph for each device.
+
+    Args:
+        rows: the variants of all devices.
+        settings: the budget within which the fastest variant is the one to deploy.
+    """
+    paragraphs = (" ".join(_sentences(device, listed, settings)) for device, listed in by_device(rows).items())
+    return "\n".join(textwrap.fill(words, WIDTH, break_on_hyphens=False) + "\n" for words in paragraphs)
+
+
+def _sentences(device: str, rows: Sequence[Row], settings: Select) -> list[str]:
+    if settings.max_loss is None:
+        return [f"On {device}: `python -m gaitpress select` names the best variant by your limits."]
+    best = next(iter(answers.fastest(rows, settings)), None)
+    if best is None:
+        return _without_times(device, rows, settings, settings.max_loss)
+    low, high = figures.LATENCY_LOW.of(best), figures.LATENCY_HIGH.of(best)
+    return [
+        f"On {device} deploy {best.name}: of {len(rows)} variants it is the fastest {answers.budget(settings)}.",
+        f"A query takes {figures.LATENCY.text(best)} ms ({digits.interval(low, high)})"
+        f"{', ' * bool(words.faster(best))}{words.faster(best)}.",
+        _accuracy(best, settings.max_loss),
+    ]
+
+
+def _accuracy(row: Row, budget: float) -> str:
+    rates = f"{figures.RANK1.text(row)} % ({digits.interval(*row.rank1_interval, 'percent')}) of the probes"
+    people = f"{figures.PEOPLE.of(row)} people, {figures.PROBES.of(row)} probes"
+    dense = "it is the dense network itself" if row.dense and row.key == row.dense.key else words.loss(row, budget)
+    return f"It recognises {rates} (mean rank-1; {people}); {dense}."
+
+
+def _without_times(device: str, rows: Sequence[Row], settings: Select, budget: float) -> list[str]:
+    """What can be said where no variant within the budget has valid times."""
+    sentences = [f"On {device} no variant {answers.budget(settings)} has valid times; the table says why."]
+    if any(row.status == "ok" and not row.valid for row in rows):
+        sentences += ["Leave it alone, raise benchmark.session in params.yaml, and run again: only times are measured anew."]
+    smallest: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: (figures.MACS.of(row) or 0, figures.SIZE.of(row) or 0)):
+        if within(row, budget, settings.sure):
+            smallest.setdefault(row.model, row)
+    if smallest:
+        sentences += [f"By rank-1 alone, the smallest within it: {', '.join(row.name for row in smallest.values())}."]
+    return sentences
