@@ -80,8 +80,18 @@ def export_keras(model: Any, path: Path, shape: Sequence[int | str], opset: int)
     if isinstance(shape[0], str):
         for value in (proto.graph.input[0], proto.graph.output[0]):
             value.type.tensor_type.shape.dim[0].dim_param = shape[0]
+    _name_by_weights(proto)
     save(proto, path)
     _simplify(path)
+
+
+def _name_by_weights(proto: onnx.ModelProto) -> None:
+    """Give nodes whose own name says nothing ("Conv__24") the path of their weights, as profiles of engines show it."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        weights = next((name for name in node.input if name in constants and "/" in name), None)
+        if weights and "/" not in node.name:
+            node.name = f"{'/'.join(weights.split('/')[:2])}/{node.name}"
 
 
 def _rename(old: str, new: str, proto: onnx.ModelProto) -> None:

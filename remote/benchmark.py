@@ -83,6 +83,8 @@ class Timing:
         protocol: how the measurement was done.
         energy: gross_mj and idle_subtracted_mj an inference with their scope, or None.
         energy_reason: why there is no energy figure, or None.
+        nodes: ``nodes``: name, operator (``op``) and time a query (``ms``) of each node of the engine, in the order in which
+            they run, from a run of its own, for looking at nodes costs time; or ``reason``: why there are none.
         sweep: for each batch of the settings' sweep, the result of :func:`swept` or :func:`not_swept`.
     """
 
@@ -94,6 +96,7 @@ class Timing:
     protocol: Mapping[str, Any]
     energy: Mapping[str, Any] | None
     energy_reason: str | None
+    nodes: Mapping[str, Any]
     sweep: Sequence[Mapping[str, Any]]
 
 
@@ -208,6 +211,7 @@ def timing(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     energy: Mapping[str, Any],
+    nodes: Mapping[str, Any],
     sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
     protocol: Mapping[str, Any],
@@ -220,6 +224,7 @@ def timing(
         before: the machine's conditions before the first repeat.
         after: the machine's conditions after the last repeat.
         energy: the agent's answer to the energy run.
+        nodes: the agent's answer about the nodes of the engine.
         sweep: the results of other batches.
         settings: the settings of the measurement.
         protocol: entries that the runtime adds to the protocol.
@@ -251,6 +256,7 @@ def timing(
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
+        nodes=nodes,
         sweep=sweep,
     )
 

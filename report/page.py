@@ -14,6 +14,7 @@ from gaitpress.params import Params
 from gaitpress.results import digits, figures, words
 from gaitpress.results.figures import COSTS, Figure
 from gaitpress.results.folders import Folders
+from gaitpress.results.layer_times import LayerTimes, by_layer
 from gaitpress.results.machines import machines
 from gaitpress.results.records import Condition, Row, by_device, ends
 from gaitpress.results.work import POINTS, Curve, curves, pruning
@@ -71,6 +72,8 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
     conditions = words.conditions(rows)
     by_view = [row for row in rows if row.get("rank1_by_view")]
     retrieval = _retrieval(rows)
+    pruned = pruning(folders, settings)
+    layers_of = {name: [layer["layer"] for layer in content.get("table", [])] for name, content in pruned.items()}
     data = {
         "variants": _variants(rows, settings),
         "charts": _charts(rows, trainings),
@@ -104,6 +107,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
             for row in rows
         ),
         retrieval=retrieval,
+        layer_times=_layer_times(rows, layers_of),
         studies=[_study(row, row.study) for row in rows if row.study and not row.same_as],
         open_set=_open_set(rows),
         open_shown=OPEN_SHOWN,
@@ -113,9 +117,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         rank1=words.rank1(rows),
         counts=words.counts(rows),
         by_view=by_view,
-        pruning={
-            name: {"table": [], "totals": {}, "warnings": []} | layers for name, layers in pruning(folders, settings).items()
-        },
+        pruning={name: {"table": [], "totals": {}, "warnings": []} | layers for name, layers in pruned.items()},
         curves={model: list(_metrics(curves_of)) for model, curves_of in _by_model(trainings).items()},
         averaged=POINTS if any(training.rows > POINTS for training in trainings) else None,
         links=lambda row: _links(row, folders, out),
@@ -253,6 +255,30 @@ def _cells(row: Row, conditions: Sequence[Condition], retrieval: Sequence[Figure
 
 def _evidence(row: Row) -> str:
     return f"{words.EVIDENCE[row.get('evidence')]}, {row.get('data')}" if row.get("evidence") else ""
+
+
+def _layer_times(rows: Sequence[Row], layers_of: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """A table for each device and model: a line for each layer, a column for each variant whose nodes were timed."""
+    timed: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.get("nodes") and not row.same_as and layers_of.get(row.pruned):
+            timed.setdefault((row.device, row.model), []).append(row)
+    tables = []
+    for (device, model), columns in timed.items():
+        times = [by_layer(row.get("nodes"), layers_of[row.pruned]) for row in columns]
+        names = dict.fromkeys(name for row in columns for name in layers_of[row.pruned])
+        lines = [(name, [_of_all(part.layers.get(name), part) for part in times]) for name in names]
+        lines = [(name, cells) for name, cells in lines if any(cell["share"] for cell in cells)]
+        lines.append(("all else", [_of_all(part.rest, part) | {"words": part.rest_in_words()} for part in times]))
+        lines.append(("sum", [_of_all(part.total, part) | {"share": 0} for part in times]))
+        tables.append({"device": device, "model": model, "columns": columns, "lines": lines})
+    return tables
+
+
+def _of_all(ms: float | None, times: LayerTimes) -> dict[str, Any]:
+    """A cell of the table of layers: its time, and its share of the engine's."""
+    share = (ms or 0) / times.total if times.total else 0
+    return {"text": digits.significant(ms), "share": round(share, 3), "words": f"{share:.0%} of the engine's time"}
 
 
 def _study(row: Row, study: Mapping[str, Any]) -> dict[str, Any]:

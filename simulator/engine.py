@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -109,15 +110,9 @@ class Engine:
                 "[TRT] 6: The engine plan file is generated on an incompatible device, expecting compute "
                 f"{kind.gpu[1]} got compute {self.head['gpu']}, please rebuild."
             )
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        # With weights of 8 bits this computer's kernels may overflow; a Jetson's GPU does not.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        self._network = network
         try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            self._session = self._loaded(self._options())
         except Exception as error:
             reason = " ".join(str(error).split())
             raise Refused(
@@ -125,6 +120,36 @@ class Engine:
             ) from error
         self.input = self._session.get_inputs()[0].name
         self.output = self._session.get_outputs()[0].name
+
+    def _options(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        # With weights of 8 bits this computer's kernels may overflow; a Jetson's GPU does not.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        return options
+
+    def _loaded(self, options: Any) -> Any:
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(self._network, options, providers=["CPUExecutionProvider"])
+
+    def layers(self, values: np.ndarray, queries: int = 5) -> dict[str, list[float]]:
+        """The times in ms of each layer by name, one a query."""
+        options = self._options()
+        with TemporaryDirectory() as scratch:
+            options.enable_profiling, options.profile_file_prefix = True, f"{scratch}/profile"
+            session = self._loaded(options)
+            for _ in range(queries):
+                session.run([self.output], {self.input: values})
+            events = json.loads(Path(session.end_profiling()).read_text())
+        times: dict[str, list[float]] = {}
+        for event in events:
+            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+                times.setdefault(event["name"].removesuffix("_kernel_time"), []).append(event["dur"] / 1000)
+        return times
 
     def fits(self, shape: list[int]) -> bool:
         """Whether the engine takes an input of this shape."""

@@ -109,6 +109,8 @@ def timing_part(timing: Timing, signature: dict[str, Any], batch: int) -> dict[s
         "energy_mj_per_inference": energy["gross_mj"] if energy else None,
         "energy": dict(energy) if energy else None,
         "energy_reason": timing.energy_reason,
+        "nodes": timing.nodes.get("nodes"),
+        "nodes_reason": timing.nodes.get("reason"),
         "conditions": dict(timing.conditions),
         "protocol": dict(timing.protocol),
         "repeats": list(timing.repeats),
@@ -124,6 +126,7 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
         "ms_per_video_second",
         "energy_mj_per_inference",
         "energy",
+        "nodes",
         "conditions",
     )
     return {
@@ -133,6 +136,7 @@ def without_figures(status: str, reason: str) -> dict[str, Any]:
         "invalid_reasons": [f"{status}: {reason}"],
         **dict.fromkeys(absent),
         "energy_reason": f"{status}: {reason}",
+        "nodes_reason": f"{status}: {reason}",
         "repeats": [],
         "sweep": [],
     }

@@ -1,4 +1,4 @@
-"""The program for a device whose runtime is a package of its Python: facts, build, run, benchmark, energy and batches.
+"""The program for a device whose runtime is a package of its Python: its facts, and building, running and measuring engines.
 
 It needs Python 3.8 and numpy, runs in a process of its own, takes its arguments by argv and answers with JSON on its
 standard output: the result, or ``{"error": "..."}`` with exit status 1. The runtime's own code is in a second file,
@@ -7,7 +7,9 @@ standard output: the result, or ``{"error": "..."}`` with exit status 1. The run
 * ``version()``: the version of the runtime, as text;
 * ``build(onnx, engine, precision, threads, options)``: makes the engine's file from a network's; or it makes none, and
   returns the reason why this device does not compute in that precision;
-* ``load(engine, threads, options)``: returns a function from an input (float32) to the first output.
+* ``load(engine, threads, options)``: returns a function from an input (float32) to the first output;
+* ``profile(engine, values, duration_s, threads, options)``, if the runtime can tell: returns the name, the operator and
+  the time a query in ms of each node of the engine, in the order in which they run.
 
 The options are those of the device.
 """
@@ -56,8 +58,8 @@ def opened(part, options):
     """The functions of a runtime's own file, whatever its name here, for a device with these options."""
     names: dict = {"__name__": "part"}
     exec(compile(Path(part).read_bytes(), str(part), "exec"), names)
-    build, load = (partial(names[name], options=options) for name in ("build", "load"))
-    return SimpleNamespace(version=names["version"], build=build, load=load)
+    known = {name: partial(names[name], options=options) for name in ("build", "load", "profile") if name in names}
+    return SimpleNamespace(version=names["version"], **known)
 
 
 def facts(part, root=None):
@@ -318,6 +320,14 @@ def sweep(part, engine, example, threads, duration_s, batches):
     return {"batches": answers}
 
 
+def profile(part, engine, example, threads, duration_s):
+    """The time of each node of an engine, from a run of its own, for looking at nodes costs time; or a reason."""
+    if not hasattr(part, "profile"):
+        return {"reason": "the runtime's own file has no function profile"}
+    rows = part.profile(engine, np.load(str(example), allow_pickle=False), duration_s, threads)
+    return {"nodes": [{"name": name, "op": op, "ms": round(ms, 5)} for name, op, ms in rows]}
+
+
 def _for(duration_s, query, least=1):
     times: list = []
     end = time.perf_counter() + duration_s
@@ -331,7 +341,7 @@ def main(arguments):
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "sweep"])
+    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "profile", "sweep"])
     parser.add_argument("--part", type=Path, required=True, help="the runtime's own file")
     parser.add_argument("--options", type=json.loads, default={}, help="JSON: the device's options")
     parser.add_argument("--onnx", type=Path)
@@ -356,6 +366,8 @@ def main(arguments):
             return run(part, engine, threads, sys.stdin.buffer, answers)
         elif settings.command == "benchmark":
             answer = benchmark(part, engine, example, threads, settings.warmup_s, settings.duration_s, settings.queries)
+        elif settings.command == "profile":
+            answer = profile(part, engine, example, threads, settings.duration_s)
         elif settings.command == "sweep":
             answer = sweep(part, engine, example, threads, settings.duration_s, settings.batches)
         else:

@@ -140,6 +140,7 @@ class PythonRuntime:
                 repeats = [self._call(timed, settings.threads) for _ in range(settings.repeats)]
                 after = self.agent.call(CONDITIONS)
                 energy = self._energy(common, settings, Path(scratch))
+                nodes = self._call(["profile", *common], settings.threads)
             except EngineFailed as error:
                 raise EngineFailed(_brief(error, there, self.package.engine)) from None
             sweep = self._sweep(there, values, settings, Path(scratch)) if settings.sweep else []
@@ -147,7 +148,7 @@ class PythonRuntime:
             "timed": "one call of the runtime after the other, from input array to output array",
             "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
         }
-        return benchmark.timing(repeats, before, after, energy, sweep, settings, protocol, cores)
+        return benchmark.timing(repeats, before, after, energy, nodes, sweep, settings, protocol, cores)
 
     def serve(self, engine: Path, example: np.ndarray, load: Load) -> dict[str, Any]:
         """How many people the device serves at once: see remote/python/server.py, which says what the answer holds.

@@ -52,6 +52,15 @@ def infer(board: Jetson, content: bytes, settings: dict[str, str], shapes: dict[
         if version < (8, 0):
             rows = [_row_of_7(row) for row in rows]
         Path(settings["exportTimes"]).write_text("[\n  " + "\n, ".join(map(json.dumps, rows)) + "\n]\n")
+    if "exportProfile" in settings:
+        layers = engine.layers(values)
+        whole = sum(sum(times) for times in layers.values())
+        lines = [f'[\n  {{ "count" : {len(queries)} }}']
+        for name, times in layers.items():
+            row = {"name": name, "timeMs": sum(times), "averageMs": float(np.mean(times))}
+            row |= {"medianMs": float(np.median(times))} if version >= (8, 0) else {}
+            lines.append(json.dumps(row | {"percentage": 100 * sum(times) / whole}))
+        Path(settings["exportProfile"]).write_text("\n, ".join(lines) + "\n]\n")
     if "exportOutput" in settings:
         numbers = ", ".join(f"{value:g}" for value in output.ravel().tolist())
         head = f'[\n  {{ "name" : "{engine.output}"\n  , "dimensions" : "{_dimensions(output)}"\n  , "values" : [ '

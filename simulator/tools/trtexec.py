@@ -18,7 +18,7 @@ from simulator.tools.inference import infer
 FLAGS = {"noTF32", "allowGPUFallback", "useSpinWait", "verbose"}
 VALUES = {
     "onnx", "saveEngine", "loadEngine", "useDLACore", "minShapes", "optShapes", "maxShapes", "shapes", "warmUp",
-    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput",
+    "duration", "iterations", "avgRuns", "loadInputs", "exportTimes", "exportOutput", "exportProfile",
 }  # fmt: skip
 # Options that only some versions have: the first version with the option, and the first later one without it.
 FOREVER = (99, 0)

@@ -8,6 +8,7 @@ import pytest
 from compress import export
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings
+from gaitpress.results.layer_times import by_layer
 
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 import keras  # noqa: E402
@@ -87,6 +88,22 @@ def test_the_onnx_file_gives_the_models_signatures_without_transposes(dense, tmp
     to_int8(path, quantised, samples, "minmax", True, "uint8", 7)
     assert export.relative_error(export.run(quantised, samples), expected) < 0.2
     assert quantised.stat().st_size < 0.4 * path.stat().st_size
+
+
+def test_every_node_with_weights_names_its_layer(tmp_path) -> None:
+    import onnx
+
+    path = tmp_path / "model.onnx"
+    model = keras_model.build("cnn3d", {"filters": [4, 4, 4, 4, 4, 4], "code": 8, "signature": 8}, 1, 5)
+    network = keras_model.signature_model(model)
+    export.export_keras(network, path, [1, 50, 60, 60], 13)
+    graph = onnx.load(path).graph
+    weights = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 1}
+    nodes = [{"name": node.name, "op": node.op_type, "ms": 1.0} for node in graph.node if weights & set(node.input)]
+    layers = [layer.name for layer in network.layers if layer.get_weights()]
+    times = by_layer(nodes, layers)
+    assert set(times.layers) == set(layers)
+    assert times.others == {}
 
 
 def test_multiply_adds_of_the_published_network_are_about_one_billion(tmp_path) -> None:

@@ -63,6 +63,35 @@ def write(world: World) -> Path:
     return out
 
 
+def test_the_page_says_where_the_time_of_each_engine_goes(world: World) -> None:
+    for percentile, first in ((0, 3.0), (50, 1.0)):
+        nodes = [("/frame1/conv/Conv", "Conv", first), ("/MaxPool_1", "MaxPool", 0.5), ("/fc/MatMul", "MatMul", 0.25)]
+        edit(world, percentile, nodes=[{"name": name, "op": op, "ms": ms} for name, op, ms in nodes])
+        place = world.records.prune / f"gaitset/p{percentile}"
+        place.mkdir(parents=True)
+        unknown = {f"{what}_{when}": None for what in ("filters", "params", "macs") for when in ("before", "after")}
+        rows = [
+            {"layer": name, "threshold": None, "spared": False, "tied_to": [], **unknown}
+            for name in ("frame1", "fc", "gone")
+        ]
+        outputs.write_json(place / "pruning.json", {"table": rows})
+    page = (write(world) / "index.html").read_text(encoding="utf-8")
+    start = page.index("Where the time goes")
+    table = page[start : page.index("</table>", start)]
+    assert re.findall(r"<th>(p\d+ \w+)</th>", table) == ["p0 fp32", "p50 fp32"]
+    lines = {
+        name: re.findall(r'<td style="--share: ([\d.]+)" title="([^"]*)">([^<]*)<', cells)
+        for name, cells in re.findall(r"<tr><th>([^<]+)</th>(.*?)</tr>", table)
+        if name != "layer"
+    }
+    times = {name: [text for _, _, text in cells] for name, cells in lines.items()}
+    assert times == {
+        "frame1": ["3.00", "1.00"], "fc": ["0.250", "0.250"], "all else": ["0.500", "0.500"], "sum": ["3.75", "1.75"]
+    }  # fmt: skip
+    assert lines["frame1"][0][:2] == ("0.8", "80% of the engine&#39;s time")
+    assert lines["all else"][0][1] == "MaxPool 0.5 ms"
+
+
 COSTS_AND_GAINS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
 
 

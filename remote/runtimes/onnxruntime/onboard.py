@@ -1,7 +1,10 @@
 """ONNX Runtime on a device, for remote/python/agent.py: Python 3.8, numpy and onnxruntime."""
 
+import json
 import math
 import os
+import statistics
+import tempfile
 import time
 
 import numpy as np
@@ -9,6 +12,9 @@ import onnxruntime
 
 FRAMES = 30  # in the trial of a layout, where a network takes any number of them
 TRIAL_S, TRIALS, CLEARLY = 0.5, 4, 0.97  # the trial's least length and rounds, and by how much the second must win
+
+PROFILED = 5, 500  # the least and the most queries whose nodes are timed
+KERNEL = "_kernel_time"  # after a node's name, in the events of its computation
 
 
 def version():
@@ -74,6 +80,31 @@ def load(engine, threads, options):
     session = onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda values: session.run(None, {name: values})[0]
+
+
+def profile(engine, values, duration_s, threads, options):
+    """The time of each node by ONNX Runtime's own profiler, the median of all queries."""
+    session_options = _session_options(threads)
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    with tempfile.TemporaryDirectory() as scratch:
+        session_options.enable_profiling = True
+        session_options.profile_file_prefix = os.path.join(scratch, "profile")
+        session = onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: values}
+        end, queries = time.perf_counter() + duration_s, 0
+        # It keeps no more than a million events.
+        while queries < PROFILED[0] or (queries < PROFILED[1] and time.perf_counter() < end):
+            session.run(None, feed)
+            queries += 1
+        with open(session.end_profiling(), encoding="utf-8") as file:
+            events = json.load(file)
+    times: dict = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+            node = event["name"][: -len(KERNEL)], event["args"]["op_name"]
+            times.setdefault(node, []).append(event["dur"] / 1000)
+    # The first query allocates the memory.
+    return [(name, op, statistics.median(durations[1:])) for (name, op), durations in times.items()]
 
 
 def _session_options(threads):

@@ -5,6 +5,8 @@ An engine is a line of JSON, which says in what the network computes, and the co
 
 import io
 import json
+import statistics
+import time
 from pathlib import Path
 
 import openvino
@@ -12,6 +14,8 @@ import openvino
 # What OpenVINO calls the types; in int8 the layers without Q/DQ pairs compute in fp32.
 TYPES = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
 CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}  # of a processor, without which OpenVINO would compute in fp32
+
+PROFILED = 4  # queries whose nodes are timed, at least
 
 
 def version():
@@ -34,8 +38,7 @@ def build(onnx, engine, precision, threads, options):
 
 
 def load(engine, threads, options):
-    head, _, compiled = Path(engine).read_bytes().partition(b"\n")
-    network = openvino.Core().import_model(compiled, "CPU", _settings(json.loads(head)["precision"], threads))
+    network = _loaded(engine, threads)
     request, output = network.create_infer_request(), network.output(0)
 
     def answer(values):
@@ -47,6 +50,27 @@ def load(engine, threads, options):
         return outputs
 
     return answer
+
+
+def profile(engine, values, duration_s, threads, options):
+    """The time of each node by OpenVINO's own counters, the median of all queries."""
+    request = _loaded(engine, threads, PERF_COUNT=True).create_infer_request()
+    request.infer(values)  # the first query allocates the memory
+    end, done = time.perf_counter() + duration_s, 0
+    times: dict = {}
+    while done < PROFILED or time.perf_counter() < end:
+        request.infer(values, share_inputs=True)
+        for node in request.profiling_info:
+            if node.status == openvino.ProfilingInfo.Status.EXECUTED:
+                times.setdefault((node.node_name, node.node_type), []).append(1000 * node.real_time.total_seconds())
+        done += 1
+    return [(name, kind, statistics.median(durations)) for (name, kind), durations in times.items()]
+
+
+def _loaded(engine, threads, **more):
+    head, _, compiled = Path(engine).read_bytes().partition(b"\n")
+    settings = dict(_settings(json.loads(head)["precision"], threads), **more)
+    return openvino.Core().import_model(compiled, "CPU", settings)
 
 
 def _settings(precision, threads):

@@ -118,6 +118,7 @@ def timing(
     cooled: Mapping[str, Any],
     held: Held,
     energy: Mapping[str, Any],
+    nodes: Mapping[str, Any],
     sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
     version: Sequence[int],
@@ -131,6 +132,7 @@ def timing(
         cooled: the board's answer after it waited to cool down.
         held: the outcome for power mode and clocks.
         energy: the energy of an inference, or the reason why there is none.
+        nodes: the times of the engine's layers, or the reason why there are none.
         sweep: the results of other batches.
         settings: the settings of the measurement.
         version: the version of TensorRT.
@@ -194,6 +196,7 @@ def timing(
         },
         energy=None if "reason" in energy else energy,
         energy_reason=energy.get("reason"),
+        nodes=nodes,
         sweep=sweep,
     )
 

@@ -28,7 +28,7 @@ from remote.jetson.onboard.observe import ENERGY_S, IDLE_S, POWER_HZ
 from remote.runtimes.tensorrt import measurement
 from remote.runtimes.tensorrt.board import ONBOARD, infer, look
 from remote.runtimes.tensorrt.plan import Impossible, plan
-from remote.runtimes.tensorrt.trtexec import command, log, network, preflight
+from remote.runtimes.tensorrt.trtexec import command, exports, log, network, preflight
 from remote.runtimes.tensorrt.trtexec.command import RunOptions
 from remote.transport import Transport
 
@@ -36,6 +36,7 @@ ENGINE = "engine.plan"
 LONGEST_S = 7200.0  # a build takes minutes, on a Nano up to half an hour
 COOL_S = 180.0  # how long a hot board may take to cool down
 SWEPT_QUERIES = 5  # of each other batch, at least
+PROFILED = 10  # queries whose layers are timed, at least
 
 
 class TensorRT:
@@ -120,8 +121,8 @@ class TensorRT:
         """See Runtime.
 
         First it sets power mode and clocks as the device's options say, and the board cools down. Then it runs processes of
-        trtexec one after the other: the repeats, one that copies inputs and outputs, one for the energy, and one for each
-        other batch.
+        trtexec one after the other: the repeats, one that copies inputs and outputs, one for the energy, one that times
+        layers, and one for each other batch.
         """
         described = self.check(engine)
         facts, [(name, axes)] = described["facts"], described["inputs"].items()
@@ -150,10 +151,13 @@ class TensorRT:
             after = self.board.state()
             transferred = engine_runs.run(dataclasses.replace(headline, transfers=True))[0]
             energy = engine_runs.energy(headline, settings.batch)
+            nodes = engine_runs.nodes(dataclasses.replace(headline, duration_s=1, queries=PROFILED))
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
             sweep = [engine_runs.swept(batch, partial(with_example, batch, brief)) for batch in settings.sweep]
         version = _version(facts)
-        return measurement.timing(runs, transferred, (before, after), cooled, outcome, energy, sweep, settings, version)
+        return measurement.timing(
+            runs, transferred, (before, after), cooled, outcome, energy, nodes, sweep, settings, version
+        )
 
     def _try(self, onnx: Path) -> str:
         """Ask TensorRT's parser on this computer, if it is here; return its answer in words.
@@ -269,6 +273,21 @@ class _Measured:
             return swept(batch, self.run(options())[0].times.latency)
         except EngineFailed as error:
             return not_swept(batch, str(error))
+
+    def nodes(self, options: RunOptions) -> dict[str, Any]:
+        """The times of the engine's layers, from a run of its own, or the reason why there are none."""
+        version, longest = _version(self.facts), self.runtime.longest_s
+        file = f"{self.runtime.transport.scratch}/profile.json"
+        argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, profile=file))
+        request = {"argv": argv, "timeout_s": longest, "times": file}
+        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, repeatable=False)
+        output = log.parse("\n".join(line for _, line in answer["lines"]))
+        if reason := measurement.failure(output, answer["code"], answer["timed_out"]):
+            return {"reason": reason}
+        try:
+            return {"nodes": exports.parse_profile(answer["times"])}
+        except exports.ExportError as error:
+            return {"reason": f"trtexec's profile cannot be read: {error}"}
 
     def energy(self, options: RunOptions, batch: int) -> dict[str, Any]:
         """The energy of an inference, from a run of its own."""

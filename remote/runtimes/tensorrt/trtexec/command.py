@@ -80,6 +80,7 @@ class RunOptions:
         transfers: whether every query copies inputs to the device and outputs back.
         inputs: files with the raw values of inputs, by name; other inputs are random.
         times, outputs: files to write the queries' times and the outputs to.
+        profile: a file to write the times of layers to; taking them slows the queries down.
         dla_core: the accelerator that the engine was built for.
     """
 
@@ -91,6 +92,7 @@ class RunOptions:
     inputs: Mapping[str, str] = field(default_factory=dict)
     times: str | None = None
     outputs: str | None = None
+    profile: str | None = None
     dla_core: int | None = None
 
 
@@ -190,6 +192,8 @@ def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> lis
         command.append(f"--exportTimes={options.times}")
     if options.outputs:
         command.append(f"--exportOutput={options.outputs}")
+    if options.profile:
+        command.append(f"--exportProfile={options.profile}")
     return command
 
 

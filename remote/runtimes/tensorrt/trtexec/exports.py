@@ -1,4 +1,4 @@
-"""Read the JSON file in which trtexec writes the times of single queries."""
+"""Read the JSON files in which trtexec writes the times of single queries, and of layers."""
 
 from __future__ import annotations
 
@@ -65,6 +65,23 @@ def parse_times(text: str, version: Sequence[int], warmup_ms: float, transfers: 
     if (columns[0] <= 0).any() or any((column < 0).any() for column in columns):
         raise ExportError("a query took no time or less")
     return QueryTimes(*columns)
+
+
+def parse_profile(text: str) -> list[dict[str, Any]]:
+    """Read ``--exportProfile``: the name and the time a query (``ms``) of each layer, in the order in which they run.
+
+    Args:
+        text: the content of the file.
+
+    Raises:
+        ExportError: the file is damaged, or its times are no times.
+    """
+    rows = [row for row in _rows(text) if "name" in row]
+    if not rows:
+        raise ExportError("no layer was timed")
+    # Older versions have no median.
+    layers = [(row["name"], _number(row, "medianMs" if "medianMs" in row else "averageMs")) for row in rows]
+    return [{"name": str(name), "op": "", "ms": round(ms, 5)} for name, ms in layers]
 
 
 def _rows(text: str) -> list[dict[str, Any]]:

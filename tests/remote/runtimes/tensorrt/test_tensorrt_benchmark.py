@@ -55,6 +55,8 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     assert one["queries"] >= 5
     assert "API Usage Error" in nine["reason"]  # the engine takes 8 at most
     json.dumps([timing.repeats, timing.conditions, timing.protocol, timing.energy])
+    assert [layer["name"] for layer in timing.nodes["nodes"]]
+    assert all(layer["ms"] >= 0 for layer in timing.nodes["nodes"])
     assert timing.invalid_reasons == []
     assert timing.latency_ms["queries"] == sum(repeat["queries"] for repeat in timing.repeats) >= 30
     assert timing.energy

@@ -271,6 +271,27 @@ def test_times_of_the_warm_up_are_removed_if_trtexec_writes_them(count: int, war
     np.testing.assert_array_equal(times.compute, [row["computeMs"] for row in late])
 
 
+PROFILE = """[
+  { "count" : 41400 }
+, { "name" : "/conv1/Conv + /act1/Relu", "timeMs" : 1160.7, "averageMs" : 0.0280382, "medianMs" : 0.027872, "percentage" : 9}
+, { "name" : "/fc/MatMul", "timeMs" : 386.9, "averageMs" : 0.0093, "percentage" : 25 }
+]
+"""
+
+
+def test_a_profile_has_the_median_of_each_layer_or_its_mean_where_there_is_none() -> None:
+    layers = [(layer["name"], layer["ms"]) for layer in exports.parse_profile(PROFILE)]
+    assert layers == [("/conv1/Conv + /act1/Relu", 0.02787), ("/fc/MatMul", 0.0093)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", PROFILE[:200], '[{"count": 3}]', '[{"name": "a"}]', '[{"name": "a", "medianMs": "1"}]']
+)
+def test_a_damaged_profile_is_refused(text: str) -> None:
+    with pytest.raises(exports.ExportError):
+        exports.parse_profile(text)
+
+
 @given(st.integers(0, 900))
 def test_cut_times_are_refused(length: int) -> None:
     text = json.dumps(rows(6), indent=1)
