@@ -8,6 +8,7 @@ ROOM = Room(
     options={
         "power_mode": str,
         "lock_clocks": bool,
+        "cuda_graph": bool,
         "trtexec": str,
         "workspace_mib": int,
         "dla_core": int,

@@ -122,6 +122,7 @@ def timing(
     sweep: Sequence[Mapping[str, Any]],
     settings: BenchmarkSettings,
     version: Sequence[int],
+    graph: bool,
 ) -> Timing:
     """Put a measurement together.
 
@@ -136,6 +137,7 @@ def timing(
         sweep: the results of other batches.
         settings: the settings of the measurement.
         version: the version of TensorRT.
+        graph: whether a query was one launch of a CUDA graph.
     """
     repeats = [run.times.latency.tolist() for run in runs]
     statistics = benchmark.latency(repeats)
@@ -187,7 +189,8 @@ def timing(
         protocol={
             # A GPU's work has no number of threads.
             **{key: value for key, value in settings.as_protocol().items() if key != "threads"},
-            "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, no CUDA graph",
+            "timed": "each query by the GPU's events (trtexec --exportTimes), one stream, spin-wait, "
+            + ("as a CUDA graph" if graph else "no CUDA graph"),
             "transfers": COPIES if always_copies(version) else NO_COPIES,
             "types": TYPES_OF_FILE if strongly_typed(version) else TYPES_CHOSEN,
             "with_transfers": _with_transfers(transferred),

@@ -44,8 +44,8 @@ class TensorRT:
 
     Args:
         transport: the way to the board.
-        options: the device's options: ``power_mode`` (a name), ``lock_clocks``, ``workspace_mib``, ``dla_core``, ``trtexec``
-            (its path) and ``python`` (an interpreter of the board).
+        options: the device's options: ``power_mode`` (a name), ``lock_clocks``, ``cuda_graph``, ``workspace_mib``,
+            ``dla_core``, ``trtexec`` (its path) and ``python`` (an interpreter of the board).
         longest_s: how long a process of trtexec may take, in seconds.
     """
 
@@ -131,6 +131,7 @@ class TensorRT:
             duration_s=math.ceil(settings.duration_s),
             queries=math.ceil(settings.min_queries / settings.repeats),
             dla_core=self._dla_core,
+            graph=self._graph,
         )
 
         def with_example(batch: int, options: RunOptions) -> RunOptions:
@@ -151,12 +152,13 @@ class TensorRT:
             after = self.board.state()
             transferred = engine_runs.run(dataclasses.replace(headline, transfers=True))[0]
             energy = engine_runs.energy(headline, settings.batch)
-            nodes = engine_runs.nodes(dataclasses.replace(headline, duration_s=1, queries=PROFILED))
+            # A graph is one launch, whose layers nobody times.
+            nodes = engine_runs.nodes(dataclasses.replace(headline, duration_s=1, queries=PROFILED, graph=False))
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
             sweep = [engine_runs.swept(batch, partial(with_example, batch, brief)) for batch in settings.sweep]
         version = _version(facts)
         return measurement.timing(
-            runs, transferred, (before, after), cooled, outcome, energy, nodes, sweep, settings, version
+            runs, transferred, (before, after), cooled, outcome, energy, nodes, sweep, settings, version, self._graph
         )
 
     def _try(self, onnx: Path) -> str:
@@ -247,6 +249,10 @@ class TensorRT:
             listed = ", ".join(modes) or "none that /etc/nvpmodel.conf tells"
             raise DeviceError(f"{self.transport.name}: no power mode {name}; there is {listed}")
         return modes[name]
+
+    @property
+    def _graph(self) -> bool:
+        return bool(self.options.get("cuda_graph"))
 
     @property
     def _dla_core(self) -> int | None:

@@ -82,6 +82,7 @@ class RunOptions:
         times, outputs: files to write the queries' times and the outputs to.
         profile: a file to write the times of layers to; taking them slows the queries down.
         dla_core: the accelerator that the engine was built for.
+        graph: whether a query is one launch of a CUDA graph, which spares the processor's work for each kernel.
     """
 
     shapes: Mapping[str, Shape] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class RunOptions:
     outputs: str | None = None
     profile: str | None = None
     dla_core: int | None = None
+    graph: bool = False
 
 
 def supported(version: Version) -> bool:
@@ -182,8 +184,10 @@ def run(trtexec: str, version: Version, engine: str, options: RunOptions) -> lis
         "--avgRuns=100",
         "--useSpinWait",
     ]
+    if options.graph != strongly_typed(version):
+        command.append("--useCudaGraph" if options.graph else "--noCudaGraph")
     if strongly_typed(version):
-        command += ["--noCudaGraph", *(["--includeDataTransfers"] if options.transfers else [])]
+        command += ["--includeDataTransfers"] if options.transfers else []
     elif not options.transfers and not always_copies(version):
         command.append("--noDataTransfers")
     if options.dla_core is not None:

@@ -94,8 +94,14 @@ def test_a_failed_measurement_has_a_reason_and_the_board_is_as_before(
 
 @pytest.mark.slow
 def test_power_mode_and_clocks_are_set_recorded_and_restored(jetson: Jetson, tmp_path: Path, start: Start) -> None:
-    runtime = start(lock_clocks=True, power_mode="5W")
+    runtime = start(lock_clocks=True, power_mode="5W", cuda_graph=True)
     timing = runtime.benchmark(build(runtime, tmp_path)[2], EXAMPLE, SETTINGS)
+    assert timing.protocol["timed"].endswith("as a CUDA graph")
+    runs = [call for call in jetson.calls if "--exportTimes" in call]
+    assert runs
+    assert all("--useCudaGraph" in call for call in runs)
+    assert timing.nodes["nodes"]
+    assert not any("--useCudaGraph" in call for call in jetson.calls if "--exportProfile" in call)
     assert (timing.conditions["power_mode"], timing.conditions["power_mode_id"]) == ("5W", 1)
     assert timing.conditions["clocks_locked"] is True
     assert timing.conditions["not_put_back"] == []

@@ -85,6 +85,23 @@ def test_tensorrt_11_takes_the_precision_of_the_file_and_gets_its_changed_defaul
 
 
 @pytest.mark.parametrize(
+    ("version", "graph", "flags"),
+    [
+        ((7, 1, 3), True, {"--useCudaGraph"}),
+        ((10, 3, 0), True, {"--useCudaGraph"}),
+        ((10, 3, 0), False, set()),
+        ((11, 4, 1), True, set()),
+        ((11, 4, 1), False, {"--noCudaGraph"}),
+    ],
+)
+def test_a_cuda_graph_is_an_option_or_the_default_by_version(
+    version: tuple[int, int, int], graph: bool, flags: set[str]
+) -> None:
+    words = command.run("/t", version, "m.plan", RunOptions(graph=graph))
+    assert {word for word in words if word.endswith("CudaGraph")} == flags
+
+
+@pytest.mark.parametrize(
     ("precision", "flags"),
     [("fp32", {"--noTF32"}), ("fp16", {"--fp16"}), ("int8", {"--int8", "--fp16"}), ("best", {"--best"})],
 )
