@@ -100,17 +100,39 @@ def check_reachable(uri: str) -> None:
         host, port, through = _behind(uri)
     except ValueError:
         raise StageError(f"MLflow at {shown}: the address cannot be read; {ESCAPED}") from None
-    if not host or "," in host or not port:
-        return  # a socket's file, or several servers: the driver knows
+    if host and port and "," not in host:  # else a socket's file, or several servers: the driver knows
+        try:
+            socket.create_connection((host, port), timeout=ANSWER_S).close()
+        except (OSError, UnicodeError) as error:
+            way = f" through the proxy {host}:{port} that the environment names" if through else ""
+            hint = f"; {ESCAPED}" if HIDDEN in shown else ""
+            raise StageError(
+                f"MLflow at {shown} cannot be reached{way} ({cleared(str(error), uri)}); start it, or change "
+                f"MLFLOW_TRACKING_URI or mlflow.tracking_uri in params.yaml{hint}"
+            ) from None
+    if not is_server(uri):
+        _check_login(uri, shown)
+
+
+def _check_login(uri: str, shown: str) -> None:
+    """Connect to a database once. MLflow tries a login that is refused again and again, for minutes.
+
+    Raises:
+        StageError: the database refuses user, password or its own name.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+    from sqlalchemy.pool import NullPool
+
     try:
-        socket.create_connection((host, port), timeout=ANSWER_S).close()
-    except (OSError, UnicodeError) as error:
-        way = f" through the proxy {host}:{port} that the environment names" if through else ""
-        hint = f"; {ESCAPED}" if HIDDEN in shown else ""
-        raise StageError(
-            f"MLflow at {shown} cannot be reached{way} ({cleared(str(error), uri)}); start it, or change "
-            f"MLFLOW_TRACKING_URI or mlflow.tracking_uri in params.yaml{hint}"
-        ) from None
+        engine = create_engine(uri, poolclass=NullPool)
+    except (ImportError, NoSuchModuleError):
+        return  # whoever opens it says which driver is missing
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        reason = " ".join(cleared(str(error.orig), uri).split())
+        raise StageError(f"MLflow at {shown} cannot be opened: {reason}; {ESCAPED}") from None
 
 
 def _behind(uri: str) -> tuple[str | None, int | None, bool]:
