@@ -20,6 +20,7 @@ from tracking import workplaces
 from tracking.addresses import address, local_store, without_credentials
 from tracking.runs import Run, described
 from tracking.server import CURRENT, RUNS_PAGE, TrackingServer
+from tracking.trainings import Trainings
 from tracking.workplaces import Workplace
 
 NOTE = f"""[Show the runs]({RUNS_PAGE}): one a variant, which is a model at a pruning percentile and a precision on a device.
@@ -49,28 +50,34 @@ def track(results: Path, receipt: Path, settings: params.Params) -> dict[str, An
     with server.errors_in_one_line():
         server.open()
         server.explain(NOTE.format(server.experiment_id))
-        logged = _synchronise(server, runs, workplace)
+        trainings = Trainings(server.client, settings.mlflow.training_experiment)
+        logged = _synchronise(server, runs, workplace, trainings)
     result = {"tracking_uri": without_credentials(uri), "experiment": settings.mlflow.experiment, "variants": logged}
     outputs.write_json(receipt, result)
     return result
 
 
-def _synchronise(server: TrackingServer, runs: list[Run], workplace: Workplace | None) -> dict[str, Any]:
+def _synchronise(
+    server: TrackingServer, runs: list[Run], workplace: Workplace | None, trainings: Trainings
+) -> dict[str, Any]:
     """Log the runs that are not logged yet, and mark those that are out of date."""
     tracked = server.runs()
     commit = _commit()
     logged = {}
     for run in progress(runs, len(runs), "tracked variants"):
         earlier_runs = tracked.get(run.variant, [])
+        parent = trainings.parent(run)
         logged_before = next((old for old in earlier_runs if old.content_key == run.content_key and old.complete), None)
         if logged_before:
             run_id = logged_before.run_id
             server.compare_anew(run, logged_before)
             server.take(logged_before, workplace)
+            if parent not in (None, logged_before.parent):
+                server.name_parent(run_id, parent)
             if not logged_before.listed:
                 server.mark_listed(run_id, True)
         else:
-            run_id = server.log(run, commit, workplace)
+            run_id = server.log(run, commit, workplace, parent)
         for old in earlier_runs:
             if old.run_id != run_id:
                 server.give_up(old, workplace)

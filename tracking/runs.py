@@ -36,6 +36,7 @@ class Run:
         files: files to keep beside these.
         views: rank-1 by view as the record has it, or None.
         curves: curves by the prefix of their metrics' names, such as "training".
+        trainings: the last row of the history of each training that it comes from, by the name of that training's run.
         dataset: name, digest, protocol and counts of the data for its training and test.
         note: the variant in Markdown.
         failed: whether there is no measurement.
@@ -54,6 +55,7 @@ class Run:
     files: tuple[Path, ...]
     views: Mapping[str, Any] | None
     curves: Mapping[str, Curve]
+    trainings: Mapping[str, Mapping[str, float]]
     dataset: Mapping[str, Any]
     note: str
     failed: bool
@@ -71,6 +73,7 @@ def described(row: Row, folders: Folders) -> Run:
         artifacts["signature.json"] = record["signature"]
     # The variant that ``best`` stands for depends on other records too.
     content = json.dumps([params, record, *([row.choice] if row.choice else [])], sort_keys=True).encode()
+    histories = _histories(row, folders)
     end_ms = int(1000 * datetime.fromisoformat(record["measured_at"]).timestamp())
     return Run(
         variant=f"{dataset}/{row.key}",
@@ -84,7 +87,8 @@ def described(row: Row, folders: Folders) -> Run:
         artifacts=artifacts,
         files=_files(row, folders),
         views=record.get("rank1_by_view"),
-        curves=_curves(row, folders),
+        curves={name: curve(row.model, name, history) for name, history in histories.items()},
+        trainings={_trainings(row)[name]: history[-1] for name, history in histories.items() if history},
         dataset=_dataset(row),
         note=_note(row),
         failed=row.shown.status != "ok",
@@ -164,16 +168,18 @@ def _files(row: Row, folders: Folders) -> tuple[Path, ...]:
     return (onnx,) if onnx.is_file() and sha256(onnx) == row.get("engine", "onnx_sha256") else ()
 
 
-def _curves(row: Row, folders: Folders) -> dict[str, Curve]:
-    places = {
-        "training": folders.train / row.model,
-        "finetuning": folders.finetune / row.pruned,
-    }
+def _histories(row: Row, folders: Folders) -> dict[str, list[dict[str, float]]]:
+    """The rows of training and fine-tuning, as far as they are of this very variant."""
     return {
-        name: curve(row.model, name, outputs.read_json(place / "history.json"))
-        for name, place in places.items()
-        if (place / "history.json").exists() and made_with.within(place, row.settings)
+        name: outputs.read_json(place / "history.json")
+        for name, training in _trainings(row).items()
+        if ((place := folders.results / training) / "history.json").exists() and made_with.within(place, row.settings)
     }
+
+
+def _trainings(row: Row) -> dict[str, str]:
+    """The names of the runs of a variant's trainings, which are the folders of their results too."""
+    return {"training": f"train/{row.model}", "finetuning": f"finetune/{row.pruned}"}
 
 
 def _dataset(row: Row) -> dict[str, Any]:

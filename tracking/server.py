@@ -28,6 +28,7 @@ CURRENT = 'tags.superseded = "false" and tags.listed = "true"'
 # Where MLflow's pages have the runs of an experiment. Without the option they open as those for language models.
 RUNS_PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
 # The packages that bring the modules of drivers of databases, where the names differ.
 PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 # The kind of an experiment; MLflow also has "genai_development". Kinds that its pages have guessed end in INFERRED.
@@ -46,6 +47,7 @@ class LoggedRun:
     relative: Mapping[str, float]
     optimal: bool
     workplaces: frozenset[str]  # tags of those that have it as their own; none in a store of one person
+    parent: str | None
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,22 @@ class TrackingServer:
                         {figure.name: metrics[figure.name] for figure in RELATIVE if figure.name in metrics},
                         tags.get("pareto_optimal") == "true",
                         frozenset(tag for tag in tags if tag.startswith(workplaces.TAG)),
+                        tags.get(PARENT),
                     )
                     runs.setdefault(tags["variant"], []).append(logged)
             token = page.token
             if not token:
                 return runs
 
-    def log(self, run: Run, commit: str | None, workplace: Workplace | None) -> str:
-        """Log a whole run, which counts as running until MLflow has all of it. Returns its id."""
+    def log(self, run: Run, commit: str | None, workplace: Workplace | None, parent: str | None) -> str:
+        """Log a whole run, which counts as running until MLflow has all of it. Returns its id.
+
+        Args:
+            run: the variant.
+            commit: of git, that is checked out.
+            workplace: whose run it is on a server.
+            parent: the id of the run of its training.
+        """
         from mlflow.entities import Metric, Param
 
         metrics = {**run.metrics, **run.relative}
@@ -185,6 +195,7 @@ class TrackingServer:
             NOTE: run.note,
             **({"mlflow.source.git.commit": commit, "git_commit": commit} if commit else {}),
             **({workplace.tag: workplace.owner} if workplace else {}),
+            **({PARENT: parent} if parent else {}),
         }
         created = self._client.create_run(self.experiment_id, start_time=run.start_ms, tags=tags, run_name=run.name)
         run_id = created.info.run_id
@@ -270,6 +281,10 @@ class TrackingServer:
                 self._client.log_metric(logged.run_id, name, value)
         if run.optimal != logged.optimal:
             self._client.set_tag(logged.run_id, "pareto_optimal", str(run.optimal).lower())
+
+    def name_parent(self, run_id: str, parent: str) -> None:
+        """Link a run to the run of its training."""
+        self._client.set_tag(run_id, PARENT, parent)
 
     def take(self, run: LoggedRun, workplace: Workplace | None) -> None:
         """Mark a run as up to date for a workplace, or for the one person whose store this is."""

@@ -17,6 +17,7 @@ from stages.track import track
 from tests.support import commands
 from tests.support.device_world import World
 from tests.support.toy import ROOT, make_small
+from tracking import curves
 
 
 def tracked(world: World) -> dict[str, Any]:
@@ -64,6 +65,60 @@ def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: 
     assert run.data.tags["distance"] == run.data.params["test.distance"] == record["accuracy"]["distance"] == "euclidean"
     saved = json.loads(Path(client(world).download_artifacts(run.info.run_id, "record.json")).read_text())
     assert saved == record
+
+
+def train(world: World, monkeypatch: pytest.MonkeyPatch, loss: float, seconds: float = 0.0) -> None:
+    """A training of so many seconds, which ends with this loss, and its history; tests of the curves have more of it."""
+    folder = world.where / "results/train/gaitset"
+    history = [{"iteration": step, "loss": loss / step, "lr": 0.1} for step in (3, 2, 1)]
+    monkeypatch.setattr(curves, "MLFLOW_AFTER_S", 0.0 if not seconds else 1e9)
+    monkeypatch.setattr(curves, "LOGS", world.where / "logs")
+    with curves.Curves("train/gaitset", world.where / "curves.json", world.settings.mlflow) as watcher:
+        watcher.begin_phase()
+        for number, row in enumerate(history, start=1):
+            watcher.step(number, 3)
+            watcher.row(number, row)
+    (world.where / "curves.json").unlink()
+    outputs.write_json(folder / "history.json", history)
+
+
+def training_runs(world: World) -> list[str]:
+    mlflow = client(world)
+    experiment = mlflow.get_experiment_by_name("gait-training").experiment_id
+    return [run.info.run_id for run in mlflow.search_runs([experiment], order_by=["attributes.start_time"])]
+
+
+def parents(world: World) -> dict[str, str | None]:
+    now = [run for run in runs(world) if run.data.tags["superseded"] == "false"]
+    return {run.data.tags["variant"]: run.data.tags.get("mlflow.parentRunId") for run in now}
+
+
+def test_runs_are_linked_to_the_training_that_they_come_from(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_settings(world, 0)
+    tracked(world)
+    assert set(parents(world).values()) == {None}
+    for loss in (0.1 + 0.2, 0.7):  # two trainings by the same settings, such as before and after an edit of the code
+        train(world, monkeypatch, loss)
+    first, second = training_runs(world)
+    tracked(world)  # logged already
+    assert set(parents(world).values()) == {second}
+    train(world, monkeypatch, 0.1 + 0.2, seconds=1)  # the former weights again, such as by `dvc checkout`
+    edit(world, 50, measured_at="2031-01-01T00:00:00+00:00")
+    tracked(world)
+    assert set(parents(world).values()) == {first}
+
+
+def test_a_training_of_other_settings_or_without_a_run_is_no_parent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_settings(world, 0)
+    train(world, monkeypatch, 0.3)
+    train(world, monkeypatch, 0.4, seconds=1)
+    tracked(world)
+    assert set(parents(world).values()) == {None}
+    train(world, monkeypatch, 0.3, seconds=1)
+    made_with = json.loads((world.where / "results/train/gaitset/settings.json").read_text())
+    outputs.write_json(world.where / "results/train/gaitset/settings.json", {**made_with, "model": {"seed": 2}})
+    tracked(world)
+    assert set(parents(world).values()) == {None}
 
 
 def test_tracking_twice_makes_no_duplicates(world: World) -> None:

@@ -8,7 +8,7 @@ The registered model of a dataset and a device has a version for each variant th
 passes the gate: it keeps the limits of the options and of the section `select` of params.yaml, and loses at most
 `promote.max_loss` points of mean rank-1 against the champion before it, by the same people (with `promote.sure`, by the
 whole 95 % interval). Without --variant it proposes the variant that `python -m gaitpress select` names. The exit status is
-1 if the variant does not become the champion.
+1 if the variant does not pass; a champion that no longer passes stays the champion until another does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Outcome:
         version: of the variant.
         before: the champion before it; None if there was none.
         words: how it compares with that champion; "" if there was none.
-        reasons: why it did not pass; empty if it is the champion now.
+        reasons: why it did not pass; empty if it did.
     """
 
     model: str
@@ -57,6 +57,16 @@ class Outcome:
     before: Version | None
     words: str
     reasons: list[str]
+
+    @property
+    def again(self) -> bool:
+        """Whether it was the champion before."""
+        return self.before is not None and self.before.number == self.version.number
+
+    @property
+    def champion(self) -> bool:
+        """Whether it is the champion now; one that no longer passes stays until another does."""
+        return self.again or not self.reasons
 
 
 def propose(row: Row, folders: Folders, settings: params.Params, limits: Limits) -> Outcome:
@@ -67,13 +77,13 @@ def propose(row: Row, folders: Folders, settings: params.Params, limits: Limits)
     """
     server = TrackingServer(address(settings.mlflow), settings.mlflow.experiment)
     with server.errors_in_one_line(), tempfile.TemporaryDirectory() as scratch:
-        bundle.bundle(row, Places.of(row, folders), Path(scratch) / "bundle")
         registry = Registry(server, model_name(row, settings)) if server.find() else None
         run_id = _run_of(row, folders, server) if registry else None
         if registry is None or run_id is None:
             raise StageError(
                 f"MLflow at {without_credentials(server.uri)} has no run of {row.key} as it is now; run `dvc repro track`"
             )
+        bundle.bundle(row, Places.of(row, folders), Path(scratch) / "bundle")
         tags = {"variant": row.key, RANK1.name: str(row.rank1), "dataset": settings.dataset, "device": row.device}
         version = registry.add(Path(scratch) / "bundle", LOADER, row.by_person, run_id, tags)
         registry.call(version, CANDIDATE)
@@ -122,10 +132,11 @@ def in_words(row: Row, outcome: Outcome) -> str:
     """What happened, for a terminal."""
     lines = [f"{outcome.model}, version {outcome.version.number}: {row.name} on {row.device}, rank-1 {RANK1.text(row)} %"]
     if outcome.reasons:
-        return "\n".join([*lines, f"{CANDIDATE}; not the {CHAMPION}:", *(f"  {reason}" for reason in outcome.reasons)])
+        head = f"{CHAMPION} still, but it would not pass now:" if outcome.again else f"{CANDIDATE}; not the {CHAMPION}:"
+        return "\n".join([*lines, head, *(f"  {reason}" for reason in outcome.reasons)])
     if outcome.before is None:
         return "\n".join([*lines, f"{CHAMPION}: the first"])
-    if outcome.before.number == outcome.version.number:
+    if outcome.again:
         return "\n".join([*lines, f"{CHAMPION} already"])
     return "\n".join([*lines, f"{CHAMPION} in place of version {outcome.before.number}: {outcome.words}"])
 
@@ -146,9 +157,8 @@ def main() -> None:
     row = row.same_as or row
     outcome = propose(row, Folders(options.results), settings, limits)
     if options.json:
-        champion = not outcome.reasons
-        facts = {"model": outcome.model, "version": outcome.version.number, "champion": champion, "reasons": outcome.reasons}
-        print(json.dumps({**facts, "against": outcome.words}, indent=1))
+        facts = {"model": outcome.model, "version": outcome.version.number, "champion": outcome.champion}
+        print(json.dumps({**facts, "reasons": outcome.reasons, "against": outcome.words}, indent=1))
     else:
         print(in_words(row, outcome))
     sys.exit(bool(outcome.reasons))
