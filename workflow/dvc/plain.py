@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from workflow.dvc.stages import Pipeline, read_yaml
 from workflow.dvc.way import Fate, Foreseen
@@ -28,7 +29,7 @@ class Busy(Failure):
 def changed() -> Collection[str]:
     """See :class:`workflow.dvc.way.Way`."""
     try:
-        return _status()
+        return told().keys()
     except Busy:
         # Then DVC's status names no stage at all, so this asks for each stage by itself.
         return [address for address in _output("stage", "list", "--name-only").split() if _out_of_date(address)]
@@ -63,8 +64,12 @@ def run(address: str) -> None:
 
 def foreseen() -> Iterator[Foreseen]:
     """See :class:`workflow.dvc.way.Way`. No dvc command says what DVC would restore, so such a stage counts as run."""
-    pipeline = Pipeline.read("dvc.yaml", read_yaml("params.yaml"))
-    outdated = pipeline.outdated(changed())
+    yield from following(Pipeline.read("dvc.yaml", read_yaml("params.yaml")), changed())
+
+
+def following(pipeline: Pipeline, out_of_date: Collection[str]) -> Iterator[Foreseen]:
+    """What a run would do with each stage, in running order, if it runs these stages and all that follow from them."""
+    outdated = pipeline.outdated(out_of_date)
     for address, after in pipeline.in_running_order():
         yield Foreseen(address, tuple(after), Fate.RUNS if address in outdated else Fate.STAYS)
 
@@ -77,13 +82,15 @@ def tell(failure: Exception) -> None:
 
 def _out_of_date(address: str) -> bool:
     try:
-        return bool(_status(address))
+        return bool(told(address))
     except Busy:
         return True
 
 
-def _status(*addresses: str) -> Collection[str]:
-    return json.loads(_output("status", "--json", *addresses)).keys()
+def told(*addresses: str) -> dict[str, list[Any]]:
+    """What DVC's status finds changed: of each stage its changes, in the words of ``dvc status --json``."""
+    changes: dict[str, list[Any]] = json.loads(_output("status", "--json", *addresses))
+    return changes
 
 
 def _output(*arguments: str) -> str:

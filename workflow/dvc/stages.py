@@ -155,6 +155,10 @@ class Pipeline:
         """The outputs of some jobs."""
         return [out for out, address in self._producers.items() if address in addresses]
 
+    def missing(self, path: str) -> bool:
+        """Whether a path is an output, or a folder of outputs, and not all that is declared is there."""
+        return not all(Path(out).exists() for out in self._outs_in.get(path, []))
+
     def height(self, address: str) -> int:
         """The length of the longest chain of jobs that follow a job."""
         if address not in self._heights:

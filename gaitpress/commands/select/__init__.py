@@ -128,9 +128,9 @@ def asked_limits(options: argparse.Namespace, settings: params.Params) -> Limits
     """The limits of the options and of the section `select` of params.yaml, whose budget counts where there is no other."""
     limits = selecting.limits(settings.select)
     keys = (*UNITS, "min_rank1", "min_tar", "people", "fps", "max_loss", "sure")
-    limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key) is not None})
+    limits = replace(limits, **{key: getattr(options, key) for key in keys if getattr(options, key, None) is not None})
     unlimited = not any(getattr(limits, key) is not None for key in selecting.limited(limits))
-    if unlimited or (options.sure and limits.max_loss is None):
+    if unlimited or (getattr(options, "sure", None) and limits.max_loss is None):
         limits = replace(limits, max_loss=settings.select.max_loss)
     return limits
 
