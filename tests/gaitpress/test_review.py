@@ -217,6 +217,7 @@ def test_a_stale_lock_fails_with_the_stages_and_what_differs(team: Team, tmp_pat
     }
     assert "commit dvc.lock, and type `dvc push --run-cache`" in told
     assert "Without a record yet: 2 of 6 variants." in told
+    assert "neither here nor in the store" not in told
 
 
 @pytest.mark.slow  # runs, pushes and clones a pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,21 +74,12 @@ def read(name: str, commit: str | None, scratch: Path) -> Side:
         settings = params.check(content, shown)
     except ParamsError as error:
         return Side(name, content, None, [], f"this program cannot take its settings: {error}")
-    folders = Folders(scratch)
-    wanted = [
-        f"{folder.relative_to(scratch)}/{path}"
-        for folder in (folders.benchmark, folders.recognise)
-        for path in _found(files, f"/results/{folder.relative_to(scratch)}")
-    ]
+    folders, lock = Folders(scratch), files.read_text("/dvc.lock", encoding="utf-8") if files.exists("/dvc.lock") else ""
+    kinds = "|".join(folder.name for folder in (folders.benchmark, folders.recognise))
+    wanted = re.findall(rf"^ +- path: results/((?:{kinds})/.+\.json)$", lock, re.MULTILINE)
+    wanted = list(dict.fromkeys(path for path in wanted if files.exists(f"/results/{path}")))
     missing = [problem for path in wanted if (problem := _fetched(files, f"/results/{path}", scratch / path))]
     return Side(name, content, settings, *_rows(folders, settings, len(wanted), missing))
-
-
-def _found(files: Any, folder: str) -> list[str]:
-    """The files in a folder of outputs, wherever their content is."""
-    if not files.isdir(folder):
-        return []
-    return [path.removeprefix(f"{folder}/") for path in files.find(folder) if path.endswith(".json")]
 
 
 def _fetched(files: Any, path: str, target: Path) -> str | None:
