@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 
 from compress.errors import CompressionError
 from gait.errors import DataError
-from gaitpress import outputs, params, putting_aside, started
+from gaitpress import full_disk, outputs, params, putting_aside, started
 from gaitpress.errors import StageError
 from gaitpress.params import Params, ParamsError
-from remote.errors import DeviceError
+from remote.errors import DeviceError, LinkLost
 
 DURATIONS = Path("logs/durations.csv")  # of stages that have run: address, seconds
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
@@ -101,14 +101,21 @@ def run(main: Callable[[], None]) -> None:
         if sys.stdout is not None:  # as it is where a program starts with stdout closed
             sys.stdout.flush()
     except EXPECTED as error:
-        sys.exit(1 if _nobody_reads(error) else f"error: {error}")
+        sys.exit(1 if _nobody_reads(error) else f"error: {full_disk.in_words(error, Path()) or error}{_then(error)}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; no output was written")
     except MemoryError as error:
         sys.exit(f"error: out of memory ({error})" if str(error) else "error: out of memory")
     except Exception as error:
+        if words := full_disk.in_words(error, Path()):
+            sys.exit(f"error: {words}")
         traceback.print_exc()
         sys.exit(f"error: a bug in gaitpress ({type(error).__name__}: {error}); please report it with the lines above")
+
+
+def _then(error: Exception) -> str:
+    """What to do about an error that does not say so itself."""
+    return "; what is done stays done: run the same again" if isinstance(error, LinkLost) else ""
 
 
 def _nobody_reads(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gaitpress import putting_aside, started
+from gaitpress import full_disk, putting_aside, started
 from gaitpress.errors import StageError
 
 
@@ -22,24 +22,26 @@ def new_directory(path: Path) -> Iterator[Path]:
 
     Raises:
         StageError: there is something else than a directory; nothing is lost and no work is done.
+        DiskFull: there is no room for it.
     """
     declared, path = path, putting_aside.real(path)
     if path.exists() and not path.is_dir():
         raise StageError(f"{path}: is in the way of the directory to write; move it aside")
     partial, former = _partial(path), _partial(path, "former")
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed and had this one's number
-    partial.mkdir()
     try:
-        yield partial
-        putting_aside.confirm(declared, partial)
-        if path.exists():
-            path.rename(former)
-        try:
-            partial.rename(path)
-        except BaseException:
-            if former.exists():
-                former.rename(path)
-            raise
+        with full_disk.named(path.parent):
+            partial.mkdir()
+            yield partial
+            putting_aside.confirm(declared, partial)
+            if path.exists():
+                path.rename(former)
+            try:
+                partial.rename(path)
+            except BaseException:
+                if former.exists():
+                    former.rename(path)
+                raise
         shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -78,7 +80,8 @@ def begun(path: Path, key: str) -> Iterator[Path]:
     It is gone once a block succeeds. Arguments and errors are those of :func:`resumed_directory`.
     """
     directory = begun_path(path)
-    directory.mkdir(parents=True, exist_ok=True)
+    with full_disk.named(path.parent):
+        directory.mkdir(parents=True, exist_ok=True)
     lock, holding = os.open(directory, os.O_RDONLY), False
     try:
         try:
@@ -90,10 +93,12 @@ def begun(path: Path, key: str) -> Iterator[Path]:
             started.this.check()
         noted = directory / "key"
         if not noted.exists() or noted.read_text(encoding="utf-8") != key:
+            noted.unlink(missing_ok=True)  # first: what is half removed belongs to no key any more
             for old in directory.iterdir():
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-            noted.write_text(key, encoding="utf-8")
-        yield directory
+            write_text(noted, key)
+        with full_disk.named(directory.parent):
+            yield directory
         shutil.rmtree(directory, ignore_errors=True)
     except (StageError, started.Edited) as error:
         # What an edit has spoiled goes on from here once it is taken back, unless it was finished.
@@ -106,12 +111,17 @@ def begun(path: Path, key: str) -> Iterator[Path]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A file to write, which appears as ``path`` (replacing what was there) only if the block succeeds."""
+    """A file to write, which appears as ``path`` (replacing what was there) only if the block succeeds.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
     partial = _partial(path)
     try:
-        yield partial
-        putting_aside.confirm(path, partial)
-        partial.replace(path)
+        with full_disk.named(path.parent):
+            yield partial
+            putting_aside.confirm(path, partial)
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -136,15 +146,21 @@ def take_up(this: started.Started) -> None:
 
 def _partial(path: Path, what: str = "partial") -> Path:
     """A hidden name beside ``path`` that no other process uses."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with full_disk.named(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: savers such as Keras choose a format by it.
     return path.with_name(f".{path.stem}.{what}-{os.getpid()}{path.suffix}")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    with new_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON, sorted and indented so that versions compare well."""
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -12,6 +12,7 @@ SHARED = (
     "remote/compatibility.py",
     "remote/connection.py",
     "remote/digest.py",
+    "remote/disk.py",
     "remote/engines.py",
     "remote/facts.py",
     "remote/inputs.py",

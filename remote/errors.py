@@ -17,6 +17,10 @@ class HostKeyRefused(DeviceError):
     """A device's host key is not known, has changed or is revoked."""
 
 
+class LoginRefused(DeviceError):
+    """A server answers and does not let the user in."""
+
+
 class LinkLost(DeviceError):
     """The connection to a device broke, or could not be made again; trying later may help."""
 

@@ -102,6 +102,37 @@ class Server:
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
 
+    def reboot(self, down_s: float, orderly: bool = False) -> None:
+        """End the board's processes, empty what lies in memory, and come up again after some seconds.
+
+        Args:
+            down_s: how long it does not answer.
+            orderly: whether its programs are ended before its connections, as when it shuts down; else all end at once.
+        """
+        if orderly:
+            for process in self._programs():
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
+            time.sleep(0.5)
+        self.kill()
+        for process in self._programs():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        shutil.rmtree(self.where / "tmp")
+        (self.where / "tmp").mkdir()
+        time.sleep(down_s)
+        self.start()
+
+    def _programs(self) -> list[int]:
+        """The ids of the processes that its sessions have started."""
+        mark = f"GAITPRESS_MACHINE={self.where}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in entry.read_bytes().split(b"\0"):
+                    found.append(int(entry.parent.name))
+        return found
+
     def agents(self, command: str) -> list[int]:
         """The ids of Gaitpress's processes on the server with a command, such as "benchmark"."""
         pids = []

@@ -95,6 +95,7 @@ PLUMBING = (
     "gaitpress/errors.py",
     "gaitpress/command_line.py",
     "gaitpress/outputs.py",
+    "gaitpress/full_disk.py",
     "gaitpress/putting_aside.py",
     "gaitpress/progress.py",
     "gaitpress/__init__.py",
@@ -105,6 +106,7 @@ PLUMBING = (
     "gait/errors.py",
     "remote/errors.py",
     "remote/python/interpreter.py",  # the facts hold its result
+    "remote/python/imports.py",
     "remote/lock.py",
     "remote/transport",
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from remote.errors import DeviceError
+from remote.python.imports import try_out
 from remote.transport import Transport
 
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8")
@@ -60,17 +61,6 @@ def interpreter(link: Transport, options: Mapping[str, Any], packages: Sequence[
         print(f"{link.name}: installing {' and '.join(packages)} into {place} there; once", file=sys.stderr, flush=True)
         _install(link, about, place, packages)
     return f"{place}/bin/python"
-
-
-def try_out(link: Transport, python: str, packages: Sequence[str]) -> None:
-    """Import the packages with a Python of the device.
-
-    Raises:
-        DeviceError: the Python is not there, or lacks the packages.
-    """
-    done = link.run([python, "-c", f"import {', '.join(packages)}"], repeatable=True)
-    if done.code:
-        raise DeviceError(f"{link.name}: {python} cannot be used: {_last(done.stderr)}")
 
 
 def environment(link: Transport, folder: str) -> str:
@@ -165,6 +155,7 @@ def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Se
         sent = link.run([*pip, "--no-index", "--find-links", wheels, *packages])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
+    link.run(["sync"])  # a board that loses its power now must not have the name without the files
     link.run(["rm", "-rf", "--", place])  # an environment of a Python that is gone
     link.run(["mv", "-T", "-n", "--", partial, place])
     try_out(link, f"{place}/bin/python", packages)

@@ -17,9 +17,11 @@ from remote import benchmark, engines
 from remote.benchmark import BenchmarkSettings, Load, Timing
 from remote.connection import Agent
 from remote.digest import sha256
+from remote.disk import refuse_if_full
 from remote.errors import DeviceError, EngineFailed
 from remote.facts import Remembered
 from remote.jetson import power, program
+from remote.python.imports import try_out
 from remote.python.interpreter import interpreter
 from remote.transport import Transport
 
@@ -104,7 +106,9 @@ class PythonRuntime:
                 described |= {"status": "ok", "reason": None, "seconds": answer["seconds"]}
                 described |= {"sha256": sha256(engine), "bytes": engine.stat().st_size}
         except EngineFailed as error:
-            described |= {"status": "failed", "reason": _brief(error, self.link.place(onnx), onnx.name)}
+            reason = _brief(error, self.link.place(onnx), onnx.name)
+            refuse_if_full(self.link, onnx.stat().st_size, reason)
+            described |= {"status": "failed", "reason": reason}
         engines.write(out, described)
         return described
 
@@ -215,6 +219,7 @@ class PythonRuntime:
         try:
             return {**self._call(["facts"], repeatable=True), "runtime": self.package.runtime}
         except EngineFailed as error:
+            try_out(self.link, self.agent.python, self.package.needs)
             python = f"{self.agent.python} (option python)" if "python" in self.options else self.package.needs[-1]
             raise DeviceError(f"{self.link.name}: {python} cannot be used: {error}") from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import paramiko
 
-from remote.errors import DeviceError, LinkLost
+from remote.errors import DeviceError, LinkLost, LoginRefused
 from remote.transport import agent, known_hosts
 from remote.transport.known_hosts import HostKey
 from remote.transport.ssh_config import Endpoint
@@ -47,7 +47,8 @@ def connect(servers: Sequence[Endpoint], judge: Judge) -> list[paramiko.Transpor
 
     Raises:
         LinkLost: a server cannot be reached now.
-        DeviceError: a host key cannot be trusted, or a server refuses the login.
+        LoginRefused: a server refuses the login.
+        DeviceError: a host key cannot be trusted.
     """
     opened: list[paramiko.Transport] = []
     try:
@@ -155,12 +156,14 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
                 return
             break  # the key was right, and the server wants a password too
         except paramiko.AuthenticationException:
+            if len(tried) == 1 and not connection.is_active():  # it did not get as far as a refusal
+                raise LinkLost(f"{server}: the connection was closed during the login") from None
             continue
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = " ".join(str(error).split()) or "the connection was closed"
             if len(tried) > 1 and not connection.is_active():  # MaxAuthTries
                 why = "the server takes no more tries; name its key by IdentityFile in ~/.ssh/config"
-            raise DeviceError(f"{server}: the login failed: {why} (tried: {', '.join(tried)})") from None
+            raise LoginRefused(f"{server}: the login failed: {why} (tried: {', '.join(tried)})") from None
     if sys.stdin is not None and sys.stdin.isatty():
         try:
             if not connection.auth_password(server.user, getpass.getpass(f"{server}'s password: ")):
@@ -168,7 +171,7 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
         except (paramiko.SSHException, EOFError, OSError):
             tried.append("a password")
     offered = ", ".join(tried) or "nothing, since there is no key and no agent"
-    raise DeviceError(
+    raise LoginRefused(
         f"{server}: permission denied (tried: {offered}); let it know your key: "
         f"ssh-copy-id -p {server.port} {server.user}@{server.host}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Self, TypeVar
 
 from remote.digest import sha256
-from remote.errors import DeviceError, LinkLost, Unreachable
+from remote.errors import DeviceError, LinkLost, LoginRefused, Unreachable
 from remote.transport import NO_ENVIRONMENT, Finished, login
 from remote.transport.link import Link, SshProcess
 from remote.transport.running import finish
@@ -174,6 +174,12 @@ class SshTransport:
                     if reconnecting:
                         self._restore(self._link)
                     return self._link
+                except LoginRefused as error:
+                    # It let us in before: a board that boots answers before it lets users in (pam_nologin).
+                    if not reconnecting or (wait_s := next(waits, None)) is None:
+                        raise
+                    print(f"{error}; it let us in before, so trying again", file=sys.stderr, flush=True)
+                    time.sleep(wait_s)
                 except LinkLost as error:
                     if (wait_s := next(waits, None)) is None:
                         raise Unreachable(f"{self.name} cannot be reached: {error}") from None

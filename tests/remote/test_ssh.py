@@ -731,6 +731,38 @@ def test_nothing_is_asked_without_a_terminal(server: Server, monkeypatch: pytest
     assert "permission denied" in refusal(server.address)
 
 
+def test_a_board_that_answers_before_it_lets_users_in_is_waited_for(
+    server: Server, board: SshTransport, capfd: pytest.CaptureFixture
+) -> None:
+    assert board.run(["true"]).code == 0
+    server.kill()
+    keys = server.where / "authorized_keys"
+    keys.rename(keys.with_name("later"))
+    server.start()
+    ready = threading.Timer(1.5, keys.with_name("later").rename, [keys])
+    ready.start()
+    assert board.run(["true"], repeatable=True).code == 0
+    ready.join()
+    said = capfd.readouterr().err
+    assert "it let us in before, so trying again" in said
+    keys.unlink()
+    assert "permission denied" in refusal(server.address)  # whom it never let in
+
+
+def test_a_server_that_dies_during_a_login_is_not_said_to_refuse_the_key(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(connection: paramiko.Transport, *arguments: object) -> list[str]:
+        server.kill()
+        return offered(connection, *arguments)
+
+    offered = paramiko.Transport.auth_publickey
+    monkeypatch.setattr(paramiko.Transport, "auth_publickey", dies)
+    said = refusal(server.address)
+    assert "permission denied" not in said
+    assert "cannot be reached" in said
+
+
 def test_a_program_that_was_killed_is_judged_when_it_is_known_whether_its_board_goes_down(
     server: Server, board: SshTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

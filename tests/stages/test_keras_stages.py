@@ -14,8 +14,8 @@ import pytest
 
 from compress import export
 from gait.data.partitions import partition_for
-from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gaitpress import outputs
+from tests.support import flow
 from tests.support.toy import ROOT, make_small
 
 pytest.importorskip("tensorflow")
@@ -35,20 +35,9 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("keras")
     shutil.copy(ROOT / "params.yaml", where)
     make_small(where / "params.yaml")
-    flow = where / "preprocessed/flow"
-    flow.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    writer = StoreWriter(flow, (60, 60, 50), "int16")
-    people = [f"{person:03d}" for person in range(5)]
-    for place, person in enumerate(people):
-        for walk in ("nm-01", "nm-02", "nm-03", "nm-04", "nm-05", "bg-01", "cl-01"):
-            for view in ("072", "090"):
-                writer.add(person, walk, view, rng.normal(60 * (place - 2), 60, (1, 60, 60, 50)).astype(np.int16))
-    settings = {"kind": "flow", "frames": 25, "stride": 5}
-    about = {"dataset": "walkers", "evidence": "synthetic", "fps": 25, "identities": people, "split": {}}
-    writer.close(modality="flow", settings=settings, **about)
+    store = flow.written(where / "preprocessed/flow")
     rules = {"protocol": "casia-b", "train_subjects": 2, "without": []}
-    sides = partition_for("cnn2d", SequenceStore.open(flow), rules, "cosine")
+    sides = partition_for("cnn2d", store, rules, "cosine")
     for name, side in zip(("training", "test"), sides, strict=True):
         outputs.write_json(where / f"{name}.json", side.to_json())
     common = f"--params {where}/params.yaml --model cnn2d --preprocessed {where}/preprocessed"

@@ -26,6 +26,20 @@ def pairs(path: Path) -> Path:
     return path
 
 
+def wide(path: Path) -> Path:
+    """A network x [n, 4] -> y of 4.2 MB."""
+    matrix = np.random.default_rng(0).standard_normal((4, 1 << 18)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "wide",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1 << 18])],
+        [numpy_helper.from_array(matrix, "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def linear(path: Path, seed: int = 0, op: str = "MatMul") -> Path:
     """A network x [n, 4] -> y [n, 3] = x @ weights(seed); ``op`` may name an operator that no runtime knows."""
     graph = helper.make_graph(

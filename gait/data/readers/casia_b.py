@@ -191,6 +191,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
 
     Raises:
         DataError: this OpenCV has no such encoder, or the file cannot be written.
+        OSError: it is not whole, as on a full disk, of which OpenCV raises nothing.
     """
     height, width = frames[0].shape
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), fps, (width, height), isColor=False)
@@ -199,3 +200,13 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
     for frame in frames:
         writer.write(frame)
     writer.release()
+    if (written := _frames_in(path)) != len(frames):
+        raise OSError(f"{path}: {written} of {len(frames)} frames were written")
+
+
+def _frames_in(path: Path) -> int:
+    """The number of frames that a video's index has; 0 if it was not finished."""
+    video = cv2.VideoCapture(str(path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    video.release()
+    return max(0, count)

@@ -20,6 +20,7 @@ import numpy as np
 from remote import engines
 from remote.benchmark import BenchmarkSettings, Timing, not_swept, swept
 from remote.digest import sha256
+from remote.disk import refuse_if_full
 from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
 from remote.jetson import power
@@ -213,6 +214,7 @@ class TensorRT:
             took = time.monotonic() - start
             output = log.parse((done.stdout + b"\n" + done.stderr).decode(errors="replace"))
             if reason := measurement.failure(output, done.code):
+                refuse_if_full(self.transport, onnx.stat().st_size, reason)
                 raise EngineFailed(reason)
             details = {"seconds": output.build_seconds or round(took, 3), "built_on": dict(output.device)}
             known = self.board.ask("keep", {"built": partial, "path": kept, "known": details}, repeatable=False)
@@ -221,7 +223,9 @@ class TensorRT:
         finally:
             self.transport.run(["rm", "-f", partial], repeatable=True)
         if not known:
-            raise EngineFailed("trtexec says that it passed and wrote no engine; is the board's disk full?")
+            reason = "trtexec says that it passed and wrote no engine"
+            refuse_if_full(self.transport, onnx.stat().st_size, reason)
+            raise EngineFailed(reason)
         return known
 
     def _placed_calibration(self, cache: Path, version: tuple[int, int, int]) -> str:

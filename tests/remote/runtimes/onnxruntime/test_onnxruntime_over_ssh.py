@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -20,7 +21,8 @@ from remote.runtimes import Runtime, runtime_on
 from remote.runtimes.onnxruntime.runtime import opened
 from remote.transport.local import LocalTransport
 from simulator.ssh_server import Server
-from tests.support.onnx_files import linear, weights
+from tests.support.onnx_files import linear, weights, wide
+from tests.support.small_disk import mounted
 
 SETTINGS = BenchmarkSettings(
     batch=2, threads=1, warmup_s=0.0, duration_s=0.05, min_queries=30, repeats=2, max_cov=1e9, session=1
@@ -157,7 +159,9 @@ def test_a_python_without_the_packages_is_reported(server: Server) -> None:
     with runtime_on(device(server, "/usr/bin/python3")) as runtime:
         if runtime.link.run(["/usr/bin/python3", "-c", "import onnxruntime"]).code == 0:  # type: ignore[attr-defined]
             pytest.skip("the system's Python has onnxruntime")
-        with pytest.raises(DeviceError, match=r"nano: /usr/bin/python3 \(option python\) cannot be used: .*No module named"):
+        with pytest.raises(
+            DeviceError, match=r"nano: /usr/bin/python3 cannot be used: .*No module named .*pip install numpy"
+        ):
             runtime.facts()
 
 
@@ -180,3 +184,18 @@ def test_a_job_costs_little_more_over_ssh(server: Server, tmp_path: Path) -> Non
     there = min(job(device(server), tmp_path / f"there{turn}") for turn in range(2))
     print(f"here {here:.2f} s, over SSH {there:.2f} s")
     assert there - here < 3
+
+
+def test_a_network_for_whose_engine_a_disk_has_no_room_is_no_failed_build(server: Server, tmp_path: Path) -> None:
+    onnx, engine = wide(tmp_path / "model.onnx"), tmp_path / "engine"
+    engine.mkdir()
+    with mounted(server.home, 6 << 20) as disk:
+        with runtime_on(device(server)) as runtime:
+            with pytest.raises(DeviceError, match=r"nano: no room on its disk for an engine of about 4\.2 MB at ") as told:
+                runtime.build(onnx, engine, "fp32", 1)
+            assert "make room there, and run again" in str(told.value)
+            assert not isinstance(told.value, EngineFailed)
+            assert list(engine.iterdir()) == []
+        subprocess.run(["mount", "-o", "remount,size=20m", disk.where], check=True)
+        with runtime_on(device(server)) as runtime:
+            assert runtime.build(onnx, engine, "fp32", 1)["status"] == "ok"

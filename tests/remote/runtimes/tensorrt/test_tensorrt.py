@@ -135,7 +135,6 @@ def test_a_stale_or_foreign_engine_is_never_loaded(change: str, jetson: Jetson, 
         pytest.param("killed", "most likely because memory ran out", marks=pytest.mark.slow),
         ("oom", "out of memory"),
         pytest.param("failed", "Could not find any implementation for node Conv_0", marks=pytest.mark.slow),
-        pytest.param("full-disk", "No space left on device", marks=pytest.mark.slow),
         pytest.param("silent", "wrote no engine", marks=pytest.mark.slow),
         ("hang", "trtexec hung"),
     ],
@@ -154,6 +153,16 @@ def test_a_build_that_fails_is_a_result_with_its_reason(
         start().check(engine)
     jetson.fault = None
     assert build(start(), tmp_path)[0]["status"] == "ok"
+
+
+def test_a_build_for_which_the_boards_disk_has_no_room_is_no_result(jetson: Jetson, tmp_path: Path, start: Start) -> None:
+    jetson.fault = "full-disk"
+    with pytest.raises(
+        DeviceError, match=r"board: no room on its disk for an engine .*No space left.*make room there"
+    ) as told:
+        build(start(), tmp_path)
+    assert not isinstance(told.value, EngineFailed)
+    assert list((tmp_path / "cache-nano/gaitpress/engines").glob("*.plan*")) == []
 
 
 def test_tensorrt_6_is_refused_with_the_jetpack_to_install(jetson: Jetson, start: Start) -> None:

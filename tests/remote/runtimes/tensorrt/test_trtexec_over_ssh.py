@@ -29,7 +29,6 @@ FAULTS = {
     "hang": "trtexec hung: it was ended after 2 s",
     "oom": "out of memory: ",
     "failed": "Could not find any implementation for node Conv_0",
-    "full-disk": "No space left on device",
 }
 
 
