@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 
 from gaitpress import full_disk, putting_aside, started
 from gaitpress.errors import StageError
+
+BEGINNING_S = 60.0  # so long another process may take from making a directory to locking it
 
 
 @contextmanager
@@ -27,11 +31,13 @@ def new_directory(path: Path) -> Iterator[Path]:
     declared, path = path, putting_aside.real(path)
     if path.exists() and not path.is_dir():
         raise StageError(f"{path}: is in the way of the directory to write; move it aside")
-    partial, former = _partial(path), _partial(path, "former")
+    partial, former, mine = _partial(path), _partial(path, "former"), None
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed and had this one's number
+    _remove_abandoned(path)
     try:
         with full_disk.named(path.parent):
             partial.mkdir()
+            mine = _locked(partial)
             yield partial
             putting_aside.confirm(declared, partial)
             if path.exists():
@@ -45,6 +51,31 @@ def new_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if mine is not None:
+            os.close(mine)
+
+
+def _locked(directory: Path) -> int | None:
+    """Take a directory's lock, which ends with this process; None if another has it, or the disk knows no locks."""
+    try:
+        lock = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what processes that were killed had begun for ``path``: nobody holds its lock."""
+    for partial in path.parent.glob(f".{glob.escape(path.stem)}.partial-*{glob.escape(path.suffix)}"):
+        if partial.is_dir() and (lock := _locked(partial)) is not None:
+            if time.time() - partial.stat().st_ctime > BEGINNING_S:
+                shutil.rmtree(partial, ignore_errors=True)
+            os.close(lock)
 
 
 @contextmanager

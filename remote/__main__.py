@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from remote import facts, inventory, runtimes
 from remote.errors import DeviceError
@@ -130,8 +132,15 @@ def _in_words(known: dict) -> str:
     return f"{known.get('cpu')}, {known.get('cores')} cores, {known.get('runtime')} {known.get('runtime_version')}"
 
 
+def _terminated(*_: object) -> NoReturn:
+    raise SystemExit("error: terminated")
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)  # so that what was begun on the device is put back
     try:
         main()
     except (DeviceError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 from remote import runtimes
@@ -15,6 +16,7 @@ from remote.jetson.board import Board
 from remote.transport import Transport, connect
 
 FREE_MB, LITTLE_MB = 300, 2000
+APART_S = 300  # between the clocks of two computers: beyond that, certificates and dates may be wrong
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 # The tools of options that change the board.
 SUDO_TOOLS = {"power_mode": "/usr/sbin/nvpmodel", "lock_clocks": "/usr/bin/jetson_clocks"}
@@ -32,6 +34,7 @@ for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $to
 say missing "$missing"
 say python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 say free_mb "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')"
+say free_files "$(df -Pi "$folder" 2>/dev/null | awk 'NR == 2 {print $2, $4}')"
 rapl=
 file=$root/sys/class/powercap/intel-rapl:0/energy_uj
 if [ -e "$file" ]; then rapl=unreadable; fi
@@ -48,6 +51,7 @@ for clock in "$root"/sys/class/devfreq/*; do
   esac
 done
 say loose "$loose"
+say date "$(date +%s)"
 say user "$(id -un)"
 may() { [ "$(id -u)" = 0 ] || sudo -n "$@" </dev/null >/dev/null 2>&1; }
 sudo=
@@ -86,6 +90,8 @@ def _look(link: Transport, device: Device, home: str) -> Iterator[Finding]:
     else:
         yield Finding("tools", "ok", "all there")
     yield _python(facts)
+    if device.transport != "local":
+        yield _date(facts, time.time())
     # The runtime's room looks at the rest, with the facts so far.
     yield from runtimes.part(device.runtime, "check").check(link, device, facts)
     yield _disk(facts, home)
@@ -111,9 +117,33 @@ def _python(facts: dict[str, str]) -> Finding:
     return Finding("python", "ok", f"python3 is {version}")
 
 
+def _date(facts: dict[str, str], now: float) -> Finding:
+    """Whether the device's clock is right, if this computer's is."""
+    if not facts.get("date", "").isdecimal():
+        return Finding("date", "warning", "it does not say what time it is there")
+    there = int(facts["date"])
+    apart = there - now
+    if abs(apart) <= APART_S:
+        return Finding("date", "ok", "its clock and this computer's agree")
+    days, hours = divmod(round(abs(apart) / 3600), 24)
+    words = f"{days} days and {hours} h" if days else f"{hours} h" if hours else f"{abs(apart) / 60:.0f} min"
+    side = "ahead of" if apart > 0 else "behind"
+    return Finding(
+        "date",
+        "warning",
+        f"it is {datetime.fromtimestamp(there, UTC):%Y-%m-%d %H:%M} UTC there, {words} {side} this computer: measurements "
+        "and records do not depend on it, but its pip may refuse certificates, and then packages are sent from here; there: "
+        "sudo timedatectl set-ntp true",
+    )
+
+
 def _disk(facts: dict[str, str], home: str) -> Finding:
     if not facts.get("free_mb", "").isdecimal():
         return Finding("disk", "warning", f"the board does not say how much is free at {home}")
+    files = facts.get("free_files", "").split()
+    if len(files) == 2 and files[0] not in ("0", "-") and files[1] == "0":
+        how = "remove files there (`df -i` tells the disk); what is in this folder may go while no job runs"
+        return Finding("disk", "fault", f"the disk of {home} takes no more files, whatever is free: no inode is left; {how}")
     free = int(facts["free_mb"])
     advice = f"; what is in {home} may be removed at any time but while a job runs" if free < LITTLE_MB else ""
     verdict: Literal["ok", "warning", "fault"] = "fault" if free < FREE_MB else "warning" if free < LITTLE_MB else "ok"

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from remote.errors import DeviceError, EngineFailed, LinkLost, killed
+from remote.errors import DeviceError, EngineFailed, LinkLost, ended_by, killed
 from remote.inputs import Group, Sender, groups
 from remote.transport import Finished, Process, Transport
 
@@ -221,4 +221,7 @@ def _failure(link: Transport, answer: dict[str, Any], done: Finished) -> DeviceE
     if done.code == -signal.SIGKILL:
         return killed_there(link, "the measuring process")
     lines = done.stderr.decode(errors="replace").strip().splitlines()
-    return EngineFailed(f"the measuring process ended with status {done.code}: {lines[-1] if lines else 'it said nothing'}")
+    said = lines[-1] if lines else "it said nothing"
+    if done.code < 0:
+        return EngineFailed(f"{ended_by('the measuring process', -done.code)}: {said}")
+    return EngineFailed(f"the measuring process ended with status {done.code}: {said}")

@@ -1,5 +1,7 @@
 """The errors of devices."""
 
+import signal
+
 
 class DeviceError(RuntimeError):
     """A device cannot do its job; the message names the device and says what to do."""
@@ -31,6 +33,18 @@ class Unreachable(LinkLost):
 
 class TimedOut(DeviceError):
     """A command took longer on the device than it may, and was ended."""
+
+
+def ended_by(program: str, number: int) -> str:
+    """The message about a program that a signal ended."""
+    if number == signal.SIGKILL:
+        return killed(program)
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if number == signal.SIGILL:
+        return f"{program} stopped at an instruction that the processor does not have ({name}); see `python -m remote check`"
+    if number == signal.SIGBUS:
+        return f"{program} crashed ({name}), as where a file that it reads is cut off, or a disk is full or faulty"
+    return f"{program} crashed ({name})"
 
 
 def killed(program: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -33,14 +34,30 @@ class Remembered:
 
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write a facts file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a facts file, whole or not at all.
+
+    Raises:
+        DeviceError: it cannot be written.
+    """
+    write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of this computer, whole or not at all.
+
+    Raises:
+        DeviceError: it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise DeviceError(f"{path} cannot be written: {error.strerror}; it is as it was") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def read(path: Path, device: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from remote import facts as files
 from remote import runtimes
 from remote.errors import DeviceError
 from remote.transport.ssh_config import Address
@@ -124,7 +125,7 @@ def add(path: Path | str, device: Device) -> None:
     written = StringIO()
     yaml = YAML()
     yaml.dump({device.name: entry}, written)
-    _replace(path, f"{path.read_text(encoding='utf-8').rstrip()}\n\n{written.getvalue()}")
+    files.write_text(path, f"{path.read_text(encoding='utf-8').rstrip()}\n\n{written.getvalue()}")
 
 
 def remove(path: Path | str, name: str) -> Device:
@@ -157,14 +158,8 @@ def remove(path: Path | str, name: str) -> Device:
         same = False
     if not same:
         raise DeviceError(f"{path}: {name} does not stand on lines of its own; take it out by hand")
-    _replace(path, remaining)
+    files.write_text(path, remaining)
     return device
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _faults(name: Any, entry: Any) -> list[str]:

@@ -153,9 +153,9 @@ def _estimate(modality: str, reader: Reader, jobs: list[Job], processes: int, ou
     to_do = walks / units * len(jobs)
     seconds = (time.monotonic() - start) / tried * to_do / processes
     needed, free = written / tried * to_do, shutil.disk_usage(out).free
-    words = f"about {_duration(seconds)} and {needed / 1e9:.2f} GB for {len(jobs)} units; {free / 1e9:.0f} GB are free"
+    words = f"about {_duration(seconds)} and {needed / 1e9:.2f} GB for {len(jobs)} units; {free / 1e9:.2f} GB are free"
     if needed > free:
-        raise DataError(f"{out}: too little room: {words}")
+        raise DataError(f"{out.parent}: too little room: {words}; make room there and run the same again")
     print(f"{modality}: {words}", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,59 @@ def test_a_file_in_the_way_of_a_directory_is_told_before_any_work(tmp_path: Path
     with pytest.raises(StageError, match="out: is in the way"), outputs.new_directory(path):
         pytest.fail("the work began")
     assert listing(tmp_path) == {"out": "precious"}
+
+
+BEGIN = """
+import sys, time
+from pathlib import Path
+from gaitpress import outputs
+with outputs.new_directory(Path(sys.argv[1])) as partial:
+    (partial / "half").touch()
+    time.sleep(60)
+"""
+
+
+def test_what_killed_processes_had_begun_is_removed_and_what_others_are_at_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "p30.5"
+    command = [sys.executable, "-c", BEGIN, str(out)]
+    killed, alive = (subprocess.Popen(command, cwd=ROOT) for _ in range(2))
+    while len(begun := list(tmp_path.glob(".p30.partial-*.5/half"))) < 2:
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    with outputs.new_directory(out):  # it may be just beginning
+        assert len(list(tmp_path.glob(".p30.partial-*.5/half"))) == len(begun)
+    monkeypatch.setattr(outputs, "BEGINNING_S", 0.0)
+    with outputs.new_directory(out):
+        assert [path.parent.name for path in tmp_path.glob(".p30.partial-*.5/half")] == [f".p30.partial-{alive.pid}.5"]
+    alive.terminate()
+    alive.wait()
+
+
+def test_what_is_half_removed_is_gone_on_with_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="first"), outputs.begun(out, "key") as begun:
+        for name in ("a", "b", "c"):
+            (begun / name).mkdir()
+            (begun / name / "done").touch()
+        raise OSError("first")
+    removed: list[Path] = []
+
+    def killed(path: Path, **_: object) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+        remove(path)
+
+    remove = outputs.shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt), outputs.begun(out, "another"):
+            pass
+    with outputs.begun(out, "key") as begun:  # the former settings are back
+        assert [path.name for path in begun.iterdir()] == ["key"]
 
 
 def test_a_linked_directory_stays_a_link(tmp_path: Path) -> None:

@@ -61,7 +61,11 @@ def test_threads_bound_every_pool(here: Agent, tmp_path: Path) -> None:
         ("import sys; sys.exit('first\\nlast words')", "ended with status 1: last words"),
         ("import sys; sys.exit(3)", "ended with status 3: it said nothing"),
         (f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", "memory ran out"),
-        (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", "ended with status -11"),
+        (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", "crashed (SIGSEGV): it said nothing"),
+        (
+            f"import os; os.kill(os.getpid(), {int(signal.SIGILL)})",
+            "an instruction that the processor does not have (SIGILL)",
+        ),
     ],
 )
 def test_a_failure_has_its_reason(script, text: str, reason: str) -> None:

@@ -32,14 +32,15 @@ def keep(request):
         json.dump(known, file)
     os.rename(path + ".json.partial", path + ".json")
     os.rename(built, path)
-    _tidy(os.path.dirname(path))
+    os.utime(path)  # a board without a clock of its own may have set it during the build
+    _tidy(os.path.dirname(path), os.path.basename(path))
     return known
 
 
-def _tidy(folder):
+def _tidy(folder, new):
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
-        if name.endswith(".plan") and time.time() - os.path.getmtime(path) > 86400 * DAYS:
+        if name.endswith(".plan") and name != new and time.time() - os.path.getmtime(path) > 86400 * DAYS:
             os.remove(path)
             if os.path.exists(path + ".json"):
                 os.remove(path + ".json")
