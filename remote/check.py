@@ -16,6 +16,7 @@ from remote.jetson.board import Board
 from remote.transport import Transport, connect
 
 FREE_MB, LITTLE_MB = 300, 2000
+FEW_FILES = 2000  # an environment with numpy and a runtime has about so many
 APART_S = 300  # between the clocks of two computers: beyond that, certificates and dates may be wrong
 TOOLS = ("sha256sum", "timeout", "tail", "cut", "find", "flock", "grep")
 # The tools of options that change the board.
@@ -32,7 +33,7 @@ say tegra "$(head -n 1 "$root/etc/nv_tegra_release" 2>/dev/null)"
 missing=
 for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"; done
 say missing "$missing"
-say python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
+say python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null | tail -n 1)"
 say free_mb "$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')"
 say free_files "$(df -Pi "$folder" 2>/dev/null | awk 'NR == 2 {print $2, $4}')"
 rapl=
@@ -141,9 +142,9 @@ def _disk(facts: dict[str, str], home: str) -> Finding:
     if not facts.get("free_mb", "").isdecimal():
         return Finding("disk", "warning", f"the board does not say how much is free at {home}")
     files = facts.get("free_files", "").split()
-    if len(files) == 2 and files[0] not in ("0", "-") and files[1] == "0":
-        how = "remove files there (`df -i` tells the disk); what is in this folder may go while no job runs"
-        return Finding("disk", "fault", f"the disk of {home} takes no more files, whatever is free: no inode is left; {how}")
+    if len(files) == 2 and files[0] not in ("0", "-") and files[1].isdecimal() and int(files[1]) < FEW_FILES:
+        words = f"the disk of {home} takes {files[1]} more files, whatever room is free: few inodes are left (`df -i` there)"
+        return Finding("disk", "warning", f"{words}; what is in this folder may be removed while no job runs")
     free = int(facts["free_mb"])
     advice = f"; what is in {home} may be removed at any time but while a job runs" if free < LITTLE_MB else ""
     verdict: Literal["ok", "warning", "fault"] = "fault" if free < FREE_MB else "warning" if free < LITTLE_MB else "ok"

@@ -40,9 +40,9 @@ class Agent:
             DeviceError: something outside ended the script.
         """
         done = self.link.run(self._command(script, arguments), env=_environment(threads), repeatable=repeatable)
-        answer = _answer(done.stdout)
-        if done.code or "error" in answer:
-            raise _failure(self.link, answer, done)
+        answer = answer_in(done.stdout)
+        if done.code or answer is None or "error" in answer:
+            raise _failure(self.link, answer or {}, done)
         return answer
 
     def stream(
@@ -91,7 +91,7 @@ def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sen
     feeder = _Feeder(agent.stdin, inputs, sender)
     outputs = []
     try:
-        while (line := agent.stdout.readline()) and (shape := _answer(line).get("shape")) is not None:
+        while (said := next_answer(agent.stdout)) and (shape := said.get("shape")) is not None:
             size = 4 * int(np.prod(shape))
             values = agent.stdout.read(size)
             if len(values) < size:
@@ -99,8 +99,8 @@ def stream(link: Transport, agent: Process, inputs: Iterable[Group], sender: Sen
             outputs.append(np.frombuffer(values, np.float32).reshape(shape))
             feeder.answered(len(outputs))
         done = agent.wait()
-        if done.code or line:
-            raise _failure(link, _answer(line), done)
+        if done.code or said is not None:
+            raise _failure(link, said or {}, done)
     finally:
         agent.kill()
         feeder.stop()
@@ -193,12 +193,21 @@ def _environment(threads: int) -> dict[str, str]:
     return dict.fromkeys(pools, str(threads))
 
 
-def _answer(output: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
+def answer_in(output: bytes) -> dict[str, Any] | None:
+    """The last line that is a mapping in JSON, or None; before it, a Python may greet (sitecustomize, .pth files)."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            if isinstance(answer := json.loads(line), dict):
+                return answer
+    return None
+
+
+def next_answer(output: IO[bytes]) -> dict[str, Any] | None:
+    """The next line that is a mapping in JSON; None if there is no more."""
+    while line := output.readline():
+        if (answer := answer_in(line)) is not None:
+            return answer
+    return None
 
 
 def killed_there(link: Transport, program: str) -> EngineFailed:

@@ -60,19 +60,21 @@ class Sender:
 
     def _kept(self, packed: bytes) -> str | None:
         """The path of a pack on the device; None if there is no room for it."""
-        with self._one_at_a_time, tempfile.TemporaryDirectory(prefix="gaitpress-") as folder:
+        with self._one_at_a_time:
             if len(packed) > self._left:
                 return None
             self._left -= len(packed)
-            file = Path(folder) / "inputs"
-            file.write_bytes(packed)
             try:
-                return self._link.place(file)
+                with tempfile.TemporaryDirectory(prefix="gaitpress-") as folder:
+                    file = Path(folder) / "inputs"
+                    file.write_bytes(packed)
+                    return self._link.place(file)
             except LinkLost:
                 raise
-            except DeviceError as error:
+            except (DeviceError, OSError) as error:
+                why = f"{tempfile.gettempdir()}: {error.strerror}" if isinstance(error, OSError) else error
                 self._left = 0
-                print(f"{error}; inputs are sent without being kept there", file=sys.stderr, flush=True)
+                print(f"{why}; inputs are sent without being kept there", file=sys.stderr, flush=True)
                 return None
 
 

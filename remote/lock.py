@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import json
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from remote.connection import next_answer
 from remote.errors import DeviceError, LinkLost
 from remote.transport import Process, Transport
 
@@ -51,8 +51,7 @@ def _take(link: Transport, doing: str) -> Process:
     script = link.place(HOLDER)
     holder = link.start([link.python, script, who, doing])
     try:
-        while line := holder.stdout.readline():
-            answer = json.loads(line)
+        while answer := next_answer(holder.stdout):
             if answer.get("held"):
                 return holder
             print(f"{link.name} is busy: {_in_words(answer['waiting_for'])}; waiting", file=sys.stderr, flush=True)

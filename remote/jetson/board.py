@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remote.connection import killed_there
+from remote.connection import answer_in, killed_there, next_answer
 from remote.errors import DeviceError
 from remote.jetson import clocks, nvpmodel, program, release
 from remote.transport import Process, Transport
@@ -147,21 +147,18 @@ class Board:
         return [self.python, self.transport.place(self._program), question]
 
     def _heard(self, process: Process) -> dict[str, Any]:
-        line = process.stdout.readline()
-        if line:
-            return self._answer(line, 0, b"")
+        if (answer := next_answer(process.stdout)) is not None:
+            return answer
         done = process.wait()
         return self._answer(b"", done.code, done.stderr)
 
     def _answer(self, output: bytes, code: int, stderr: bytes) -> dict[str, Any]:
-        try:
-            answer = json.loads(output)
-        except ValueError:
+        if (answer := answer_in(output)) is None:
             lines = stderr.decode(errors="replace").strip().splitlines()
             last = lines[-1] if lines else "it said nothing"
             if code == -signal.SIGKILL:
-                raise killed_there(self.transport, "our program on the board") from None
-            raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}") from None
+                raise killed_there(self.transport, "our program on the board")
+            raise DeviceError(f"{self.transport.name}: {self.python} ended with status {code}: {last}")
         return answer
 
 

@@ -282,7 +282,11 @@ def _sampled(part, engine, example, threads, duration_s, sensors, reason):
         assert answers is not None
         requests.write(b"{}\n")
         requests.flush()
-        greeting = json.loads(answers.readline() or b'{"sensors": false, "fault": "the sensors cannot be read"}')
+        greeting = {"sensors": False, "fault": "the sensors cannot be read"}
+        for line in iter(answers.readline, b""):
+            if line.startswith(b"{"):  # before it, a Python may greet
+                greeting = json.loads(line)
+                break
         if greeting["sensors"]:
             time.sleep(REST_S)
             began = time.monotonic()

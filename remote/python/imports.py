@@ -92,10 +92,8 @@ def _explained(
         why = f"crashes when it is imported ({signal.Signals(number).name})"
         return why, f"its files may be damaged: {anew}; if it crashes again, take an older one, {older}"
     if "failed to map segment from shared object" in last:
-        return (
-            f"cannot be loaded from its disk ({last})",
-            "no program may run from there (mount option noexec): name a Python on another disk by the option python",
-        )
+        why = f"cannot be loaded: no program may run from its disk (mount option noexec; {last})"
+        return why, "name a Python on another disk by the option python"
     if match := re.search(r"(\S+\.so[.\d]*): cannot open shared object file", last):
         debian = SYSTEM.get(match[1])
         how = f"sudo apt install {debian}" if debian else f"install the system's package that has {match[1]}"

@@ -33,7 +33,8 @@ print(json.dumps(about))
 # Succeeds if the environment is there and fits the Python that it would run with: systems get upgraded.
 THERE = """
 place=$1; shift
-version=$("$place/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || exit 1
+version=$("$place/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null | tail -n 1)
+[ -n "$version" ] || exit 1
 for package in "$@"; do [ -d "$place/lib/python$version/site-packages/$package" ] || exit 1; done
 """
 
@@ -82,12 +83,14 @@ def suitable(link: Transport, packages: Sequence[str]) -> dict[str, Any]:
     rejected = []
     script = 'for python in "$@"; do printf "%s\\t" "$python"; "$python" -c "$about" 2>/dev/null || echo; done'
     done = link.run(["sh", "-c", script, "sh", *CANDIDATES], env={"about": ABOUT}, repeatable=True)
+    name = ""
     for line in done.stdout.decode(errors="replace").splitlines():
-        name, _, text = line.partition("\t")
+        before, tab, text = line.rpartition("\t")
+        name = before if tab else name
         try:
             about = {"name": name, **json.loads(text)}
-        except ValueError:
-            continue
+        except (ValueError, TypeError):
+            continue  # such as the words of a Python that greets
         version = ".".join(map(str, about["version"]))
         if tuple(about["version"]) < OLDEST:
             rejected.append(f"{name} is {version}")

@@ -82,7 +82,7 @@ class Link:
         if said.mark_seen and home:
             return home
         errors = _Marked(self._guard.recv_stderr, self.mark)
-        reason = b"".join(iter(lambda: errors(BUFFER), b"")).decode(errors="replace").strip()
+        reason = b"".join(iter(lambda: errors(BUFFER), b"")).decode(errors="replace").strip().replace("\n", "; ")
         if said.mark_seen:
             raise DeviceError(f"{self._name}: it cannot keep our files: {reason or 'its shell said nothing'}")
         raise DeviceError(f"{self._name}: its login shell ran no command of ours{said.in_words() or errors.in_words()}")

@@ -105,8 +105,13 @@ class LocalTransport:
     @property
     def home(self) -> str:
         """See Transport."""
-        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gaitpress"
-        home.mkdir(parents=True, exist_ok=True)
+        try:
+            home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gaitpress"
+            home.mkdir(parents=True, exist_ok=True)
+        except RuntimeError:  # as in a container whose user the system does not list
+            raise DeviceError(f"{self.name}: this user has no home: set HOME, or XDG_CACHE_HOME for our files") from None
+        except OSError as error:
+            raise DeviceError(f"{self.name}: {home} cannot be made: {error.strerror}; or set XDG_CACHE_HOME") from None
         return str(home)
 
     @property

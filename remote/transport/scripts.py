@@ -28,7 +28,11 @@ GUARD = (
     + rf"""
 case ${{XDG_CACHE_HOME:-}} in /*) home=$XDG_CACHE_HOME/gaitpress ;; *) home=$HOME/.cache/gaitpress ;; esac
 umask 077
-mkdir -p "$home/files" "$home/run/$1" || exit 1
+room() {{ (df "$1" "$home" 2>/dev/null || df "$1" "$HOME") | awk 'NR == 2 {{print $4}}'; }}
+if ! mkdir -p "$home/files" "$home/run/$1"; then
+  echo "its disk has $(room -Pk) KB and $(room -Pi) inodes free" >&2
+  exit 1
+fi
 others=
 for run in "$home/run"/*; do
   if [ "${{run##*/}}" = "$1" ]; then continue; fi

@@ -35,7 +35,12 @@ class SshTransport:
 
     def __init__(self, name: str, address: str, judge: login.Judge | None = None):
         self.name = name
-        self.endpoint = resolve(Address.parse(address))
+        try:
+            self.endpoint = resolve(Address.parse(address))
+        except DeviceError:
+            raise
+        except RuntimeError:  # of pathlib: as in a container whose user the system does not list
+            raise DeviceError(f"{name}: this user has no home, and so no SSH keys: set HOME") from None
         self.after_reconnecting: list[Callable[[], None]] = []
         self._judge = judge or login.judge_by_known_hosts(name)
         self._link: Link | None = None

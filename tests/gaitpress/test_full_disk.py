@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_work_that_a_full_disk_stopped_goes_on_once_there_is_room(tmp_path: Path
         disk.make_room()
         with outputs.resumed_directory(disk.where / "out", "key") as begun:
             assert (begun / "done").read_text() == "done"
+
+
+def test_a_full_disk_for_temporary_files_is_named_in_place_of_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mounted(tmp_path / "disk", 1 << 20) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.where))
+        with pytest.raises(DiskFull, match=f"^{disk.where}: its disk, .* is full"), outputs.new_directory(tmp_path / "out"):
+            np.save(disk.where / "scratch.npy", MANY)
 
 
 def test_a_stage_on_a_full_disk_ends_with_one_line(tmp_path: Path) -> None:

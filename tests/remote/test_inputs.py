@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from remote.runtimes.onnxruntime.runtime import PACKAGE
 from remote.transport import connect
 from simulator.ssh_server import Server, through
 from tests.support.onnx_files import linear, weights
+from tests.support.small_disk import mounted
 
 RNG = np.random.default_rng(3)
 GIVEN = [RNG.standard_normal((rows, 4)).astype(np.float32) for rows in (1, 30_000, 3, 20_000, 2, 40_000, 7)]
@@ -73,6 +75,18 @@ def test_a_device_with_a_full_disk_answers_inputs_that_it_cannot_keep(
         assert not list(server.home.rglob("*.part"))
     finally:
         subprocess.run(["umount", "-l", server.cache], check=True)
+
+
+def test_a_full_disk_for_temporary_files_here_stops_no_inputs(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    with mounted(tmp_path / "disk", 1 << 20) as disk, connect("nano", server.address) as link:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.where))
+        disk.leave(0)
+        group = [np.zeros((2, 4), np.float32)]
+        message = inputs.Sender(link).message(group)
+    assert b'"packed"' in message
+    assert f"{disk.where}: No space left on device; inputs are sent without being kept there" in capfd.readouterr().err
 
 
 def test_as_many_processes_as_a_runtime_starts_fit_in_an_ssh_servers_usual_limit(

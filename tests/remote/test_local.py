@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from remote.errors import DeviceError, TimedOut
+from remote.transport import connect
 from remote.transport.local import LocalTransport
 from tests.support.toy import ROOT
 
@@ -92,3 +93,18 @@ def test_files_stay_in_their_places_and_are_copied_to_others(tmp_path: Path) -> 
     assert (tmp_path / "back").read_bytes() == target.read_bytes() == source.read_bytes()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["back", "deep", "source"]
     assert not scratch.exists()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)  # whom no system lists
+    with pytest.raises(DeviceError, match="local: this user has no home: set HOME, or XDG_CACHE_HOME"):
+        assert LocalTransport().home
+    monkeypatch.setenv("USER", "user")
+    with pytest.raises(DeviceError, match="board: this user has no home, and so no SSH keys: set HOME"):
+        connect("board", "ssh://user@127.0.0.1:9")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(DeviceError, match="cannot be made: Not a directory; or set XDG_CACHE_HOME"):
+        assert LocalTransport().home

@@ -1,6 +1,7 @@
 """`python -m remote`, as typed."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from remote.transport import connect
 from simulator.jetson import Jetson
 from simulator.ssh_server import Server, new_key
 from tests.support import commands
+from tests.support.small_disk import mounted
 from tests.support.toy import ROOT
 
 
@@ -97,6 +99,41 @@ def test_a_probe_waits_for_who_uses_the_machine(remote, nano: Server, tmp_path: 
         assert "is at another entry's job" in probe.stderr.readline()
         assert probe.poll() is None
     assert probe.wait() == 0
+
+
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "error: interrupted"), (signal.SIGTERM, "error: terminated")])
+def test_a_probe_that_is_interrupted_ends_with_one_line(
+    remote, nano: Server, tmp_path: Path, number: signal.Signals, said: str
+) -> None:
+    remote("trust", "nano", "--yes")
+    words = ["--devices", tmp_path / "devices.yaml", "--facts", tmp_path / "facts", "probe", "nano"]
+    with connect("board", nano.address) as link, held(link, "a job"):
+        probe = subprocess.Popen(
+            [sys.executable, "-m", "remote", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+            # Tests may run in the background of a shell, where Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        assert probe.stderr
+        assert "is at a job" in probe.stderr.readline()
+        probe.send_signal(number)
+        assert probe.stderr.read().splitlines() == [said]
+        assert probe.wait() == 1
+    assert not (tmp_path / "facts/nano.json").exists()
+
+
+def test_a_full_disk_here_leaves_facts_and_devices_as_they_were(remote, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", 1 << 16) as disk:
+        devices, known = disk.where / "devices.yaml", disk.where / "facts"
+        devices.write_text("local: {transport: local}\n")
+        disk.leave(0)
+        words = ("--devices", devices, "--facts", known)
+        for command in (("add", "desk", "local"), ("probe", "local")):
+            done = commands.remote(*words, *command)
+            assert done.returncode == 1
+            (line,) = done.stderr.splitlines()
+            assert "cannot be written: No space left on device; it is as it was" in line
+        assert devices.read_text() == "local: {transport: local}\n"
+        assert not list(known.glob("*"))
 
 
 def test_a_changed_host_key_is_a_fault_that_trust_does_not_mend_by_itself(remote, nano: Server, tmp_path: Path) -> None:

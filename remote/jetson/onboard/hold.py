@@ -21,10 +21,9 @@ def hold(request):
     twice: with the mode and clocks that it reached, and with those that the guard put back.
     """
     guard = _start_guard(request["journal"])
-    line = guard.stdout.readline()
-    if not line:
+    former = _heard(guard)
+    if former is None:
         return _say({"mode": None, "locked": None, "refused": ["another measurement holds the power mode and the clocks"]})
-    former = json.loads(line.decode())
     answer = {"mode": None, "locked": None, "refused": [], "former": former}
     if former["faults"]:
         # The journal must keep what an earlier guard could not put back, so this measurement changes nothing.
@@ -34,7 +33,7 @@ def hold(request):
     _say(answer)
     sys.stdin.readline()
     guard.stdin.close()
-    return _say(json.loads(guard.stdout.readline().decode() or '{"faults": ["the guard process is gone"]}'))
+    return _say(_heard(guard) or {"faults": ["the guard process is gone"]})
 
 
 def _change(request, answer):
@@ -90,6 +89,13 @@ def _start_guard(journal):
         start_new_session=True,
         env=environment,
     )
+
+
+def _heard(guard):
+    for line in iter(guard.stdout.readline, b""):
+        if line.startswith(b"{"):  # before it, a Python may greet
+            return json.loads(line.decode())
+    return None
 
 
 def guard(journal):
