@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workflow.dvc.lock_file import entry_of, with_aliases, with_entries
+from workflow.dvc.lock_file import entry_of, record, with_aliases, with_entries
 from workflow.dvc.private import serialize
 
 dumps_yaml, loads_yaml = serialize.dumps_yaml, serialize.loads_yaml
@@ -80,6 +80,25 @@ def test_entries_as_stages_have_them_are_replaced_and_added_in_place() -> None:
     for name in ("train@gaitset-0", "train@gaitset-30", "prune@gaitset-30", "export@gaitset-0"):
         changed = {**entries, name: {"cmd": "another"}}
         assert with_entries(text, [dumps_yaml({"stages": {name: {"cmd": "another"}}})]) == written(changed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, SHARING, min_size=1, max_size=3), st.lists(st.tuples(NAMES, SHARING), max_size=5))
+def test_many_entries_at_once_are_as_one_after_the_other(before: dict[str, Any], fresh: list[tuple[str, Any]]) -> None:
+    text = written(before)
+    dumped = [dumps_yaml({"stages": {name: entry}}) for name, entry in fresh]
+    one_by_one: str | None = text
+    for entry in dumped:
+        one_by_one = one_by_one and with_entries(one_by_one, [entry])
+    assert with_entries(text, dumped) == one_by_one
+
+
+def test_a_first_lock_is_written_without_dvc(tmp_path: Path) -> None:
+    entries = {f"train@{number}": {"cmd": LONG} for number in range(3)}
+    assert record(tmp_path / "dvc.lock", [dumps_yaml({"stages": {name: entry}}) for name, entry in entries.items()])
+    assert (tmp_path / "dvc.lock").read_text() == written(entries)
+    (tmp_path / "dvc.lock").write_text("")  # such as a full disk leaves
+    assert record(tmp_path / "dvc.lock", [dumps_yaml({"stages": {"a": {"cmd": "x"}}})]) is None
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 HEAD = "schema: '2.0'\nstages:\n"
-# What DVC never writes by itself: other top-level keys, empty lines, comments; and anchors, which are numbered per file.
-UNUSUAL = re.compile(r"^(?!  )|^\s*#|[&*]id\d", re.MULTILINE)
+COMMENT = re.compile(r"^\s*#", re.MULTILINE)
+ANCHOR = re.compile(r"[&*]id\d")  # these are numbered per file
 NEXT_ENTRY = re.compile(r"^  \S", re.MULTILINE)
 # The lines about a file that a stage reads or makes.
 FILE = re.compile(r"^    - (path: .*\n(?:      .*\n)+)", re.MULTILINE)
@@ -29,7 +30,7 @@ def record(path: Path, fresh: Sequence[str]) -> bool | None:
     Returns:
         Whether the file changed; None if only DVC should write it.
     """
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = path.read_text(encoding="utf-8") if path.exists() else HEAD
     text = with_entries(before, fresh)
     if text is None:
         return None
@@ -55,14 +56,22 @@ def with_entries(text: str, fresh: Sequence[str]) -> str | None:
     """
     if not _plain(text):
         return None
+    new: dict[str, str] = {}
     for dumped in fresh:
         entry = dumped.removeprefix("stages:\n")
         key = entry.partition("\n")[0]
         if not _plain(HEAD + entry) or not key.endswith(":") or len(NEXT_ENTRY.findall(entry)) != 1:
             return None
-        start, end = _place(text, key)
-        text = text[:start] + entry + text[end:]
-    return text
+        new[key] = entry
+    # One pass, however many entries are new: the file of a large study has tens of megabytes.
+    starts = [found.start() for found in NEXT_ENTRY.finditer(text)]
+    parts, end = [], 0
+    for start, following in pairwise([*starts, len(text)]):
+        key = text[start : text.index("\n", start)]
+        if key in new:
+            parts += [text[end:start], new.pop(key)]
+            end = following
+    return "".join([*parts, text[end:], *new.values()])
 
 
 def entry_of(text: str, key: str) -> str | None:
@@ -77,8 +86,11 @@ def entry_of(text: str, key: str) -> str | None:
     """
     if not _plain(text) or not key.endswith(":"):
         return None
-    start, end = _place(text, key)
-    return HEAD + text[start:end] if end > start else "schema: '2.0'\n"
+    start = text.find(f"\n{key}\n") + 1
+    if not start:
+        return "schema: '2.0'\n"
+    next_entry = NEXT_ENTRY.search(text, start + len(key))
+    return HEAD + text[start : next_entry.start() if next_entry else len(text)]
 
 
 def with_aliases(text: str) -> str:
@@ -98,13 +110,17 @@ def with_aliases(text: str) -> str:
 
 
 def _plain(text: str) -> bool:
-    return text.startswith(HEAD) and text.endswith("\n") and not UNUSUAL.search(text[len(HEAD) : -1])
+    """Whether a dvc.lock has only what DVC writes by itself: no other top-level keys, empty lines, comments or anchors.
 
-
-def _place(text: str, key: str) -> tuple[int, int]:
-    """The start and the end of the entry with a key; twice the end of the text if there is none."""
-    start = text.find(f"\n{key}\n") + 1
-    if not start:
-        return len(text), len(text)
-    next_entry = NEXT_ENTRY.search(text, start + len(key))
-    return start, next_entry.start() if next_entry else len(text)
+    Every job asks this twice of the whole file, which has megabytes in a large study; so expressions are the last resort.
+    """
+    if text == HEAD:
+        return True
+    if not (text.startswith(HEAD) and text.endswith("\n")):
+        return False
+    body = text[len(HEAD) : -1]
+    if not body.startswith("  ") or body.count("\n") != body.count("\n  "):
+        return False
+    if "#" in body and COMMENT.search(body):
+        return False
+    return not (("&id" in body or "*id" in body) and ANCHOR.search(body))
