@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from operator import eq
 from pathlib import Path
 
 from gaitpress.command_line import DURATIONS
@@ -54,47 +55,52 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float], devic
         durations: seconds that stages last took, by address.
         devices: the names of the devices.
     """
-    costs = Forecast()
+    costs, took = Forecast(), Took(durations, devices)
     ends: dict[str, float] = {}
     for stage in foreseen:
         costs.stages += 1
         if stage.fate is Fate.RETURNS:
             costs.restored.append(stage.address)
         elif stage.fate is Fate.RUNS:
-            seconds = likely(stage.address, durations, devices)
+            seconds = took.likely(stage.address)
             costs.runs[stage.address] = seconds
             ends[stage.address] = (seconds or 0.0) + max((ends.get(before, 0.0) for before in stage.after), default=0.0)
             costs.longest_s = max(costs.longest_s, ends[stage.address])
     return costs
 
 
-def likely(address: str, durations: Mapping[str, float], devices: Collection[str]) -> float | None:
-    """How long a stage will take: as long as it last took, else as long as the stage of its name with the most alike item.
+class Took:
+    """How long stages took, for those that have not run."""
 
-    What another device took says nothing of this one.
+    def __init__(self, durations: Mapping[str, float], devices: Collection[str]) -> None:
+        """Take seconds that stages last took, by address in the order in which they ran, and the names of the devices."""
+        self._durations, self._devices = durations, devices
+        # The parts of their items and their seconds, by the stage's name and the device.
+        self._alike: dict[tuple[str, str | None], list[tuple[list[str], float]]] = {}
+        for address, seconds in reversed(list(durations.items())):
+            name, _, items = address.partition("@")
+            self._alike.setdefault((name, self._device(items)), []).append((items.split("-"), seconds))
 
-    Returns:
-        Seconds; None if no stage of its name has run, on its device if it has one.
-    """
-    if address in durations:
-        return durations[address]
-    name, _, items = address.partition("@")
+    def likely(self, address: str) -> float | None:
+        """How long a stage will take: as long as it last took, or as the stage of its name with the most alike item did.
 
-    def shared(other: str) -> int:
-        return sum(a == b for a, b in zip(items.split("-"), other.partition("@")[2].split("-"), strict=False))
+        What another device took says nothing of this one.
 
-    # Among stages that share as much, the last to run.
-    device = _device(address, devices)
-    alike = [
-        other for other in reversed(list(durations)) if other.partition("@")[0] == name and _device(other, devices) == device
-    ]
-    return durations[max(alike, key=shared)] if alike else None
+        Returns:
+            Seconds; None if no stage of its name has run, on its device if it has one.
+        """
+        if address in self._durations:
+            return self._durations[address]
+        name, _, items = address.partition("@")
+        parts = items.split("-")
+        # Among stages that share as much, the last to run.
+        alike = self._alike.get((name, self._device(items)), [])
+        _, seconds = max(alike, key=lambda other: sum(map(eq, parts, other[0])), default=(None, None))
+        return seconds
 
-
-def _device(address: str, devices: Collection[str]) -> str | None:
-    """The device of a stage: the first part of its item, if any; names of devices may have dashes too."""
-    items = address.partition("@")[2]
-    return max((device for device in devices if f"{items}-".startswith(f"{device}-")), key=len, default=None)
+    def _device(self, items: str) -> str | None:
+        """The device of a stage: the first part of its item, if any; names of devices may have dashes too."""
+        return max((device for device in self._devices if f"{items}-".startswith(f"{device}-")), key=len, default=None)
 
 
 def recorded(path: Path = DURATIONS) -> dict[str, float]:

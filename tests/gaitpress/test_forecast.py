@@ -6,14 +6,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.stage.loader import StageLoader
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gaitpress.commands.forecast import Forecast, likely, recorded, report
+from gaitpress.commands.forecast import Forecast, Took, recorded, report
+from gaitpress.commands.forecast import forecast as costs
 from tests.support.toy import environment
 from tests.support.toy_pipeline import SMALL, Toy
+from workflow.dvc import private
+from workflow.dvc.way import Fate, Foreseen
 
 DEVICES = ("local", "my", "my-board")
 
@@ -82,20 +90,69 @@ def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path)
     )
     durations = recorded(listed)
     assert durations == {"prune@gaitset-30": 2.5, "train@gaitset": 80.0, "prune@cnn2d-30": 4.0, "prune@gaitset-0": 3.0}
-    assert likely("prune@gaitset-0", durations, DEVICES) == 3.0
-    assert likely("prune@gaitset-45", durations, DEVICES) == 3.0  # the same model, which ran last
-    assert likely("prune@cnn2d-45", durations, DEVICES) == 4.0
-    assert likely("train@gln", durations, DEVICES) == 80.0
-    assert likely("report", durations, DEVICES) is None
+    took = Took(durations, DEVICES)
+    assert took.likely("prune@gaitset-0") == 3.0
+    assert took.likely("prune@gaitset-45") == 3.0  # the same model, which ran last
+    assert took.likely("prune@cnn2d-45") == 4.0
+    assert took.likely("train@gln") == 80.0
+    assert took.likely("report") is None
 
 
 def test_a_device_costs_what_it_took_itself() -> None:
     durations = {"build@my-board-gaitset-0": 90.0, "build@local-gaitset-0": 2.0, "build@gone-gaitset-30": 5.0}
-    assert likely("build@my-board-gaitset-30", durations, DEVICES) == 90.0
-    assert likely("build@local-gaitset-30", durations, DEVICES) == 2.0
-    assert likely("build@my-gaitset-30", durations, DEVICES) is None
+    took = Took(durations, DEVICES)
+    assert took.likely("build@my-board-gaitset-30") == 90.0
+    assert took.likely("build@local-gaitset-30") == 2.0
+    assert took.likely("build@my-gaitset-30") is None
     told = report(Forecast(2, [], {"build@local-gaitset-30": 2.0, "build@my-gaitset-30": None}, longest_s=2.0))
     assert "  build          2             2 s, 1 not run yet" in told.splitlines()
+
+
+def test_every_stage_is_read_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, loaded = StageLoader.load_stage, Counter[str]()
+
+    def counted(dvcfile: Any, name: str, *others: Any) -> Any:
+        loaded[name] += 1
+        return load(dvcfile, name, *others)
+
+    monkeypatch.setattr(StageLoader, "load_stage", counted)
+    with chdir(toy.where):
+        told = [stage.address for stage in private.foreseen()]
+    assert loaded == Counter(told)
+    assert len(told) > 8
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "aa"]), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+
+
+@given(st.lists(PATHS, max_size=12), PATHS)
+def test_things_are_found_by_their_places_as_by_looking_at_each(paths: list[str], asked: str) -> None:
+    places: private.Places[int] = private.Places()
+    for thing, path in enumerate(paths):
+        places.add(path, thing)
+    assert places.within(asked) == [n for n, path in enumerate(paths) if f"{path}/".startswith(f"{asked}/")]
+    assert sorted(places.around(asked)) == [n for n, path in enumerate(paths) if f"{asked}/".startswith(f"{path}/")]
+
+
+class Looked(dict[str, float]):
+    """Durations that count how often somebody went through all of them."""
+
+    times = 0
+
+    def items(self) -> Any:
+        self.times += 1
+        return super().items()
+
+    def __iter__(self) -> Any:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_all_durations_are_gone_through_once_however_many_stages_are_new() -> None:
+    durations = Looked({f"prune@gaitset-{percentile}": 3.0 for percentile in range(50)})
+    new = [Foreseen(f"prune@gaitset-{percentile}.5", (), Fate.RUNS) for percentile in range(50)]
+    assert costs(new, durations, DEVICES).total_s == 150
+    assert durations.times == 1
 
 
 def test_the_report_says_what_is_not_known() -> None:

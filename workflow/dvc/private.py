@@ -14,14 +14,14 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from copy import deepcopy
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Generic, TypeVar
 
 from dvc import output, rwlock
 from dvc.dependency import ParamsDependency, param
 from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException, ReproductionError
-from dvc.fs import FileSystem, localfs
+from dvc.fs import FileSystem
 from dvc.lock import LockError, make_lock
 from dvc.output import Output
 from dvc.repo import Repo, lock_repo
@@ -38,13 +38,15 @@ from gaitpress import started
 from workflow.dvc import lock_file, rwlock_file
 from workflow.dvc.way import Fate, Foreseen
 
+T = TypeVar("T")
+Key = tuple[str, ...]  # the path of a file or folder, its file system and the kind of its hash
+
 # The functions that this file calls, itself or through another one, or replaces, and their parameters.
 FUNCTIONS = {
     "dvc.dependency.param:read_param_file": "fs path key_paths flatten load_kwargs",
     "dvc.dependency.param:ParamsDependency.get_hash": "self",
     "dvc.dependency.param:ParamsDependency.status": "self",
     "dvc.dvcfile:load_file": "repo path kwargs",
-    "dvc.fs:localfs.overlaps": "left right",
     "dvc.lock:make_lock": "lockfile tmp_dir friendly hardlink_lock wait",
     "dvc.output:get_cloud_fs": "repo_config kwargs",
     "dvc.output:Output._build": "self args no_progress_bar kwargs",
@@ -87,12 +89,14 @@ FUNCTIONS = {
 # The attributes of modules and objects.
 ATTRIBUTES = {
     "dvc.dvcfile:ProjectFile": "lockfile_contents path stages",
-    "dvc.fs:localfs": "exists isin_or_eq join open protocol relparts",
+    "dvc.fs:localfs": "exists join open protocol relparts",
     "dvc.repo.scm_context:SCMContext": "track_file",
     "dvc.output:Output": "def_path dvcignore fs fs_path hash_info hash_name local_cache meta",
     "dvc.dependency.param:ParamsDependency": "params",
     "dvc.repo:Repo": "config fs index scm_context stage_cache tmp_dir",
-    "dvc.stage:PipelineStage": "addressing always_changed cmd_changed deps dvcfile frozen is_callback outs params repo wdir",
+    "dvc.stage:PipelineStage": (
+        "addressing always_changed cmd_changed deps dvcfile frozen is_callback outs params path_in_repo repo wdir"
+    ),
     "dvc.stage.cache:StageCache": "cache_dir",
     "dvc.utils.serialize": "LOADERS",
 }
@@ -127,6 +131,7 @@ def _has(owner: Any, name: str) -> bool:
 try_names()
 
 Failure, Busy = DvcException, LockError
+OURS = "dvc.yaml"
 log = logging.getLogger("dvc")  # its handlers print messages as dvc does: errors as a chain of causes, in one line
 
 
@@ -156,7 +161,7 @@ def changed_after_restoring(wanted: Iterable[str]) -> Collection[str]:
         repo.index  # noqa: B018  DVC reads the index when it is first used
         restoration = Restoration(set(wanted), hashes)
         try:
-            repo.reproduce(repro_fn=restoration)  # of all of dvc.yaml, in running order
+            _call_in_running_order(repo, restoration)
         finally:
             _record(restoration.restored)
     return sorted(restoration.changed)
@@ -183,10 +188,21 @@ def run(address: str) -> None:
 
 def foreseen() -> Iterator[Foreseen]:
     """Yield what a run of everything would do with each stage, in running order."""
-    with opened() as repo, lock_repo(repo), files_read_once() as hashes:
+    with opened() as repo, lock_repo(repo), files_read_once() as hashes, only_looked_at(repo):
         foresight = Foresight(hashes)
-        repo.reproduce(repro_fn=foresight)  # of all of dvc.yaml, in running order
+        _call_in_running_order(repo, foresight)
     yield from foresight.foreseen
+
+
+def _call_in_running_order(repo: Repo, function: Callable[..., None]) -> None:
+    """Let DVC call a function for each stage of dvc.yaml, in place of running it."""
+
+    def of_ours(stage: PipelineStage, **facts: Any) -> None:
+        if stage.path_in_repo == OURS:
+            function(stage, **facts)
+
+    # With dvc.yaml as its target DVC would load all stages a second time, which takes as long as all the rest.
+    repo.reproduce(all_pipelines=True, repro_fn=of_ours)
 
 
 def tell(failure: Exception) -> None:
@@ -290,28 +306,64 @@ def params_read_once() -> Iterator[None]:
         serialize.LOADERS[".yaml"] = load
 
 
+class Places(Generic[T]):
+    """Things by the paths that they belong to.
+
+    A study has thousands of outputs. Who looked through all of them for each would take hours.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[str, dict[T, None]] = {}
+        self._within: dict[str, dict[T, None]] = {}
+
+    def add(self, path: str, thing: T) -> None:
+        self._at.setdefault(path, {})[thing] = None
+        for folder in _with_parents(path):
+            self._within.setdefault(folder, {})[thing] = None
+
+    def within(self, path: str) -> list[T]:
+        """What belongs to a path or to one in it, in the order in which it was added."""
+        return list(self._within.get(path, ()))
+
+    def around(self, path: str) -> list[T]:
+        """What belongs to a path or to a folder around it."""
+        return [thing for folder in _with_parents(path) for thing in self._at.get(folder, ())]
+
+
+def _with_parents(path: str) -> list[str]:
+    return [path, *map(str, PurePath(path).parents)]
+
+
 class Hashes:
     """Hashes of files, as DVC computed them when it first asked."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], tuple[Meta, HashInfo]] = {}
+        self._known: dict[Key, tuple[Meta, HashInfo]] = {}
+        self._places: Places[Key] = Places()
 
     def of(self, file: Output, compute: Callable[[Output], tuple[Meta, HashInfo]]) -> tuple[Meta, HashInfo]:
         """The hash of a file or folder, computed if it is not known yet."""
-        key = file.fs_path, file.fs.protocol, file.hash_name
-        if key not in self._known:
-            self._known[key] = compute(file)
-        return self._known[key]
+        known = self._known.get(_key(file))
+        return known if known is not None else self._keep(file, compute(file))
 
     def forget(self, changed: Iterable[Output]) -> None:
         """Forget the hashes of these files and folders, of all in them and of the folders around them."""
-        paths = [out.fs_path for out in changed]
-        for key in [key for key in self._known if any(localfs.overlaps(key[0], path) for path in paths)]:
-            del self._known[key]
+        for out in changed:
+            for key in (*self._places.within(out.fs_path), *self._places.around(out.fs_path)):
+                self._known.pop(key, None)
 
     def expect(self, file: Output, hash_info: HashInfo) -> None:
         """Take ``hash_info`` for the hash of a file or folder, whatever is on the disk."""
-        self._known[file.fs_path, file.fs.protocol, file.hash_name] = Meta(), hash_info
+        self._keep(file, (Meta(), hash_info))
+
+    def _keep(self, file: Output, known: tuple[Meta, HashInfo]) -> tuple[Meta, HashInfo]:
+        self._places.add(file.fs_path, _key(file))
+        self._known[_key(file)] = known
+        return known
+
+
+def _key(file: Output) -> Key:
+    return file.fs_path, file.fs.protocol, file.hash_name
 
 
 @contextmanager
@@ -430,7 +482,7 @@ def _record(stages: Sequence[PipelineStage]) -> None:
 
 def _loaded(repo: Repo, address: str) -> PipelineStage:
     """A stage, with its own entry as the whole of dvc.lock."""
-    declared = load_file(repo, "dvc.yaml")
+    declared = load_file(repo, OURS)
     path = Path(declared.path).with_suffix(".lock")
     key = serialize.dumps_yaml({"stages": {address: None}}).split("\n")[1]
     entry = lock_file.entry_of(path.read_text(encoding="utf-8"), key) if path.exists() else None
@@ -470,7 +522,7 @@ class Foresight:
         self.foreseen: list[Foreseen] = []
         self._running: set[str] = set()
         self._hashes = hashes
-        self._restorable: list[Output] = []  # the outputs that DVC would restore
+        self._restorable: Places[Output] = Places()  # the outputs that DVC would restore
 
     def __call__(self, stage: PipelineStage, upstream: Sequence[PipelineStage] = (), **_: Any) -> None:
         after = tuple(read.addressing for read in upstream)
@@ -486,7 +538,8 @@ class Foresight:
             outs = None  # an input is missing, or another process is making it
         if outs is None:
             return Fate.RUNS
-        self._restorable += outs
+        for out in outs:
+            self._restorable.add(out.fs_path, out)
         return Fate.RETURNS if outs else Fate.STAYS
 
     def _without_running(self, stage: PipelineStage) -> list[Output] | None:
@@ -507,11 +560,7 @@ class Foresight:
 
     def _expect(self, dep: Output) -> None:
         """Let a dependency have the content that it will have once DVC has restored its part of it."""
-        paths = {
-            tuple(dep.fs.relparts(out.fs_path, dep.fs_path)): out
-            for out in self._restorable
-            if dep.fs.isin_or_eq(out.fs_path, dep.fs_path)
-        }
+        paths = {tuple(dep.fs.relparts(out.fs_path, dep.fs_path)): out for out in self._restorable.within(dep.fs_path)}
         if (".",) in paths:
             self._hashes.expect(dep, next(iter(paths.values())).hash_info)
         elif paths:
