@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gaitpress.results import digits, words
 from gaitpress.results.records import Condition
 from gaitpress.results.style import INK, STYLE, blank
+
+DPI = 110
+POINTS = 8  # size of the numbers
+DARKEST = 160  # %: up to a blue on which dark figures can be read
+Table = Sequence[Sequence[float | None]]
 
 
 def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:
@@ -17,20 +25,78 @@ def write_png(path: Path, views: Mapping[str, Any], title: str) -> None:
     from matplotlib import rc_context
 
     kinds = sorted(views["rank1"], key=lambda kind: words.place_of(Condition(kind)))
-    side = 1.4 + 0.42 * len(views["gallery"])
     with rc_context(STYLE):
+        maps = _maps(tuple(kinds), tuple(views["gallery"]), tuple(views["probe"]))
+        maps.write(path, [views["rank1"][kind] for kind in kinds], f"{title}: rank-1 in % of the engine itself")
+
+
+class _Maps:
+    """Heat maps whose axes are drawn once, and whose rates again and again.
+
+    A study has a picture for each of its variants, and their axes and hundreds of numbers take matplotlib over a second each
+    time. So the axes stay as they are, and the numbers of a map are one shape, made of those of each number.
+    """
+
+    def __init__(self, kinds: Sequence[str], gallery: Sequence[str], probe: Sequence[str]) -> None:
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path as Outline
+        from matplotlib.transforms import IdentityTransform
+
+        side = 1.4 + 0.42 * len(gallery)
         figure = blank((side * len(kinds), side + 0.3))
-        figure.suptitle(f"{title}: rank-1 in % of the engine itself", fontsize=10, color=INK)
+        figure.set_dpi(DPI)
+        self._title = figure.suptitle("title", fontsize=10, color=INK)
+        self._images, self._numbers, self._places = [], [], []
         for place, kind in enumerate(kinds):
             axes = figure.add_subplot(1, len(kinds), place + 1)
-            rates = [[math.nan if rate is None else rate for rate in row] for row in views["rank1"][kind]]
-            axes.imshow(rates, vmin=0, vmax=160, cmap="Blues")  # up to a blue on which dark figures can be read
-            for y, row in enumerate(rates):
-                for x, rate in enumerate(row):
-                    axes.text(x, y, digits.DASH if math.isnan(rate) else f"{rate:.0f}", ha="center", va="center", fontsize=8)
-            axes.set_xticks(range(len(views["gallery"])), views["gallery"], fontsize=8, rotation=90)
-            axes.set_yticks(range(len(views["probe"])), views["probe"], fontsize=8)
+            empty = np.full((len(probe), len(gallery)), math.nan)
+            self._images.append(axes.imshow(empty, vmin=0, vmax=DARKEST, cmap="Blues"))
+            axes.set_xticks(range(len(gallery)), gallery, fontsize=8, rotation=90)
+            axes.set_yticks(range(len(probe)), probe, fontsize=8)
             axes.set_title(kind.upper(), fontsize=9)
             axes.set_xlabel("enrolled view", fontsize=9)
             axes.set_ylabel("view to identify", fontsize=9)
-        figure.savefig(path, dpi=110, metadata={"Software": None})
+        self._canvas = figure.canvas
+        figure.draw_without_rendering()  # places all
+        figure.set_layout_engine("none")
+        self._title.set_text("")
+        self._canvas.draw()
+        self._drawn = self._canvas.copy_from_bbox(figure.bbox)
+        centres = np.stack(np.meshgrid(range(len(gallery)), range(len(probe))), -1).reshape(-1, 2)
+        for axes in figure.axes:
+            look = {"facecolor": "black", "linewidth": 0, "transform": IdentityTransform()}
+            self._numbers.append(axes.add_patch(PathPatch(Outline(np.empty((0, 2))), **look)))
+            self._places.append(axes.transData.transform(centres))
+
+    def write(self, path: Path, tables: Sequence[Table], title: str) -> None:
+        """Write the picture of the rates in % of each map, with a title above all."""
+        from matplotlib.image import imsave
+        from matplotlib.path import Path as Outline
+
+        self._canvas.restore_region(self._drawn)
+        self._title.set_text(title)
+        self._canvas.figure.draw_artist(self._title)
+        maps = zip(self._canvas.figure.axes, self._images, self._numbers, self._places, tables, strict=True)
+        for axes, image, numbers, places, table in maps:
+            image.set_data([[math.nan if rate is None else rate for rate in row] for row in table])
+            texts = [digits.DASH if rate is None else f"{rate:.0f}" for row in table for rate in row]
+            outlines = [_outline(text) for text in texts]
+            moved = [outline.vertices + place for outline, place in zip(outlines, places, strict=True)]
+            numbers.set_path(Outline(np.concatenate(moved), np.concatenate([outline.codes for outline in outlines])))
+            for artist in (image, numbers, axes.spines["left"], axes.spines["bottom"]):
+                axes.draw_artist(artist)
+        imsave(path, np.asarray(self._canvas.buffer_rgba())[..., :3], metadata={"Software": ""})
+
+
+_maps = lru_cache(maxsize=2)(_Maps)
+
+
+@lru_cache
+def _outline(text: str) -> Any:
+    """The outline of a number in pixels about its middle."""
+    from matplotlib.path import Path as Outline
+    from matplotlib.textpath import TextPath
+
+    drawn = TextPath((0, 0), text, size=POINTS * DPI / 72)
+    low, high = drawn.vertices.min(0), drawn.vertices.max(0)
+    return Outline(drawn.vertices - (low + high) / 2, drawn.codes)
