@@ -15,6 +15,7 @@ from gaitpress.results.records import Condition, Row, by_device, of_condition
 from report import answers
 
 WIDTH = 110
+MANY = 40  # variants of a device, or networks of a machine, of which a terminal gets only the best
 # The figures of the table on the terminal, by their short titles.
 SHOWN = {figures.LATENCY: "p50 ms", figures.TIME: "ms/video s", figures.SPEEDUP: "speed-up", figures.SIZE: "MB"}
 # The columns that name and judge a variant, before its figures; then those that say whose figures they are.
@@ -29,19 +30,22 @@ COLUMNS = (
 )
 
 
-def text(rows: Sequence[Row], select: Select) -> str:
+def text(rows: Sequence[Row], select: Select, brief: bool = False) -> str:
     """All variants, at most 110 columns wide; Pareto-optimal ones are marked with an asterisk.
 
     Args:
         rows: the variants.
         select: the budget within which the fastest ones are named.
+        brief: whether to leave out, where there are many, those that are not Pareto-optimal, and say how many they are.
     """
     lines = []
     best = answers.by_device(rows, select)
     for device, listed in by_device(rows).items():
         dataset = next((row.get("variant", "dataset") for row in listed if row.get("variant")), "")
         head = f"{device}: {dataset} ({words.data(listed)}), {words.place(listed)}, {words.runtime(listed)}"
-        lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(listed), ""]
+        kept = [row for row in listed if row.optimal] if brief and len(listed) > MANY else listed
+        lines += [*textwrap.wrap(head, WIDTH, break_on_hyphens=False), "", *_grid(kept)]
+        lines += [*([f"and {len(listed) - len(kept)} variants that are not Pareto-optimal"] if kept != listed else []), ""]
         if named := best[device]:
             lines += [f"Fastest {answers.budget(select)}:"]
             for name, phrase in named:
@@ -49,14 +53,15 @@ def text(rows: Sequence[Row], select: Select) -> str:
             lines += [""]
     for machine in machines(rows):
         lines += [*textwrap.wrap(f"Fastest on {machine.name}:", WIDTH)]
-        for network in machine.networks:
-            if network.fastest:
-                ahead = f", {digits.times(network.ahead)} as fast as the best of the next device" if network.ahead else ""
-                where = f"{network.fastest.precision} on {network.fastest.device}"
-                without = [device for device, best_there in network.best.items() if best_there is None]
-                unknown = f"; no valid times on {', '.join(without)}" if without else ""
-                lines += [f"  {network.name}: {where}, {figures.LATENCY.text(network.fastest)} ms{ahead}{unknown}"]
-        lines += [""]
+        known = [(network, network.fastest) for network in machine.networks if network.fastest]
+        told = known[:MANY] if brief else known
+        for network, fastest in told:
+            ahead = f", {digits.times(network.ahead)} as fast as the best of the next device" if network.ahead else ""
+            without = [device for device, best_there in network.best.items() if best_there is None]
+            unknown = f"; no valid times on {', '.join(without)}" if without else ""
+            where = f"{fastest.precision} on {fastest.device}"
+            lines += [f"  {network.name}: {where}, {figures.LATENCY.text(fastest)} ms{ahead}{unknown}"]
+        lines += [*([f"  and {len(known) - len(told)} more networks"] if len(told) < len(known) else []), ""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),

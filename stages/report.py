@@ -23,14 +23,15 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
         settings: params.yaml.
 
     Returns:
-        The table and the conclusion for a terminal.
+        The table and the conclusion for a terminal; of a device with many variants, the table has those that are
+        Pareto-optimal.
     """
     folders = Folders(results)
     rows = load(folders, settings)
-    text, ending = table.text(rows, settings.select), conclusion.text(rows, settings.select)
+    ending = conclusion.text(rows, settings.select)
     with outputs.new_directory(out) as partial:
         (partial / "index.html").write_text(page.render(rows, folders, out, settings), encoding="utf-8")
-        (partial / "pareto.txt").write_text(text, encoding="utf-8")
+        (partial / "pareto.txt").write_text(table.text(rows, settings.select), encoding="utf-8")
         (partial / "conclusion.txt").write_text(ending, encoding="utf-8")
         pareto_plot.write(partial, rows)
         staircase_plot.write(partial, rows)
@@ -38,7 +39,7 @@ def report(results: Path, out: Path, settings: params.Params) -> str:
         (partial / "variants.tex").write_text(latex.table(rows), encoding="utf-8")
         outputs.write_json(partial / "metrics.json", table.metrics(rows))
         outputs.write_json(partial / "variants.json", table.main_figures(rows))
-    return f"{text}\n{ending}"
+    return f"{table.text(rows, settings.select, brief=True)}\n{ending}"
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     options, settings = command_line.parse(parser)
     print(report(options.results, options.out, settings))
-    print(f"{options.out / 'index.html'}: open it in a browser")
+    print(f"{options.out / 'index.html'}: open it in a browser; {options.out / 'pareto.txt'}: this table, with all variants")
 
 
 if __name__ == "__main__":
