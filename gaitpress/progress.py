@@ -9,10 +9,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LOG_EVERY_S = 10.0
+SHARE, RARELY_S = 0.05, 300.0  # of the time that a loop has taken already; and at least so often
+
+
+def log_every_s(taken: float) -> float:
+    """Seconds between two lines of a log, by the seconds that a loop has taken: those of a day are a few hundred lines."""
+    return min(max(LOG_EVERY_S, SHARE * taken), RARELY_S)
 
 
 def progress(iterable: Iterable[T], total: int | None = None, label: str = "") -> Iterator[T]:
-    """Show how far a loop has come: a bar on a terminal, else a plain line every ten seconds."""
+    """Show how far a loop has come: a bar on a terminal, else plain lines: every ten seconds, later more seldom."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -23,7 +29,7 @@ def progress(iterable: Iterable[T], total: int | None = None, label: str = "") -
     for done, item in enumerate(iterable, start=1):
         yield item
         now = time.monotonic()
-        if now - said >= LOG_EVERY_S:
+        if now - said >= log_every_s(now - start):
             said = now
             left = f", {(now - start) * (total - done) / done:.0f} s left" if total else ""
             print(f"{label}: {done}{f'/{total}' if total else ''} in {now - start:.0f} s{left}", file=sys.stderr)

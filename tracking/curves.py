@@ -23,7 +23,7 @@ from typing import Any, Self
 from gait.training.validation import RATE
 from gaitpress import outputs
 from gaitpress.params.mlflow import MLflow
-from gaitpress.progress import LOG_EVERY_S
+from gaitpress.progress import log_every_s
 from tracking.addresses import address, without_credentials
 from tracking.server import RUNS_PAGE, Row, TrackingServer
 
@@ -260,7 +260,7 @@ class _Run:
 
 
 class _Progress:
-    """Shows how far a phase is: a bar on a terminal, else a line at most every ten seconds."""
+    """Shows how far a phase is: a bar on a terminal, else a line every ten seconds, and later more seldom."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -291,7 +291,7 @@ class _Progress:
         # Where rows are iterations, the last row comes before the last step, else after it.
         if done == total and (first or self._row == done):
             self.end()
-        elif self._bar is None and done < total and self._now - self._said >= LOG_EVERY_S:
+        elif self._bar is None and done < total and self._now - self._said >= log_every_s(self._now - self._since):
             self._said = self._now
             left = f"{_duration((total - done) / self._rate())} left" if self._made else None
             self._say(f"{done} of {total}", self._speed(), left, *self._figures())
