@@ -90,7 +90,7 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
         raise StageError(f"{root.absolute()}: no such folder; set datasets.{name}.path in params.yaml")
     reader = open_dataset(entry.layout, root, entry.pickle)
     identities, units, split = reader.identities(), reader.units(), reader.split()
-    notes = _strays(reader, units)
+    notes = _strays(reader)
     if walks := [walk for unit in units if (walk := reader.names(unit))]:
         notes += _check_rules(walks, identities, split, entry)
     elif (training := getattr(entry.partition, "train_subjects", None)) is not None:
@@ -103,6 +103,7 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
         raise StageError(f"{root}: {error}") from None
     print(f"{name}: {content.words()}", file=sys.stderr)
     known = _known(memory)
+    endings: Counter[str] = Counter()
     stock: dict[str, dict[str, Any]] = {}
     changed, to_read = [], 0
     for unit in progress(units, len(units), f"{name}: looking at files"):
@@ -112,6 +113,11 @@ def _take_stock(entry: datasets.Published | datasets.Own, name: str, memory: Pat
         if known.get(unit, {}).get("seen") != fingerprint:
             changed.append(unit)
             to_read += size
+        endings.update(path.suffix.lower() or path.name for path in reader.unread(unit))
+    if endings:
+        counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(SHOWN))
+        notes.append(f"files among the walks whose kind or name is not read: {counts}")
+        print(f"warning: {notes[-1]}", file=sys.stderr)
     total = sum(facts["bytes"] for facts in stock.values())
     print(f"{name}: {total / 1e9:.2f} GB in {len(units)} units, {to_read / 1e9:.2f} GB of them to read", file=sys.stderr)
     saved = time.monotonic()
@@ -145,17 +151,12 @@ def _check_rules(
     return doubts(sequences, chosen, protocol)
 
 
-def _strays(reader: Reader, units: list[str]) -> list[str]:
-    """Notes about what is not used of the dataset's folder."""
-    notes = []
-    if strays := reader.strays():
-        more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
-        notes.append(f"left out, as they belong to no person and no walk: {', '.join(strays[:SHOWN])}{more}")
-    endings = Counter(path.suffix.lower() or path.name for unit in units for path in reader.unread(unit))
-    if endings:
-        counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(SHOWN))
-        notes.append(f"files among the walks whose kind or name is not read: {counts}")
-    return notes
+def _strays(reader: Reader) -> list[str]:
+    """A note about what is not used of the dataset's folder, if there is something."""
+    if not (strays := reader.strays()):
+        return []
+    more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+    return [f"left out, as they belong to no person and no walk: {', '.join(strays[:SHOWN])}{more}"]
 
 
 def _known(memory: Path) -> dict[str, Any]:

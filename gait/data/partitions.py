@@ -43,8 +43,8 @@ def first_train(
         DataError: too few identities, or no training, gallery or probe sequence.
     """
     check_people(identities, train_subjects)
-    training = sorted(identities)[:train_subjects]
-    if strangers := sorted(set(without) - set(training)):
+    training = set(sorted(identities)[:train_subjects])
+    if strangers := sorted(set(without) - training):
         raise DataError(f"without = {strangers}: not among the first {train_subjects} identities, which train")
     train: list[int] = []
     others: list[int] = []

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gait import protocols
-from gait.data.partitions import partition_for
+from gait.data.partitions import first_train, partition_for
 from gait.data.prepared.sequences import Sequence, SequenceStore, StoreWriter
 from gait.data.prepared.sets import TestSet, TrainingSet
 from gait.errors import DataError
@@ -317,3 +317,27 @@ def test_a_file_that_holds_no_such_set_is_named(tmp_path: Path, kind: type[TestS
         kind.load(path)
     with pytest.raises(DataError, match=r"other\.json: no such file"):
         kind.load(tmp_path / "other.json")
+
+
+def test_the_work_grows_with_the_number_of_people_and_not_with_its_square() -> None:
+    class Name(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Name.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    def comparisons(people: int) -> int:
+        Name.compared = 0
+        names = [f"{number:03d}" for number in range(people)]
+        walks = [
+            Sequence(Name(name), walk, "090", 2 * place + n, 1)
+            for place, name in enumerate(names)
+            for n, walk in enumerate(("1", "2"))
+        ]
+        first_train(walks, [Name(name) for name in names], people // 2, ["1"])
+        return Name.compared
+
+    assert 0 < comparisons(200) <= 2.5 * comparisons(100)

@@ -95,9 +95,10 @@ def strays(root: Path, view: View) -> list[str]:
     """Names that do not have the form and are left out, sorted: folders without a walk, and files in place of walks."""
     names = []
     for person in entries(root):
-        if person.is_dir() and not _is_person(person, view):
+        is_person = _is_person(person, view)
+        if person.is_dir() and not is_person:
             names.append(person.name)
-        for condition in folders(person.path) if person.is_dir() and person.name not in names else ():
+        for condition in folders(person.path) if is_person else ():
             files = (entry for entry in entries(condition.path) if not entry.is_dir() and view(entry) is None)
             names += [f"{person.name}/{condition.name}/{entry.name}" for entry in files]
     return names
