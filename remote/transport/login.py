@@ -160,6 +160,8 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
                 raise LinkLost(f"{server}: the connection was closed during the login") from None
             continue
         except (paramiko.SSHException, EOFError, OSError) as error:
+            if len(tried) == 1 and isinstance(error, EOFError | OSError):
+                raise LinkLost(f"{server}: the connection was closed during the login") from None
             why = " ".join(str(error).split()) or "the connection was closed"
             if len(tried) > 1 and not connection.is_active():  # MaxAuthTries
                 why = "the server takes no more tries; name its key by IdentityFile in ~/.ssh/config"
