@@ -17,7 +17,8 @@ from workflow.dvc.private import Repo
 # Two minutes: each stage of the pipeline runs, is stopped twice by a full disk, and runs again.
 pytestmark = pytest.mark.slow
 
-MEASURED = ("times", "build", "benchmark", "recognise", "track")  # what they make has times, dates or numbers of runs in it
+# What they make has times, dates or numbers of runs in it, or shows them.
+MEASURED = ("times", "build", "benchmark", "recognise", "report", "track")
 FULL = ("is full (", "no space was left on the disk of", "too little room")
 SIZE = 200 << 20
 
