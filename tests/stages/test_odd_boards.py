@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from remote.inventory import Device
 from remote.python import interpreter
+from remote.runtimes import runtime_on
+from remote.runtimes.tensorrt import runtime as tensorrt
 from remote.transport import connect
+from simulator.jetson import Jetson
 from simulator.ssh_server import Server
 from stages.probe import probe
 from tests.support.device_world import World
+from tests.support.played import EXAMPLE, SETTINGS, build
 
 
 def whole_work(where: Path, address: str) -> None:
@@ -33,6 +38,24 @@ def test_a_python_that_greets_on_its_output_disturbs_no_answer(tmp_path: Path, s
     (tmp_path / "habits").mkdir()
     (tmp_path / "habits/sitecustomize.py").write_text("print('Welcome to your board!', flush=True)\n")
     whole_work(tmp_path, servers(PYTHONPATH=str(tmp_path / "habits")).address)
+
+
+@pytest.mark.slow  # a board is played, its clocks locked and put back
+def test_a_jetson_whose_python_greets_is_measured(
+    tmp_path: Path, servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt, "IDLE_S", 0.3)
+    monkeypatch.setattr(tensorrt, "ENERGY_S", 1.0)
+    (tmp_path / "habits").mkdir()
+    (tmp_path / "habits/sitecustomize.py").write_text("print('Welcome to your board!', flush=True)\n")
+    jetson = Jetson(tmp_path / "root", "nano")
+    server = servers("nano", GAITPRESS_SIMULATED_ROOT=str(jetson.root), PYTHONPATH=str(tmp_path / "habits"))
+    device = Device("nano", server.address, "tensorrt", {"python": sys.executable, "lock_clocks": True})
+    with runtime_on(device, "a test") as runtime:
+        described, _, engine = build(runtime, tmp_path)
+        assert described["status"] == "ok", described["reason"]
+        assert runtime.benchmark(engine, EXAMPLE, SETTINGS).conditions["clocks_locked"] is True
+    assert not jetson.locked
 
 
 def test_a_python_that_greets_is_found_for_an_environment(tmp_path: Path, servers: Callable[..., Server]) -> None:
