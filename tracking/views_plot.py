@@ -85,7 +85,8 @@ class _Maps:
             numbers.set_path(Outline(np.concatenate(moved), np.concatenate([outline.codes for outline in outlines])))
             for artist in (image, numbers, axes.spines["left"], axes.spines["bottom"]):
                 axes.draw_artist(artist)
-        imsave(path, np.asarray(self._canvas.buffer_rgba())[..., :3], metadata={"Software": ""})
+        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
+        imsave(path, pixels, metadata={"Software": ""}, pil_kwargs={"compress_level": 1})  # a tenth larger, in half the time
 
 
 _maps = lru_cache(maxsize=2)(_Maps)
