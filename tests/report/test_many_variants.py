@@ -40,4 +40,4 @@ def test_a_few_variants_are_all_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(many_records, name, value)
     settings = many_records.study(tmp_path)
     told = report(tmp_path / "results", tmp_path / "report", settings)
-    assert told == (tmp_path / "report/pareto.txt").read_text()
+    assert told.startswith((tmp_path / "report/pareto.txt").read_text())
