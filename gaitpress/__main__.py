@@ -22,6 +22,7 @@ COMMANDS = (
     "select",
     "bundle",
     "silhouettes",
+    "watch",
     "promote",
     "serve-study",
     "compare",

@@ -1,10 +1,9 @@
 """A walking person's silhouettes from the frames of a fixed camera, by background subtraction.
 
 The background is the median of a walk's frames, or a picture of the empty place where a dataset has one. (Mixture models
-such as OpenCV's MOG2 need longer videos: in the two or three seconds of a walk they learn the person too.) A pixel belongs
-to the person if it differs from the background by more than the frames' noise, and by a large enough share of its
-neighbours' difference, which keeps the blurred outline as narrow as the person. The largest connected part counts, and small
-holes in it are closed.
+such as OpenCV's MOG2 need longer videos: in the two or three seconds of a walk they learn the person too.)
+:mod:`gait.data.readers.subtraction` says which pixels are the person's. The largest connected part counts, and small holes
+in it are closed.
 
 Limits: the camera must not move or zoom, its exposure may change only as a whole, and there must be one person who walks
 across the picture. A person who comes straight towards the camera or stands still covers the same pixels most of the time
@@ -19,18 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
-from gait.data.readers import Faults
+from gait.data.readers import Faults, subtraction
 
-NOISE_FACTOR = 4.0  # a person differs from the background by at least so many standard deviations of the noise
-LEAST_NOISE = 1.0  # grey levels: compressed videos have no noise where nothing moves, but some around what moves
-OUTLINE = 0.45  # share of the largest difference nearby that a pixel of the person must have
-SMALLEST_PERSON = 0.002  # of the picture
-LARGEST_HOLE = 0.02  # of the person
 RIVAL = 0.5  # of the person's area: what else moves and is as large may as well be the person
 MEDIAN_FRAMES = 61  # these show the background as well as all frames do
-SPARSE = 4  # every fourth row and column show the noise as well as all do
-SCALE_ROWS = 240  # the sizes below are for pictures of so many rows and grow with them
-DETAIL, GAP, PARTED = 1, 2, 4  # px to each side: finest detail, gaps within the person, gaps between their parts
 
 
 def silhouettes(frames: Sequence[np.ndarray], background: np.ndarray | None = None) -> list[np.ndarray]:
@@ -54,51 +45,26 @@ def _each(frames: Sequence[np.ndarray], background: np.ndarray | None) -> list[t
         chosen = np.linspace(0, len(frames) - 1, min(len(frames), MEDIAN_FRAMES)).round().astype(int)
         background = np.median([frames[index] for index in chosen], axis=0)
     background = background.astype(np.float32)
-    unit = max(1, round(frames[0].shape[0] / SCALE_ROWS))
-    noise = max(LEAST_NOISE, float(np.median([_noise(_difference(frame, background)) for frame in frames])))
-    return [_person(_difference(frame, background), NOISE_FACTOR * noise, unit) for frame in frames]
+    unit = subtraction.unit_of(frames[0].shape[0])
+    noise = [subtraction.noise_of(subtraction.difference(frame, background)) for frame in frames]
+    threshold = subtraction.NOISE_FACTOR * max(subtraction.LEAST_NOISE, float(np.median(noise)))
+    return [_person(subtraction.difference(frame, background), threshold, unit) for frame in frames]
 
 
-def _difference(frame: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """How much each pixel differs, float32 [height, width], without a change of brightness of the whole picture."""
-    difference = frame - background
-    difference = np.abs(difference - np.median(difference[::SPARSE, ::SPARSE], axis=(0, 1)))
-    return difference if difference.ndim == 2 else difference.max(2)
-
-
-def _noise(difference: np.ndarray) -> float:
-    """Standard deviation of the noise, from the small differences; the large ones are the person's."""
-    sample = difference[::SPARSE, ::SPARSE]
-    small = sample[sample <= 4 * max(LEAST_NOISE, float(np.median(sample)))]
-    return float(np.sqrt(np.mean(small**2)))
-
-
-def _person(difference: np.ndarray, threshold: float, unit: int) -> tuple[np.ndarray, bool]:
-    detail, gap, parted = _disc(unit * DETAIL), _disc(unit * GAP), np.ones((2 * unit * PARTED + 1,) * 2)
-    outline = OUTLINE * cv2.dilate(difference, np.ones((2 * unit + 1, 2 * unit + 1)))
-    mask: np.ndarray = ((difference > threshold) & (difference >= outline)).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((2 * unit + 1, 2 * unit + 1)))
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, detail)
-    # Parts of one person may be apart where clothes look like the background.
-    count, parts, sizes, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, parted))
+def _person(apart: np.ndarray, threshold: float, unit: int) -> tuple[np.ndarray, bool]:
+    mask = subtraction.moved(apart, threshold, unit)
+    count, parts, sizes = subtraction.parts(mask, unit)
     if count == 1:
         return mask, False
-    areas = np.sort(sizes[1:, cv2.CC_STAT_AREA])
-    rival = count > 2 and areas[-2] > max(RIVAL * areas[-1], SMALLEST_PERSON * mask.size)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap)
+    areas, smallest = np.sort(sizes[1:, cv2.CC_STAT_AREA]), subtraction.SMALLEST_PERSON * mask.size
+    rival = count > 2 and areas[-2] > max(RIVAL * areas[-1], smallest)
+    mask = subtraction.without_gaps(mask, unit)
     mask[parts != 1 + sizes[1:, cv2.CC_STAT_AREA].argmax()] = 0
     area = int(mask.sum())
-    if area < SMALLEST_PERSON * mask.size or mask[:, [0, -1]].any():
+    if area < smallest or mask[:, [0, -1]].any():
         return np.zeros_like(mask), bool(rival)
-    _, parts, sizes, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    hole = sizes[:, cv2.CC_STAT_AREA] < LARGEST_HOLE * area
-    hole[0] = False
-    mask[hole[parts]] = 1
+    subtraction.fill(mask, area)
     return 255 * mask, bool(rival)
-
-
-def _disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 class Footage:

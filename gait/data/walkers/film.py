@@ -26,17 +26,21 @@ class Camera:
     Attributes:
         position: [3] in metres.
         axes: [3, 3]; the rows are right, down and ahead.
+        width, height, focal: of its pictures, in pixels.
     """
 
     position: np.ndarray
     axes: np.ndarray
+    width: int = WIDTH
+    height: int = HEIGHT
+    focal: float = FOCAL_PX
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels [..., 2] and depth in metres [...] of points [..., 3] in metres."""
         relative = (points - self.position) @ self.axes.T
         depth = relative[..., 2]
-        centre = np.array([WIDTH, HEIGHT]) / 2
-        return FOCAL_PX * relative[..., :2] / depth[..., None] + centre, depth
+        centre = np.array([self.width, self.height]) / 2
+        return self.focal * relative[..., :2] / depth[..., None] + centre, depth
 
 
 def camera_at(view_degrees: float) -> Camera:
@@ -66,7 +70,7 @@ def background(rng: np.random.Generator) -> np.ndarray:
 
 
 def paint(tubes: Sequence[Tube], greys: dict[str, float], camera: Camera, texture: np.random.Generator) -> list[np.ndarray]:
-    """Paint a person over black, back to front: one uint8 [HEIGHT, WIDTH] a frame, at least 1 wherever the person is.
+    """Paint a person over black, back to front: one uint8 [height, width] a frame, at least 1 wherever the person is.
 
     Args:
         tubes: the body's surface in all frames.
@@ -99,7 +103,7 @@ def paint(tubes: Sequence[Tube], greys: dict[str, float], camera: Camera, textur
     fixed = np.round(quads * 2**SUBPIXEL_BITS).astype(np.int32)
     painted = []
     for frame in range(len(fixed)):
-        image = np.zeros((HEIGHT, WIDTH), np.uint8)
+        image = np.zeros((camera.height, camera.width), np.uint8)
         for patch in order[frame, : visible[frame]]:
             cv2.fillConvexPoly(image, fixed[frame, patch], int(shade[frame, patch]), cv2.LINE_8, SUBPIXEL_BITS)
         painted.append(image)

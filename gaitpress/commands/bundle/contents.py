@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gait.data import plausibility
 from gait.data.modalities import flow, silhouettes
 from gait.data.prepared import inputs as network_inputs
-from gait.data.readers import masks
+from gait.data.readers import masks, subtraction
+from gait.live import background, drawing, networks, people, pipeline, source, tracks, votes, windows
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
 from gaitpress.errors import StageError
@@ -26,7 +28,9 @@ from remote.runtimes.room import Shipped
 RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
 # Preprocessing must be the same in a bundle as here, so a bundle has the same code.
-SHARED = (silhouettes, flow, network_inputs, masks)
+SHARED = (silhouettes, flow, network_inputs, masks, plausibility, subtraction)
+LIVE = (people, background, networks, tracks, windows, votes, source, pipeline, drawing)
+PROGRAMS = ("identify.py", "watch.py")
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
 
@@ -102,12 +106,23 @@ def _write_runtime(row: Row, out: Path) -> None:
     package.mkdir()
     (package / "__init__.py").write_text('"""Preprocessing and recognition."""\n', encoding="utf-8")
     shipped = _shipped(row)
-    for source in (*(Path(str(module.__file__)) for module in SHARED), *shipped.modules):
-        shutil.copyfile(source, package / source.name)
+    for module in (*SHARED, *LIVE):
+        file = Path(str(module.__file__))
+        (package / file.name).write_text(_as_shipped(file.read_text(encoding="utf-8")), encoding="utf-8")
+    for file in shipped.modules:
+        shutil.copyfile(file, package / file.name)
     shutil.copyfile(shipped.loader, package / "engine.py")
-    for name in ("recogniser.py", "walks.py"):
-        shutil.copyfile(RUNTIME / name, package / name)
-    shutil.copyfile(RUNTIME / "identify.py", out / "identify.py")
+    for file in sorted(RUNTIME.glob("*.py")):
+        shutil.copyfile(file, (out if file.name in PROGRAMS else package) / file.name)
+
+
+def _as_shipped(text: str) -> str:
+    """The text of a module with its imports of other shipped modules as a bundle has them."""
+    for module in (*SHARED, *LIVE):
+        package, _, name = module.__name__.rpartition(".")
+        text = text.replace(f"from {module.__name__} import ", f"from {PACKAGE}.{name} import ")
+        text = text.replace(f"from {package} import {name}\n", f"from {PACKAGE} import {name}\n")
+    return text
 
 
 def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gaitpress_runtime.recogniser import Gallery, Recogniser
+from gaitpress_runtime.recogniser import UNTESTED, Gallery, Recogniser
 from gaitpress_runtime.walks import folders_in, frames_of, walks_in
 
 
@@ -28,14 +28,6 @@ def signature(recogniser: Recogniser, walk: Path) -> np.ndarray:
         return recogniser.signature(*frames_of(walk))
     except ValueError as error:
         raise ValueError(str(error) if str(walk) in str(error) else f"{walk}: {error}") from None
-
-
-def _limit(recogniser: Recogniser, far: float | None) -> float:
-    """The distance from which on the nearest person is not accepted; inf if none is known and none was asked for."""
-    if far is None and not recogniser.thresholds:
-        print("too few people were tested to tell strangers: the nearest person is named, whoever comes", file=sys.stderr)
-        return float("inf")
-    return recogniser.threshold(min(recogniser.thresholds, key=lambda rate: abs(rate - 1)) if far is None else far)
 
 
 def main() -> None:
@@ -54,7 +46,9 @@ def main() -> None:
         parser.error("--top: must be at least 1")
     try:
         recogniser = Recogniser.open(Path(__file__).parent, engine=options.engine)
-        limit = _limit(recogniser, options.far)
+        limit = recogniser.limit(options.far)
+        if limit == float("inf"):
+            print(UNTESTED, file=sys.stderr)
         gallery = Gallery(recogniser.distance)
         for person in folders_in(options.gallery):
             for walk in walks_in(person):

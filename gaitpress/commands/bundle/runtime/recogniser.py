@@ -19,6 +19,8 @@ import numpy as np
 
 from gaitpress_runtime import flow, inputs, silhouettes
 
+UNTESTED = "too few people were tested to tell strangers: the nearest person is named, whoever comes"
+
 
 @dataclass(frozen=True)
 class Recogniser:
@@ -89,6 +91,16 @@ class Recogniser:
             raise ValueError(f"no threshold is known for a false accept rate of {far:g} %; there are: {known}")
         return self.thresholds[far]
 
+    def limit(self, far: float | None) -> float:
+        """The same for the rate ``far``, or without one for the known rate nearest 1 %; inf if none is known either.
+
+        Raises:
+            ValueError: no threshold was found for the rate that is asked for.
+        """
+        if far is None and not self.thresholds:
+            return float("inf")
+        return self.threshold(min(self.thresholds, key=lambda rate: abs(rate - 1)) if far is None else far)
+
     def signature(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None = None) -> np.ndarray:
         """The signature of one walk.
 
@@ -102,7 +114,14 @@ class Recogniser:
         Raises:
             ValueError: nobody can be seen, or the video is missing or too short.
         """
-        mean: np.ndarray = np.concatenate([self.network(sample) for sample in self._samples(shown, video)]).mean(0)
+        return self._mean(self._samples(shown, video))
+
+    def signature_of(self, aligned: np.ndarray) -> np.ndarray:
+        """The same of silhouettes that are aligned already, uint8 [n, pixels, pixels]; not for networks of optical flow."""
+        return self._mean(self._of_silhouettes(aligned))
+
+    def _mean(self, samples: Iterator[np.ndarray]) -> np.ndarray:
+        mean: np.ndarray = np.concatenate([self.network(sample) for sample in samples]).mean(0)
         return mean.astype(np.float32)
 
     def _samples(self, shown: Sequence[np.ndarray | None], video: Sequence[np.ndarray] | None) -> Iterator[np.ndarray]:
@@ -124,6 +143,9 @@ class Recogniser:
         aligned = silhouettes.align_all((frame for frame in shown if frame is not None), how["pixels"])
         if not len(aligned):
             raise ValueError("no frame shows a person")
+        yield from self._of_silhouettes(aligned)
+
+    def _of_silhouettes(self, aligned: np.ndarray) -> Iterator[np.ndarray]:
         prepared = inputs.network_input(aligned, "silhouette")
         frames = self.shape[1]
         if isinstance(frames, str):  # any number
