@@ -25,6 +25,7 @@ COMMANDS = (
     "watch",
     "promote",
     "serve-study",
+    "watch-study",
     "compare",
     "submission",
 )

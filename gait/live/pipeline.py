@@ -37,6 +37,7 @@ class Asked:
         time: of its last picture in the source, in s.
         arrived: when that picture was there, by time.monotonic().
         alone: whether nobody else was in the picture.
+        side: to which side the person walks, "left" or "right", or None.
     """
 
     track: int
@@ -44,6 +45,7 @@ class Asked:
     time: float
     arrived: float
     alone: bool
+    side: str | None
 
 
 @dataclass(frozen=True)
@@ -221,10 +223,11 @@ class Pipeline:
         for track in self._tracks.live:
             if track.person is None or not track.clear or not track.person.plausible:
                 continue
-            window = self._windows.setdefault(track.number, self._window()).add(track.person, frame.time)
+            mine = self._windows.setdefault(track.number, self._window())
+            window = mine.add(track.person, frame.time)
             if window is not None:
                 alone = len(self._tracks.live) == 1
-                asked.append(Asked(track.number, window, frame.time, frame.arrived, alone))
+                asked.append(Asked(track.number, window, frame.time, frame.arrived, alone, mine.side))
         self.counts.seconds["masks"] += found - start
         self.counts.seconds["tracks"] += time.perf_counter() - found
         self.counts.frames += 1

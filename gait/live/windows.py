@@ -14,6 +14,7 @@ from gait.live.people import Person
 BROKEN = 0.4  # s without a silhouette, after which a window begins anew
 FASTER = 1.25  # times the rate that the network knows: more frames than that are left out
 BESIDE = 2  # heights of black on both sides: alignment rounds widths down, which would make narrow pictures narrower
+SIDEWAYS = 0.25  # heights within a window: whoever moves less goes towards the camera or away from it
 STILL = 6.0  # grey levels by which the legs' silhouettes must differ on average: whoever stands shows no gait
 LEGS = 0.6  # of the height, from above: where legs begin
 
@@ -34,6 +35,7 @@ class Window:
     fps: float
     pixels: int
     frames: deque[np.ndarray] = field(default_factory=deque)
+    places: deque[float] = field(default_factory=deque)  # where each was in the picture: its middle's column, in heights
     fresh: int = 0  # silhouettes since the last window
     last: float = -np.inf  # when the last silhouette was, in s
 
@@ -48,17 +50,26 @@ class Window:
             return None
         if now - self.last > BROKEN:
             self.frames.clear()
+            self.places.clear()
             self.fresh = 0
         self.last = now
         self.frames.append(aligned)
+        self.places.append((person.left + person.width / 2) / person.height)
         self.fresh += 1
         while len(self.frames) > self.length:
             self.frames.popleft()
+            self.places.popleft()
         if len(self.frames) < self.length or self.fresh < self.step:
             return None
         self.fresh = 0
         window = np.stack(self.frames)
         return window if walks(window) else None
+
+    @property
+    def side(self) -> str | None:
+        """To which side of the picture the person walks, "left" or "right"; None for towards the camera or away from it."""
+        moved = self.places[-1] - self.places[0] if self.places else 0.0
+        return None if abs(moved) < SIDEWAYS else "right" if moved > 0 else "left"
 
 
 def walks(window: np.ndarray) -> bool:

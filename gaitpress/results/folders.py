@@ -52,3 +52,8 @@ class Folders:
     def serve(self) -> Path:
         """Studies by ``python -m gaitpress serve-study``, which no stage writes."""
         return self.results / "serve"
+
+    @property
+    def watch(self) -> Path:
+        """Records of live recognition by ``python -m gaitpress watch-study``, which no stage writes."""
+        return self.results / "watch"

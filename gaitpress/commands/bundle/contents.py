@@ -11,14 +11,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gait.data import plausibility
 from gait.data.modalities import flow, silhouettes
 from gait.data.prepared import inputs as network_inputs
 from gait.data.readers import masks, subtraction
-from gait.live import background, drawing, networks, people, pipeline, source, tracks, votes, windows
+from gait.errors import DataError
+from gait.live import background, drawing, facing, networks, people, pipeline, source, tracks, votes, windows
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
 from gaitpress.errors import StageError
+from gaitpress.inputs import open_training
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row
 from remote import runtimes
@@ -29,7 +33,8 @@ RUNTIME = Path(__file__).parent / "runtime"
 PACKAGE = "gaitpress_runtime"
 # Preprocessing must be the same in a bundle as here, so a bundle has the same code.
 SHARED = (silhouettes, flow, network_inputs, masks, plausibility, subtraction)
-LIVE = (people, background, networks, tracks, windows, votes, source, pipeline, drawing)
+LIVE = (people, background, facing, networks, tracks, windows, votes, source, pipeline, drawing)
+LOOKED_AT = 200  # walks of the training, which tell to which side people walk
 PROGRAMS = ("identify.py", "watch.py")
 CHECKSUMS = "SHA256SUMS"
 README = """# {name}
@@ -40,6 +45,12 @@ README = """# {name}
 
 enrols the walks under people/<name>/<walk>/ or people/<name>/<condition>/<view>/ and names the nearest people for each walk
 under unknown/; `--help` tells what the pictures must be: silhouettes, no photographs and no videos.
+
+    .venv/bin/python watch.py{option} --source 0 --enrol ada
+    .venv/bin/python watch.py{option} --source 0
+
+enrols ada, who walks by alone, and then names people before the camera; `--help` tells more.
+
 `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
 `model.onnx` is the network as any processor takes it, `settings.json` how its inputs are made, `engine/` what was built
 for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA256SUMS` checks the files.
@@ -50,15 +61,16 @@ for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA25
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of a variant's engine and network."""
+    """The folders of a variant's engine and network, and that of the data, which need not be there."""
 
     engine: Path
     quantized: Path
+    data: Path
 
     @classmethod
     def of(cls, row: Row, folders: Folders) -> Places:
         """The places that dvc.yaml names."""
-        return cls(folders.build / row.key, folders.quantize / row.folder)
+        return cls(folders.build / row.key, folders.quantize / row.folder, folders.results.parent / "data")
 
 
 def write(row: Row, places: Places, out: Path) -> None:
@@ -77,7 +89,7 @@ def write(row: Row, places: Places, out: Path) -> None:
         shutil.copyfile(places.engine / name, out / "engine" / name)
     shutil.copyfile(places.quantized / forms.CPU, out / "model.onnx")
     _write_runtime(row, out)
-    _write_texts(row, build, out)
+    _write_texts(row, build, _facing(row, places), out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
     (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -125,7 +137,19 @@ def _as_shipped(text: str) -> str:
     return text
 
 
-def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
+def _facing(row: Row, places: Places) -> str | None:
+    """To which side the people of the training walk, for watch.py; None if it is not clear or the data are gone."""
+    try:
+        training, store = open_training(places.data / f"training/{row.model}.json", places.data / "preprocessed")
+    except (DataError, StageError, OSError):
+        return None
+    if store.kind != "silhouette" or store.digest != row.settings["data"]["digest"]:
+        return None
+    chosen = np.linspace(0, len(training.train) - 1, min(LOOKED_AT, len(training.train))).round().astype(int)
+    return facing.side(store.frames(store.sequences[training.train[place]]) for place in chosen)
+
+
+def _write_texts(row: Row, build: Mapping[str, Any], side: str | None, out: Path) -> None:
     texts = {
         "MODEL_CARD.md": card(row, build),
         "README.md": README.format(
@@ -150,6 +174,7 @@ def _write_texts(row: Row, build: Mapping[str, Any], out: Path) -> None:
             for promise in row.get("accuracy", "open_set", "promised") or ()
         ],
         "engine": engine,
+        "facing": side,
     }
     for name, value in {"settings.json": settings, "record.json": dict(row.record)}.items():
         (out / name).write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

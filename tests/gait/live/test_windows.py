@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from gait.data.modalities import silhouettes
+from gait.data.walkers import Walkers
+from gait.live import facing
 from gait.live.people import Person
 from gait.live.scene import Passing, Scene
 from gait.live.votes import Votes
@@ -73,6 +75,33 @@ def test_walkers_of_any_view_walk() -> None:
             person = Person(left, top, np.ascontiguousarray(mask[top : top + height, left : left + width]))
             found.append(window.add(person, number / 25) is not None)
         assert any(found), heading
+
+
+def test_a_window_knows_to_which_side_the_person_walks() -> None:
+    for step, side in ((5, "right"), (-5, "left"), (0, None)):
+        window = Window(10, 5, 25, 64)
+        for number in range(10):
+            person = walking(number)
+            window.add(Person(200 + step * number, person.top, person.mask), number / 25)
+        assert window.side == side
+
+
+def test_feet_tell_to_which_side_people_walk() -> None:
+    settings = Walkers(("072", "090", "108"), 1, 0, 0, 13, 0.2, 1.0, 1)  # 13 frames are a step
+    walks = [silhouettes.align_all(walk.silhouettes, 64) for subject in range(1, 25) for walk in settings.walks(subject)]
+    assert facing.side(walks) == "left"
+    assert facing.side([facing.mirrored(walk) for walk in walks]) == "right"
+    assert facing.side(walks[:36] + [facing.mirrored(walk) for walk in walks[36:]]) is None
+    assert facing.side(walks[:3]) is None
+
+
+def test_a_mirrored_window_is_the_aligned_mirrored_picture() -> None:
+    whole = np.zeros((240, 321), np.uint8)
+    person = walking(4)
+    whole[50 : 50 + person.height, 130 : 130 + person.width] = person.mask
+    mirrored = facing.mirrored(silhouettes.align_all([whole], 64))[0].astype(int)
+    expected = silhouettes.align_all([np.ascontiguousarray(whole[:, ::-1])], 64)[0]
+    assert min(np.abs(np.roll(mirrored, shift, 1) - expected).mean() for shift in (-1, 0, 1)) < 3
 
 
 def test_more_than_half_of_the_windows_give_a_name() -> None:

@@ -29,7 +29,7 @@ class GalleryFile:
     Attributes:
         path: the file, which need not be there yet.
         network: the digest of the network that made the signatures.
-        people: by name, each enrolled walk: "enrolled" (when), "windows" (how many), "shape" and "signature".
+        people: by name, each signature: "enrolled" (when), "windows" (how many), "shape" and "signature".
     """
 
     path: Path
@@ -67,8 +67,8 @@ class GalleryFile:
     def signatures(self, name: str) -> list[np.ndarray]:
         """Those of a person, float32 [parts, channels] each."""
         return [
-            np.frombuffer(base64.b64decode(walk["signature"], validate=True), "<f4").reshape(walk["shape"])
-            for walk in self.people[name]
+            np.frombuffer(base64.b64decode(entry["signature"], validate=True), "<f4").reshape(entry["shape"])
+            for entry in self.people[name]
         ]
 
     def loaded(self, distance: str) -> Gallery:
@@ -80,29 +80,29 @@ class GalleryFile:
         return gallery
 
     def enrol(self, name: str, signature: np.ndarray, windows: int) -> None:
-        """Add a walk of a person, and write the file."""
+        """Add a signature of a person, the mean of so many windows', and write the file."""
         values = np.ascontiguousarray(signature, "<f4")
-        walk = {
+        entry = {
             "enrolled": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "windows": windows,
             "shape": list(values.shape),
             "signature": base64.b64encode(values.tobytes()).decode("ascii"),
         }
         self._as_on_disk()
-        self.people.setdefault(name, []).append(walk)
+        self.people.setdefault(name, []).append(entry)
         self._write(self.path, self.people)
 
     def forget(self, name: str) -> int:
-        """Delete a person from the file; returns the number of walks that are gone.
+        """Delete a person from the file; returns the number of signatures that are gone.
 
         Raises:
             ValueError: nobody has that name.
         """
         self._as_on_disk()
         self._known(name)
-        walks = self.people.pop(name)
+        gone = self.people.pop(name)
         self._write(self.path, self.people)
-        return len(walks)
+        return len(gone)
 
     def export(self, name: str, to: Path) -> None:
         """Write a gallery of one person, which another can take over.
@@ -116,19 +116,19 @@ class GalleryFile:
         self._write(to, {name: self.people[name]})
 
     def add(self, other: GalleryFile) -> None:
-        """Take over the people of another gallery of the same network; walks that are here already are not doubled."""
+        """Take over the people of another gallery of the same network; signatures that are here already are not doubled."""
         self._as_on_disk()
-        for name, walks in other.people.items():
+        for name, theirs in other.people.items():
             mine = self.people.setdefault(name, [])
-            mine += [walk for walk in walks if walk not in mine]
+            mine += [entry for entry in theirs if entry not in mine]
         self._write(self.path, self.people)
 
     def in_words(self) -> str:
         """A line for each person."""
         lines = [
-            f"{name}: {len(walks)} walk{'s' * (len(walks) != 1)}, {sum(walk['windows'] for walk in walks)} windows, "
-            f"last enrolled {max(walk['enrolled'] for walk in walks)}"
-            for name, walks in self.people.items()
+            f"{name}: {_counted(entries)} of {sum(entry['windows'] for entry in entries)} windows, "
+            f"last enrolled {max(entry['enrolled'] for entry in entries)}"
+            for name, entries in self.people.items()
         ]
         return "\n".join(lines) or "nobody is enrolled"
 
@@ -158,3 +158,7 @@ class GalleryFile:
         except BaseException:
             os.unlink(name)
             raise
+
+
+def _counted(entries: list[dict[str, Any]]) -> str:
+    return f"{len(entries)} signature{'s' * (len(entries) != 1)}"

@@ -38,8 +38,8 @@ def _tell(text: str) -> None:
 def _keep_people(options: argparse.Namespace, gallery: GalleryFile) -> None:
     """Do what --list, --forget, --export or --import ask for."""
     if options.forget is not None:
-        walks = gallery.forget(options.forget)
-        print(f"{options.gallery}: {options.forget} is deleted, with {walks} walk{'s' * (walks != 1)}")
+        count = gallery.forget(options.forget)
+        print(f"{options.gallery}: {options.forget} is deleted, with {count} signature{'s' * (count != 1)}")
     elif options.export is not None:
         name, to = options.export
         gallery.export(name, Path(to))

@@ -15,6 +15,7 @@ import numpy as np
 
 from gaitpress_runtime.background import Background
 from gaitpress_runtime.drawing import drawn
+from gaitpress_runtime.facing import mirrored
 from gaitpress_runtime.gallery import GalleryFile
 from gaitpress_runtime.networks import Networks
 from gaitpress_runtime.pipeline import Asked, Pipeline, Seen
@@ -24,6 +25,7 @@ from gaitpress_runtime.windows import Window
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 WINDOW = "gaitpress"
+OF_A_VIEW, VIEWS = 3, 4  # windows that show about one view, and views of a walk past a camera
 LONGEST_NAME = 80
 
 
@@ -64,6 +66,7 @@ class Watching:
             tell(UNTESTED)
         if not self._known.names and self._enrolling is None:
             tell(f"{gallery.path}: nobody is enrolled, so everybody is unknown; --enrol NAME enrols somebody")
+        self._facing: str | None = settings.get("facing")
         length, pixels = settings["signature"]["benchmark_shape"][1], settings["preprocessing"]["pixels"]
         self._writer: cv2.VideoWriter | None = None
         self._shape: tuple[int, ...] | None = None
@@ -157,13 +160,18 @@ class Watching:
     def _judge(self, asked: Asked) -> tuple[str | None, float]:
         if not self._known.names:
             return None, float("inf")
-        name, distance = self._known.identify(self._recogniser.signature_of(asked.window))[0]
+        name, distance = self._known.identify(self._signature(asked))[0]
         return (name if distance < self._limit else None), distance
 
     def _collect(self, asked: Asked) -> None:
         """Keep the signatures of whoever walks alone."""
         if asked.alone:
-            self._walks.setdefault(asked.track, []).append(self._recogniser.signature_of(asked.window))
+            self._walks.setdefault(asked.track, []).append(self._signature(asked))
+
+    def _signature(self, asked: Asked) -> np.ndarray:
+        """The signature of a window, of which everybody walks to the side that the network knows."""
+        other = self._facing is not None and asked.side is not None and asked.side != self._facing
+        return self._recogniser.signature_of(mirrored(asked.window) if other else asked.window)
 
     def _names(self, seen: Seen, said: dict[int, str | None]) -> Iterator[dict[str, Any]]:
         for track in seen.tracks:
@@ -191,11 +199,13 @@ class Watching:
         yield from self._enrol_tracks([number for number in seen.ended if number in self._walks])
 
     def _enrol_tracks(self, numbers: list[int]) -> Iterator[dict[str, Any]]:
-        """A walk's signature is the mean of its windows', as in the measurement."""
+        """A walk past a camera shows several views; the mean of some windows in turn stands for each."""
         for number in numbers:
             windows = self._walks.pop(number)
             assert self._enrolling is not None
-            self._gallery.enrol(self._enrolling, np.mean(windows, axis=0).astype(np.float32), len(windows))
+            parts = np.array_split(np.stack(windows), min(VIEWS, -(-len(windows) // OF_A_VIEW)))
+            for part in parts:
+                self._gallery.enrol(self._enrolling, part.mean(0).astype(np.float32), len(part))
             self._enrolled += 1
             yield {"enrolled": self._enrolling, "track": number, "windows": len(windows)}
 
