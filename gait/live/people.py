@@ -23,12 +23,14 @@ class Person:
         left, top: of the box around the person, in px of the picture.
         mask: uint8 [height, width] of that box, 255 where the person is, else 0.
         whole: whether the picture's edges cut nothing off.
+        aside: whether the left or the right edge cuts something off.
     """
 
     left: int
     top: int
     mask: np.ndarray
     whole: bool = True
+    aside: bool = False
 
     @property
     def height(self) -> int:
@@ -89,6 +91,7 @@ def person_of(mask: np.ndarray, left: int = 0, top: int = 0, size: tuple[int, in
         return None
     rows, columns = size or mask.shape[:2]
     left, top = left + x, top + y
-    whole = left >= MARGIN and top >= MARGIN and left + width <= columns - MARGIN and top + height <= rows - MARGIN
+    aside = left < MARGIN or left + width > columns - MARGIN
+    whole = not aside and top >= MARGIN and top + height <= rows - MARGIN
     cut = np.where(mask[y : y + height, x : x + width] > 127, np.uint8(255), np.uint8(0))
-    return Person(left, top, cut, whole)
+    return Person(left, top, cut, whole, aside)

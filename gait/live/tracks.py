@@ -22,7 +22,7 @@ CLEAR = 0.25  # cost by which the best way must be better than the next, once pe
 LONE = 0.8  # cost up to which a hidden track and a single person can be the same
 JOINED = 1.45  # width and area, as multiples of the track's own, of two people in one mask
 CUT = 0.8  # of a person's usual height: less is hidden by something
-PATIENCE, HIDDEN_PATIENCE = 0.6, 3.0  # s without a person, and hidden by others, before a track ends
+PATIENCE, LEAVING_PATIENCE, HIDDEN_PATIENCE = 0.6, 0.1, 3.0  # s before a track ends: unseen, so at an edge, hidden by others
 PASSING = 2.0  # own widths to go: by then somebody has passed another
 MOTION = 0.5  # s over which the speed is measured
 USUAL = 50  # frames that say how large a person usually is
@@ -52,6 +52,7 @@ class Track:
     clothes: np.ndarray | None = None
     among: tuple[int, int, int, int] = (0, 0, 0, 0)  # the box of those whom the person is hidden among
     known: bool = False  # whether the whole person has been seen
+    leaving: bool = False  # whether the person was seen whole and is cut off by the left or right edge now
 
     @property
     def height(self) -> float:
@@ -86,6 +87,7 @@ class Track:
     def take(self, person: Person, clothes: np.ndarray, now: float, clear: bool) -> None:
         """Go on with a person of the picture."""
         self.person, self.seen, self.hidden = person, now, False
+        self.leaving = self.known and person.aside
         self.places.append((now, *person.centre))
         self.clear = clear and person.whole and (not self.known or person.height > CUT * self.height)
         if person.whole and not self.known:
@@ -136,7 +138,8 @@ class Tracks:
         for track in self.live:
             if not track.hidden and track.seen < now:
                 track.person, track.clear = None, False
-            if now - track.seen > (HIDDEN_PATIENCE if track.hidden else PATIENCE):
+            patience = HIDDEN_PATIENCE if track.hidden else LEAVING_PATIENCE if track.leaving else PATIENCE
+            if now - track.seen > patience:
                 ended.append(track)
         gone = {track.number for track in ended}
         self.live = [track for track in self.live if track.number not in gone]
@@ -174,9 +177,12 @@ class Tracks:
         taken = set()
         for row, (track, place) in enumerate(zip(tracks, best)):
             cost = costs[row, place]
-            apart = doubtful and (margin < CLEAR or (track.hidden and cost > LONE))
+            unseen = track.hidden or track.person is None
+            apart = (doubtful and margin < CLEAR) or (unseen and cost > LONE)
+            # At an edge one may go as another comes: whoever is whole there again begins anew.
+            apart = apart or (track.leaving and not people[place][0].aside)
             if cost > FARTHEST or apart:
-                if track.hidden or apart:
+                if unseen or apart:
                     ended.append(track)
                     self.split += 1
                 continue

@@ -169,11 +169,11 @@ def _limits(row: Row) -> str:
         "other silhouettes; measure before you rely on it.",
         f"The engine under `engine/` is for this device and runtime alone ({words.runtime([row])}); `model.onnx` runs "
         "anywhere, at other speeds.",
-        "Gait is biometric data: recognising people needs their consent or another legal basis. Without consent this may not "
-        "be used to identify people in public places, to watch employees, or to decide about anybody; in the European Union "
-        "the GDPR (article 9) and the AI Act (article 5) forbid or restrict such uses.",
-        "`watch.py` stores signatures of those alone who were enrolled with `--enrol`, in one file; `--list`, `--export NAME` "
-        "and `--forget NAME` show, hand out and delete what is stored of a person.",
+        "Gait is biometric data: recognising people needs their consent or another legal basis. Without consent this may "
+        "not be used to identify people in public places, to watch employees, or to decide about anybody; in the European "
+        "Union the GDPR (article 9) and the AI Act (article 5) forbid or restrict such uses.",
+        "`watch.py` stores signatures of those alone who were enrolled with `--enrol`, in one file; `--list`, "
+        "`--export NAME` and `--forget NAME` show, hand out and delete what is stored of a person.",
     ]
     if runtimes.part(row.get("engine", "runtime"), "bundle").SHIPPED.engine_first:
         limits.append(

@@ -82,6 +82,14 @@ def test_somebody_who_leaves_and_comes_back_is_a_new_track() -> None:
     assert set(seen[0]) == {1} and set(seen[-1]) == {2}
 
 
+def test_whoever_comes_in_as_another_goes_out_is_a_new_track() -> None:
+    """Even where clothes are alike and both are at the edge at once."""
+    out = np.concatenate([np.linspace(240, -10, 80), np.full(60, np.nan)])
+    into = np.concatenate([np.full(78, np.nan), np.linspace(-20, 200, 62)])
+    _, seen = followed([(out, GREEN), (into, GREEN)])
+    assert set(seen[0]) == {1} and len(seen[-1]) == 1 and 1 not in seen[-1]
+
+
 def test_two_who_came_as_one_are_new_tracks_once_they_part() -> None:
     together = np.linspace(100, 200, 40)
     apart = np.linspace(0, 100, 40)
