@@ -11,6 +11,7 @@ from gait.live.pipeline import Seen
 from gait.live.votes import Votes
 
 KNOWN, UNKNOWN, WAITING = (80, 220, 80), (80, 80, 255), (200, 200, 200)
+AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 FONT, SCALE_ROWS = cv2.FONT_HERSHEY_SIMPLEX, 360
 
 
@@ -30,7 +31,8 @@ def drawn(seen: Seen, votes: Callable[[int], Votes]) -> np.ndarray:
         (wide, high), below = cv2.getTextSize(text, FONT, scale, 1)
         x = min(max(0, left + width // 2 - wide // 2), max(0, image.shape[1] - wide))
         y = top - below - 2 if top > high + below + 4 else min(image.shape[0] - below, top + height + high + 4)
-        cv2.putText(image, text, (x, y), FONT, scale, (0, 0, 0), 3, cv2.LINE_AA)
+        for across, down in AROUND:  # a bolder text would be wider than what it should lie behind
+            cv2.putText(image, text, (x + across, y + down), FONT, scale, (0, 0, 0), 1, cv2.LINE_AA)
         cv2.putText(image, text, (x, y), FONT, scale, colour, 1, cv2.LINE_AA)
     return image
 

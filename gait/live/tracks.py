@@ -273,7 +273,7 @@ def _cost(track: Track, person: Person, clothes: np.ndarray, now: float) -> floa
 
 def _joined(track: Track, person: Person) -> bool:
     """Whether a mask is too large for the track's person alone."""
-    if len(track.sizes) < 5:
+    if not track.known:  # whoever comes in grows
         return False
     return person.width > JOINED * track.width and person.area > JOINED * track.area
 

@@ -90,6 +90,11 @@ def test_whoever_comes_in_as_another_goes_out_is_a_new_track() -> None:
     assert set(seen[0]) == {1} and len(seen[-1]) == 1 and 1 not in seen[-1]
 
 
+def test_somebody_who_comes_in_is_there_all_the_time() -> None:
+    _, seen = followed([(np.linspace(-12, 200, 55), GREEN)])
+    assert [set(numbers) for numbers in seen] == [{1}] * len(seen)
+
+
 def test_two_who_came_as_one_are_new_tracks_once_they_part() -> None:
     together = np.linspace(100, 200, 40)
     apart = np.linspace(0, 100, 40)
