@@ -231,7 +231,8 @@ class _Part:
 
 
 def _of_boxes(part: _Part, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    boxes, scores = part.output(outputs, "output", 0), part.output(outputs, "scores", 1).reshape(-1)
+    boxes: Any = part.output(outputs, "output", 0)
+    scores = part.output(outputs, "scores", 1).reshape(-1)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) != len(scores):
         raise ValueError(
             f"{part.name}: boxes are {list(boxes.shape)} and scores {list(scores.shape)}; [n, 4] and [n] are wanted"
@@ -245,8 +246,7 @@ def _of_boxes(part: _Part, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.nd
     elif corners == "cxcywh":
         boxes = np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
     if part.choice("unit", ("share", "pixel")) == "share":
-        sides: np.ndarray = np.array([*part.size, *part.size], np.float32)
-        boxes = boxes * sides
+        boxes = boxes * np.array([*part.size, *part.size], np.float32)
     return boxes, scores
 
 

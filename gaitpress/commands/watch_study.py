@@ -1,4 +1,4 @@
-"""Measure live recognition by a variant on this computer: from a picture to a name, with 1, 4 and 8 people at once.
+"""Measure live recognition on this computer: from a picture to a name, with 1, 4 and 8 people at once.
 
     python -m gaitpress watch-study --variant local/gaitset/p60-fp32
     python -m gaitpress watch-study --variant local/gaitset/p0-fp32 --people 1 2 4 8 --seconds 60
