@@ -205,7 +205,7 @@ class _Part:
         if self.choice("colour", ("rgb", "bgr")) == "rgb":
             image = image[..., ::-1]
         low, high = self._numbers("range", [0.0, 1.0], 2)
-        scaled = image.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
+        scaled: Any = image.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
         mean, std = (self._numbers(key, [default] * 3, 3) for key, default in (("mean", 0.0), ("std", 1.0)))
         scaled = (scaled - np.array(mean, np.float32)) / np.array(std, np.float32)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1) if self._first else scaled)[None]
