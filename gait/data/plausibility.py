@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -47,7 +46,7 @@ def doubts(frames: Mapping[int, np.ndarray], rivals: int = 0) -> dict[str, float
     shapes = [shape for number, frame in sorted(frames.items()) if (shape := _shape(number, frame)) is not None]
     if len(shapes) < FEW:
         return {}
-    pairs = [(a, b) for a, b in pairwise(shapes) if b.number - a.number <= 2]
+    pairs = [(a, b) for a, b in zip(shapes, shapes[1:]) if b.number - a.number <= 2]
     height = float(np.median([shape.box[3] for shape in shapes]))
     found = {
         "wider than high": [shape.box[2] > WIDEST * shape.box[3] for shape in shapes],
@@ -92,9 +91,9 @@ def _overlap(before: Shape, after: Shape) -> float:
     """Intersection over union of two shapes, laid over each other by their centres of mass."""
     corners = [(shape.box[0] - round(shape.centre[0]), shape.box[1] - round(shape.centre[1])) for shape in (before, after)]
     left, top = min(x for x, _ in corners), min(y for _, y in corners)
-    right = max(x + shape.box[2] for (x, _), shape in zip(corners, (before, after), strict=True))
-    bottom = max(y + shape.box[3] for (_, y), shape in zip(corners, (before, after), strict=True))
+    right = max(x + shape.box[2] for (x, _), shape in zip(corners, (before, after)))
+    bottom = max(y + shape.box[3] for (_, y), shape in zip(corners, (before, after)))
     laid = np.zeros((2, bottom - top, right - left), bool)
-    for plane, (x, y), shape in zip(laid, corners, (before, after), strict=True):
+    for plane, (x, y), shape in zip(laid, corners, (before, after)):
         plane[y - top : y - top + shape.box[3], x - left : x - left + shape.box[2]] = shape.mask
     return float((laid[0] & laid[1]).sum() / (laid[0] | laid[1]).sum())

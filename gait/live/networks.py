@@ -53,8 +53,6 @@ FORMS = ("boxes", "yolo", "blazepose")
 VALUES = ("probability", "logit", "score")
 CORNERS = ("xyxy", "yxyx", "cxcywh")
 ENDINGS = (".onnx", ".tflite")
-Run = Callable[[np.ndarray], "list[np.ndarray]"]
-Box = "tuple[float, float, float, float]"
 
 
 class Networks:
@@ -329,7 +327,7 @@ def _apart(mask: np.ndarray) -> list[Person]:
     return found
 
 
-def _onnx(file: Path, threads: int) -> tuple[Run, list[Any]]:
+def _onnx(file: Path, threads: int) -> tuple[Callable[[np.ndarray], list[np.ndarray]], list[Any]]:
     try:
         import onnxruntime
     except ImportError:
@@ -344,7 +342,7 @@ def _onnx(file: Path, threads: int) -> tuple[Run, list[Any]]:
     return lambda inputs: list(session.run(None, {source.name: inputs})), list(source.shape)
 
 
-def _litert(file: Path, threads: int) -> tuple[Run, list[Any]]:
+def _litert(file: Path, threads: int) -> tuple[Callable[[np.ndarray], list[np.ndarray]], list[Any]]:
     interpreter_of = _interpreter(file)
     try:
         interpreter = interpreter_of(model_path=str(file), num_threads=threads)
