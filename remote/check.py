@@ -60,6 +60,10 @@ if may true; then sudo="$sudo all"; fi
 if may "$root/usr/sbin/nvpmodel" -q; then sudo="$sudo power_mode"; fi
 if may "$root/usr/bin/jetson_clocks" --show; then sudo="$sudo lock_clocks"; fi
 say sudo "$sudo"
+absent=
+[ -e "$root/usr/sbin/nvpmodel" ] || absent="$absent power_mode"
+[ -e "$root/usr/bin/jetson_clocks" ] || absent="$absent lock_clocks"
+say absent "$absent"
 """
 
 
@@ -177,7 +181,7 @@ def _clocks(facts: dict[str, str], device: Device) -> Finding:
     governors = facts.get("governors", "").split()
     if not governors:
         return Finding("clocks", "warning", "cannot be read (usual in a virtual machine): times may drift unnoticed")
-    if device.options.get("lock_clocks"):
+    if device.options.get("lock_clocks") and "lock_clocks" not in facts.get("absent", "").split():
         return Finding("clocks", "ok", "a measurement locks them (option lock_clocks)")
     if not facts.get("loose") or governors == ["performance"]:
         return Finding("clocks", "ok", f"locked (governor {', '.join(governors)})")
@@ -190,6 +194,10 @@ def _clocks(facts: dict[str, str], device: Device) -> Finding:
 def _sudo(facts: dict[str, str], device: Device) -> Finding:
     allowed = facts.get("sudo", "").split()
     wanted = [key for key in SUDO_TOOLS if device.options.get(key)]
+    if without := [key for key in wanted if key in facts.get("absent", "").split()]:
+        programs = " and no ".join(SUDO_TOOLS[key] for key in without)
+        text = f"there is no {programs}: leave out the option {' and '.join(without)}, or install the board's JetPack"
+        return Finding("sudo", "warning", text)
     if "all" in allowed:
         return Finding("sudo", "ok", "works without a password")
     if lacking := [key for key in wanted if key not in allowed]:

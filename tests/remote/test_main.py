@@ -206,12 +206,24 @@ def test_a_check_tries_what_its_own_advice_allows(remote, servers: Callable[...,
     server = servers(PATH=f"{tools}:/usr/bin:/bin", GAITPRESS_SIMULATED_ROOT=str(root))
     options = ["--runtime", "tensorrt", "--option", "power_mode=MAXN", "--option", "lock_clocks=true"]
     remote("add", "orin", server.address, *options)
-    [advice] = [line for line in remote("check", "orin").stdout.splitlines() if line[9:].startswith("sudo ")]
+
+    def line_of_sudo() -> str:
+        [line] = [line for line in remote("check", "orin").stdout.splitlines() if line[9:].startswith("sudo ")]
+        return line
+
+    assert line_of_sudo() == (
+        "warning  sudo         there is no /usr/sbin/nvpmodel and no /usr/bin/jetson_clocks: leave out the option "
+        "power_mode and lock_clocks, or install the board's JetPack"
+    )
+    for tool in ("usr/sbin/nvpmodel", "usr/bin/jetson_clocks"):
+        (root / tool).parent.mkdir(parents=True)
+        (root / tool).touch(mode=0o755)
+    advice = line_of_sudo()
     rule = "jane ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks"
     assert advice.startswith("warning  sudo         asks for a password, so power_mode and lock_clocks cannot be set; ")
     assert advice.endswith(rule)
     (tmp_path / "sudoers").write_text(rule)
-    assert "ok       sudo         works without a password for power_mode and lock_clocks" in remote("check", "orin").stdout
+    assert line_of_sudo() == "ok       sudo         works without a password for power_mode and lock_clocks"
 
 
 def test_a_check_reads_a_boards_own_files(remote, servers: Callable[..., Server], tmp_path: Path) -> None:
