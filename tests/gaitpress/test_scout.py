@@ -149,7 +149,7 @@ def made_timing(ms: float) -> Timing:
         "temperature_c": None,
         "unreadable": {},
     }
-    return timing([repeat], state, state, {"reason": "made"}, [], settings, {}, cores=1)
+    return timing([repeat], state, state, {"reason": "made"}, {"reason": "made"}, [], settings, {}, cores=1)
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
             "or 'taylor'",
         ),
         ("spare", "frame1", "prune.spare = frame1: must be a list, such as [a, b]"),
-        ("spare", ["conv1", "two words"], "prune.spare[1] = two words: must match"),
+        ("spare", ["conv1", "two words"], "prune.spare[1] = two words: must be a name, where * stands for any letters"),
         ("spare", [1], "prune.spare[0] = 1: must be text; put it in quotes"),
         ("round_to", 0, "prune.round_to = 0: must be at least 1"),
     ],

@@ -214,4 +214,7 @@ def test_no_other_file_has_names_of_dvcs_own() -> None:
         for top in (*code_deps.PACKAGES, "workflow", "simulator", "tests", "benchmarks")
         for file in (ROOT / top).rglob("*.py")
     ]
-    assert [str(file.relative_to(ROOT)) for file in files if imports.search(file.read_text())] == ["workflow/dvc/private.py"]
+    # A test counts what DVC reads, and a benchmark writes its cache: these may break with another DVC.
+    others = {"tests/gaitpress/test_forecast.py", "benchmarks/common/large_study.py"}
+    using = {str(file.relative_to(ROOT)) for file in files if imports.search(file.read_text())}
+    assert using == {"workflow/dvc/private.py"} | others

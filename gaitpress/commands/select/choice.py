@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gaitpress.errors import StageError
 from gaitpress.params.select import Select
 from gaitpress.results.figures import ENERGY, LATENCY, LOSS, LOSS_HIGH, RANK1, SIZE, TAR, TIME, Figure
 from gaitpress.results.ordering import order
@@ -125,18 +124,9 @@ def amount(limit: str, text: str) -> float:
 
 
 def limits(settings: Select) -> Limits:
-    """The limits of the section ``select`` of params.yaml, without its budget, which counts where there is no limit.
-
-    Raises:
-        StageError: a limit is 0 or is no amount.
-    """
-    amounts: dict[str, float] = {}
-    for limit in UNITS:
-        if (text := getattr(settings, limit)) is not None:
-            try:
-                amounts[limit] = amount(limit, text)
-            except ValueError as error:
-                raise StageError(f"params.yaml: select.{limit} = {error}") from None
+    """The limits of the section ``select`` of params.yaml, without its budget, which counts where there is no limit."""
+    texts = {limit: getattr(settings, limit) for limit in UNITS}
+    amounts = {limit: amount(limit, text) for limit, text in texts.items() if text is not None}
     numbers = {key: getattr(settings, key) for key in ("min_rank1", "min_tar", "people", "fps")}
     return Limits(**numbers, **amounts, sure=settings.sure)
 

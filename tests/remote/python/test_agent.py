@@ -19,7 +19,7 @@ from tests.support.onnx_files import linear
 
 AGENT, CONDITIONS = Path(agent.__file__), Path(agent.__file__).with_name("conditions.py")
 PART = PACKAGE.part
-ALLOWED = {AGENT: {"numpy"}, CONDITIONS: set(), PART: {"onnxruntime"}}
+ALLOWED = {AGENT: {"numpy"}, CONDITIONS: set(), PART: {"numpy", "onnxruntime"}}
 ONNX_RUNTIME = agent.opened(PART, {})
 
 
