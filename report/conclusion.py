@@ -50,7 +50,9 @@ def _without_times(device: str, rows: Sequence[Row], settings: Select, budget: f
     """What can be said where no variant within the budget has valid times."""
     sentences = [f"On {device} no variant {answers.budget(settings)} has valid times; the table says why."]
     if any(row.status == "ok" and not row.valid for row in rows):
-        sentences += ["Leave it alone, raise benchmark.session in params.yaml, and run again: only times are measured anew."]
+        sentences += [
+            "End other programs there, raise benchmark.session in params.yaml, and run again: only times are measured anew."
+        ]
     smallest: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: (figures.MACS.of(row) or 0, figures.SIZE.of(row) or 0)):
         if within(row, budget, settings.sure):
