@@ -64,17 +64,25 @@ def watched(shipped: Path, film: Path, where: Path) -> dict[str, Any]:
         StageError: watch.py failed.
     """
     figures = where / f"{film.stem}.json"
-    command = [sys.executable, str(shipped / "watch.py"), "--source", str(film), "--live", "--headless", "--engine"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [*command, "--gallery", str(where / "gallery.json"), "--figures", str(figures)], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise StageError(f"watch.py failed: {done.stderr.strip() or done.returncode}")
+    _watch(shipped, film, where, "--live", "--figures", str(figures))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found: dict[str, Any] = outputs.read_json(figures)
     found["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return found
+
+
+def _watch(shipped: Path, film: Path, where: Path, *words: str) -> None:
+    """Run a bundle's watch.py with its engine and the gallery of the study.
+
+    Raises:
+        StageError: it failed.
+    """
+    command = [sys.executable, str(shipped / "watch.py"), "--source", str(film), "--headless", "--engine"]
+    command += ["--gallery", str(where / "gallery.json"), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise StageError(f"watch.py failed: {done.stderr.strip() or done.returncode}")
 
 
 def in_words(people: int, found: dict[str, Any]) -> str:
@@ -128,20 +136,9 @@ def main() -> None:
 
 def _enrol_somebody(where: Path) -> None:
     """A gallery of the first walker: whoever is looked for is compared with somebody."""
-    filmed(crowd(1, 0.0), where / "first.avi")
-    command = [
-        sys.executable,
-        str(where / "bundle/watch.py"),
-        "--source",
-        str(where / "first.avi"),
-        "--headless",
-        "--engine",
-    ]
-    done = subprocess.run(
-        [*command, "--gallery", str(where / "gallery.json"), "--enrol", "first"], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise StageError(f"watch.py enrolled nobody: {done.stderr.strip() or done.returncode}")
+    film = where / "first.avi"
+    filmed(crowd(1, 0.0), film)
+    _watch(where / "bundle", film, where, "--enrol", "first")
 
 
 def _people(text: str) -> int:

@@ -75,9 +75,7 @@ def faster(queries):
 
 def load(engine, threads, options):
     """Load an engine as it was built: its graph is optimised already, and stays unchanged."""
-    session_options = _session_options(threads)
-    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
+    session = _loaded(engine, _session_options(threads))
     name = session.get_inputs()[0].name
     return lambda values: session.run(None, {name: values})[0]
 
@@ -85,11 +83,10 @@ def load(engine, threads, options):
 def profile(engine, values, duration_s, threads, options):
     """The time of each node by ONNX Runtime's own profiler, the median of all queries."""
     session_options = _session_options(threads)
-    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory() as scratch:
         session_options.enable_profiling = True
         session_options.profile_file_prefix = os.path.join(scratch, "profile")
-        session = onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
+        session = _loaded(engine, session_options)
         feed = {session.get_inputs()[0].name: values}
         end, queries = time.perf_counter() + duration_s, 0
         # It keeps no more than a million events.
@@ -105,6 +102,11 @@ def profile(engine, values, duration_s, threads, options):
             times.setdefault(node, []).append(event["dur"] / 1000)
     # The first query allocates the memory.
     return [(name, op, statistics.median(durations[1:])) for (name, op), durations in times.items()]
+
+
+def _loaded(engine, session_options):
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(engine), session_options, providers=["CPUExecutionProvider"])
 
 
 def _session_options(threads):

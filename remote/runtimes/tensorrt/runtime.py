@@ -270,12 +270,16 @@ class _Measured:
         self.runtime, self.facts, self.placed = runtime, facts, placed
 
     def run(self, options: RunOptions, **power_request: Any) -> tuple[measurement.Run, dict[str, Any]]:
-        version, longest = _version(self.facts), self.runtime.longest_s
-        times = f"{self.runtime.transport.scratch}/times.json"
-        argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, times=times))
-        request = {"argv": argv, "timeout_s": longest, "times": times, **power_request}
-        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, repeatable=False)
-        return measurement.read_run(answer, version, options.warmup_ms, options.transfers), answer
+        file = f"{self.runtime.transport.scratch}/times.json"
+        answer = self._observed(dataclasses.replace(options, times=file), file, **power_request)
+        return measurement.read_run(answer, _version(self.facts), options.warmup_ms, options.transfers), answer
+
+    def _observed(self, options: RunOptions, file: str, **power_request: Any) -> dict[str, Any]:
+        """The board's answer about a run; the content of the file that it writes is under ``times``."""
+        longest = self.runtime.longest_s
+        argv = command.run(self.facts["trtexec"], _version(self.facts), self.placed, options)
+        request = {"argv": argv, "timeout_s": longest, "times": file, **power_request}
+        return self.runtime.board.ask("measure", request, timeout_s=longest + 120, repeatable=False)
 
     def swept(self, batch: int, options: Callable[[], RunOptions]) -> dict[str, Any]:
         """The result of a batch, or why it did not run; other batches may be small enough."""
@@ -286,11 +290,8 @@ class _Measured:
 
     def nodes(self, options: RunOptions) -> dict[str, Any]:
         """The times of the engine's layers, from a run of its own, or the reason why there are none."""
-        version, longest = _version(self.facts), self.runtime.longest_s
         file = f"{self.runtime.transport.scratch}/profile.json"
-        argv = command.run(self.facts["trtexec"], version, self.placed, dataclasses.replace(options, profile=file))
-        request = {"argv": argv, "timeout_s": longest, "times": file}
-        answer = self.runtime.board.ask("measure", request, timeout_s=longest + 120, repeatable=False)
+        answer = self._observed(dataclasses.replace(options, profile=file), file)
         output = log.parse("\n".join(line for _, line in answer["lines"]))
         if reason := measurement.failure(output, answer["code"], answer["timed_out"]):
             return {"reason": reason}
