@@ -103,6 +103,8 @@ class Newest:
         with self._ready:
             while self._waits and self._items and not self._closed:
                 self._ready.wait()
+            if self._closed:
+                return
             self.dropped += key in self._items
             self._items[key] = item
             self._ready.notify_all()
