@@ -16,7 +16,7 @@ from gait.data.prepared.sequences import Sequence as GaitSequence
 from gait.data.prepared.sequences import SequenceStore
 from gait.data.samples import owners, samples
 from gait.evaluation.signatures import Signatures
-from gait.memory import name_shortage
+from gait.memory import keep_freed_memory, name_shortage
 from gait.networks.torch_model import TorchModel
 from gait.processes import Processes
 
@@ -67,6 +67,7 @@ def _on_cpu(
     shape: list[int | str],
     device: torch.device,
 ) -> Iterator[np.ndarray]:
+    keep_freed_memory()
     for sequence in sequences:
         (sample,) = samples(store, sequence, shape)
         yield _signature(model, sequence, torch.from_numpy(sample)).numpy()

@@ -230,6 +230,7 @@ def batches_with_losses(
         the first iteration on, without end.
     """
     terms = losses.terms(loss)
+    keep_freed_memory()
     device, dtype = torch.device("cpu"), next(model.parameters()).dtype
     batches = SilhouetteBatches(store, train, sampling, Processes(device=device))
 
