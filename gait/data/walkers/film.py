@@ -106,7 +106,7 @@ def paint(tubes: Sequence[Tube], greys: dict[str, float], camera: Camera, textur
         image = np.zeros((camera.height, camera.width), np.uint8)
         back_to_front = order[frame, : visible[frame]]
         # Everything but the painting stays out of this loop, which is most of the work.
-        for patch, grey in zip(fixed[frame, back_to_front], shade[frame, back_to_front].tolist()):
+        for patch, grey in zip(fixed[frame, back_to_front], shade[frame, back_to_front].tolist(), strict=True):
             cv2.fillConvexPoly(image, patch, grey, cv2.LINE_8, SUBPIXEL_BITS)
         painted.append(image)
     return painted
