@@ -133,6 +133,7 @@ def test_scores_by_chance_follow_from_the_seed(monkeypatch: pytest.MonkeyPatch) 
     assert ((share >= 0.5) & (share <= 1)).all()
 
 
+@pytest.mark.slow
 def test_what_is_checked_is_told_as_on_the_page(home: Path, gaitset: tuple[Any, Path], tmp_path: Path) -> None:
     errors = re.findall(r"^ +(error: .*)$", PAGE, re.MULTILINE)
     _, where = gaitset

@@ -71,6 +71,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(home: Path, tmp_path: Path) -> No
     assert done.stdout == "[{}, {}, {}] 3\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_stages_list_the_readers_code(home: Path) -> None:
     assert python(home, "-m", "workflow.code_deps").returncode == 0
     (home / "gait/data/readers/flat.py").write_text(GUIDE.files["gait/data/readers/flat.py"] + "\nimport gait.embedding\n")

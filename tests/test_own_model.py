@@ -158,6 +158,7 @@ def test_describe_shows_the_layers(home: Path, model: str, layer: str) -> None:
     assert f"{model} (walkers): " in done.stdout
 
 
+@pytest.mark.slow
 def test_the_files_need_no_more_of_ours_than_stages_list(home: Path) -> None:
     file = home / "gait/models/mygait.py"
     assert python(home, "-m", "workflow.code_deps").returncode == 0

@@ -110,6 +110,7 @@ def test_what_does_not_fit_is_told_before_anything_runs(
     assert told in done.stderr
 
 
+@pytest.mark.slow
 def test_the_stages_list_the_protocols_code(home: Path) -> None:
     assert python(home, "-m", "workflow.code_deps").returncode == 0
     file = home / "gait/protocols/by_carrying.py"

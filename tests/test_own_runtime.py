@@ -86,6 +86,7 @@ def test_check_says_that_the_device_is_ready(home: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_its_code_is_named_and_that_of_others_stays_as_it_was(home: Path, tmp_path: Path) -> None:
     def named(device: str) -> dict[str, str]:
         said(

@@ -126,6 +126,7 @@ def walks_of(draw: Any, conditions: Sequence[str], views: Sequence[str]) -> tupl
     return walks, rng.integers(0, 3, (len(walks), 2, 2)).astype(np.float64)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(walks_of([f"{worn}-0" for worn in CLOTHES], ("01", "02", "03")))
 def test_ccpg_is_the_plain_reading_of_its_four_tests(made: tuple[list[Walk], np.ndarray]) -> None:

@@ -142,6 +142,7 @@ def distances_of(values: np.ndarray) -> np.ndarray:
     return np.stack([distances.exact(values, row, everyone, "euclidean") for row in values], 1)
 
 
+@pytest.mark.slow
 def test_blocks_and_threads_change_no_answer() -> None:
     values, asked = world(25, 1.5)
     wanted = naive(values, asked, "euclidean")

@@ -76,6 +76,7 @@ def edited_while_training(repository: Path, engine: str, kind: str) -> tuple[str
     return before, told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "kind"), [("dvc", "parameter"), pytest.param("snakemake", "code", marks=pytest.mark.slow)]
 )

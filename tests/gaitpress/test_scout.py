@@ -207,6 +207,7 @@ def test_all_shapes_are_measured_before_any_is_measured_again(
     assert found["worth"] == [row["percentile"] for row in found["rows"] if row["same_shape_as"] is None]
 
 
+@pytest.mark.slow
 def test_what_was_measured_before_an_interruption_is_kept_unless_its_settings_changed(
     here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +236,7 @@ def test_what_was_measured_before_an_interruption_is_kept_unless_its_settings_ch
     assert sorted(path.name for path in OUT.iterdir()) == ["gaitset.json", "gaitset.png"]
 
 
+@pytest.mark.slow
 def test_a_percentile_that_cannot_be_built_is_a_row_with_its_reason(
     here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -362,6 +362,7 @@ def test_the_page_is_whole_in_its_text_without_scripts(out: Path) -> None:
     assert "Curves of more than 200 rows are means" in text
 
 
+@pytest.mark.slow
 def test_the_runtimes_of_a_machine_stand_side_by_side(browser: Browser, out: Path, tmp_path: Path) -> None:
     settings = study(tmp_path, one_machine=True)
     results = tmp_path / "results"

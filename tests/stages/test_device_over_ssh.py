@@ -44,6 +44,7 @@ def test_an_engine_is_built_measured_and_judged_there(world: World, server: Serv
     assert list((server.home / "run").rglob("*.onnx")) == []
 
 
+@pytest.mark.slow
 def test_what_plays_a_board_says_so_in_facts_and_record_whatever_its_entry_says(
     tmp_path: Path, servers: Callable[..., Server]
 ) -> None:

@@ -33,6 +33,7 @@ def whole_work(where: Path, address: str) -> None:
     assert world.recognise()["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_python_that_greets_on_its_output_disturbs_no_answer(tmp_path: Path, servers: Callable[..., Server]) -> None:
     """By sitecustomize.py, or a .pth file of some package, whose words come before those of any program."""
     (tmp_path / "habits").mkdir()
@@ -66,6 +67,7 @@ def test_a_python_that_greets_is_found_for_an_environment(tmp_path: Path, server
         assert interpreter.suitable(link, ("numpy", "onnxruntime"))["name"].startswith("python3")
 
 
+@pytest.mark.slow
 def test_a_home_with_blanks_and_letters_of_any_alphabet_works(tmp_path: Path, servers: Callable[..., Server]) -> None:
     whole_work(tmp_path, servers(XDG_CACHE_HOME=str(tmp_path / "Jörg's board (2) 板")).address)
 

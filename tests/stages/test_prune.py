@@ -83,6 +83,7 @@ def test_gaitset_as_published_with_a_warning_of_the_layer_that_collapsed(tmp_pat
     assert metrics["collapsed_layers"] == 1
 
 
+@pytest.mark.slow
 def test_a_keras_model_without_a_warning(tmp_path: Path) -> None:
     library = pytest.importorskip("gaitpress.frameworks.keras_models", reason="needs TensorFlow")
     entry = params.load("params.yaml").model["cnn3d"].model_copy(update={"width": 0.125})

@@ -107,6 +107,7 @@ def test_layers_that_read_what_went_are_solved_on_training_data_after_the_proof(
     assert json.loads((where / "plain/pruning.json").read_text())["reconstruction"] == {}
 
 
+@pytest.mark.slow
 def test_a_network_pruned_to_a_time_is_judged_by_its_data_and_solved_on_them_too(where: Path) -> None:
     latency = {**SMALL, "prune.mode": "latency", "prune.device": "local", "prune.reconstruct": True}
     make_small(where / "params.yaml", **latency)

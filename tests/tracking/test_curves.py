@@ -318,6 +318,7 @@ def test_a_run_that_was_deleted_is_followed_by_a_new_one(database: str) -> None:
         MlflowClient(database).delete_run(run.info.run_id)
 
 
+@pytest.mark.slow
 def test_after_a_kill_each_step_is_there_once(database: str) -> None:
     code = (
         "import os, signal, time\n"

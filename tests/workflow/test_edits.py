@@ -109,6 +109,7 @@ def reproduced(toy: Toy, engine: str) -> None:
     assert not stale(toy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "edit"),
     [
@@ -173,6 +174,7 @@ def test_an_edit_before_the_stage_has_loaded(toy: Toy, begin: Callable[..., Begu
     reproduced(toy, engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", ["parameter", pytest.param("code", marks=pytest.mark.slow)])
 def test_an_edit_when_the_output_is_in_place_is_no_matter_to_snakemake(
     toy: Toy, begin: Callable[..., Begun], edit: str

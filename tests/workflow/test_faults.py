@@ -129,6 +129,7 @@ def complete(toy: Toy) -> None:
     assert not list(toy.where.glob(".dvc.lock.*"))
 
 
+@pytest.mark.slow
 def test_a_failed_stage_leaves_no_output_and_stops_only_what_needs_it(toy: Toy) -> None:
     (toy.where / "fail").mkdir()
     failing = toy.where / "fail/prune@gaitset-60"

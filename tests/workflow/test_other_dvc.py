@@ -118,6 +118,7 @@ def test_snakemake_runs_all_and_restores_what_is_known(toy: Toy, other: str) -> 
     assert "Nothing to be done" in planned
 
 
+@pytest.mark.slow
 def test_a_stage_runs_fails_and_is_told_of(toy: Toy, other: str) -> None:
     before = len(toy.ran())
     command = (sys.executable, "-m", "workflow.dvc.run_stage", "train@gaitset")
@@ -138,6 +139,7 @@ def test_a_stage_runs_fails_and_is_told_of(toy: Toy, other: str) -> None:
     assert len(toy.ran()) == before + 2
 
 
+@pytest.mark.slow
 def test_the_forecast_counts_what_is_out_of_date_and_what_follows(toy: Toy, other: str) -> None:
     command = (sys.executable, "-m", "gaitpress", "forecast", "--json")
     expected, found = (json.loads(asked(toy, *command, dvc=dvc)[0]) for dvc in (None, other))

@@ -58,6 +58,7 @@ def test_an_output_that_is_linked_to_another_disk_is_not_replaced(fresh: Toy, tm
     toy.agree()
 
 
+@pytest.mark.slow
 def test_an_archive_without_git_is_told_what_to_type(fresh: Toy, tmp_path: Path) -> None:
     toy = fresh.copy(tmp_path)
     shutil.rmtree(toy.where / ".git")

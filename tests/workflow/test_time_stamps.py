@@ -33,6 +33,7 @@ def dated(toy: Toy, when: float, *tops: str) -> None:
             os.utime(path, (when, when))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("when", "edit", "expected"),
     [
@@ -55,6 +56,7 @@ def test_an_edit_runs_what_dvc_lists_whatever_the_dates_of_outputs(
     toy.agree()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", [TOMORROW, pytest.param(1.0, marks=pytest.mark.slow)], ids=["tomorrow", "long ago"])
 def test_inputs_with_another_date_than_what_was_made_of_them_start_nothing(made: Toy, tmp_path: Path, when: float) -> None:
     toy = made.copy(tmp_path)

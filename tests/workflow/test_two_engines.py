@@ -67,6 +67,7 @@ def branch(model: str, percentile: int) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_snakemake_finds_nothing_to_do_after_dvc(size: Size, tmp_path: Path) -> None:
     toy = size.made_by_dvc.copy(tmp_path)
     toy.agree()
