@@ -43,6 +43,8 @@ SYSTEM = {
     "libgfortran.so.5": "libgfortran5",
     "libopenblas.so.0": "libopenblas0",
     "libnuma.so.1": "libnuma1",
+    "libGL.so.1": "libgl1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
 }
 
 

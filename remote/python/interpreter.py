@@ -141,6 +141,25 @@ def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Se
     done = link.run([about["name"], "-m", "venv", "--clear", partial])
     if done.code:
         raise DeviceError(f"{link.name}: no environment can be made there: {_last(done.stderr or done.stdout)}")
+    put(link, about, python, packages)
+    link.run(["sync"])  # a board that loses its power now must not have the name without the files
+    link.run(["rm", "-rf", "--", place])  # an environment of a Python that is gone
+    link.run(["mv", "-T", "-n", "--", partial, place])
+    try_out(link, f"{place}/bin/python", packages)
+
+
+def put(link: Transport, about: Mapping[str, Any], python: str, packages: Sequence[str]) -> None:
+    """Install packages into an environment of ours on a device: by its own network, else with wheels from here.
+
+    Args:
+        link: the way to the device.
+        about: what ``ABOUT`` says of a Python there of the same version.
+        python: the environment's Python.
+        packages: as pip takes them.
+
+    Raises:
+        DeviceError: neither does; the message says why.
+    """
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
     # The pip of an older system knows no newer names of platforms: it would refuse the packages, or find an old version.
     network = ["--retries", "1", "--timeout", "10"]
@@ -158,10 +177,6 @@ def _install(link: Transport, about: Mapping[str, Any], place: str, packages: Se
         sent = link.run([*pip, "--no-index", "--find-links", wheels, *packages])
         if sent.code:
             raise DeviceError(f"{link.name}: the packages cannot be installed there: {_last(sent.stderr)}")
-    link.run(["sync"])  # a board that loses its power now must not have the name without the files
-    link.run(["rm", "-rf", "--", place])  # an environment of a Python that is gone
-    link.run(["mv", "-T", "-n", "--", partial, place])
-    try_out(link, f"{place}/bin/python", packages)
 
 
 def _download(name: str, about: Mapping[str, Any], packages: Sequence[str], folder: Path, why: str) -> Iterator[Path]:
