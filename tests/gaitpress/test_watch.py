@@ -29,12 +29,8 @@ WIDE, HIGH = 360, 180
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = Study(tmp_path_factory.mktemp("study"), percentiles=(50,))
-    study.build(50)
-    study.benchmark(50)
-    study.recognise(50)
-    bundle = ship(study, tmp_path_factory.mktemp("shipped") / "bundle")
+def shipped(measured_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bundle = ship(measured_study, tmp_path_factory.mktemp("shipped") / "bundle")
     settings = json.loads((bundle / "settings.json").read_text())
     # The network has hardly learnt anything, so that any walk is near any other; the same walk is at 0.
     settings["thresholds"] = [{"far": 1.0, "distance": 1e6}, {"far": 0.1, "distance": 1e-9}]

@@ -23,14 +23,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gaitpress import command_line, engine, outputs, params
+from gaitpress import command_line, outputs, params
+from gaitpress.built import engine_of
 from gaitpress.commands import bundle, select
 from gaitpress.commands.serve_study import picture, study
 from gaitpress.errors import StageError
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import STUDY, Row
-
-FACTS, DEVICES = Path("remote/facts"), Path("remote/devices.yaml")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -72,16 +71,6 @@ def _row(options: argparse.Namespace, settings: params.Params) -> Row:
     return row.same_as or row
 
 
-def _engine(row: Row, folders: Folders) -> engine.Engine:
-    """The engine of a variant, which was built by the pipeline."""
-    folder = folders.build / row.key
-    if not (folder / "build.json").exists():
-        raise StageError(f"{folder}: there is no engine; run `dvc repro {row.address('build')}`")
-    places = {"engine": folder, "quantized": folders.quantize / row.folder, "devices": DEVICES}
-    named = {"device": row.device, "model": row.model, "percentile": row.percentile, "precision": row.precision}
-    return engine.named(argparse.Namespace(**places, **named, facts=FACTS / f"{row.device}.json"))
-
-
 def main() -> None:
     parser = command_line.parser(__doc__, command="serve-study")
     select.add_options(parser)
@@ -94,7 +83,7 @@ def main() -> None:
     out = options.out or folders.serve / row.key
     if out.exists():
         raise StageError(f"{out}: is there already; move it aside or choose another --out")
-    measured = _engine(row, folders)
+    measured = engine_of(row, folders)
     batches = options.batches or study.doublings(measured.signature["max_batch"])
     if max(batches) > measured.signature["max_batch"]:
         most = measured.signature["max_batch"]

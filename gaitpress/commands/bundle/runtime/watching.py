@@ -72,6 +72,7 @@ class Watching:
         self._shape: tuple[int, ...] | None = None
         self._drawing = 0.0
         self._begun = self._ended = 0.0
+        self._cpu_begun = self._cpu_ended = 0.0
         self._source = Source(options.source, tell, options.live)
         self._pipeline = Pipeline(
             self._source,
@@ -86,8 +87,9 @@ class Watching:
         """What is told of each person: their name when it is known or changes, and when they have gone."""
         said: dict[int, str | None] = {}
         for seen in self._run:
-            self._begun = self._begun or time.monotonic()
-            self._ended = time.monotonic()
+            if not self._begun:
+                self._begun, self._cpu_begun = time.monotonic(), time.process_time()
+            self._ended, self._cpu_ended = time.monotonic(), time.process_time()
             if self._enrolling is None:
                 yield from self._names(seen, said)
             else:
@@ -112,7 +114,7 @@ class Watching:
             self._options.figures.write_text(json.dumps(self.figures(), indent=1) + "\n", encoding="utf-8")
 
     def figures(self) -> dict[str, Any]:
-        """Latency from a picture to a name, frames a second, people at once, and the share of each part."""
+        """Latency from a picture to a name, frames a second, people at once, processor time, and the share of each part."""
         counts = self._pipeline.counts
         seconds = {**counts.seconds, "drawing": self._drawing}
         total = sum(seconds.values())
@@ -121,6 +123,8 @@ class Watching:
         return {
             "frames": counts.frames,
             "frames_dropped": counts.dropped,
+            "seconds": passed,
+            "cpu_s": self._cpu_ended - self._cpu_begun,
             "frames_per_s": (counts.frames - 1) / passed if passed > 0 else None,
             "source_fps": self._source.fps,
             "most_people": counts.most_people,
