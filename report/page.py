@@ -18,7 +18,7 @@ from gaitpress.results.layer_times import LayerTimes, by_layer
 from gaitpress.results.machines import machines
 from gaitpress.results.records import Condition, Row, by_device, ends
 from gaitpress.results.work import POINTS, Curve, curves, pruning
-from report import answers, charts
+from report import answers, charts, live
 from report.points import error_curve
 
 HERE = Path(__file__).parent
@@ -109,6 +109,7 @@ def render(rows: Sequence[Row], folders: Folders, out: Path, settings: Params) -
         retrieval=retrieval,
         layer_times=_layer_times(rows, layers_of),
         studies=[_study(row, row.study) for row in rows if row.study and not row.same_as],
+        watched=live.tables(rows),
         open_set=_open_set(rows),
         open_shown=OPEN_SHOWN,
         lines=charts.LINES,

@@ -52,6 +52,7 @@ class Row(Variant):
         by_person: the hits of each test person, as recognise wrote them; not in ``record``, which is shipped and logged.
             Empty if the record was made before they were kept, None if there is none.
         study: how many people the device serves with this engine, as ``serve-study`` measured it; None if nobody did.
+        watched: how live recognition went there with this engine, as ``watch-study`` measured it; None if nobody did.
         dense: the row of its dense network: the same model's at percentile 0 in fp32 on this device; None if its rank-1 is
             not known.
         speedup: how many times faster than the same model's unpruned fp32 on this device; None if unknown.
@@ -69,6 +70,7 @@ class Row(Variant):
     record: Mapping[str, Any]
     by_person: Mapping[str, Any] | None = None
     study: Mapping[str, Any] | None = None
+    watched: Mapping[str, Any] | None = None
     dense: Row | None = None
     speedup: float | None = None
     baseline_valid: bool = True
@@ -249,15 +251,17 @@ def _row(folders: Folders, variant: Variant, dataset: str) -> Row:
     if not path.exists():
         return replace(row, record=_missing(f"not measured yet: `dvc repro {row.stage}`"))
     row = replace(row, record=_read(path, variant, "benchmark", dataset))
-    row = replace(row, study=_study(folders.serve / variant.key / STUDY, row.get("engine")))
+    study = _of_engine(folders.serve / variant.key / STUDY, row.get("engine"))
+    if study and all(cell["people"] is None for cell in study["cells"]):
+        study = None  # no cell of it could be measured
+    row = replace(row, study=study, watched=_of_engine(folders.watch / f"{variant.key}.json", row.get("engine")))
     return _with_rates(row, folders.recognise / f"{variant.key}.json", variant, dataset)
 
 
-def _study(path: Path, engine: Any) -> Mapping[str, Any] | None:
-    """A study of the engine that was timed; None if there is none, one of a former engine, or one whose cells all failed."""
-    study = outputs.read_json(path) if path.exists() else {}
-    measured = any(cell["people"] is not None for cell in study.get("cells", ()))
-    return study if study.get("engine") == engine and measured else None
+def _of_engine(path: Path, engine: Any) -> Mapping[str, Any] | None:
+    """What a command measured of the engine that was timed; None if there is nothing, or it is of a former engine."""
+    measured = outputs.read_json(path) if path.exists() else {}
+    return measured if measured.get("engine") == engine else None
 
 
 def _with_rates(row: Row, path: Path, variant: Variant, dataset: str) -> Row:
