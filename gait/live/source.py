@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 
 ROWS = 480  # higher pictures are made smaller: networks see 64 or 128 rows of a person
 STREAM = re.compile(r"(rtsps?|https?|udp|rtp|tcp)://", re.IGNORECASE)
+FFMPEG_SAYS, OPENCV_SAYS = "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL"  # environment variables of OpenCV
 TIMEOUT_MS = 5000  # that a stream may stay silent
 TRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # s to wait before a camera or a stream is opened again
 ASSUMED_FPS = 25.0  # of files that do not say
@@ -61,9 +64,13 @@ class Source:
         self._stopped = False
         if self.is_file and not Path(name).is_file():
             raise SourceError(f"--source {name}: no such file; a camera is a number, a stream rtsp://...")
+        if not self.is_file:
+            _quieten()
         self._capture = self._open()
         if self._capture is None:
             what = "holds no video that OpenCV can read" if self.is_file else "gives no picture"
+            if STREAM.match(name):
+                what += f"; {FFMPEG_SAYS}=32 before the command shows why"
             raise SourceError(f"--source {name}: {what}")
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = rate if 1 <= rate <= 240 else ASSUMED_FPS
@@ -159,6 +166,14 @@ class Source:
                 self._tell(f"{self.name}: pictures again")
                 return
         raise SourceError(f"{self.name}: gave no picture in {len(TRIES)} tries")
+
+
+def _quieten() -> None:
+    """Let OpenCV and FFmpeg not write a line for each damaged picture and each try, unless their own variables are set."""
+    os.environ.setdefault(FFMPEG_SAYS, "8")  # what ends the program
+    if OPENCV_SAYS not in os.environ:
+        with suppress(AttributeError):  # older versions cannot be told
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def _small(image: np.ndarray) -> np.ndarray:

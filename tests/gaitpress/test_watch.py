@@ -8,13 +8,15 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +24,7 @@ import pytest
 
 from gait.live.scene import Passing, Scene
 from gaitpress import outputs
+from simulator.ssh_server import free_port
 from tests.support.study import Study, plain_environment, ship
 from tests.support.toy import ROOT
 
@@ -267,6 +270,80 @@ def test_a_camera_that_stops_stutters_and_changes_its_size_is_watched_until_ctrl
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["most_people"] <= 2 and figures["frames"] > 10
     assert cv2.VideoCapture(str(tmp_path / "named.avi")).get(cv2.CAP_PROP_FRAME_COUNT) > 10
+
+
+RTSP = ROOT / "tests/support/rtsp_server.py"
+GSTREAMER = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
+
+
+@contextmanager
+def rtsp_camera(film: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A camera of the network that plays a film in H.264."""
+    server = subprocess.Popen(["/usr/bin/python3", str(RTSP), str(port), str(film)])
+    try:
+        for _ in range(500):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None
+            time.sleep(0.02)
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.slow  # a camera plays for half a minute
+def test_a_camera_by_rtsp_that_goes_and_hangs_is_watched_again(shipped: Path, films: Path, tmp_path: Path) -> None:
+    if subprocess.run(["/usr/bin/python3", str(RTSP)], capture_output=True).returncode:
+        pytest.skip(f"there is no RTSP server of GStreamer here (Debian: apt install {GSTREAMER})")
+    enrol(shipped, films, tmp_path, 40)
+    film, port = tmp_path / "camera.avi", free_port()
+    empty, walk = (pictures(Scene(shown, 4, width=WIDE, height=HIGH)) for shown in ([], [Passing(40, 0.4, 3.4)]))
+    write(film, empty + 10 * walk)
+    command = [sys.executable, shipped / "watch.py", "--source", f"rtsp://127.0.0.1:{port}/film", "--headless"]
+    with ExitStack() as stack:
+        first = stack.enter_context(rtsp_camera(film, port))
+        program = subprocess.Popen(
+            [*map(str, command), "--figures", "figures.json"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / "said").open("wb"),
+            env=plain_environment(),
+        )
+        late = threading.Timer(120, program.kill)
+        late.start()
+        assert program.stdout is not None
+
+        def named() -> dict[str, Any]:
+            """The next name; whoever is still followed as the camera goes is named once more when they have gone."""
+            while (event := json.loads(program.stdout.readline())).get("gone"):
+                pass
+            return event
+
+        def until(text: str, count: int) -> None:
+            while (tmp_path / "said").read_text().count(text) < count:
+                assert program.poll() is None
+                time.sleep(0.05)
+
+        assert named()["person"] == "walker 40"
+        first.kill()
+        until("no picture; trying again in 1 s", 1)
+        second = stack.enter_context(rtsp_camera(film, port))
+        until("pictures again", 1)
+        assert named()["person"] == "walker 40"
+        second.send_signal(signal.SIGSTOP)
+        until("no picture; trying again in 0.5 s", 2)
+        second.send_signal(signal.SIGCONT)
+        until("pictures again", 2)
+        assert named()["person"] == "walker 40"
+        program.send_signal(signal.SIGINT)
+        assert program.wait(30) == 0
+        late.cancel()
+    said = (tmp_path / "said").read_text()
+    assert "stopped\n" in said
+    assert not re.search(r"Traceback|WARN|\[h264|\[tcp", said), said
+    assert json.loads((tmp_path / "figures.json").read_text())["windows"] >= 3
 
 
 def test_what_cannot_be_watched_is_told_in_one_line(shipped: Path, films: Path, tmp_path: Path) -> None:
