@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,16 @@ LINES = f"{DET}.querySelectorAll('.mark-line.lines path').length"
 EQUAL = f"{DET}.querySelectorAll('.mark-symbol.points path').length"
 
 
+def watched(results: Path) -> dict[str, Any]:
+    """A record of live recognition, as watch-study writes it."""
+    cell = {"people": 4, "frames": 340, "frames_dropped": 510, "frames_per_s": 9.7, "source_fps": 25.0, "seconds": 34.0}
+    cell |= {"cpu_s": 51.0, "windows": 13, "windows_dropped": 2, "latency_ms": {"median": 428.4, "p99": 542.2}}
+    cell |= {"share": {"masks": 0.5, "tracks": 0.25, "network": 0.25, "drawing": 0.0}}
+    engine = json.loads((results / "benchmark/board-a/gaitset/p2-fp32.json").read_text())["engine"]
+    known = {"engine": engine, "evidence": "real-device", "machine": "a board", "measured_at": "2026-01-02T03:04:05+00:00"}
+    return {**known, "cells": [cell, {**cell, "people": 8}]}
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study of 500 variants, with one training and one pruned model."""
@@ -42,6 +53,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     totals = {key: value for key, value in layer.items() if key.endswith(("_before", "_after"))}
     pruned = {"percentile": 2, "warnings": ["frame1: has collapsed"], "table": [layer], "totals": totals}
     outputs.write_json(results / "prune/gaitset/p2/pruning.json", pruned)
+    outputs.write_json(results / "watch/board-a/gaitset/p2-fp32.json", watched(results))
     start = time.process_time()
     report(results, results / "report", settings)
     assert time.process_time() - start < 15, "the report is made again after every measurement, so it must be cheap"
@@ -319,6 +331,24 @@ def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=600, deviceScaleFactor=1, mobile=True)
         browser.wait_for(f"{width} - 80 < {chart}.right && {chart}.right <= {width}")
     assert browser.faults == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_bars_of_live_recognition_show_the_shares_of_its_parts(browser: Browser, out: Path, width: int) -> None:
+    browser.open(out / "index.html", width=width, height=800)
+    browser.evaluate("document.querySelector('#live .parts').scrollIntoView({block: 'center', inline: 'end'})")
+    bars = "[...document.querySelectorAll('#live .parts')].map((bar) => [...bar.children].map((part) => part.offsetWidth))"
+    found = browser.evaluate(bars)
+    assert len(found) == 2
+    for masks, tracks, network in found:
+        assert masks == pytest.approx(tracks + network, abs=3)
+        assert tracks == pytest.approx(network, abs=1)
+        assert tracks > 20
+    inside = "document.querySelector('#live .parts').getBoundingClientRect().right"
+    assert browser.evaluate(inside) <= width
+    name = "document.querySelector('#live tbody th span').getBoundingClientRect().left"
+    assert 0 <= browser.evaluate(name) < width / 2  # the variant's name stays while its figures are scrolled
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_text_can_be_read_by_day_and_by_night(browser: Browser, out: Path) -> None:
