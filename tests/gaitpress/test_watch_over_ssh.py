@@ -12,14 +12,19 @@ from pathlib import Path
 
 import cv2
 import pytest
+from ruamel.yaml import YAML
 
 from gait.live.scene import Passing, Scene
 from gaitpress.commands.watch_study import films
-from gaitpress.commands.watch_study.there import There
+from gaitpress.commands.watch_study.there import There, way
 from remote.errors import DeviceError, HostKeyRefused, LinkLost
 from remote.python import opencv
 from remote.transport import connect
+from simulator import bindings
+from simulator.jetson import Jetson
 from simulator.ssh_server import Server, through
+from stages.probe import probe
+from tests.support.study import Study, ship
 
 SECONDS = 3.4
 
@@ -163,3 +168,33 @@ def test_a_link_that_is_cut_while_people_are_watched_ends_the_study_and_watch_py
         until(lambda: not watching())
         There(link, sys.executable, measured_bundle, {"walker": film}).enrol("walker", "somebody")
     proxy.close()
+
+
+@pytest.mark.slow  # a network is built, measured and tested on a simulated board
+def test_a_boards_own_python_watches_with_its_engine_of_tensorrt(
+    film: Path, servers: Callable[..., Server], tmp_path: Path
+) -> None:
+    board = Jetson(tmp_path / "root", "orin-nano")
+    if not bindings.install(board):
+        pytest.skip("there is no C compiler here for the board's libcudart")
+    [cuda] = board.root.glob("usr/local/cuda*/lib64")
+    # On a board they are in the system's folder, where a simulated one has none of its own.
+    system = {"PYTHONPATH": f"{board.root}/usr/lib/python3/dist-packages", "LD_LIBRARY_PATH": str(cuda)}
+    server = servers("orin-nano", GAITPRESS_SIMULATED_ROOT=str(board.root), **system)
+    (tmp_path / "study").mkdir()
+    study = Study(tmp_path / "study", percentiles=(50,))
+    entry = {"transport": server.address, "runtime": "tensorrt", "options": {"python": sys.executable}}
+    YAML().dump({"local": entry}, study.devices)
+    probe("local", study.devices, study.facts)
+    assert study.build(50)["status"] == "ok"
+    study.benchmark(50)
+    study.recognise(50)
+    of = study.measured(50)
+    with of.connected("a test") as (runtime, facts):
+        before = len(board.calls)
+        there = There(*way(runtime), ship(study, tmp_path / "bundle.zip"), {"walker": film})
+        there.enrol("walker", "somebody")
+        found = there.watch("walker", tmp_path)
+    assert of.device.evidence(facts) == "simulated"
+    assert found["windows"] >= 1
+    assert board.calls[before:] == ["tensorrt.Runtime"] * 2
