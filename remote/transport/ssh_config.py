@@ -192,7 +192,7 @@ def _path(text: str, tokens: Mapping[str, str]) -> Path:
     """A file by its name in the configuration.
 
     Raises:
-        DeviceError: it names an environment variable that is not set.
+        DeviceError: it names an environment variable that is not set, or the home of a user who is not there.
     """
 
     def variable(match: re.Match[str]) -> str:
@@ -200,7 +200,10 @@ def _path(text: str, tokens: Mapping[str, str]) -> Path:
             raise DeviceError(f"~/.ssh/config has {text}, but the environment has no {match[1]}")
         return os.environ[match[1]]
 
-    return Path(re.sub(r"\$\{(\w+)\}", variable, _expanded(text, tokens))).expanduser()
+    path = os.path.expanduser(re.sub(r"\$\{(\w+)\}", variable, _expanded(text, tokens)))
+    if path.startswith("~"):
+        raise DeviceError(f"~/.ssh/config has {text}, but this system lists no user {path[1:].partition('/')[0]}")
+    return Path(path)
 
 
 def _expanded(text: str, tokens: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import re
@@ -20,6 +21,9 @@ ASK_TIMEOUT_S = 60.0  # `Match exec` and CanonicalizeHostname may take a while
 OTHER_PROGRAM = re.compile(r"usage:|(unknown|invalid|illegal) option", re.IGNORECASE)
 MAX_DEPTH = 8  # of files that include files
 NAMED = ("all", "host", "originalhost", "user", "localuser")  # the criteria of Match that paramiko reads as ssh does
+ALL_HOSTS = "Host *"
+INSTALL = "install it here (Debian: openssh-client)"
+AS_BYTES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files are bytes
 COMMANDS = ("proxycommand", "localcommand", "remotecommand", "knownhostscommand")  # a # in them is the command's
 
 
@@ -40,26 +44,26 @@ def settings(host: str, user: str | None, port: int | None) -> dict[str, Any]:
     try:
         home = pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:  # ssh does nothing for a user without an entry, as in some containers
-        ssh = home = None
         if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
             raise DeviceError(f"this system lists no user with the number {os.getuid()}: set USER to a name") from None
-    if ssh is None or home is None:
-        return _read(host, user, port)
+        unlisted = f"it needs an entry for the user {os.getuid()} in /etc/passwd"
+        return _read(host, user, port, unlisted if ssh else INSTALL)
+    if ssh is None:
+        return _read(host, user, port, INSTALL)
     return _asked(ssh, host, user, port, own_home=os.path.realpath(home) == os.path.realpath(Path.home()))
 
 
 def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bool) -> dict[str, Any]:
     words = [ssh, "-G", "-T", *(("-l", user) if user else ()), *(("-p", str(port)) if port else ())]
     with tempfile.TemporaryDirectory(prefix="gaitpress-") as folder:
-        written = Path(folder) / "config"
+        copies = _Copies(Path(folder))
         if not own_home:
             # ssh looks for a home folder in the system's list of users, everything else in HOME.
-            written.write_text(_at_home(), encoding="utf-8")
-            words += ["-F", str(written)]
+            words += ["-F", str(copies.all())]
         try:
             done = subprocess.run(
                 [*words, "--", host],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=ASK_TIMEOUT_S,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape", timeout=ASK_TIMEOUT_S,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise DeviceError(
@@ -69,9 +73,9 @@ def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bo
             raise DeviceError(f"{ssh} cannot be run: {error.strerror}") from None
     answered = "\nhostname " in f"\n{done.stdout}"
     if not answered and (done.returncode == 0 or OTHER_PROGRAM.search(done.stderr)):
-        return _read(host, user, port)  # it is not OpenSSH's (dropbear), or older than -G (6.8)
+        return _read(host, user, port, INSTALL)  # it is not OpenSSH's (dropbear), or older than -G (6.8)
     if done.returncode:
-        why = done.stderr.replace(str(written), str(Path.home() / ".ssh/config")).strip().splitlines()
+        why = copies.named(done.stderr).strip().splitlines()
         raise DeviceError(why[0].strip() if why else f"`ssh -G {host}` ended with status {done.returncode}")
     found: dict[str, Any] = {"identityfile": []}
     for line in done.stdout.splitlines():
@@ -83,35 +87,83 @@ def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bo
     return found
 
 
-def _at_home() -> str:
-    """The configuration with HOME as the home folder, as a file for `ssh -F`."""
-    home = Path.home()
-    text = "\n".join(_lines(home / ".ssh/config", home / ".ssh", 0))
-    text = re.sub(r'(?<=[\s="])~(?=/)', str(home).replace("\\", r"\\"), text)
-    known = " ".join(f'"{home}/.ssh/{name}"' for name in ("known_hosts", "known_hosts2"))
-    return f"{text}\nHost *\nInclude {MACHINE}\nUserKnownHostsFile {known}\n"
+class _Copies:
+    """Copies of the configuration for an ssh whose home folder is not HOME: line by line, with HOME in the place of ~.
+
+    The lines of Include name the copies of the files that they mean, so it is ssh that says for which hosts these count.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._of: dict[Path, Path] = {}
+        self._home = str(Path.home()).replace("\\", r"\\").replace('"', r"\"")
+
+    def all(self) -> Path:
+        """Write the copies; returns the file for `ssh -F`."""
+        home = Path.home() / ".ssh"
+        own, machine = self._copy(home / "config", home), self._copy(MACHINE, MACHINE.parent)
+        known = " ".join(f'"{self._home}/.ssh/{name}"' for name in ("known_hosts", "known_hosts2"))
+        whole = self._folder / "config"
+        whole.write_text(f'Include "{own}"\nHost *\nInclude "{machine}"\nUserKnownHostsFile {known}\n', **AS_BYTES)
+        return whole
+
+    def named(self, text: str) -> str:
+        """A message of ssh with the names of the user's own files."""
+        for path, copy in self._of.items():
+            text = text.replace(str(copy), str(path))
+        return text
+
+    def _copy(self, path: Path, base: Path) -> Path:
+        """The copy of a file; the file itself if it cannot be read, which ssh says or, if it is missing, passes over."""
+        if path not in self._of:
+            try:
+                text = path.read_text(**AS_BYTES)
+            except OSError:
+                return path
+            self._of[path] = self._folder / f"{len(self._of)}.config"  # before what it includes: that may be itself
+            self._of[path].write_text("\n".join(self._line(line, path, base) for line in text.split("\n")), **AS_BYTES)
+        return self._of[path]
+
+    def _line(self, line: str, path: Path, base: Path) -> str:
+        keyword, value = _split(line)
+        if keyword == "include" and value:
+            copies = " ".join(f'"{self._copy(included, base)}"' for included in _included(value, path, base))
+            return f"Include {copies}" if copies else ""
+        if keyword == "match" or keyword in COMMANDS:  # a shell reads them, and goes by HOME
+            return line
+        line = re.sub(r"(?<=[\s=])~/(\S*)", lambda found: f'"{self._home}/{found[1]}"', line)
+        return line.replace('"~/', f'"{self._home}/')
 
 
-def _lines(path: Path, base: Path, depth: int) -> Iterator[str]:
-    """Yield the lines of a file; the lines of an included file take the place of its Include."""
+def _lines(path: Path, base: Path, depth: int, remedy: str, outer: str = ALL_HOSTS) -> Iterator[str]:
+    """Yield the lines of a file; the lines of an included file take the place of its Include, in the block ``outer``.
+
+    Raises:
+        DeviceError: a block lies within a block that is not of all hosts.
+    """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(**AS_BYTES)
     except OSError:
         return
-    block = "Host *"
+    block = outer
     for line in text.splitlines():
         keyword, value = _split(line)
         if keyword == "include" and depth < MAX_DEPTH:
-            for pattern in _words(value, path):
-                full = Path(pattern).expanduser()
-                full = full if full.is_absolute() else base / full
-                for included in sorted(Path(full.anchor).glob(str(full.relative_to(full.anchor)))):
-                    yield from _lines(included, base, depth + 1)
+            for included in _included(value, path, base):
+                yield from _lines(included, base, depth + 1, remedy, block)
             yield block  # a block that begins in an included file ends with it
             continue
         if keyword in ("host", "match"):
+            if not re.fullmatch(r"(host \*|match all)( #.*)?", " ".join(_split(outer))):
+                raise _for_ssh_alone(path, f"{line.strip()} within {outer.strip()}", remedy)
             block = line
         yield line
+
+
+def _included(value: str, path: Path, base: Path) -> list[Path]:
+    """The files that an Include of the file ``path`` means."""
+    patterns = (Path(base, os.path.expanduser(word)) for word in _words(value, path))
+    return [Path(found) for pattern in patterns for found in sorted(glob.glob(str(pattern)))]
 
 
 def _words(value: str, path: Path) -> list[str]:
@@ -127,7 +179,7 @@ def _split(line: str) -> tuple[str, str]:
     return keyword.lower(), value
 
 
-def _read(host: str, user: str | None, port: int | None) -> dict[str, Any]:
+def _read(host: str, user: str | None, port: int | None, remedy: str) -> dict[str, Any]:
     from paramiko import SSHConfig, SSHException
 
     own = Path.home() / ".ssh/config"
@@ -135,7 +187,7 @@ def _read(host: str, user: str | None, port: int | None) -> dict[str, Any]:
     lines = [f"{key} {value}" for key, value in (("Port", port), ("User", user)) if value]
     try:
         for path in (own, MACHINE):
-            lines += ["Host *", *(_plain(line, path) for line in _lines(path, path.parent, 0))]
+            lines += ["Host *", *(_plain(line, path, remedy) for line in _lines(path, path.parent, 0, remedy))]
         found = dict(SSHConfig.from_text("\n".join(lines)).lookup(host))
     except (SSHException, ValueError) as error:
         raise DeviceError(f"{own}: {' '.join(str(error).split())}") from None
@@ -146,7 +198,7 @@ def _read(host: str, user: str | None, port: int | None) -> dict[str, Any]:
     return found
 
 
-def _plain(line: str, path: Path) -> str:
+def _plain(line: str, path: Path, remedy: str) -> str:
     """A line without its comment.
 
     Raises:
@@ -158,5 +210,9 @@ def _plain(line: str, path: Path) -> str:
     criteria = [word.lower() for word in value.split()]
     strange = keyword == "match" and (criteria[:1] != ["all"] and any(word not in NAMED for word in criteria[::2]))
     if strange or (keyword == "canonicalizehostname" and criteria[:1] != ["no"]):
-        raise DeviceError(f"{path}: {line.strip()!r} is understood by ssh alone: install it here (Debian: openssh-client)")
+        raise _for_ssh_alone(path, line.strip(), remedy)
     return line
+
+
+def _for_ssh_alone(path: Path, line: str, remedy: str) -> DeviceError:
+    return DeviceError(f"{path}: {line!r} is understood by ssh alone: {remedy}")

@@ -118,6 +118,87 @@ def test_included_files_are_read_in_their_place(home: Path) -> None:
     assert looked_up(home, "Include more/*\nUser everybody\n", "ssh://other").user == "everybody"
 
 
+BLOCKS = """
+Host lab-*
+  Include lab
+  Port 24
+Match originalhost nano
+  Include ~/.ssh/nano.d/*
+Host *
+  User somebody
+"""
+
+
+def test_a_file_that_a_block_includes_counts_for_its_hosts_alone(home: Path) -> None:
+    (home / ".ssh/nano.d").mkdir()
+    (home / ".ssh/nano.d/first").write_text("Include second\n HostName 10.0.0.9\n")
+    (home / ".ssh/second").write_text("IdentityFile ~/nano_key\n")
+    (home / ".ssh/lab").write_text("Include deeper\nUser lab\n")
+    (home / ".ssh/deeper").write_text("HostName 10.0.0.1\n")
+    (home / "nano_key").touch()
+    nano = looked_up(home, BLOCKS, "ssh://nano")
+    assert (nano.host, nano.port, nano.user, nano.identities) == ("10.0.0.9", 22, "somebody", (home / "nano_key",))
+    board = looked_up(home, BLOCKS, "ssh://lab-1")
+    assert (board.host, board.port, board.user, board.identities) == ("10.0.0.1", 24, "lab", ())
+    other = looked_up(home, BLOCKS, "ssh://other")
+    assert (other.host, other.port, other.user, other.identities) == ("other", 22, "somebody", ())
+
+
+def test_blocks_of_a_file_that_a_block_includes_count_for_hosts_of_both(with_ssh: Path) -> None:
+    (with_ssh / ".ssh/lab").write_text("Host *\n User lab\nMatch originalhost lab-2,nano\n Port 99\n")
+    found = {name: looked_up(with_ssh, BLOCKS, f"ssh://{name}") for name in ("lab-1", "lab-2", "nano", "other")}
+    assert {name: (endpoint.user, endpoint.port) for name, endpoint in found.items()} == {
+        "lab-1": ("lab", 24), "lab-2": ("lab", 99), "nano": ("somebody", 22), "other": ("somebody", 22)
+    }  # fmt: skip
+
+
+def test_blocks_within_blocks_are_refused_without_ssh(without_ssh: Path) -> None:
+    (without_ssh / ".ssh/lab").write_text("Host *\n User lab\n")
+    with pytest.raises(DeviceError, match=r"lab: 'Host \* within Host lab-\*' is understood by ssh alone"):
+        looked_up(without_ssh, BLOCKS, "ssh://nano")
+    assert looked_up(without_ssh, "Host * # all\n Include lab\n", "ssh://nano").user == "lab"
+
+
+def test_another_home_than_the_systems_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("ssh") is None:
+        pytest.skip("there is no ssh here (Debian: apt install openssh-client)")
+    home = tmp_path / "my höme"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".ssh/more boards").write_text("Host nano\n IdentityFile ~/key\n")
+    for name in ("key", "a key"):
+        (home / name).touch()
+    config = 'Include "more boards"\nHost nano\n IdentityFile "~/a key"\n ProxyCommand ~/relay %h\n'
+    endpoint = looked_up(home, config, "ssh://nano")
+    assert endpoint.identities == (home / "key", home / "a key")
+    assert endpoint.known_hosts[0] == home / ".ssh/known_hosts"
+    assert endpoint.proxy_command == "~/relay nano"
+
+
+def test_a_fault_of_an_included_file_has_its_name_and_line(with_ssh: Path) -> None:
+    (with_ssh / ".ssh/lab").write_text("# boards\n\nHostNam nano\n")
+    with pytest.raises(DeviceError, match=rf"^{with_ssh}/\.ssh/lab: line 3: Bad configuration option: hostnam$"):
+        looked_up(with_ssh, "Host nano\n Include lab\n", "ssh://nano")
+
+
+def test_a_file_that_includes_itself_is_one_line(with_ssh: Path) -> None:
+    with pytest.raises(DeviceError, match="Too many recursive configuration includes") as raised:
+        looked_up(with_ssh, "Include config\n", "ssh://nano")
+    assert "\n" not in str(raised.value)
+
+
+def test_the_key_of_a_user_who_is_not_there_is_named(with_ssh: Path) -> None:
+    with pytest.raises(DeviceError, match="has ~nobody-here/key, but this system lists no user nobody-here"):
+        looked_up(with_ssh, "IdentityFile ~nobody-here/key\n", "ssh://nano")
+
+
+@pytest.mark.parametrize("keyword", ["UserKnownHostsFile", "IdentityAgent"])
+def test_the_home_of_a_user_who_is_not_there_is_named(home: Path, keyword: str) -> None:
+    with pytest.raises(DeviceError, match=r"no user nobody-here|No such user nobody-here") as raised:
+        looked_up(home, f"{keyword} ~nobody-here/file\n", "ssh://nano")
+    assert "\n" not in str(raised.value)
+
+
 def test_a_faulty_configuration_is_one_line(home: Path) -> None:
     with pytest.raises(DeviceError) as raised:
         looked_up(home, "Host 'nano\n", "ssh://nano")
