@@ -70,7 +70,7 @@ def load(path: Path | str) -> dict[str, Device]:
 def _read(text: str, path: Path) -> dict[str, Device]:
     try:
         data = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise DeviceError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict) or not data:
         raise DeviceError(f"{path}: must be a mapping of names to devices, such as `local: {{transport: local}}`")

@@ -19,6 +19,8 @@ from gaitpress.params.whole import Params, faults
 
 OVERLOOKED = ("size", "nfiles")  # dvc.stage.cache leaves them out wherever they stand, for a dependency's size says nothing
 
+MERGING = re.compile(r"<{7}( |$)")  # where git could not merge two versions
+WIDE_BLANK = re.compile(r"\s*[^\S \t\r\n]")
 VERSION = re.compile(r"^%YAML\s+(\S+)", re.MULTILINE)
 
 
@@ -35,7 +37,8 @@ def load(path: Path | str = "params.yaml") -> Params:
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the repository's root or pass --params") from None
     except UnicodeDecodeError as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ParamsError(f"{path}: line {line} is not UTF-8: save the file in that encoding") from None
     return check(parse(text, path), path)
 
 
@@ -54,13 +57,25 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     try:
         data = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        line = error.problem_mark.line if isinstance(error, MarkedYAMLError) and error.problem_mark else None
-        if line is not None and "\t" in text.splitlines()[line]:
-            raise ParamsError(f"{path}: line {line + 1} has a tab; YAML takes blanks there") from None
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParamsError(f"{path}: {_why(error, text)}") from None
+    except RecursionError as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: must be a mapping of sections")
     return data
+
+
+def _why(error: YAMLError, text: str) -> str:
+    """What is wrong with a text that is no YAML, in words for who wrote it."""
+    lines = text.splitlines()
+    if marks := [number for number, line in enumerate(lines, 1) if MERGING.match(line)]:
+        return f"line {marks[0]} begins a conflict that git left: keep one side, and no line <<<<<<<, ======= or >>>>>>>"
+    if blank := next((number for number, line in enumerate(lines, 1) if WIDE_BLANK.match(line)), None):
+        return f"line {blank} begins with a blank that YAML does not know, as copied from a page: type plain ones"
+    line = error.problem_mark.line if isinstance(error, MarkedYAMLError) and error.problem_mark else None
+    if line is not None and "\t" in "".join(lines[line : line + 1]):  # a list that nobody closed ends after the last line
+        return f"line {line + 1} has a tab; YAML takes blanks there"
+    return f"not valid YAML: {' '.join(str(error).split())}"
 
 
 def check(data: dict[str, Any], path: Path) -> Params:

@@ -198,7 +198,17 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, ("[0, 30, 60]", "[-1]"), ("scope: layer", "scope: all"), ("session: 1", "session: -1"))) == 3
 
 
-@pytest.mark.parametrize(("text", "said"), [("a: [", "not valid YAML"), ("3", "must be a mapping")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "not valid YAML"),
+        ("a: 1\nb: [1, 2\n", "not valid YAML: while parsing a flow sequence"),
+        ("a: " + "[" * 3000 + "]" * 3000, "not valid YAML: maximum recursion depth exceeded"),
+        ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n", "line 2 begins a conflict that git left"),
+        ("a:\n\u00a0 b: 1\n  c: 2\n", "line 2 begins with a blank that YAML does not know"),
+        ("3", "must be a mapping"),
+    ],
+)
 def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
@@ -206,6 +216,14 @@ def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str
         params.load(path)
     with pytest.raises(params.ParamsError, match="no such file"):
         params.load(tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("utf-16", 1), ("latin-1", 2)])
+def test_a_file_of_another_encoding_is_told_in_one_line(tmp_path: Path, encoding: str, line: int) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes("a: 1\n# für alle\n".encode(encoding))
+    with pytest.raises(params.ParamsError, match=f"^{path}: line {line} is not UTF-8: save the file in that encoding$"):
+        params.load(path)
 
 
 def test_the_schema_for_editors_is_up_to_date() -> None:

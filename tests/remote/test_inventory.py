@@ -30,6 +30,7 @@ def test_the_inventory_of_this_repository_has_the_computer_itself() -> None:
     ("text", "message"),
     [
         ("a: [", "not valid YAML"),
+        ("a: " + "[" * 3000 + "]" * 3000, "not valid YAML"),
         ("", "must be a mapping"),
         ("- local", "must be a mapping"),
         ("Nano: {}", "Nano: a device's name is made of small letters"),
