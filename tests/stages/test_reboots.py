@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from gaitpress.outputs import begun_path
+from gaitpress.timing.shapes import TURNS
 from remote.errors import DeviceError
 from remote.lock import held
 from remote.python import interpreter
 from remote.transport import connect
 from simulator.ssh_server import Server
 from stages.probe import probe
-from tests.support import wheels
+from tests.support import commands, wheels
 from tests.support.device_world import World
+from tests.support.toy import make_small
 
 # Each waits for a board that is down for some seconds.
 pytestmark = pytest.mark.slow
@@ -112,6 +118,57 @@ def test_work_that_a_reboot_ends_is_no_result_and_the_next_try_is_whole(
     assert not made.exists()
     assert not list(made.parent.glob(".*"))
     assert work()["status"] == "ok"
+    assert left_there(server) == set()
+
+
+def test_times_by_width_go_on_where_a_reboot_ended_them(world: World, server: Server, capfd: pytest.CaptureFixture) -> None:
+    make_small(
+        world.params,
+        **{"prune.mode": "latency", "prune.device": "local", "prune.reconstruct": False},
+        **{"benchmark.repeats": 1, "benchmark.min_queries": 2, "benchmark.warmup_s": 0.0, "benchmark.duration_s": 0.01},
+    )
+    table = world.where / "times/local/gaitset.json"
+    kept = begun_path(table)
+
+    def times() -> subprocess.CompletedProcess[str]:
+        return commands.stage(
+            "times", "--params", world.params, "--device", "local", "--model", "gaitset", "--devices", world.devices,
+            "--facts", world.facts, "--out", table,
+        )  # fmt: skip
+
+    def networks() -> dict[str, int]:
+        """The networks that were built so far, and when."""
+        return {path.parent.name: path.stat().st_mtime_ns for path in kept.glob("*/network.json")}
+
+    def turns() -> list[str]:
+        return (kept / TURNS).read_text().splitlines() if (kept / TURNS).exists() else []
+
+    def at_work(phase: str, finished: int) -> bool:
+        """Whether the board builds or measures a network, after so many others."""
+        return len({"build": networks, "benchmark": turns}[phase]()) >= finished and bool(server.agents(phase))
+
+    for phase, orderly, finished in (
+        ("build", False, 2),
+        ("build", True, 5),
+        ("benchmark", False, 2),
+        ("benchmark", True, 5),
+    ):
+        built, measured = networks(), turns()
+        with rebooting(server, partial(at_work, phase, finished), orderly):
+            done = times()
+        last = done.stderr.splitlines()[-1]
+        print(f"{phase}: {last}")
+        assert done.returncode == 1
+        assert re.search(r"error: local: the connection|ended from outside; nothing was recorded|cannot be reached", last)
+        assert not table.exists()
+        # What was done before is still there, and was not done again.
+        assert built.items() <= networks().items()
+        assert turns()[: len(measured)] == measured
+    with rebooting(server, lambda: server.agents("facts")):
+        done = times()
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert not kept.exists()
     assert left_there(server) == set()
 
 
