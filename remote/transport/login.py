@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -24,6 +25,12 @@ KEEPALIVE_S = 15
 
 # Paramiko logs errors with tracebacks; ours tell the same in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+# What else a server may allow, by the word of paramiko's complaint: what servers set up by guides may leave out.
+COMMON = {
+    "kex": "KexAlgorithms curve25519-sha256", "host key": "HostKeyAlgorithms ssh-ed25519",
+    "ciphers": "Ciphers aes256-ctr", "macs": "MACs hmac-sha2-256",
+}  # fmt: skip
 
 # Takes a server, its name in known_hosts and the key that it shows; raises DeviceError if the key cannot be trusted.
 Judge = Callable[[Endpoint, str, HostKey], None]
@@ -141,6 +148,11 @@ def _one_line_errors(server: Endpoint) -> Iterator[None]:
         raise LinkLost(f"{server}: connection refused; is an SSH server running there, on this port?") from None
     except paramiko.ChannelException as error:
         raise LinkLost(f"{server}: the server before it cannot reach it: {error.text}") from None
+    except paramiko.ssh_exception.IncompatiblePeer as error:
+        allow = next(
+            (f"; let its sshd_config also allow {usual}" for word, usual in COMMON.items() if word in str(error)), ""
+        )
+        raise DeviceError(f"{server}: it speaks SSH only in ways that are not known here: {error}{allow}") from None
     except (OSError, EOFError, paramiko.SSHException) as error:
         text = getattr(error, "strerror", None) or " ".join(str(error).split()) or "the connection was closed"
         raise LinkLost(f"{server}: no SSH connection: {text}") from None
@@ -148,13 +160,17 @@ def _one_line_errors(server: Endpoint) -> Iterator[None]:
 
 def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
     """Offer the configured keys, the agent's keys and, on a terminal, a password; store none of these."""
-    tried = []
-    for name, key in _keys(server):
+    tried: list[str] = []
+    unusable: list[str] = []
+    right, wanted = "", []
+    for name, key in _keys(server, unusable):
         tried.append(name)
         try:
-            if not connection.auth_publickey(server.user, key):
+            wanted = connection.auth_publickey(server.user, key)
+            if not wanted:
                 return
-            break  # the key was right, and the server wants a password too
+            right = name
+            break
         except paramiko.AuthenticationException:
             if len(tried) == 1 and not connection.is_active():  # it did not get as far as a refusal
                 raise LinkLost(f"{server}: the connection was closed during the login") from None
@@ -172,15 +188,26 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
                 return
         except (paramiko.SSHException, EOFError, OSError):
             tried.append("a password")
+    if right:
+        more = "the password was not right" if tried[-1] != right else "which can be typed at a terminal alone"
+        raise LoginRefused(f"{server}: permission denied: it takes {right}, and asks for more ({', '.join(wanted)}), {more}")
+    if unusable and not tried:
+        raise LoginRefused(f"{server}: permission denied: no key can be offered: {'; '.join(unusable)}")
     offered = ", ".join(tried) or "nothing, since there is no key and no agent"
+    passed = f"; not offered: {', '.join(unusable)}" if unusable else ""
     raise LoginRefused(
-        f"{server}: permission denied (tried: {offered}); let it know your key: "
+        f"{server}: permission denied (tried: {offered}{passed}); let it know your key: "
         f"ssh-copy-id -p {server.port} {server.user}@{server.host}"
     )
 
 
-def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Yield keys with their names: those that the configuration names first, for a server allows only so many tries."""
+def _keys(server: Endpoint, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+    """Yield keys with their names: those that the configuration names first, for a server allows only so many tries.
+
+    Args:
+        server: the server.
+        unusable: gets what cannot be offered, with the reason.
+    """
     held = agent.keys(server.agent)
     locked, offered = [], set()
     for path in server.identities:
@@ -192,7 +219,8 @@ def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
             except TypeError:
                 locked.append(path)  # the file has a passphrase
                 continue
-            except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+            except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+                unusable.append(f"{path} {_why_unusable(path, error)}")
                 continue
         public = public or key.asbytes()
         if public not in offered:
@@ -201,7 +229,27 @@ def _keys(server: Endpoint) -> Iterator[tuple[str, paramiko.PKey]]:
     for public, key in held.items() if not server.identities_only else ():
         if public not in offered:
             yield f"the agent's key {key.comment or key.get_name()}", key
-    for path in locked if sys.stdin is not None and sys.stdin.isatty() else []:
+    if sys.stdin is None or not sys.stdin.isatty():
+        unusable += [f"{path} has a passphrase: type `ssh-add {path}`" for path in locked]
+        return
+    for path in locked:
         with contextlib.suppress(ValueError, TypeError, OSError, paramiko.SSHException):
             passphrase = getpass.getpass(f"passphrase of {path}: ").encode()
             yield str(path), paramiko.PKey.from_path(path, passphrase)
+
+
+def _why_unusable(path: Path, error: Exception) -> str:
+    """Why the key of a file cannot be offered."""
+    try:
+        begin = path.read_bytes()[:32]
+    except FileNotFoundError:
+        return "has a public half alone here, and no agent has the private one"
+    except OSError as fault:
+        return f"cannot be read: {fault.strerror}"
+    if begin.startswith(b"PuTTY-User-Key-File"):
+        return f"is a key of PuTTY: type `puttygen {path} -O private-openssh -o NEW`, and name the new file"
+    if begin.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+        return "is the public half of a key: name the private one"
+    if isinstance(error, paramiko.pkey.UnknownKeyType):
+        return f"is of a kind that is not known here ({error.key_type})"
+    return f"is damaged, or no key: see `ssh-keygen -y -f {path}`"

@@ -504,7 +504,8 @@ def test_a_refused_login_names_the_keys_that_were_tried(server: Server) -> None:
 
 
 def test_a_login_without_any_key_says_so(server: Server) -> None:
-    (Path.home() / ".ssh/id_ed25519").unlink()
+    for file in (Path.home() / ".ssh").glob("id_*"):
+        file.unlink()
     assert "there is no key and no agent" in refusal(server.address)
 
 
@@ -512,7 +513,63 @@ def test_a_key_with_a_passphrase_needs_a_terminal_or_an_agent(server: Server) ->
     key = Path.home() / ".ssh/id_ed25519"
     key.unlink()
     new_key(key, passphrase="secret")
-    assert "permission denied" in refusal(server.address)
+    assert f"permission denied: no key can be offered: {key} has a passphrase: type `ssh-add {key}`" in refusal(
+        server.address
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"PuTTY-User-Key-File-3: ssh-ed25519\n", "is a key of PuTTY: type `puttygen {key} -O private-openssh"),
+        (b"", "is damaged, or no key: see `ssh-keygen -y -f {key}`"),
+        (b"ssh-ed25519 AAAA me\n", "is the public half of a key: name the private one"),
+        (None, "has a public half alone here, and no agent has the private one"),
+    ],
+)
+def test_a_key_that_cannot_be_offered_is_named_with_the_reason(server: Server, content: bytes | None, why: str) -> None:
+    key = Path.home() / ".ssh/id_ed25519"
+    if content is None:
+        key.unlink()
+    else:
+        key.write_bytes(content)
+    message = refusal(server.address)
+    assert f"permission denied: no key can be offered: {key} {why.format(key=key)}" in message
+    assert "ssh-copy-id" not in message
+    other = new_key(key.with_name("id_rsa"), "rsa")
+    assert f"(tried: {other}; not offered: {key} {why.format(key=key)}" in refusal(server.address)
+
+
+def test_a_key_that_is_damaged_is_named(server: Server) -> None:
+    key = Path.home() / ".ssh/id_ed25519"
+    key.write_bytes(key.read_bytes()[:200])
+    assert f"no key can be offered: {key} is damaged, or no key" in refusal(server.address)
+
+
+def test_a_server_that_wants_more_than_the_right_key_is_not_said_to_refuse_the_key(server: Server) -> None:
+    server.kill()
+    server.settings |= {"AuthenticationMethods": "publickey,password", "PasswordAuthentication": "yes"}
+    server.start()
+    message = refusal(server.address)
+    assert "id_ed25519, and asks for more (password), which can be typed at a terminal alone" in message
+    assert "ssh-copy-id" not in message
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "usual"),
+    [
+        ("KexAlgorithms", "sntrup761x25519-sha512@openssh.com", "KexAlgorithms curve25519-sha256"),
+        ("Ciphers", "chacha20-poly1305@openssh.com", "Ciphers aes256-ctr"),
+    ],
+)
+def test_a_server_that_allows_too_little_is_told_what_to_allow(server: Server, keyword: str, value: str, usual: str) -> None:
+    server.kill()
+    server.settings[keyword] = value
+    server.start()
+    begun = time.monotonic()
+    message = refusal(server.address)
+    assert message.endswith(f"; let its sshd_config also allow {usual}")
+    assert time.monotonic() - begun < 15  # it is not tried again and again
 
 
 @pytest.mark.usefixtures("impatient")
