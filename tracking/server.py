@@ -20,7 +20,7 @@ from tracking.runs import Run
 from tracking.workplaces import Workplace
 
 PAGE = 1000
-METRICS_A_CALL = 1000  # MLflow refuses more
+METRICS_A_CALL = 1000  # with parameters among them; MLflow refuses more
 DIGEST_LENGTH = 36  # of a dataset; MLflow refuses a longer digest
 LAST_STEP = "last_step"
 # The runs that params.yaml describes now, in MLflow's language of searches.
@@ -203,9 +203,11 @@ class TrackingServer:
         for prefix, curve in run.curves.items():
             for name, line in curve.metrics.items():
                 points += [Metric(f"{prefix}/{name}", value, run.end_ms, int(step)) for step, value in line]
-        for first in range(0, len(points), METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=points[first : first + METRICS_A_CALL], synchronous=True)
-        self._client.log_batch(run_id, params=[Param(key, value) for key, value in run.params.items()], synchronous=True)
+        params = [Param(key, value) for key, value in run.params.items()]
+        together = METRICS_A_CALL - len(params)
+        self._client.log_batch(run_id, points[:together], params, synchronous=True)
+        for first in range(together, len(points), METRICS_A_CALL):
+            self._client.log_batch(run_id, points[first : first + METRICS_A_CALL], synchronous=True)
         self._log_dataset(run_id, run)
         self._log_artifacts(run_id, run)
         self._client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", end_time=run.end_ms)
@@ -219,9 +221,8 @@ class TrackingServer:
             name, digest = facts.pop("name"), facts.pop("digest")
             source = json.dumps({"digest": digest, "modality": facts["modality"]})
             dataset = Dataset(name, digest[:DIGEST_LENGTH], "local", source, profile=json.dumps(facts))
-            for context in ("training", "testing"):
-                tagged = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-                self._client.log_inputs(run_id, datasets=[tagged])
+            # MLflow keeps one context of a dataset; a second one is passed over.
+            self._client.log_inputs(run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _log_artifacts(self, run_id: str, run: Run) -> None:
         with tempfile.TemporaryDirectory() as scratch:

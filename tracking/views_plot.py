@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gaitpress.results.style import INK, STYLE, blank
 DPI = 110
 POINTS = 8  # size of the numbers
 DARKEST = 160  # %: up to a blue on which dark figures can be read
+WHITE = 255
 Table = Sequence[Sequence[float | None]]
 
 
@@ -34,7 +35,8 @@ class _Maps:
     """Heat maps whose axes are drawn once, and whose rates again and again.
 
     A study has a picture for each of its variants, and their axes and hundreds of numbers take matplotlib over a second each
-    time. So the axes stay as they are, and the numbers of a map are one shape, made of those of each number.
+    time. So the axes stay as they are, the cells of a map are written into the picture, and its numbers are one shape, made
+    of those of each number.
     """
 
     def __init__(self, kinds: Sequence[str], gallery: Sequence[str], probe: Sequence[str]) -> None:
@@ -46,7 +48,7 @@ class _Maps:
         figure = blank((side * len(kinds), side + 0.3))
         figure.set_dpi(DPI)
         self._title = figure.suptitle("title", fontsize=10, color=INK)
-        self._images, self._numbers, self._places = [], [], []
+        self._images, self._cells, self._numbers, self._places = [], [], [], []
         for place, kind in enumerate(kinds):
             axes = figure.add_subplot(1, len(kinds), place + 1)
             empty = np.full((len(probe), len(gallery)), math.nan)
@@ -62,11 +64,13 @@ class _Maps:
         self._title.set_text("")
         self._canvas.draw()
         self._drawn = self._canvas.copy_from_bbox(figure.bbox)
+        self._pixels = np.asarray(self._canvas.buffer_rgba())
         centres = np.stack(np.meshgrid(range(len(gallery)), range(len(probe))), -1).reshape(-1, 2)
         for axes in figure.axes:
             look = {"facecolor": "black", "linewidth": 0, "transform": IdentityTransform()}
             self._numbers.append(axes.add_patch(PathPatch(Outline(np.empty((0, 2))), **look)))
             self._places.append(axes.transData.transform(centres))
+            self._cells.append(_cells(axes, *self._pixels.shape[:2]))
 
     def write(self, path: Path, tables: Sequence[Table], title: str) -> None:
         """Write the picture of the rates in % of each map, with a title above all."""
@@ -76,17 +80,41 @@ class _Maps:
         self._canvas.restore_region(self._drawn)
         self._title.set_text(title)
         self._canvas.figure.draw_artist(self._title)
-        maps = zip(self._canvas.figure.axes, self._images, self._numbers, self._places, tables, strict=True)
-        for axes, image, numbers, places, table in maps:
-            image.set_data([[math.nan if rate is None else rate for rate in row] for row in table])
+        maps = zip(self._canvas.figure.axes, self._images, self._cells, self._numbers, self._places, tables, strict=True)
+        for axes, image, cells, numbers, places, table in maps:
+            rates = np.array([[math.nan if rate is None else rate for rate in row] for row in table])
+            colours = image.to_rgba(rates, bytes=True)
+            colours[np.isnan(rates)] = WHITE
+            self._pixels[cells.place] = colours[cells.rows[:, None], cells.columns]
             texts = [digits.DASH if rate is None else f"{rate:.0f}" for row in table for rate in row]
             outlines = [_outline(text) for text in texts]
             moved = [outline.vertices + place for outline, place in zip(outlines, places, strict=True)]
             numbers.set_path(Outline(np.concatenate(moved), np.concatenate([outline.codes for outline in outlines])))
-            for artist in (image, numbers, axes.spines["left"], axes.spines["bottom"]):
+            for artist in (numbers, axes.spines["left"], axes.spines["bottom"]):
                 axes.draw_artist(artist)
-        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
-        imsave(path, pixels, metadata={"Software": ""}, pil_kwargs={"compress_level": 1})  # a tenth larger, in half the time
+        quick = {"compress_level": 1}  # a tenth larger, in half the time
+        imsave(path, self._pixels[..., :3], metadata={"Software": ""}, pil_kwargs=quick)
+
+
+class _Cells(NamedTuple):
+    """Where a map lies in the picture, and which row and column of it each line of pixels belongs to."""
+
+    place: tuple[slice, slice]
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def _cells(axes: Any, height: int, width: int) -> _Cells:
+    """Where the cells of an axes' map lie in a picture of so many pixels."""
+    to_map = axes.transData.inverted().transform
+    columns = np.rint(to_map([(pixel + 0.5, 0) for pixel in range(width)])[:, 0])
+    rows = np.rint(to_map([(0, height - pixel - 0.5) for pixel in range(height)])[:, 1])
+    high, wide = axes.images[0].get_array().shape
+    (within_rows,), (within_columns,) = (
+        np.nonzero((places > -0.5) & (places < count - 0.5)) for places, count in ((rows, high), (columns, wide))
+    )
+    place = slice(within_rows[0], within_rows[-1] + 1), slice(within_columns[0], within_columns[-1] + 1)
+    return _Cells(place, rows[within_rows].astype(int), columns[within_columns].astype(int))
 
 
 _maps = lru_cache(maxsize=2)(_Maps)
