@@ -88,11 +88,12 @@ def _secrets(uri: str) -> set[str]:
 
 
 def check_reachable(uri: str) -> None:
-    """Fail at once where MLflow would try again for minutes.
+    """Fail at once where MLflow would try again for minutes, or keep runs where nobody looks for them.
 
     Raises:
-        StageError: nothing answers, or the address cannot be read.
+        StageError: nothing answers, or the address cannot be read or is none that was meant.
     """
+    _check_form(uri)
     if local_store(uri) is not None or uri.startswith("sqlite:"):
         return
     shown = without_credentials(uri)
@@ -112,6 +113,21 @@ def check_reachable(uri: str) -> None:
             ) from None
     if not is_server(uri):
         _check_login(uri, shown)
+
+
+def _check_form(uri: str) -> None:
+    """Refuse addresses that MLflow takes for others than their writer."""
+    shown = without_credentials(uri)
+    if uri != uri.strip():
+        raise StageError(f"MLflow at {shown!r}: the address begins or ends with a blank")
+    if re.fullmatch(r"[\w.-]+:\d+(/.*)?", uri):
+        raise StageError(f"MLflow at {shown}: the address of a server begins with http:// or https://: http://{shown}")
+    file = uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else ""
+    if file.startswith("~"):
+        whole = f"{SQLITE}{os.path.expanduser(file)}"
+        raise StageError(f"MLflow at {shown}: ~ stands for no home there, but for a folder of this name; write {whole}")
+    if file.partition("?")[0] == ":memory:" or uri == "sqlite://":
+        raise StageError(f"MLflow at {shown}: a database in memory is gone at once; write {SQLITE}mlflow.db")
 
 
 def _check_login(uri: str, shown: str) -> None:

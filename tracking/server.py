@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,8 @@ class TrackingServer:
         try:
             yield
         except (MlflowException, RequestException, SQLAlchemyError) as error:
-            text = " ".join(cleared(str(error), self.uri).split())
+            text = sqlite_file.fault(str(error)) or _of_another_version(str(error), self.uri) or str(error)
+            text = " ".join(cleared(text, self.uri).split())
             raise StageError(f"MLflow at {without_credentials(self.uri)}: {text[:400]}") from None
 
     def open(self) -> None:
@@ -331,6 +333,19 @@ def _client(uri: str) -> Any:
         ) from None
     except ValueError:  # the address has letters that Python's reading of addresses refuses
         raise StageError(f"MLflow at {shown}: the address cannot be read; {ESCAPED}") from None
+
+
+def _of_another_version(message: str, uri: str) -> str | None:
+    """What to do about a database that MLflow refuses for its version; None if the message is about something else."""
+    found = re.search(r"out-of-date database schema \(found version (\w+)", message)
+    if found is None:
+        return None
+    import mlflow
+
+    if list((Path(mlflow.__file__).parent / "store/db_migrations/versions").glob(f"{found[1]}_*")):
+        return f"an older MLflow made it; copy it, then type `mlflow db upgrade {uri}`"
+    newer = f"a newer MLflow than {mlflow.__version__}, which is installed here, made it"
+    return f"{newer}; install that one, or name another database"
 
 
 def _make_tables(database: Path) -> None:

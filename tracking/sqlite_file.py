@@ -72,6 +72,13 @@ def bring_artifacts_along(database: Path, experiment: str, experiment_id: str, n
                 connection.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (now.as_uri(), run_id))
 
 
+def fault(message: str) -> str | None:
+    """What to do about a file that SQLite refuses; None if the message is about something else."""
+    if any(words in message for words in ("file is not a database", "database disk image is malformed")):
+        return "the file is damaged, or no database; move it away, and `dvc repro -f -s track` fills a new one"
+    return None
+
+
 def _path(uri: str) -> Path | None:
     """The path that the place of artifacts stands for; None for one elsewhere, such as in a cloud."""
     parts = urlsplit(uri)

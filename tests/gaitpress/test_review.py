@@ -18,6 +18,8 @@ from ruamel.yaml import YAML
 from gait.people import ByPerson
 from gaitpress import outputs
 from gaitpress.commands.review import comment
+from gaitpress.commands.review.side import branching_point
+from gaitpress.errors import StageError
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT, commit, environment, run
 
@@ -295,3 +297,11 @@ def test_the_workflow_gives_the_branch_neither_words_in_its_scripts_nor_rights()
 )
 def test_words_of_a_branch_mean_nothing_in_markdown(text: str, shown: str) -> None:
     assert comment._escaped(text) == shown
+
+
+def test_a_folder_without_a_repository_is_told_without_advice_to_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StageError, match=f"^{tmp_path} is not a git repository: a review needs its history; clone it$"):
+        branching_point("main")

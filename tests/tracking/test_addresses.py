@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gaitpress.errors import StageError
 from tests.support import commands
 from tests.support.toy import ROOT
-from tracking.addresses import cleared, local_store, without_credentials
+from tracking.addresses import check_reachable, cleared, local_store, without_credentials
 
 PASSWORDS = (
     "tops/ecret",
@@ -83,3 +84,23 @@ def test_an_address_that_leads_nowhere_is_one_line_without_the_password(
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert not any(part in done.stdout + done.stderr for part in ("tops", "3cret"))
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (" sqlite:///mlflow.db", "MLflow at ' sqlite:///mlflow.db': the address begins or ends with a blank"),
+        ("localhost:5000", "MLflow at localhost:5000: .* begins with http:// or https://: http://localhost:5000"),
+        (
+            "sqlite:///~/mlflow.db",
+            "MLflow at sqlite:///~/mlflow.db: ~ stands for no home there, .* sqlite:////home/me/mlflow.db",
+        ),
+        ("sqlite:///:memory:", "MLflow at sqlite:///:memory:: a database in memory is gone at once"),
+    ],
+)
+def test_an_address_that_means_something_else_than_it_seems_is_refused(
+    uri: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(StageError, match=said):
+        check_reachable(uri)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gaitpress import outputs
+from gaitpress.errors import StageError
 from gaitpress.results.folders import Folders
 from stages.track import track
 from tests.support import commands
 from tests.support.device_world import World
 from tests.support.toy import ROOT, make_small
 from tracking import curves
+from tracking.server import TrackingServer
 
 
 def tracked(world: World) -> dict[str, Any]:
@@ -303,6 +307,38 @@ def test_the_environment_variable_goes_before_the_params(world: World, monkeypat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [
+        ("ffffffffffff", "a newer MLflow than {version}, which is installed here, made it"),
+        ("451aebb31d03", "an older MLflow made it; copy it, then type `mlflow db upgrade {uri}`"),
+    ],
+)
+def test_a_database_of_another_mlflow_is_told_what_to_do(world: World, revision: str, said: str) -> None:
+    import mlflow
+
+    database = world.where / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    uri = f"sqlite:///{database}"
+    server = TrackingServer(uri, "gaitpress")
+    with pytest.raises(StageError) as told, server.errors_in_one_line():
+        server.open()
+    assert said.format(version=mlflow.__version__, uri=uri) in str(told.value)
+
+
+@pytest.mark.parametrize("kept", [0.3, None], ids=["cut", "text"])
+def test_a_damaged_database_is_told_what_to_do_and_stays(world: World, kept: float | None) -> None:
+    database = world.where / "mlflow.db"
+    whole = database.read_bytes()
+    left = b"notes" if kept is None else whole[: int(kept * len(whole))]
+    database.write_bytes(left)
+    server = TrackingServer(f"sqlite:///{database}", "gaitpress")
+    with pytest.raises(StageError, match="the file is damaged, or no database; move it away"), server.errors_in_one_line():
+        server.open()
+    assert database.read_bytes() == left
+
+
 def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> None:
     # What killed ones left is no hindrance.
     for left in ("mlflow.db.lock", ".mlflow.db.partial"):

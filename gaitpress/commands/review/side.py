@@ -47,6 +47,8 @@ def branching_point(base: str) -> str:
     done = subprocess.run(["git", "merge-base", "--", base, "HEAD"], capture_output=True, text=True)
     if done.returncode:
         why = " ".join(done.stderr.split()) or "it has no commit in common with what is checked out"
+        if "not a git repository" in why:
+            raise StageError(f"{Path.cwd()} is not a git repository: a review needs its history; clone it")
         raise StageError(f"{base}: {why}; fetch it (`git fetch --unshallow` where the clone has the last commits alone)")
     return done.stdout.strip()
 
