@@ -78,9 +78,12 @@ def identities(root: Path, view: View) -> list[str]:
         view: returns the view that an entry of a condition's folder holds, or None if it holds none.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder, or none whose name fits.
     """
-    people = [entry.name for entry in entries(root) if _NAME.fullmatch(entry.name) and _is_person(entry, view)]
+    found = [entry.name for entry in entries(root) if _is_person(entry, view)]
+    people = [name for name in found if _NAME.fullmatch(name)]
+    if not people and found:
+        raise DataError(f"{root}: names may have letters, digits, '_', '.' and '-' only; rename such as {found[0]!r}")
     if not people:
         raise DataError(f"{root}: holds no folders identity/condition/view with a walk{_level(root)}")
     return people

@@ -161,3 +161,10 @@ def test_a_damaged_first_silhouette_does_not_hide_the_kind_of_the_others(tmp_pat
     (clip,), _ = trees.all_clips(open_dataset("folder", tmp_path))
     shown, faults = trees.read(clip)
     assert (list(shown), faults) == ([2, 3, 4], [f"{paths[0]} is not a readable PNG file"])
+
+
+def test_people_whose_names_all_have_other_letters_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    for person in ("José", "anna k"):
+        trees.write_pictures(tmp_path / person / "coat/090", SILHOUETTES, [f"{n}.png" for n in range(4)])
+    with pytest.raises(DataError, match=r"names may have letters, digits, '_', '.' and '-' only; rename such as 'José'"):
+        open_dataset("folder", tmp_path).identities()
