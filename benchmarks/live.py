@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from gait.data.walkers import FPS
 from gait.evaluation import intervals
 from gait.live.scene import Passing, Scene
+from gaitpress.commands.watch_study import films
 from gaitpress.progress import progress
 
 FIRST = 1001  # the number of the first walker: datasets have fewer
@@ -75,13 +75,7 @@ def written(scene: Scene, path: Path) -> list[Mapping[int, Box]]:
     """Write a film unless it is there; returns who is seen where in each frame."""
     places = path.with_suffix(".json")
     if not places.exists():
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (scene.width, scene.height))
-        seen = []
-        for frame, boxes in scene.frames():
-            writer.write(frame)
-            seen.append(boxes)
-        writer.release()
-        places.write_text(json.dumps(seen), encoding="utf-8")
+        places.write_text(json.dumps(films.write(scene, path)), encoding="utf-8")
     frames = json.loads(places.read_text(encoding="utf-8"))
     return [{int(person): tuple(box) for person, box in boxes.items()} for boxes in frames]
 
@@ -181,7 +175,9 @@ def shares(answers: Iterable[tuple[str | None, Sequence[str | None]]]) -> dict[s
 def bundled(variant: str | None, where: Path) -> Path:
     """The bundle of a variant, or of the one that `select` chooses."""
     command = [sys.executable, "-m", "gaitpress", "bundle", "--out", str(where)]
-    subprocess.run([*command, *(["--variant", variant] if variant else [])], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([*command, *(["--variant", variant] if variant else [])], stdout=subprocess.DEVNULL)
+    if done.returncode:  # it has said why
+        sys.exit(done.returncode)
     return where
 
 

@@ -30,32 +30,23 @@ NONE = "is none of params.yaml's, such as local/gaitset/p50-fp32"
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    study = Study(tmp_path_factory.mktemp("study"), percentiles=(50,))
-    study.build(50)
-    study.benchmark(50)
-    study.recognise(50)
-    return study
-
-
-@pytest.fixture(scope="module")
-def walks(measured: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def walks(measured_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The raw frames of the test walks."""
     target = tmp_path_factory.mktemp("walks")
-    test_set, store = open_test(measured.test, measured.where / "preprocessed")
-    dump("casia-b", measured.where / "raw/walkers", test_set, store, target)
+    test_set, store = open_test(measured_study.test, measured_study.where / "preprocessed")
+    dump("casia-b", measured_study.where / "raw/walkers", test_set, store, target)
     return target
 
 
 @pytest.fixture
-def study(measured: Study, tmp_path: Path) -> Study:
+def study(measured_study: Study, tmp_path: Path) -> Study:
     """A copy whose files may be changed."""
     for name in ("results", "training", "test"):
-        shutil.copytree(measured.where / name, tmp_path / name)
+        shutil.copytree(measured_study.where / name, tmp_path / name)
     copy = object.__new__(Study)
-    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), measured.params
-    copy.devices, copy.facts = measured.devices, measured.facts
-    (tmp_path / "preprocessed").symlink_to(measured.where / "preprocessed")
+    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), measured_study.params
+    copy.devices, copy.facts = measured_study.devices, measured_study.facts
+    (tmp_path / "preprocessed").symlink_to(measured_study.where / "preprocessed")
     return copy
 
 

@@ -11,8 +11,8 @@ from gait.live.scene import Scene
 from gaitpress.errors import StageError
 
 
-def write(scene: Scene, path: Path) -> None:
-    """Write a scene as a film.
+def write(scene: Scene, path: Path) -> list[dict[int, tuple[int, int, int, int]]]:
+    """Write a scene as a film; returns who is seen where in each frame: boxes (left, top, width, height) by subject.
 
     Raises:
         StageError: OpenCV cannot write it here.
@@ -20,6 +20,9 @@ def write(scene: Scene, path: Path) -> None:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (scene.width, scene.height))
     if not writer.isOpened():
         raise StageError(f"{path}: OpenCV cannot write videos here")
-    for frame, _ in scene.frames():
+    seen = []
+    for frame, boxes in scene.frames():
         writer.write(frame)
+        seen.append(boxes)
     writer.release()
+    return seen
