@@ -77,9 +77,7 @@ def edited_while_training(repository: Path, engine: str, kind: str) -> tuple[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("engine", "kind"), [("dvc", "parameter"), pytest.param("snakemake", "code", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("engine", "kind"), [("dvc", "parameter"), ("snakemake", "code")])
 def test_a_finished_training_is_taken_up_as_it_stands_once_the_edit_is_taken_back(
     repository: Path, engine: str, kind: str
 ) -> None:

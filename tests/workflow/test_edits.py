@@ -114,12 +114,12 @@ def reproduced(toy: Toy, engine: str) -> None:
     ("engine", "edit"),
     [
         ("dvc", "parameter"),
-        pytest.param("dvc", "code", marks=pytest.mark.slow),
-        pytest.param("dvc -f", "parameter", marks=pytest.mark.slow),
-        pytest.param("snakemake", "parameter", marks=pytest.mark.slow),
-        pytest.param("snakemake", "code", marks=pytest.mark.slow),
-        pytest.param("dvc", "input", marks=pytest.mark.slow),
-        pytest.param("snakemake", "input", marks=pytest.mark.slow),
+        ("dvc", "code"),
+        ("dvc -f", "parameter"),
+        ("snakemake", "parameter"),
+        ("snakemake", "code"),
+        ("dvc", "input"),
+        ("snakemake", "input"),
     ],
 )
 def test_what_was_made_of_something_else_is_not_recorded(
@@ -175,7 +175,7 @@ def test_an_edit_before_the_stage_has_loaded(toy: Toy, begin: Callable[..., Begu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edit", ["parameter", pytest.param("code", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("edit", ["parameter", "code"])
 def test_an_edit_when_the_output_is_in_place_is_no_matter_to_snakemake(
     toy: Toy, begin: Callable[..., Begun], edit: str
 ) -> None:

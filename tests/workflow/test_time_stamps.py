@@ -38,12 +38,12 @@ def dated(toy: Toy, when: float, *tops: str) -> None:
     ("when", "edit", "expected"),
     [
         pytest.param(TOMORROW, TRACKED_ANEW, {"track"}, id="tomorrow"),
-        pytest.param(TOMORROW, MEASURED_ANEW, MEASURED, id="tomorrow, several jobs", marks=pytest.mark.slow),
-        pytest.param(0.0, MEASURED_ANEW, MEASURED, id="1970", marks=pytest.mark.slow),
-        pytest.param(-86400.0, TRACKED_ANEW, {"track"}, id="1969", marks=pytest.mark.slow),
+        pytest.param(TOMORROW, MEASURED_ANEW, MEASURED, id="tomorrow, several jobs"),
+        pytest.param(0.0, MEASURED_ANEW, MEASURED, id="1970"),
+        pytest.param(-86400.0, TRACKED_ANEW, {"track"}, id="1969"),
     ],
 )
-@pytest.mark.parametrize("engine", [pytest.param("dvc", marks=pytest.mark.slow), "snakemake"])
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
 def test_an_edit_runs_what_dvc_lists_whatever_the_dates_of_outputs(
     made: Toy, tmp_path: Path, engine: str, when: float, edit: tuple[str, str], expected: set[str]
 ) -> None:
@@ -57,7 +57,7 @@ def test_an_edit_runs_what_dvc_lists_whatever_the_dates_of_outputs(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", [TOMORROW, pytest.param(1.0, marks=pytest.mark.slow)], ids=["tomorrow", "long ago"])
+@pytest.mark.parametrize("when", [TOMORROW, 1.0], ids=["tomorrow", "long ago"])
 def test_inputs_with_another_date_than_what_was_made_of_them_start_nothing(made: Toy, tmp_path: Path, when: float) -> None:
     toy = made.copy(tmp_path)
     dated(toy, when, "data", "stages", "gait")

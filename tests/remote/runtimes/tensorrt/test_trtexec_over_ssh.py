@@ -58,7 +58,7 @@ def test_each_fault_has_a_reason_and_does_not_change_the_next_build(board: Jetso
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [pytest.param("nano-7", marks=pytest.mark.slow), "agx-thor-11"])
+@pytest.mark.parametrize("kind", ["nano-7", "agx-thor-11"])
 def test_the_oldest_and_the_newest_tensorrt_build_run_and_measure_their_precisions(
     kind: str, tmp_path: Path, servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
