@@ -34,7 +34,7 @@ mlflow: $(STAMP) ## the variants compared in MLflow: starts it if it does not ru
 	@python -m gaitpress compare
 
 test: $(STAMP) ## the tests: ten to twenty minutes on two cores
-	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP) ## the tests that take minutes each: the demo's own models, more of the two engines
 	python -m pytest -m slow

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -5,6 +6,11 @@ import pytest
 from hypothesis import settings
 
 from simulator.ssh_server import SSHD, Server, new_key
+
+# Tests run side by side. Threads that wait for processors spin: a training that took all cores did three times the work.
+# The frameworks read these when they are loaded; stages and tests ask for the threads that they need.
+for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(pool, "1")
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("gaitpress", deadline=None, derandomize=True)

@@ -20,6 +20,7 @@ with without("matplotlib", "pandas", "sklearn"):
     import tensorflow as tf
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.networks import keras_model
@@ -29,6 +30,7 @@ save, load = keras_model.save, keras_model.load
 
 
 def use_threads(count: int) -> None:
+    threadpool_limits(count, "blas")  # numpy's, which takes all processors by itself
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from gait.data.prepared.sequences import SequenceStore
 from gait.errors import DataError
@@ -18,6 +19,7 @@ save, load = torch_model.save, torch_model.load
 
 
 def use_threads(count: int) -> None:
+    threadpool_limits(count, "blas")  # numpy's, which takes all processors by itself
     torch.set_num_threads(count)
     # The order of sums depends on the algorithm chosen; this keeps the choice the same from run to run. On GPUs, a few
     # operations have no such algorithm, and PyTorch warns. `use_deterministic_algorithms` does the same, but loads PyTorch's
