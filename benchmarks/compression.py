@@ -1,4 +1,4 @@
-"""How much faster pruning and int8 make GaitSet of the published width, and what that costs in rank-1.
+"""How much faster pruning and int8 make GaitSet or GaitBase of the published width, and what that costs in rank-1.
 
 On the synthetic walkers of params.yaml or harder ones, on this processor, by ONNX Runtime and OpenVINO, batch 1, 30 frames,
 one thread. The stages of the pipeline do the work: train once, then for each percentile prune, fine-tune, export and
@@ -37,52 +37,53 @@ from stages.benchmark import example_input
 from stages.recognise import rates
 from workflow.dvc.stages import read_yaml
 
-MODEL = "gaitset"
 PERCENTILES = (0, 70, 75, 80)
 COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
 ALLOWED_LOSS = 1.0  # points of mean rank-1
-LR = 2e-3  # of the dense network, twice as wide as that of params.yaml, whose rate is twice as high
-FINETUNE_LR = LR / 2  # divided by the share of filters that stay, for narrow networks take higher rates
+# Learning rates of the dense networks. Those of fine-tuning are half of them, divided by the share of filters that stay, for
+# narrow networks take higher rates.
+RATES = {"gaitset": 2e-3, "gaitbase": 0.1}
 HARDER = {"views": ["054", "090", "126"], "frames": 31}  # walkers of --difficulty
 ROUNDS = 9
+THREADS = 2  # of training and recognition; latency is that of one
 DENSE = f"p0-fp32 {FULL}"
 # How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
 TRAIN, EACH, EACH_COMPARED = 0.3, 0.1, 0.02
 FIXED_SHARE = 0.05  # of the time of a dense iteration, however narrow the network: batches and pooling stay
 
 
-def variants(work: Work, plan: Mapping[str, Any]) -> dict[str, Path]:
+def variants(work: Work, model: str, plan: Mapping[str, Any]) -> dict[str, Path]:
     """The folders of all ONNX files by name, such as p70-int8."""
-    settings = work.params("train", **schedules(plan["train"], 4, work.settings, 0))
-    trained = work.stage("train", "train", settings, "--model", MODEL, *work.training(MODEL))
+    settings = work.params("train", **schedules(model, plan["train"], 4, work.settings, 0))
+    trained = work.stage("train", "train", settings, "--model", model, *work.training(model))
     networks = {}
     for percentile in PERCENTILES:
-        own = schedules(plan["train"], plan["finetune"][f"p{percentile}"], work.settings, percentile)
+        own = schedules(model, plan["train"], plan["finetune"][f"p{percentile}"], work.settings, percentile)
         settings = work.params(f"p{percentile}", **own)
-        branch = ["--model", MODEL, "--percentile", str(percentile)]
+        branch = ["--model", model, "--percentile", str(percentile)]
         pruned = work.stage(
-            "prune", f"prune/p{percentile}", settings, *branch, "--dense", str(trained), *work.training(MODEL)
+            "prune", f"prune/p{percentile}", settings, *branch, "--dense", str(trained), *work.training(model)
         )
         tuned = work.stage(
-            "finetune", f"finetune/p{percentile}", settings, *branch, "--pruned", str(pruned), *work.training(MODEL)
+            "finetune", f"finetune/p{percentile}", settings, *branch, "--pruned", str(pruned), *work.training(model)
         )
         exported = work.stage(
-            "export", f"export/p{percentile}", settings, *branch, "--finetuned", str(tuned), *work.training(MODEL)
+            "export", f"export/p{percentile}", settings, *branch, "--finetuned", str(tuned), *work.training(model)
         )
         for precision in dict.fromkeys(name for names in PRECISIONS.values() for name in names):
             name = f"p{percentile}-{precision}"
-            words = [*branch, "--precision", precision, "--exported", str(exported), *work.training(MODEL)]
+            words = [*branch, "--precision", precision, "--exported", str(exported), *work.training(model)]
             networks[name] = work.stage("quantize", f"quantize/{name}", settings, *words)
     return networks
 
 
-def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+def measured(work: Work, model: str, networks: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """Latency by turns, and rank-1 of each engine; kept, for what was measured in one run belongs together."""
     file = work.where / "measured-by-runtime.json"
     if file.exists():
         return outputs.read_json(file)
-    training_set, store = open_training(work.where / f"training/{MODEL}.json", work.where / "preprocessed")
-    test_set, _ = open_test(work.where / f"test/{MODEL}.json", work.where / "preprocessed")
+    training_set, store = open_training(work.where / f"training/{model}.json", work.where / "preprocessed")
+    test_set, _ = open_test(work.where / f"test/{model}.json", work.where / "preprocessed")
     signature = outputs.read_json(networks["p0-fp32"] / "signature.json")
     example = example_input(store, training_set, signature, 1)
     rows = {}
@@ -97,7 +98,7 @@ def measured(work: Work, networks: Mapping[str, Path]) -> dict[str, dict[str, An
         times = turns.by_turns(engines, example, ROUNDS)
         for name, engine in engines.items():
             signature = described(engine.onnx.parent, engine.onnx.name)
-            accuracy = rates(engine.runtime, engine.folder, store, test_set, signature, 1)["accuracy"]
+            accuracy = rates(engine.runtime, engine.folder, store, test_set, signature, THREADS)["accuracy"]
             times_faster, times_faster_range = turns.faster(times, name, DENSE)
             rows[name] = {
                 "variant": name,
@@ -136,58 +137,59 @@ def planned(budget_s: float, iteration_s: float) -> dict[str, Any]:
     }
 
 
-def schedules(iterations: int, finetune: int, settings: Mapping[str, Any], percentile: int) -> dict[str, Any]:
-    """The sections ``model`` and ``finetune`` with GaitSet at published width and these numbers of iterations."""
-    entry = {**settings["model"][MODEL], "width": 1}
+def schedules(model: str, iterations: int, finetune: int, settings: Mapping[str, Any], percentile: int) -> dict[str, Any]:
+    """The sections ``model`` and ``finetune`` with the model at its published width and these numbers of iterations."""
+    entry = {**settings["model"][model], "width": 1}
     entry["schedule"] = {"iterations": iterations, "decay": "cosine"}
-    entry["optimizer"] = {**entry["optimizer"], "lr": LR}
-    short = {**settings["finetune"][MODEL], "iterations": finetune, "lr": FINETUNE_LR / (1 - percentile / 100)}
-    return {"model": {**settings["model"], MODEL: entry}, "finetune": {**settings["finetune"], MODEL: short}}
+    entry["optimizer"] = {**entry["optimizer"], "lr": RATES[model]}
+    short = {"iterations": finetune, "decay": "cosine", "lr": RATES[model] / 2 / (1 - percentile / 100)}
+    return {"model": {**settings["model"], model: entry}, "finetune": {**settings["finetune"], model: short}}
 
 
-def iteration_s(settings: Mapping[str, Any]) -> float:
+def iteration_s(model: str, settings: Mapping[str, Any]) -> float:
     """Seconds of an iteration of the dense model here, on a batch made at random; the loss itself costs next to nothing."""
     import torch
 
-    from gait.models import gaitset
+    from gait.networks import torch_model
 
-    entry = settings["model"][MODEL]
-    model = gaitset.build(entry["architecture"], 1, 2)
+    entry = settings["model"][model]
+    network = torch_model.build(model, entry["architecture"], 1, 2)
     torch.set_num_threads(settings["threads"]["train"])
     sampling = entry["sampling"]
-    batch = torch.rand(sampling["identities"] * sampling["sequences"], sampling["frames"], *model.frame_shape)
+    batch = torch.rand(sampling["identities"] * sampling["sequences"], sampling["frames"], *network.frame_shape)
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        model(batch).square().mean().backward()
+        network(batch).square().mean().backward()
         times.append(time.perf_counter() - start)
     return min(times)
 
 
-def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[str, Any]:
+def measure(where: Path, model: str, budget_min: float, difficulty: float | None) -> dict[str, Any]:
     """All figures; ``where`` keeps what was made."""
     settings = read_yaml("params.yaml")
-    settings |= {"models": [MODEL], "dataset": "walkers", "modalities": ["silhouette"]}
+    settings |= {"models": [model], "dataset": "walkers", "modalities": [settings["model"][model]["modality"]]}
     walkers = settings["datasets"]["walkers"]
     if difficulty is not None:
         walkers |= {**HARDER, "difficulty": difficulty, "noise": difficulty}
-    settings["threads"] = {**settings["threads"], "train": 2, "finetune": 2}
+    settings["threads"] = {**settings["threads"], "train": THREADS, "finetune": THREADS}
     work = Work(where, settings)
-    work.prepare(MODEL)
+    work.prepare(model)
     file = where / "plan.json"
     if not file.exists():
-        outputs.write_json(file, planned(60 * budget_min, iteration_s(settings)))
+        outputs.write_json(file, planned(60 * budget_min, iteration_s(model, settings)))
     plan = outputs.read_json(file)
-    rows = measured(work, variants(work, plan))
+    rows = measured(work, model, variants(work, model, plan))
     chosen = best(rows)
-    sections = schedules(plan["train"], plan["compared"], work.settings, COMPARED)
+    sections = schedules(model, plan["train"], plan["compared"], work.settings, COMPARED)
     return {
         "benchmark": "compression",
+        "model": model,
         "latency_ratio": chosen["times_faster"],
         "rank1_loss": round(rows[DENSE]["mean"] - chosen["mean"], 2),
         "best": chosen["variant"],
         "by_runtime": {runtime: best(rows, (runtime,))["times_faster"] for runtime in PRECISIONS},
-        **compared(work, MODEL, COMPARED, where / "train", sections, SEEDS),
+        **compared(work, model, COMPARED, where / "train", sections, SEEDS),
         "plan": plan,
         "data": "synthetic",
         **{key: walkers[key] for key in ("difficulty", "noise")},
@@ -198,6 +200,7 @@ def measure(where: Path, budget_min: float, difficulty: float | None) -> dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=list(RATES), default="gaitset", help="default: gaitset")
     parser.add_argument("--budget", type=float, default=30, metavar="MIN", help="minutes of training in all (default: 30)")
     parser.add_argument(
         "--difficulty",
@@ -210,7 +213,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print only the JSON object")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        result = measure(options.work or Path(scratch), options.budget, options.difficulty)
+        result = measure(options.work or Path(scratch), options.model, options.budget, options.difficulty)
     if not options.json:
         print_table(result["variants"])
     print(json.dumps(result))
