@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ ROWS = 480  # higher pictures are made smaller: networks see 64 or 128 rows of a
 STREAM = re.compile(r"(rtsps?|https?|udp|rtp|tcp)://", re.IGNORECASE)
 FFMPEG_SAYS, OPENCV_SAYS = "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL"  # environment variables of OpenCV
 TIMEOUT_MS = 5000  # that a stream may stay silent
-TRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # s to wait before a camera or a stream is opened again
+WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s before a camera or a stream is opened again; the last one ever after
 ASSUMED_FPS = 25.0  # of files that do not say
 LEARNT = 31  # pictures that show the empty place
 LEARNT_SECONDS = 60.0  # of a file's start, over which they are spread
@@ -42,7 +43,7 @@ class Frame:
 
 
 class SourceError(Exception):
-    """A source that cannot be opened or has ended too often, in words for its user."""
+    """A source that cannot be opened, in words for its user."""
 
 
 class Source:
@@ -109,11 +110,7 @@ class Source:
         return [image for image in found if image.shape == found[0].shape]
 
     def frames(self) -> Iterator[Frame]:
-        """The pictures, until a file ends or :meth:`stop` is called; a stream that stops is opened again.
-
-        Raises:
-            SourceError: a camera or stream did not come back.
-        """
+        """The pictures, until a file ends or :meth:`stop` is called; a stream that stops is opened again."""
         begun = time.monotonic()
         number, behind = 0, 0.0
         while not self._stopped:
@@ -154,8 +151,11 @@ class Source:
         if self._capture is not None:
             self._capture.release()
             self._capture = None
-        for wait in TRIES:
-            self._tell(f"{self.name}: no picture; trying again in {wait:g} s")
+        for number, wait in enumerate(chain(WAITS, repeat(WAITS[-1]))):
+            if number < len(WAITS) - 1:
+                self._tell(f"{self.name}: no picture; trying again in {wait:g} s")
+            elif number == len(WAITS) - 1:
+                self._tell(f"{self.name}: no picture; trying again every {wait:g} s until it is there")
             end = time.monotonic() + wait
             while not self._stopped and time.monotonic() < end:
                 time.sleep(0.05)
@@ -165,7 +165,6 @@ class Source:
             if self._capture is not None:
                 self._tell(f"{self.name}: pictures again")
                 return
-        raise SourceError(f"{self.name}: gave no picture in {len(TRIES)} tries")
 
 
 def _quieten() -> None:

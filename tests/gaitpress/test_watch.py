@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import http.server
 import json
 import os
 import re
@@ -25,6 +24,7 @@ import pytest
 from gait.live.scene import Passing, Scene
 from gaitpress import outputs
 from simulator.ssh_server import free_port
+from tests.support.camera import camera
 from tests.support.study import Study, plain_environment, ship
 from tests.support.toy import ROOT
 
@@ -197,36 +197,6 @@ def test_large_grey_and_resized_pictures(shipped: Path, films: Path, tmp_path: P
         assert done.returncode == 0, done.stderr
         figures = json.loads((tmp_path / f"{film}.json").read_text())
         assert (figures["frames"], figures["most_people"], figures["tracks"]) == (count, 1, 1), film
-
-
-class Camera(http.server.BaseHTTPRequestHandler):
-    """A network camera of JPEG pictures, which does what its server says: breaks off, holds up, changes the size."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        self.server.calls += 1  # type: ignore[attr-defined]
-        for wait, frame in self.server.plan(self.server.calls):  # type: ignore[attr-defined]
-            time.sleep(wait)
-            _, content = cv2.imencode(".jpg", frame)
-            try:
-                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + content.tobytes() + b"\r\n")
-            except OSError:
-                return
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def camera(plan: object) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera)
-    server.calls, server.plan = 0, plan  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/picture.mjpg"
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_camera_that_stops_stutters_and_changes_its_size_is_watched_until_ctrl_c(shipped: Path, tmp_path: Path) -> None:
