@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,62 +14,8 @@ from gaitpress.frameworks import framework
 from gaitpress.trainers import trainer
 from tests.support.toy import ROOT
 
-RECIPES = {name: recipes.load(name) for name in recipes.published()}
-EVERY = [(name, model) for name, settings in RECIPES.items() for model in settings.model]
-QUICK = {("casia-b", "gaitset")}
 PEOPLE = 2
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SequenceStore]:
-    """Two people a modality."""
-    rng = np.random.default_rng(0)
-    found = {}
-    kinds = {"silhouette": ((64, 64), "uint8"), "silhouette128": ((128, 128), "uint8"), "flow": ((60, 60, 50), "int16")}
-    for modality, (shape, dtype) in kinds.items():
-        directory = tmp_path_factory.mktemp(modality)
-        writer = StoreWriter(directory, shape, dtype)
-        for person in range(PEOPLE):
-            for walk in range(6):
-                rows = (1 if modality == "flow" else 9, *shape)
-                frames = 255 * (rng.random(rows) < 0.4) if dtype == "uint8" else rng.normal(100 * person, 60, rows)
-                writer.add(f"{person:03d}", f"nm-{walk:02d}", "090", frames.astype(dtype))
-        settings = {"kind": "flow" if modality == "flow" else "silhouette", "pixels": shape[0], "frames": 25, "stride": 5}
-        facts: dict[str, Any] = {"identities": [], "split": {}}
-        writer.close(modality=modality, settings=settings, dataset="made", evidence="synthetic", fps=25, **facts)
-        found[modality] = SequenceStore.open(directory)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("recipe", "model"),
-    [pytest.param(*each, marks=[] if each in QUICK else pytest.mark.slow, id="-".join(each)) for each in EVERY],
-)
-def test_three_iterations(stores: dict[str, SequenceStore], recipe: str, model: str) -> None:
-    entry = RECIPES[recipe].model[model]
-    store = stores[entry.modality]
-    library, trains = framework(entry.framework), trainer(entry.framework)
-    everyone = range(len(store.sequences))
-    rows: list[dict[str, float]] = []
-    network: Any = None
-    session = {"processes": None, "workers": 0, "checkpoints": None, "watcher": None, "validation": None}
-    for phase in entry.phases():
-        previous, network = network, library.build(model, phase, PEOPLE)
-        if previous is not None:
-            library.carry_over(network, previous)
-        rows += trains.fit(network, store, everyone, _three_iterations(phase), session)
-    assert len(rows) == (1 if entry.framework == "keras" else 3 * len(entry.phases()))
-    assert all(np.isfinite(row["loss"]) for row in rows)
-
-
-def _three_iterations(phase: Any) -> Any:
-    if phase.framework == "keras":
-        schedule = phase.schedule.model_copy(update={"epochs": 1, "extra_epochs": 0})
-        return phase.model_copy(update={"schedule": schedule, "batch": 4})  # 12 samples, one of which validates
-    sampling = phase.sampling.model_copy(update={"identities": PEOPLE, "sequences": 2, "frames": 3})
-    schedule = phase.schedule.model_copy(update={"iterations": 3})
-    return phase.model_copy(update={"schedule": schedule, "sampling": sampling})
-
+load = functools.cache(recipes.load)
 
 SGD, ADAM = ("sgd", 0.1, 5e-4), ("adam", 1e-4, 0.0)
 GLN = ((8, 16), ("ordered", 0), True, "euclidean")
@@ -103,6 +50,64 @@ PUBLISHED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("ccpg", "deepgaitv2"): [(SGD, [20, 40, 50], 60, (1.0, 16, 0.1), (8, 16), ("ordered", 4), True, "euclidean")],
     ("sustech1k", "deepgaitv2"): [(SGD, [20, 30, 40], 50, (1.0, 16, 0.1), (8, 8), ("ordered", 4), True, "euclidean")],
 }
+FLOW = [
+    *(("casia-b", name) for name in ("cnn2d", "cnn3d", "cnn2plus1d")),
+    *(("embedded-gait", name) for name in ("cnn2d", "cnn3d")),
+    *(("tum-gaid", name) for name in ("cnn2d", "cnn3d", "cnn2plus1d")),
+]
+EVERY = [*PUBLISHED, *FLOW]
+QUICK = {("casia-b", "gaitset")}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SequenceStore]:
+    """Two people a modality."""
+    rng = np.random.default_rng(0)
+    found = {}
+    kinds = {"silhouette": ((64, 64), "uint8"), "silhouette128": ((128, 128), "uint8"), "flow": ((60, 60, 50), "int16")}
+    for modality, (shape, dtype) in kinds.items():
+        directory = tmp_path_factory.mktemp(modality)
+        writer = StoreWriter(directory, shape, dtype)
+        for person in range(PEOPLE):
+            for walk in range(6):
+                rows = (1 if modality == "flow" else 9, *shape)
+                frames = 255 * (rng.random(rows) < 0.4) if dtype == "uint8" else rng.normal(100 * person, 60, rows)
+                writer.add(f"{person:03d}", f"nm-{walk:02d}", "090", frames.astype(dtype))
+        settings = {"kind": "flow" if modality == "flow" else "silhouette", "pixels": shape[0], "frames": 25, "stride": 5}
+        facts: dict[str, Any] = {"identities": [], "split": {}}
+        writer.close(modality=modality, settings=settings, dataset="made", evidence="synthetic", fps=25, **facts)
+        found[modality] = SequenceStore.open(directory)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model"),
+    [pytest.param(*each, marks=[] if each in QUICK else pytest.mark.slow, id="-".join(each)) for each in EVERY],
+)
+def test_three_iterations(stores: dict[str, SequenceStore], recipe: str, model: str) -> None:
+    entry = load(recipe).model[model]
+    store = stores[entry.modality]
+    library, trains = framework(entry.framework), trainer(entry.framework)
+    everyone = range(len(store.sequences))
+    rows: list[dict[str, float]] = []
+    network: Any = None
+    session = {"processes": None, "workers": 0, "checkpoints": None, "watcher": None, "validation": None}
+    for phase in entry.phases():
+        previous, network = network, library.build(model, phase, PEOPLE)
+        if previous is not None:
+            library.carry_over(network, previous)
+        rows += trains.fit(network, store, everyone, _three_iterations(phase), session)
+    assert len(rows) == (1 if entry.framework == "keras" else 3 * len(entry.phases()))
+    assert all(np.isfinite(row["loss"]) for row in rows)
+
+
+def _three_iterations(phase: Any) -> Any:
+    if phase.framework == "keras":
+        schedule = phase.schedule.model_copy(update={"epochs": 1, "extra_epochs": 0})
+        return phase.model_copy(update={"schedule": schedule, "batch": 4})  # 12 samples, one of which validates
+    sampling = phase.sampling.model_copy(update={"identities": PEOPLE, "sequences": 2, "frames": 3})
+    schedule = phase.schedule.model_copy(update={"iterations": 3})
+    return phase.model_copy(update={"schedule": schedule, "sampling": sampling})
 
 
 DEEP_CHANGES = [{"name": name, "probability": 0.2} for name in ("perspective", "flip", "rotate")]
@@ -132,7 +137,7 @@ def _figures(phase: Any) -> tuple[Any, ...]:
 
 
 def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name() -> None:
-    torch = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "torch"}
+    torch = {pair: load(pair[0]).model[pair[1]] for pair in EVERY if pair not in FLOW}
     assert {each: [_figures(phase) for phase in entry.phases()] for each, entry in torch.items()} == PUBLISHED
     for (recipe, _), entry in torch.items():
         assert {phase.sampling.frames for phase in entry.phases()} == {10 if recipe == "sustech1k" else 30}
@@ -151,8 +156,7 @@ def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name
 
 
 def test_flow_networks_have_the_figures_of_their_study() -> None:
-    keras = {each: entry for each in EVERY if (entry := RECIPES[each[0]].model[each[1]]).framework == "keras"}
-    assert {recipe for recipe, _ in keras} == {"casia-b", "embedded-gait", "tum-gaid"}
+    keras = {(recipe, model): load(recipe).model[model] for recipe, model in FLOW}
     schedule = {"epochs": 150, "decay": "plateau", "plateau_factor": 0.2, "plateau_patience": 3, "min_lr": 1e-5}
     schedule |= {"stop_patience": 5, "extra_epochs": 50, "extra_lr": 1e-3}
     for (recipe, model), entry in keras.items():
@@ -167,7 +171,7 @@ def test_flow_networks_have_the_figures_of_their_study() -> None:
 def test_the_demo_tests_every_model_as_its_recipe_does_and_scales_the_same_cosines() -> None:
     demo = params.load(ROOT / "params.yaml")
     for recipe, model in EVERY:
-        published, own = RECIPES[recipe].model[model], demo.model[model]
+        published, own = load(recipe).model[model], demo.model[model]
         assert own.distance == published.distance
         if recipe == "casia-b":
             scales = [[[(term.model_extra or {}).get("scale", 1) for term in phase.loss] for phase in entry.phases()]
@@ -176,4 +180,6 @@ def test_the_demo_tests_every_model_as_its_recipe_does_and_scales_the_same_cosin
 
 
 def test_recipes_are_found() -> None:
-    assert {name for name, _ in EVERY} == set(recipes.published())
+    made = {(recipe, model): entry for recipe in recipes.published() for model, entry in load(recipe).model.items()}
+    assert sorted(made) == sorted(EVERY)
+    assert [pair for pair in EVERY if made[pair].framework == "keras"] == FLOW

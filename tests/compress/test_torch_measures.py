@@ -52,7 +52,7 @@ def scaled(model: TorchModel, unit: str, position: int, factor: float) -> TorchM
 
 
 @pytest.mark.parametrize(
-    "form", [pytest.param(form, marks=pytest.mark.slow) if form == "gln phase 2" else form for form in FORMS]
+    "form", [form if form in ("gaitset", "gaitbase") else pytest.param(form, marks=pytest.mark.slow) for form in FORMS]
 )
 def test_effects_are_the_losses_derivatives_by_a_factor_on_the_filters_output(form: str) -> None:
     model = small(FORMS[form]).double()

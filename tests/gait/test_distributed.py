@@ -40,6 +40,7 @@ def together(store: SequenceStore) -> Start:
     return start
 
 
+@pytest.mark.slow
 def test_a_step_from_equal_weights_is_the_same(store: SequenceStore, together: Start, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     start = [alone.network().double().state_dict()]

@@ -89,11 +89,8 @@ def test_the_rows_of_layers_are_those_of_the_published_table(published) -> None:
     assert [row["name"] for row in rows if row.get("training_only")] == ["probs"]
 
 
-@pytest.mark.parametrize(
-    "published",
-    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn2d", "cnn3d")), "cnn2plus1d"],
-    indirect=True,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("published", ["cnn2d", "cnn3d", "cnn2plus1d"], indirect=True)
 def test_the_multiply_adds_of_layers_are_those_of_the_exported_network(published, tmp_path: Path) -> None:
     rows = [row for row in keras_model.layers(published) if not row.get("training_only")]
     counted = sum(row["macs"] for row in rows)
@@ -174,7 +171,12 @@ def test_the_order_of_frames_and_of_x_and_y_matters(narrow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "criterion", "multiple"), [("layer", "mean-l1", 4), ("global", "mean-l1", 4), ("global", "l1", 1)]
+    ("scope", "criterion", "multiple"),
+    [
+        ("layer", "mean-l1", 4),
+        pytest.param("global", "mean-l1", 4, marks=pytest.mark.slow),
+        pytest.param("global", "l1", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_half_of_the_filters_can_be_removed(narrow, scope: str, criterion: str, multiple: int) -> None:
     pruned, selections = keras_surgery.prune(narrow, PruneSettings(50, criterion, scope, multiple, multiple))

@@ -99,6 +99,7 @@ def test_the_same_seed_gives_the_same_weights(store: SequenceStore, complete: tu
     assert same(complete[0], trained(store)[0])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_a_network_with_dropout_the_same_weights_each_time_that_it_is_loaded(
     store: SequenceStore, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_blocks_and_threads_change_no_answer() -> None:
             same_ranks(closer_wrong(values, asked, threads=3), wanted, asked)
 
 
+@pytest.mark.slow
 def test_the_search_takes_at_most_a_quarter_of_the_signatures_memory() -> None:
     for people, spread in ((75, 0.3), (150, 0.0), (150, 0.3), (150, 20.0)):
         values, asked = world(people, spread, parts=16, channels=256)

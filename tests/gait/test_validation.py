@@ -237,6 +237,7 @@ class TestKeras:
         after_two, _ = by_keras.trained(flow, replace(training, epochs=2, extra_epochs=0))
         assert by_keras.same(model, after_two)
 
+    @pytest.mark.slow
     def test_a_part_that_stalls_ends_and_the_next_begins(
         self, by_keras: Any, store: SequenceStore, flow: SequenceStore, training: Any
     ) -> None:
@@ -256,6 +257,7 @@ class TestKeras:
         assert len(history) < 9
         assert kept("last", history) is history[-1]
 
+    @pytest.mark.slow
     def test_rates_are_those_of_the_network_in_float32(
         self, by_keras: Any, flow: SequenceStore, training: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -279,7 +281,8 @@ class TestKeras:
         assert len(values) == 2 and all(RATE in row for row in history)
         np.testing.assert_array_equal(values[-1], keras_embedder.embed(model, flow, test.positions, shown=False).values)
 
-    @pytest.mark.parametrize("number", [2, pytest.param(4, marks=pytest.mark.slow)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("number", [2, 4])
     def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
         self, by_keras: Any, store: SequenceStore, flow: SequenceStore, training: Any, tmp_path: Path, number: int
     ) -> None:

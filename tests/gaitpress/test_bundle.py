@@ -488,6 +488,7 @@ def test_best_ships_the_variant_that_it_is(study: Study, tmp_path: Path) -> None
     assert (shipped["variant"]["precision"], shipped["status"]) == ("fp32", "ok")
 
 
+@pytest.mark.slow
 def test_networks_of_a_fixed_number_of_frames_see_the_same_windows(study: Study, walks: Path, tmp_path: Path) -> None:
     """As TensorRT needs them: seven frames an input, so that walks are cut into windows and signatures averaged."""
     fixed = {"input": {"name": "input", "shape": [1, 7, 64, 44]}}

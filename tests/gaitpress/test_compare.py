@@ -206,6 +206,7 @@ def test_an_experiment_that_is_opened_otherwise_leads_to_its_runs(command: Comma
     browser.wait_for(shown("gaitset p0 fp32 @ local|gaitset p30 fp32 @ local"), START_S)
 
 
+@pytest.mark.slow
 def test_an_interface_that_serves_this_store_is_used(command: Command, store: Store) -> None:
     done = store.run("--port", command.port)
     assert done.returncode == 0, done.stderr
@@ -308,10 +309,8 @@ def test_a_server_elsewhere_is_used_as_it_is(
     assert "secret" not in printed
 
 
-SLOW = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP)]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_started_ends_with_the_command(command: Command, store: Store, number: signal.Signals) -> None:
     """The first one ends what the tests above have used."""
     command = command if number == signal.SIGINT else Command(store, free_port())

@@ -62,6 +62,7 @@ def test_edits_cost_what_was_told(toy: Toy) -> None:
     assert toy.snakemake() == set(told["runs"])
 
 
+@pytest.mark.slow
 def test_a_new_percentile_is_told_by_what_others_took(toy: Toy) -> None:
     toy.edit(r"percentiles: \[(.*?)\]", r"percentiles: [\1, 75]")
     told = forecast(toy)

@@ -183,6 +183,7 @@ def test_a_film_that_is_played_live_goes_at_its_own_rate(shipped: Path, films: P
     assert time.monotonic() - start > 49 / 25
 
 
+@pytest.mark.slow
 def test_large_grey_and_resized_pictures(shipped: Path, films: Path, tmp_path: Path) -> None:
     enrol(shipped, films, tmp_path, 40)
     frames = pictures(Scene([Passing(40, 0.2, 2.4)], 2, width=WIDE, height=HIGH))

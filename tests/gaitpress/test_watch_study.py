@@ -146,6 +146,7 @@ def test_a_cell_is_told_in_a_line_also_without_a_window() -> None:
     assert in_words(NOBODY).startswith("8 at once (most 4): no window; 510 of 850 dropped, 2 of 15 windows")
 
 
+@pytest.mark.slow
 def test_the_page_has_the_record_of_the_engine_that_was_timed(measured_study: Study, tmp_path: Path) -> None:
     home = measured_study.copy(tmp_path / "study")
     path = home.records.watch / "local/gaitset/p50-fp32.json"

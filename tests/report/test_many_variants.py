@@ -13,6 +13,7 @@ from stages.report import report
 from tests.support import many_records
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_the_best_of_many_variants_and_the_file_has_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_walkers_are_written_in_casia_bs_form(made: Path) -> None:
     assert len(list((raw / casia_b.VIDEOS).iterdir())) == 3 * 6 * 2
 
 
+@pytest.mark.slow
 def test_a_person_is_the_same_bytes_however_many_there_are(made: Path, tmp_path: Path) -> None:
     params = settings(tmp_path, threads={**YAML(typ="safe").load(made / "params.yaml")["threads"], "dataset": 2})
     text = params.read_text().replace("subjects: 3", "subjects: 4", 1)

@@ -92,6 +92,7 @@ def cut_at(server: Server, proxy: Cutter, command: str) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_costs_the_job_that_was_running_and_no_other(tmp_path: Path, server: Server) -> None:
     proxy, address = through(server, [])
     world = World(tmp_path, (0, 50))

@@ -156,7 +156,8 @@ def test_a_network_that_the_runtime_refuses_is_a_failed_record(world: World) -> 
     assert record["measured_at"]
 
 
-@pytest.mark.parametrize("fault", ["not finite", pytest.param("another shape", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["not finite", "another shape"])
 def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: World, fault: str) -> None:
     world.write_network(weights=np.full(SHAPE, np.nan) if fault == "not finite" else np.ones((1, 44)))
     if fault == "another shape":
@@ -173,6 +174,7 @@ def test_an_engine_whose_signatures_are_no_signatures_is_a_failed_record(world: 
     assert (row.status, row.reasons, row.rank1) == ("failed", [rates["reason"]], None)
 
 
+@pytest.mark.slow
 def test_rates_of_an_engine_that_was_built_anew_are_not_taken_for_those_of_the_one_that_was_timed(world: World) -> None:
     world.benchmark()
     (row,) = load(world.records, world.settings)

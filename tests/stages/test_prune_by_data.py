@@ -90,6 +90,7 @@ def test_the_filters_that_matter_least_to_the_training_loss_go_and_always_the_sa
     assert json.loads((where / "one/settings.json").read_text())["prune"]["criterion"] == "taylor"
 
 
+@pytest.mark.slow
 def test_layers_that_read_what_went_are_solved_on_training_data_after_the_proof(where: Path) -> None:
     assert prune(where, "plain").returncode == 0
     make_small(where / "params.yaml", **{**SMALL, "prune.reconstruct": True})

@@ -339,6 +339,7 @@ def test_a_damaged_database_is_told_what_to_do_and_stays(world: World, kept: flo
     assert database.read_bytes() == left
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> None:
     # What killed ones left is no hindrance.
     for left in ("mlflow.db.lock", ".mlflow.db.partial"):

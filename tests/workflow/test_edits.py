@@ -152,13 +152,14 @@ def slow_to_load(toy: Toy) -> dict[str, str]:
     return {"PATH": f"{program.parent}{os.pathsep}{environment()['PATH']}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "edit"),
     [
         ("snakemake", "parameter"),
-        pytest.param("dvc", "parameter", marks=pytest.mark.slow),
-        pytest.param("dvc", "code", marks=pytest.mark.slow),
-        pytest.param("snakemake", "code", marks=pytest.mark.slow),
+        ("dvc", "parameter"),
+        ("dvc", "code"),
+        ("snakemake", "code"),
     ],
 )
 def test_an_edit_before_the_stage_has_loaded(toy: Toy, begin: Callable[..., Begun], engine: str, edit: str) -> None:

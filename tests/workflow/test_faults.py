@@ -230,7 +230,7 @@ def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, s
     "content",
     [
         pytest.param("", marks=pytest.mark.slow),
-        '{"write": {"',
+        pytest.param('{"write": {"', marks=pytest.mark.slow),
         json.dumps({"write": {"ROOT/results/train/gaitset": {"pid": os.getpid(), "cmd": "dvc repro -s x"}}}),
     ],
     ids=["empty", "half", "of a process whose number another has now"],

@@ -29,8 +29,15 @@ def test_a_folder_whose_name_has_blanks(fresh: Toy, tmp_path: Path) -> None:
     toy.agree()
 
 
-@pytest.mark.parametrize("command", [SNAKEMAKE, DVC], ids=["snakemake", "dvc"])
-@pytest.mark.parametrize("name", ["results", "data/raw"])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("results", SNAKEMAKE),
+        ("data/raw", DVC),
+        pytest.param("results", DVC, marks=pytest.mark.slow),
+        pytest.param("data/raw", SNAKEMAKE, marks=pytest.mark.slow),
+    ],
+)
 def test_a_folder_of_outputs_that_is_linked_to_another_disk_is_refused_before_any_work(
     fresh: Toy, tmp_path: Path, name: str, command: list[str]
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_boards_energy_is_in_its_measurement(
     assert timing.energy["gross_mj"] > 0
 
 
+@pytest.mark.slow
 @ONE_IS_QUICK
 def test_each_batch_of_a_sweep_has_a_row_and_a_failing_batch_stops_no_other(
     runtime: PythonRuntime, built: tuple[Path, Path]

@@ -140,6 +140,7 @@ def serve(engine: Path, example: Path, **more: object) -> subprocess.CompletedPr
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_program_answers_with_people_latencies_and_throughput(tmp_path: Path) -> None:
     example = tmp_path / "example.npy"
     np.save(example, np.ones((2, 4), np.float32))

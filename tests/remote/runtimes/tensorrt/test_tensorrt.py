@@ -84,7 +84,8 @@ def test_half_precision_is_another_engine_with_other_outputs(jetson: Jetson, tmp
     assert 1e-5 < np.abs(exact - rounded).max() < 1e-2
 
 
-@pytest.mark.parametrize("kind", [pytest.param("nano", marks=pytest.mark.slow), "orin-nano"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["nano", "orin-nano"])
 def test_the_python_bindings_run_the_engine_if_the_board_has_them(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_calibration_cache_serves_every_tensorrt(
     assert cache.read_text().startswith(f"TRT-{version}-")
 
 
+@pytest.mark.slow
 def test_the_best_mix_of_a_board_is_less_exact_than_fp16(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:

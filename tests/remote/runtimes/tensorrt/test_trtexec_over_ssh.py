@@ -42,6 +42,7 @@ def server(board: Jetson, servers: Callable[..., Server]) -> Server:
     return servers("orin-nano", GAITPRESS_SIMULATED_ROOT=str(board.root))
 
 
+@pytest.mark.slow
 def test_each_fault_has_a_reason_and_does_not_change_the_next_build(board: Jetson, server: Server, tmp_path: Path) -> None:
     with connect("orin", server.address) as link:
         runtime = TensorRT(link, {"python": sys.executable}, longest_s=2.0)
