@@ -183,7 +183,9 @@ def bundled(variant: str | None, where: Path) -> Path:
 
 def promised(record: Mapping[str, Any], far: float) -> dict[str, Any]:
     """What a variant's record says of a false accept rate."""
-    (rates,) = [rates for rates in record["accuracy"]["open_set"]["promised"] if rates["far"] == far]
+    accuracy = record["accuracy"]
+    told = accuracy.get("open_set_all_views") or accuracy["open_set"]
+    (rates,) = [rates for rates in told["promised"] if rates["far"] == far]
     return {key: rates[key] for key in ("tar", "false_accepts")}
 
 

@@ -157,7 +157,10 @@ def evaluate(signatures: Signatures, sequences: Sequence[GaitSequence], test: Te
         In JSON's types. ``rank1`` and ``rank5``: each as :meth:`gait.evaluation.hits.Hits.rates` has them, with rates of
         conditions under ``conditions``, so that no condition's name can be taken for another figure. ``probes``: how many
         were looked for. ``open_set``: how well a threshold tells enrolled people from others, as
-        :func:`gait.evaluation.open_set.rates` has it. What else there is, the protocol's file says.
+        :func:`gait.evaluation.open_set.rates` has it, and, where the protocol leaves out the probe's own view,
+        ``open_set_all_views``: the same with it, as before a camera that both enrols and identifies, where strangers come
+        nearer.
+        What else there is, the protocol's file says.
 
     Raises:
         DataError: gallery or probe is empty, a sequence has no signature, one is not finite, or there is only one view
@@ -179,18 +182,14 @@ def rates(
     from gait.evaluation.comparisons import strangers
 
     protocol = find(name_of(test.protocol))
-    of_strangers = strangers(
-        signatures,
-        sequences,
-        test.gallery,
-        test.probe,
-        test.distance,
-        threads,
-        other_views=protocol.COMPARISONS[test.protocol].cross_view,
-    )
+    asked = signatures, sequences, test.gallery, test.probe, test.distance, threads
+    cross_view = protocol.COMPARISONS[test.protocol].cross_view
+    # A walk that one test of several enrols and another looks for would find itself.
+    deployed = cross_view and not {*test.gallery} & {*test.probe}
     return {
         **protocol.rates(hits, signatures, sequences, test, threads),
-        "open_set": of_strangers,
+        "open_set": strangers(*asked, other_views=cross_view),
+        **({"open_set_all_views": strangers(*asked)} if deployed else {}),
         "probes": len(test.probe),
     }
 

@@ -166,6 +166,11 @@ class Row(Variant):
         promised = self.get("accuracy", "open_set", "promised") or ()
         return next((promise for promise in promised if promise["far"] == far), {})
 
+    @property
+    def deployed_open_set(self) -> Mapping[str, Any]:
+        """How a camera that enrols and identifies tells strangers: what :mod:`gait.evaluation.open_set` says, if known."""
+        return self.get("accuracy", "open_set_all_views") or self.get("accuracy", "open_set") or {}
+
     @cached_property
     def hits_of_people(self) -> ByPerson:
         """The hits of each test person, where the record has them.

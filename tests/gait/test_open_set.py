@@ -161,11 +161,17 @@ def test_protocols_tell_of_strangers_and_leave_out_identical_views() -> None:
     signatures = {n: np.array([[place[n] + rng.normal() / 10]]) for n in place}
     gallery = [n for n, walk in enumerate(sequences) if walk.condition == "nm-01"]
     probe = [n for n, walk in enumerate(sequences) if walk.condition == "nm-05"]
-    everywhere = protocols.evaluate(collected(signatures), sequences, parted("all-views", gallery, probe))["open_set"]
-    across = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe))["open_set"]
+    of_all_views = protocols.evaluate(collected(signatures), sequences, parted("all-views", gallery, probe))
+    across_views = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, probe))
+    everywhere, across = of_all_views["open_set"], across_views["open_set"]
     # Of all views, one's own walk in the same view is 0 away and the next person's 6; across views, one's own is 4 away.
     assert everywhere["promised"][0]["tar"]["rate"] == across["promised"][0]["tar"]["rate"] == 100
     assert everywhere["eer"] == pytest.approx(0, abs=1)
     assert 5 < everywhere["promised"][0]["threshold"] < 7
     assert 5 < across["promised"][0]["threshold"] < 15
     assert everywhere["enrolled"] == 20
+    # What a camera that both enrols and identifies can promise.
+    assert across_views["open_set_all_views"] == everywhere
+    assert "open_set_all_views" not in of_all_views
+    with_itself = protocols.evaluate(collected(signatures), sequences, parted("casia-b", gallery, [*gallery, *probe]))
+    assert "open_set_all_views" not in with_itself

@@ -168,10 +168,10 @@ def _write_texts(row: Row, build: Mapping[str, Any], side: str | None, out: Path
         "fps": row.settings["data"]["fps"],
         "signature": row.get("signature"),
         "distance": row.get("accuracy", "distance"),
-        "enrolled": row.get("accuracy", "open_set", "enrolled"),
+        "enrolled": row.deployed_open_set.get("enrolled"),
         "thresholds": [
             {"far": promise["far"], "distance": promise["threshold"]}
-            for promise in row.get("accuracy", "open_set", "promised") or ()
+            for promise in row.deployed_open_set.get("promised") or ()
         ],
         "engine": engine,
         "facing": side,
