@@ -5,8 +5,8 @@
 It reads what the pipeline made: first run `snakemake --cores 2 all`. Nobody in the films was in the dataset. Some people are
 enrolled, each by a film in which they walk both ways. In every other film two of them cross, then two strangers cross, and
 one of the enrolled comes back. `windows` counts what the network said of each window, by who is really there; `walks` what a
-track is called when it ends. Intervals are of 95 %, over people. `promised` is what the record of the variant says for the
-same false accept rate: how many walks of enrolled people are recognised, and how many of strangers are accepted.
+track is called when it ends. Intervals are of 95 %, over people. `promised` is what the bundle says for the same
+false accept rate: how many windows of enrolled people are recognised, and how many of strangers are accepted.
 
 `--work` keeps the films, so that another variant watches the same ones.
 """
@@ -181,11 +181,9 @@ def bundled(variant: str | None, where: Path) -> Path:
     return where
 
 
-def promised(record: Mapping[str, Any], far: float) -> dict[str, Any]:
-    """What a variant's record says of a false accept rate."""
-    accuracy = record["accuracy"]
-    told = accuracy.get("open_set_all_views") or accuracy["open_set"]
-    (rates,) = [rates for rates in told["promised"] if rates["far"] == far]
+def promised(settings: Mapping[str, Any], far: float) -> dict[str, Any]:
+    """What a bundle's settings say of a false accept rate."""
+    (rates,) = [rates for rates in (settings["windows"] or settings["walks"])["promised"] if rates["far"] == far]
     return {key: rates[key] for key in ("tar", "false_accepts")}
 
 
@@ -214,7 +212,7 @@ def measure(bundle: Path, work: Path, enrolled: int, strangers: int, far: float)
         "benchmark": "live",
         "variant": record["variant"],
         "far": far,
-        "promised": promised(record, far),
+        "promised": promised(json.loads((bundle / "settings.json").read_text(encoding="utf-8")), far),
         "people": {"enrolled": enrolled, "strangers": strangers},
         "windows": {name: shares((own, each.windows) for own, each in of) for name, of in groups.items()},
         "walks": {name: shares((own, each.walks) for own, each in of) for name, of in groups.items()},

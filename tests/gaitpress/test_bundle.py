@@ -231,18 +231,18 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
         ("walk-of-grace", "grace"),
     ]
     assert all(each["nearest"][0]["distance"] < 0.01 < each["nearest"][1]["distance"] for each in found)
-    known = json.loads((shipped / "settings.json").read_text())["thresholds"]
+    known = json.loads((shipped / "settings.json").read_text())["walks"]
     farthest = min(each["nearest"][1]["distance"] for each in found)
     assert all(each["person"] == each["nearest"][0]["name"] for each in found)
 
     def named(thresholds: list[dict[str, float]], *options: str) -> list[str | None]:
         content = json.loads((shipped / "settings.json").read_text())
-        outputs.write_json(shipped / "settings.json", {**content, "thresholds": thresholds})
+        outputs.write_json(shipped / "settings.json", {**content, "walks": {"enrolled": 3, "promised": thresholds}})
         done = subprocess.run([*map(str, command), *options], env=plain_environment(), capture_output=True, text=True)
-        outputs.write_json(shipped / "settings.json", {**content, "thresholds": known})
+        outputs.write_json(shipped / "settings.json", {**content, "walks": known})
         return [json.loads(line)["person"] for line in done.stdout.splitlines()] or [done.stderr]
 
-    strict = [{"far": 10.0, "distance": 2 * farthest}, {"far": 1.0, "distance": 0.0}]
+    strict = [{"far": 10.0, "threshold": 2 * farthest}, {"far": 1.0, "threshold": 0.0}]
     assert named(strict) == [None, None]  # nobody is nearer than the threshold
     assert named(strict, "--far", "10") == ["ada", "grace"]
     assert named([]) == ["ada", "grace"]

@@ -36,7 +36,8 @@ def shipped(measured_study: Study, tmp_path_factory: pytest.TempPathFactory) -> 
     bundle = ship(measured_study, tmp_path_factory.mktemp("shipped") / "bundle")
     settings = json.loads((bundle / "settings.json").read_text())
     # The network has hardly learnt anything, so that any walk is near any other; the same walk is at 0.
-    settings["thresholds"] = [{"far": 1.0, "distance": 1e6}, {"far": 0.1, "distance": 1e-9}]
+    promised = [{"far": 1.0, "threshold": 1e6}, {"far": 0.1, "threshold": 1e-9}]
+    settings["windows"] = {"enrolled": 3, "promised": promised}
     settings["signature"]["benchmark_shape"][1] = 16  # windows of more than the few frames that so short walks have
     outputs.write_json(bundle / "settings.json", settings)
     return bundle

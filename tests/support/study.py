@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gaitpress.commands.bundle import bundle
-from gaitpress.commands.bundle.contents import Places
+from gaitpress.commands.bundle.places import Places
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
 from tests.support import commands

@@ -16,7 +16,7 @@ from pathlib import Path
 from gaitpress import command_line, outputs, params
 from gaitpress.commands import select
 from gaitpress.commands.bundle import contents
-from gaitpress.commands.bundle.contents import Places
+from gaitpress.commands.bundle.places import Places
 from gaitpress.errors import StageError
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load

@@ -18,7 +18,7 @@ DISTANCES = {
 }
 
 
-def card(row: Row, build: Mapping[str, Any]) -> str:
+def card(row: Row, build: Mapping[str, Any], of_windows: Mapping[str, Any] | None) -> str:
     """The card of a measured variant, in Markdown."""
     parts = [
         f"# {row.name}: gait recognition on {row.device}",
@@ -27,7 +27,7 @@ def card(row: Row, build: Mapping[str, Any]) -> str:
         _data(row),
         _training(row),
         _accuracy(row),
-        _strangers(row),
+        _strangers(row, of_windows),
         _benchmark(row, build),
         _limits(row),
     ]
@@ -115,19 +115,27 @@ def _accuracy(row: Row) -> str:
     return "\n".join(lines)
 
 
-def _strangers(row: Row) -> str:
+def _strangers(row: Row, of_windows: Mapping[str, Any] | None) -> str:
     told = row.deployed_open_set
     if not told.get("promised"):
         return (
             "## Strangers\n\nToo few people were tested to say how well people who are not enrolled are told from those who "
             "are: `identify.py` names the nearest, whoever comes."
         )
-    trials = told["trials"]
     views = ", whose walks in the view of the camera count too" if row.get("accuracy", "open_set_all_views") else ""
+    lines = ["## Strangers", "", *_promises(told, "walks", views)]
+    if of_windows and of_windows["promised"]:
+        frames = row.get("signature", "benchmark_shape")[1]
+        lines += ["", f"`watch.py` judges windows of {frames} silhouettes by thresholds of their own:", ""]
+        lines += _promises(of_windows, "windows", ", each by means of windows")
+    return "\n".join(lines)
+
+
+def _promises(told: Mapping[str, Any], what: str, how: str) -> list[str]:
+    """A table of the rates of :func:`gait.evaluation.open_set.rates`, of walks or windows."""
+    trials = told["trials"]
     lines = [
-        "## Strangers",
-        "",
-        f"Among {told['enrolled']} enrolled people{views}; {trials['enrolled']} walks of enrolled people and "
+        f"Among {told['enrolled']} enrolled people{how}; {trials['enrolled']} {what} of enrolled people and "
         f"{trials['strangers']} of people taken out of the gallery. The threshold of each half of the people was "
         f"tested on the other half; equal error rate {told['eer']:.1f} %. Among more people, more strangers are accepted.",
         "",
@@ -141,7 +149,7 @@ def _strangers(row: Row) -> str:
             f"{digits.percent(recognised['rate'])} [{digits.interval(*ends(recognised), 'percent')}] | "
             f"{promise['threshold']:.5g} |"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _benchmark(row: Row, build: Mapping[str, Any]) -> str:

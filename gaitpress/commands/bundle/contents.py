@@ -6,7 +6,6 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from gait.errors import DataError
 from gait.live import background, drawing, facing, networks, people, pipeline, source, tracks, votes, windows
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
+from gaitpress.commands.bundle.places import Places
+from gaitpress.commands.bundle.windows import strangers, without_curve
 from gaitpress.errors import StageError
 from gaitpress.inputs import open_training
-from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row
 from remote import runtimes
 from remote.digest import sha256
@@ -59,20 +59,6 @@ for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA25
 """
 
 
-@dataclass(frozen=True)
-class Places:
-    """The folders of a variant's engine and network, and that of the data, which need not be there."""
-
-    engine: Path
-    quantized: Path
-    data: Path
-
-    @classmethod
-    def of(cls, row: Row, folders: Folders) -> Places:
-        """The places that dvc.yaml names."""
-        return cls(folders.build / row.key, folders.quantize / row.folder, folders.results.parent / "data")
-
-
 def write(row: Row, places: Places, out: Path) -> None:
     """Write a measured variant's bundle into the empty directory ``out``.
 
@@ -89,7 +75,7 @@ def write(row: Row, places: Places, out: Path) -> None:
         shutil.copyfile(places.engine / name, out / "engine" / name)
     shutil.copyfile(places.quantized / forms.CPU, out / "model.onnx")
     _write_runtime(row, out)
-    _write_texts(row, build, _facing(row, places), out)
+    _write_texts(row, build, _facing(row, places), strangers(row, places), out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     lines = [f"{sha256(path)}  {path.relative_to(out).as_posix()}" for path in files]
     (out / CHECKSUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -149,9 +135,11 @@ def _facing(row: Row, places: Places) -> str | None:
     return facing.side(store.frames(store.sequences[training.train[place]]) for place in chosen)
 
 
-def _write_texts(row: Row, build: Mapping[str, Any], side: str | None, out: Path) -> None:
+def _write_texts(
+    row: Row, build: Mapping[str, Any], side: str | None, of_windows: Mapping[str, Any] | None, out: Path
+) -> None:
     texts = {
-        "MODEL_CARD.md": card(row, build),
+        "MODEL_CARD.md": card(row, build, of_windows),
         "README.md": README.format(
             name=row.name,
             device=row.device,
@@ -168,11 +156,8 @@ def _write_texts(row: Row, build: Mapping[str, Any], side: str | None, out: Path
         "fps": row.settings["data"]["fps"],
         "signature": row.get("signature"),
         "distance": row.get("accuracy", "distance"),
-        "enrolled": row.deployed_open_set.get("enrolled"),
-        "thresholds": [
-            {"far": promise["far"], "distance": promise["threshold"]}
-            for promise in row.deployed_open_set.get("promised") or ()
-        ],
+        "walks": without_curve(row.deployed_open_set) or {"enrolled": None, "promised": []},
+        "windows": of_windows,
         "engine": engine,
         "facing": side,
     }

@@ -23,7 +23,7 @@ from typing import Any
 
 from gaitpress import command_line, params
 from gaitpress.commands import bundle, select
-from gaitpress.commands.bundle.contents import Places
+from gaitpress.commands.bundle.places import Places
 from gaitpress.commands.select import choice as selecting
 from gaitpress.commands.select.choice import Limits
 from gaitpress.errors import StageError

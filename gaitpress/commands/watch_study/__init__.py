@@ -28,7 +28,7 @@ from gait.live.crowd import crowd
 from gaitpress import command_line, outputs
 from gaitpress.built import engine_of
 from gaitpress.commands import bundle
-from gaitpress.commands.bundle.contents import Places
+from gaitpress.commands.bundle.places import Places
 from gaitpress.commands.watch_study import films
 from gaitpress.commands.watch_study.there import There, way
 from gaitpress.engine import Engine

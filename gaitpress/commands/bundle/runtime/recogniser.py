@@ -43,13 +43,15 @@ class Recogniser:
     enrolled: int | None = None
 
     @classmethod
-    def open(cls, folder: Path, threads: int = 1, engine: bool = False) -> Recogniser:
+    def open(cls, folder: Path, threads: int = 1, engine: bool = False, windows: bool = False) -> Recogniser:
         """Load the network and its settings from a folder.
 
         Args:
             folder: the folder of this bundle.
             threads: threads on a processor.
             engine: run the engine that was measured, which only its own device can, in place of model.onnx.
+            windows: judge windows of walks among means of windows, not walks among walks; such thresholds are taken where
+                they are known.
 
         Raises:
             OSError: a file is missing.
@@ -67,13 +69,14 @@ class Recogniser:
             from gaitpress_runtime import engine as measured
 
             network = measured.opened(folder / built["file"], built["version"], threads)
+        known = (windows and settings["windows"]) or settings["walks"]
         return cls(
             network,
             settings["preprocessing"],
             settings["signature"]["input"]["shape"],
             settings["distance"],
-            {row["far"]: row["distance"] for row in settings["thresholds"]},
-            settings["enrolled"],
+            {row["far"]: row["threshold"] for row in known["promised"]},
+            known["enrolled"],
         )
 
     def threshold(self, far: float) -> float:

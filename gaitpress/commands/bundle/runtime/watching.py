@@ -56,7 +56,7 @@ class Watching:
                 "this network takes optical flow of the whole picture, in which one person walks; bundle a model of "
                 "silhouettes to watch"
             )
-        self._recogniser = Recogniser.open(bundle, options.threads, options.engine)
+        self._recogniser = Recogniser.open(bundle, options.threads, options.engine, windows=True)
         self._enrolling = _name(options.enrol)
         self._walks: dict[int, list[np.ndarray]] = {}  # the signatures of each track's windows, while enrolling
         self._enrolled = 0
