@@ -1,7 +1,7 @@
 """How well watch.py tells strangers from enrolled people.
 
-A record's thresholds are of whole walks among whole walks. Before a camera, windows are looked for among means of windows, to which
-strangers come nearer. So windows have thresholds of their own, found on the test's walks by the bundle's network.
+A record has thresholds of walks among walks. A camera looks for windows of walks among means of windows, to which strangers
+come nearer. So windows have thresholds of their own, found on the test's walks by the bundle's network.
 """
 
 from __future__ import annotations
