@@ -248,6 +248,7 @@ def test_reading_it_waits_for_no_numbers() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_no_key_is_one_that_dvc_ignores_when_it_looks_for_a_former_result(tmp_path: Path) -> None:
     names = set(re.findall(r'^ *"(\w+)": \{', params.schema(), re.M))
     assert {"pixels", "percentiles", "lr"} <= names

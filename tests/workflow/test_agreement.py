@@ -51,6 +51,7 @@ def test_sequences(start: Toy, tmp_path: Path, seed: int) -> None:
     Sequence(start, tmp_path, seed).play(rounds=4)
 
 
+@pytest.mark.slow
 def test_a_run_from_scratch_makes_what_is_expected_of_it(start: Toy) -> None:
     expected = {file: text for files in made_from_scratch(start.where).values() for file, text in files.items()}
     assert start.results() == expected

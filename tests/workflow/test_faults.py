@@ -242,12 +242,13 @@ def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
     assert "waiting" not in logged(toy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("committed", "cut"),
     [
         pytest.param(True, r".*\n  train@", id="committed"),
-        pytest.param(False, r".*\n    cm", id="an entry that is none", marks=pytest.mark.slow),
-        pytest.param(False, "", id="empty", marks=pytest.mark.slow),
+        pytest.param(False, r".*\n    cm", id="an entry that is none"),
+        pytest.param(False, "", id="empty"),
     ],
 )
 def test_a_damaged_dvc_lock_is_told_with_the_command_that_mends_it(

@@ -79,10 +79,8 @@ def asked(toy: Toy, *command: str, dvc: str | None = None) -> tuple[str, str]:
 STATUS = (sys.executable, "-m", "workflow.dvc.status")
 
 
-FIRST, *OTHERS = CHANGES
-
-
-@pytest.mark.parametrize("change", [FIRST, *(pytest.param(change, marks=pytest.mark.slow) for change in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
 def test_it_lists_the_same_stages_and_says_once_that_it_is_slower(toy: Toy, tmp_path: Path, change: str) -> None:
     dvc = changed_dvc(tmp_path / "other", *CHANGES[change])
     expected, nothing = asked(toy, *STATUS)
