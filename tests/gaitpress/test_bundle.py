@@ -19,7 +19,6 @@ from ruamel.yaml import YAML
 from gaitpress import outputs
 from gaitpress.errors import StageError
 from gaitpress.inputs import open_test, open_training
-from gaitpress.results.folders import Folders
 from tests.support import commands
 from tests.support.study import Study, claimed, plain_environment, rank1_of, ship
 from tests.support.toy import make_small
@@ -43,9 +42,8 @@ def study(measured_study: Study, tmp_path: Path) -> Study:
     """A copy whose files may be changed."""
     for name in ("results", "training", "test"):
         shutil.copytree(measured_study.where / name, tmp_path / name)
-    copy = object.__new__(Study)
-    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), measured_study.params
-    copy.devices, copy.facts = measured_study.devices, measured_study.facts
+    copy = Study.at(tmp_path)
+    copy.params, copy.devices, copy.facts = measured_study.params, measured_study.devices, measured_study.facts
     (tmp_path / "preprocessed").symlink_to(measured_study.where / "preprocessed")
     return copy
 

@@ -42,9 +42,7 @@ def repository(tmp_path: Path) -> Path:
     """This repository, with sequences to train with."""
     copy_repository(tmp_path)
     make_small(tmp_path / "params.yaml", models=["gaitset"], **{"model.gaitset.schedule.iterations": 50})
-    world = object.__new__(World)
-    world.where = tmp_path / "data"
-    world._write_store()
+    World.at(tmp_path / "data").write_store()
     settings = params.load(tmp_path / "params.yaml")
     code = training_code(settings.entry("gaitset"), settings.datasets["walkers"].partition)
     outputs.write_json(tmp_path / "data/code/gaitset.json", code)

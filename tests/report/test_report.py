@@ -48,9 +48,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
 def world(measured: World, tmp_path: Path) -> World:
     """A copy whose records may be changed."""
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
-    copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
-    return copy
+    return World.at(tmp_path)
 
 
 def edit(world: World, percentile: float, **values: Any) -> None:
@@ -427,7 +425,7 @@ def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> Non
     assert sorted(rates) == [float(number) for number in range(1, len(NAMES) + 1)]
     for name in metrics:
         _validate_metric_name(name)
-    card = model_card(row, {"bytes": 1})
+    card = model_card(row, {"bytes": 1}, None)
     assert "| mean | 77.0 | 70.0–80.0 | 30 | 60 |" in card
     for number, name in enumerate(NAMES, start=1):
         assert f"| {name.upper()} | {number:.1f} | {number - 0.5:.1f}–{number + 0.5:.1f} | {number} | {2 * number} |" in card

@@ -47,9 +47,7 @@ def where(tmp_path: Path) -> Path:
     """A dense GaitSet that was trained with the sequences beside it, and params.yaml with the criterion `taylor`."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     make_small(tmp_path / "params.yaml", **SMALL)
-    world = object.__new__(World)
-    world.where = tmp_path
-    world._write_store()
+    World.at(tmp_path).write_store()
     (tmp_path / "dense").mkdir()
     torch_model.save(small(SMALLER["gaitset"], 0.25), tmp_path / "dense")
     facts = inputs.facts(*inputs.open_training(tmp_path / "training/gaitset.json", tmp_path / "preprocessed"))

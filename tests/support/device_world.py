@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import Namespace
-from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -37,27 +36,32 @@ class World:
     """Folders as dvc.yaml has them, below ``where``."""
 
     def __init__(self, where: Path, percentiles: tuple[float, ...] = (0, 50)) -> None:
-        self.where = where
-        self.devices = where / "devices.yaml"
+        self._stand_in(where)
         self.devices.write_text("local: {transport: local}\n")
-        self.facts = where / "facts/local.json"
-        self.records = Folders(where / "results")
-        self.params = where / "params.yaml"
         self.write_params({"models": ["gaitset"], "percentiles": list(percentiles), "precisions": ["fp32"]})
-        self._write_store()
+        self.write_store()
         for percentile in percentiles:
             self.write_network(percentile)
         probe("local", self.devices, self.facts)
 
-    def copy(self, where: Path) -> World:
+    @classmethod
+    def at(cls, where: Path) -> Self:
+        """The world that was made in a folder before."""
+        world = object.__new__(cls)
+        world._stand_in(where)
+        return world
+
+    def _stand_in(self, where: Path) -> None:
+        self.where = where
+        self.devices = where / "devices.yaml"
+        self.facts = where / "facts/local.json"
+        self.records = Folders(where / "results")
+        self.params = where / "params.yaml"
+
+    def copy(self, where: Path) -> Self:
         """The same in another folder."""
         shutil.copytree(self.where, where, dirs_exist_ok=True)
-        world = copy(self)
-        world.where, world.records = where, Folders(where / "results")
-        world.devices, world.facts, world.params = (
-            where / path.relative_to(self.where) for path in (self.devices, self.facts, self.params)
-        )
-        return world
+        return type(self).at(where)
 
     def write_params(self, edits: dict[str, Any]) -> params.Params:
         """params.yaml of this repository with quick measurements and some edits at the top level or of percentiles."""
@@ -76,7 +80,7 @@ class World:
     def settings(self) -> params.Params:
         return params.load(self.params)
 
-    def _write_store(self) -> None:
+    def write_store(self) -> None:
         rng = np.random.default_rng(0)
         directory = self.where / "preprocessed/silhouette"
         directory.mkdir(parents=True)

@@ -22,7 +22,7 @@ from tests.support.walks import RANK1
 class Study(World):
     """A world whose store is of real walkers: the raw frames are there too."""
 
-    def _write_store(self) -> None:
+    def write_store(self) -> None:
         walkers = {"difficulty": 0.8, "noise": 0.8, "frames": 14}
         make_small(self.params, **{f"datasets.walkers.{key}": value for key, value in walkers.items()})
         self.write_params({"models": ["gaitset"], "percentiles": [50], "precisions": ["fp32"], "modalities": ["silhouette"]})

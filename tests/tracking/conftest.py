@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from gaitpress.results.folders import Folders
 from simulator.ssh_server import free_port
 from tests.support.device_world import World
 from tests.support.toy import environment
@@ -62,7 +61,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
 def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    copy = object.__new__(World)
-    copy.where, copy.records, copy.params = tmp_path, Folders(tmp_path / "results"), tmp_path / "params.yaml"
+    copy = World.at(tmp_path)
     copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
     return copy
