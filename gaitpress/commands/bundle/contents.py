@@ -16,7 +16,6 @@ from gait.data import plausibility
 from gait.data.modalities import flow, silhouettes
 from gait.data.prepared import inputs as network_inputs
 from gait.data.readers import masks, subtraction
-from gait.errors import DataError
 from gait.live import background, drawing, facing, networks, people, pipeline, source, tracks, votes, windows
 from gaitpress import forms, outputs
 from gaitpress.commands.bundle.card import card
@@ -125,12 +124,9 @@ def _as_shipped(text: str) -> str:
 
 def _facing(row: Row, places: Places) -> str | None:
     """To which side the people of the training walk, for watch.py; None if it is not clear or the data are gone."""
-    try:
-        training, store = open_training(places.data / f"training/{row.model}.json", places.data / "preprocessed")
-    except (DataError, StageError, OSError):
+    if (data := places.silhouettes(row, "training", open_training)) is None:
         return None
-    if store.kind != "silhouette" or store.digest != row.settings["data"]["digest"]:
-        return None
+    training, store = data
     chosen = np.linspace(0, len(training.train) - 1, min(LOOKED_AT, len(training.train))).round().astype(int)
     return facing.side(store.frames(store.sequences[training.train[place]]) for place in chosen)
 

@@ -15,12 +15,10 @@ from compress.export import INPUT, OUTPUT, session
 from gait.data.prepared.inputs import network_input
 from gait.data.prepared.sequences import Sequence as GaitSequence
 from gait.data.prepared.sequences import SequenceStore
-from gait.errors import DataError
 from gait.evaluation import open_set
 from gait.evaluation.blocks import Search
 from gaitpress import forms
 from gaitpress.commands.bundle.places import Places
-from gaitpress.errors import StageError
 from gaitpress.inputs import open_test
 from gaitpress.progress import progress
 from gaitpress.results.records import Row
@@ -34,34 +32,35 @@ def strangers(row: Row, places: Places) -> dict[str, Any] | None:
 
     None for networks that are not for watch.py, where the test's data are gone, and of walks that are too short or too few.
     """
-    try:
-        test, store = open_test(places.data / f"test/{row.model}.json", places.data / "preprocessed")
-    except (DataError, StageError, OSError):
+    if (data := places.silhouettes(row, "test", open_test)) is None:
         return None
-    if store.kind != "silhouette" or store.digest != row.settings["data"]["digest"]:
-        return None
-    enrolled = _some(test.gallery)
-    others = _some([position for position in test.probe if position not in {*test.gallery}])
+    test, store = data
+    gallery = {*test.gallery}
     length = row.get("signature", "benchmark_shape")[1]
     network = session(places.quantized / forms.CPU)
-    signatures: list[np.ndarray] = []
-    names: list[str] = []
-    counts = {}
-    for side, positions in (("enrolled", enrolled), ("looked for", others)):
-        for position in progress(positions, len(positions), f"thresholds of windows, walks {side}"):
+
+    def signatures(what: str, positions: Sequence[int]) -> Iterator[tuple[str, list[np.ndarray]]]:
+        """The person of each walk and the signatures of its windows, if it has any."""
+        some = _some(positions)
+        for position in progress(some, len(some), f"thresholds of windows, walks {what}"):
             walk = store.sequences[position]
-            of_walk = [network.run([OUTPUT], {INPUT: window})[0] for window in _windows(store, walk, length)]
-            if of_walk:
-                of_walk = [np.mean(of_walk, 0)] if side == "enrolled" else of_walk
-                signatures += of_walk
-                names += len(of_walk) * [walk.identity]
-        counts[side] = len(signatures)
-    gallery, probe = np.arange(counts["enrolled"]), np.arange(counts["enrolled"], counts["looked for"])
-    if not len(gallery) or not len(probe):
+            if of_walk := [network.run([OUTPUT], {INPUT: window})[0] for window in _windows(store, walk, length)]:
+                yield walk.identity, of_walk
+
+    enrolled = [(name, np.mean(of_walk, 0)) for name, of_walk in signatures("enrolled", test.gallery)]
+    others = [position for position in test.probe if position not in gallery]
+    asked = [(name, window) for name, of_walk in signatures("looked for", others) for window in of_walk]
+    if not enrolled or not asked:
         return None
-    people = np.unique(names, return_inverse=True)[1]
-    search = Search(probe, gallery, people, np.zeros(len(gallery), np.int64), np.zeros((len(probe), 1), bool))
-    told = open_set.rates(open_set.trials(np.concatenate(signatures), search, test.distance))
+    names, values = zip(*enrolled, *asked, strict=True)
+    search = Search(
+        probe=len(enrolled) + np.arange(len(asked)),
+        gallery=np.arange(len(enrolled)),
+        people=np.unique(names, return_inverse=True)[1],
+        groups=np.zeros(len(enrolled), np.int64),
+        excluded=np.zeros((len(asked), 1), bool),
+    )
+    told = open_set.rates(open_set.trials(np.concatenate(values), search, test.distance))
     return without_curve(told or {}) or None
 
 
