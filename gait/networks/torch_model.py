@@ -79,7 +79,7 @@ class TorchArchitecture:
 
     def build(self) -> TorchModel:
         """The network with fresh weights."""
-        return importlib.import_module(f"gait.models.{self.name}").from_architecture(self)
+        return _channels_last(importlib.import_module(f"gait.models.{self.name}").from_architecture(self))
 
 
 class TorchModel(nn.Module):
@@ -109,7 +109,16 @@ class TorchModel(nn.Module):
 
 def build(name: str, settings: Mapping[str, Any], width: float, classes: int) -> TorchModel:
     """The network of gait/models/<name>.py with fresh weights."""
-    return importlib.import_module(f"gait.models.{name}").build(settings, width, classes)
+    return _channels_last(importlib.import_module(f"gait.models.{name}").build(settings, width, classes))
+
+
+def _channels_last(model: TorchModel) -> TorchModel:
+    """The model with its kernels in the memory order of the maps, so that no convolution rearranges them each time."""
+    orders = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in model.parameters():
+        if order := orders.get(parameter.dim()):
+            parameter.data = parameter.data.contiguous(memory_format=order)
+    return model
 
 
 def check_settings(name: str, settings: Mapping[str, Any], required: str, *, bins_of_rows: int | None = None) -> None:
