@@ -32,6 +32,19 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
+def drawn() -> None:
+    """For a test that looks at a report's pictures."""
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without their pictures, which take three quarters of the time, but for tests that ask for ``drawn``."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("report.pareto_plot.write", lambda out, rows: None)
+        monkeypatch.setattr("report.staircase_plot.write", lambda out, rows: None)
+
+
+@pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder of the one who logs in, with a key; becomes this process's own."""
     if SSHD is None:

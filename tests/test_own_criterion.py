@@ -106,6 +106,7 @@ def test_a_keras_network_is_pruned_by_it(home: Path, tmp_path: Path) -> None:
     assert np.array_equal(before[..., kept], after)
 
 
+@pytest.mark.slow
 def test_a_criterion_of_effects_looks_at_training_data(home: Path, gaitset: tuple[Any, Path], tmp_path: Path) -> None:
     """As the file asks for them; what it gets is tested in tests/stages/test_prune_by_data.py."""
     module: dict[str, Any] = {}

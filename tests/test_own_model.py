@@ -113,7 +113,7 @@ def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, chang
     ("changed", "told"),
     [
         (RIGHT, None),
-        (UNTIED, "error: mygait: the pruned network differs from the masked one by"),
+        pytest.param(UNTIED, "error: mygait: the pruned network differs from the masked one by", marks=pytest.mark.slow),
         pytest.param(
             READ_ONCE,
             "error: mygait: filter_groups says that axis 1 of fc.weight has 1 x 32 channels of conv3; it has 64",
@@ -148,9 +148,8 @@ def test_the_stage_prune_says_what_the_page_says(
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("model", "layer"), [("mygait", "conv3.conv"), pytest.param("mycnn", "conv2", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model, layer", [("mygait", "conv3.conv"), ("mycnn", "conv2")])
 def test_describe_shows_the_layers(home: Path, model: str, layer: str) -> None:
     done = python(home, "-m", "gaitpress", "describe", model)
     assert done.returncode == 0, done.stderr

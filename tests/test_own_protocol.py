@@ -87,10 +87,11 @@ def test_the_rates_are_by_what_people_carry(home: Path) -> None:
     ("before", "after", "told"),
     [
         ("enrolled: normal-1", "enroled: normal-1", "partition.enroled = normal-1: unknown key; did you mean enrolled?"),
-        (
+        pytest.param(
             "protocol: by-carrying",
             "protocol: by-carying",
             "must be one of 'by-carrying', 'casia-b', 'ccpg', 'gait3d', 'grew', 'oumvlp', 'sustech1k', 'tum-gaid', 'own'",
+            marks=pytest.mark.slow,
         ),
         (
             "enrolled: normal-1",

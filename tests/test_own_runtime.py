@@ -109,6 +109,7 @@ def test_its_code_is_named_and_that_of_others_stays_as_it_was(home: Path, tmp_pa
     assert (after[0] == before[0], after[1] == before[1]) == (False, True)
 
 
+@pytest.mark.slow
 def test_what_a_room_does_not_name_is_told(home: Path) -> None:
     file = home / FOLDER / "__init__.py"
     try:

@@ -106,6 +106,7 @@ def test_every_node_with_weights_names_its_layer(tmp_path) -> None:
     assert times.others == {}
 
 
+@pytest.mark.slow
 def test_multiply_adds_of_the_published_network_are_about_one_billion(tmp_path) -> None:
     path = tmp_path / "model.onnx"
     export.export_keras(keras_model.signature_model(cnn2d.build(PUBLISHED, 1, 150)), path, [1, 50, 60, 60], 17)

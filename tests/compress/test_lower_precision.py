@@ -17,6 +17,7 @@ from compress import export
 from compress.errors import CompressionError
 from compress.precision import calibration_cache, half_precision, mixed_int8, quantization
 from gait.networks.torch_model import TorchModel
+from tests.support.families import some
 from tests.support.int8 import to_int8
 from tests.support.published import SMALLER, small
 
@@ -50,7 +51,7 @@ def network(path: Path, weights: list[float], *kinds: str, opset: int = 17) -> P
     return path
 
 
-@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("opset", some([11, 17], 17))
 @pytest.mark.parametrize("name", ["gaitset", "gaitpart", "gaitgl", "gaitbase"])
 def test_fp16_halves_a_network_takes_float32_and_gives_nearly_the_same(name: str, opset: int, tmp_path: Path) -> None:
     source, target = tmp_path / "fp32.onnx", tmp_path / "fp16.onnx"
@@ -93,7 +94,7 @@ def test_weights_that_fp16_cannot_hold_are_counted(tmp_path: Path) -> None:
     assert weights.dtype == np.float16 and np.isfinite(weights).all()
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17, 20])
+@pytest.mark.parametrize("opset", some([11, 13, 17, 20], 11, 17))
 def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_use(opset: int, tmp_path: Path) -> None:
     model = exported("baseline", tmp_path / "fp32.onnx", opset)
     half_precision.to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx", frames(model))
@@ -105,9 +106,7 @@ def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_u
         assert proto.ir_version == {11: 6, 13: 7, 17: 8, 20: 9}[written]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "gaitbase" else pytest.param(name, marks=pytest.mark.slow) for name in SMALLER]
-)
+@pytest.mark.parametrize("name", some(SMALLER, "gaitbase"))
 def test_int8_of_opset_11_computes_what_int8_of_opset_13_does(name: str, tmp_path: Path) -> None:
     found = []
     for opset in (11, 13):
@@ -123,7 +122,7 @@ def test_a_network_that_cannot_be_raised_to_the_operator_set_of_int8_is_told(tmp
         to_int8(source, tmp_path / "int8.onnx", [np.ones((1, 2), np.float32)], "minmax", True, "uint8", 7)
 
 
-@pytest.mark.parametrize("name", list(SMALLER))
+@pytest.mark.parametrize("name", some(SMALLER, "gaitgl", "gaitbase", "deepgaitv2 p3d"))
 def test_batch_norm_is_folded_into_the_convolutions(name: str, tmp_path: Path) -> None:
     model = exported(name, tmp_path / "model.onnx")
     graph = onnx.load(tmp_path / "model.onnx").graph
@@ -135,7 +134,7 @@ def test_batch_norm_is_folded_into_the_convolutions(name: str, tmp_path: Path) -
     assert {"Identity", "Dropout"}.isdisjoint(makers.values())
 
 
-@pytest.mark.parametrize("activations", ["int8", "uint8"])
+@pytest.mark.parametrize("activations", some(["int8", "uint8"], "uint8"))
 @pytest.mark.parametrize("name", ["gaitset", "gaitbase"])
 def test_the_cache_has_the_scales_of_the_quantised_file(name: str, activations: str, tmp_path: Path) -> None:
     source, quantised = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
@@ -302,7 +301,7 @@ def test_layers_that_int8_spoils_stay_in_fp32_and_no_others(tmp_path: Path) -> N
     assert {"/frame3/conv/Conv", "/frame4/conv/Conv"} <= {*floating}
 
 
-@pytest.mark.parametrize("name", ["gaitset", "gaitgl", "gaitbase"])
+@pytest.mark.parametrize("name", some(["gaitset", "gaitgl", "gaitbase"], "gaitbase"))
 def test_the_form_for_tensorrt_has_pairs_at_the_inputs_of_what_has_weights_alone(name: str, tmp_path: Path) -> None:
     source, fixed, target = (tmp_path / f"{kind}.onnx" for kind in ("free", "fixed", "int8"))
     model = exported(name, source, 13)

@@ -13,6 +13,7 @@ from compress.errors import CompressionError
 from compress.pruning import torch_surgery
 from compress.pruning.times import Layer, MeasuredNetwork, TimeModel, fit
 from gait.networks import torch_model
+from tests.support.families import some
 from tests.support.published import SMALLER, small
 
 FILTERS = {"a": 32, "b": 64, "c": 64}
@@ -72,7 +73,9 @@ def test_one_network_tells_nothing() -> None:
         fit(LAYERS, FILTERS, networks(0))
 
 
-@pytest.mark.parametrize("name", sorted(name for name in SMALLER if "cnn" not in name))
+@pytest.mark.parametrize(
+    "name", some(sorted(name for name in SMALLER if "cnn" not in name), "gaitset", "gaitgl", "gaitbase", "deepgaitv2 p3d")
+)
 def test_every_layer_that_pruning_narrows_is_named_with_its_groups(name: str) -> None:
     """A layer's multiply-adds change with the widths of its groups as it says, and with no others."""
     model = small(SMALLER[name], 0.25)

@@ -160,6 +160,7 @@ KINDS: dict[str, Callable[[str], bool]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(walks_of(["00-nm", "01-nm", "01-bg", "02-bg-nt", "03-uf", "04-nt", "02-nm"], ("000", "000-far", "090")))
 def test_sustech1k_is_the_plain_reading_of_its_table(made: tuple[list[Walk], np.ndarray]) -> None:

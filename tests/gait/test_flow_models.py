@@ -11,6 +11,7 @@ import pytest
 from compress import export
 from compress.pruning.select import PruneSettings
 from gait.errors import DataError
+from tests.support.families import some
 
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 import keras  # noqa: E402
@@ -172,12 +173,9 @@ def test_the_order_of_frames_and_of_x_and_y_matters(narrow) -> None:
 
 @pytest.mark.parametrize(
     ("scope", "criterion", "multiple"),
-    [
-        ("layer", "mean-l1", 4),
-        pytest.param("global", "mean-l1", 4, marks=pytest.mark.slow),
-        pytest.param("global", "l1", 1, marks=pytest.mark.slow),
-    ],
+    some([("layer", "mean-l1", 4), ("global", "mean-l1", 4), ("global", "l1", 1)], ("layer", "mean-l1", 4)),
 )
+@pytest.mark.parametrize("narrow", some(MODULES, "cnn2d"), indirect=True)
 def test_half_of_the_filters_can_be_removed(narrow, scope: str, criterion: str, multiple: int) -> None:
     pruned, selections = keras_surgery.prune(narrow, PruneSettings(50, criterion, scope, multiple, multiple))
     assert sum(len(selection.kept) for selection in selections.values()) < sum(
@@ -196,6 +194,7 @@ def test_all_convolutions_but_the_gray_code_are_pruned(published) -> None:
     assert groups[-1].reader == {"cnn2d": "dense"}.get(published.name, "grayCode")
 
 
+@pytest.mark.parametrize("narrow", some(MODULES, "cnn2d"), indirect=True)
 def test_the_exported_network_gives_the_same_signatures(narrow, tmp_path: Path) -> None:
     pruned, _ = keras_surgery.prune(narrow, PruneSettings(50, "mean-l1", "layer", 4, 4))
     for number, model in enumerate((narrow, pruned)):

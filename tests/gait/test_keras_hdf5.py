@@ -94,8 +94,12 @@ def trained() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "layout",
-    [{}, {"full": True}, {"parts": 3}, {"full": True, "parts": 2, "text": False}],
-    ids=["weights", "full", "parts", "both"],
+    [
+        pytest.param({}, id="weights", marks=pytest.mark.slow),
+        pytest.param({"full": True}, id="full", marks=pytest.mark.slow),
+        pytest.param({"parts": 3}, id="parts"),
+        pytest.param({"full": True, "parts": 2, "text": False}, id="both"),
+    ],
 )
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_file_of_keras_2_gives_its_signatures(trained, tmp_path: Path, name: str, layout: dict[str, Any]) -> None:

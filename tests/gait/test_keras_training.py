@@ -109,6 +109,7 @@ def test_the_same_seed_gives_a_network_with_dropout_the_same_weights_each_time_t
     assert same(one, other)
 
 
+@pytest.mark.slow
 def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, tmp_path: Path) -> None:
     model, _ = trained(store, replace(TRAINING, mixed_precision=True, epochs=1))
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
@@ -131,6 +132,7 @@ def test_too_few_sequences_for_a_validation_part_are_told(store: SequenceStore) 
         keras_loop.fit(None, store, range(9), TRAINING)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_on_a_plateau_and_training_stops_early(store: SequenceStore) -> None:
     # A learning rate of almost nothing changes no loss enough to count.
     training = replace(TRAINING, epochs=9, lr=1e-12, min_lr=1e-20, plateau_patience=1, stop_patience=4, extra_epochs=0)
@@ -140,7 +142,8 @@ def test_the_learning_rate_falls_on_a_plateau_and_training_stops_early(store: Se
     assert len(history) < 9
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_batches_are_the_same_however_they_are_made(store: SequenceStore, workers: int) -> None:
     training = replace(TRAINING, epochs=1, extra_epochs=0, augment=True)
     assert same(trained(store, training)[0], trained(store, training, workers=workers)[0])
@@ -228,6 +231,7 @@ here.keras_model.save(model, out)
         assert subprocess.run([*command[:-1], str(tmp_path / "whole")], cwd=ROOT).returncode == 0
         assert same(keras_model.load(tmp_path / "killed"), keras_model.load(tmp_path / "whole"))
 
+    @pytest.mark.slow
     def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
         training = replace(TRAINING, epochs=1, extra_epochs=0)
         model = network()

@@ -15,6 +15,7 @@ from gait.data.readers import Clip, Faults
 from gait.data.readers.foreground import Footage
 from gait.data.walkers import Walk, Walkers
 from tests.support.distracted import DISTURBED
+from tests.support.families import some
 
 SETTINGS = {"kind": "silhouette", "pixels": 64}
 
@@ -34,7 +35,7 @@ def doubts(walk: Walk, other: Walk, how: str, own: bool = True) -> Faults:
     return faults
 
 
-@pytest.mark.parametrize("how", DISTURBED)
+@pytest.mark.parametrize("how", some(DISTURBED, "undisturbed", "another person", "a tree"))
 def test_what_is_no_walking_person_is_doubted_and_nothing_else(walks: list[Walk], how: str) -> None:
     found = [doubts(walk, walks[place - 2], how) for place, walk in enumerate(walks)]
     told = sum(any(DOUBTFUL in fault for fault in faults) for faults in found)

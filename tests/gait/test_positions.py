@@ -11,6 +11,7 @@ from gait.evaluation.blocks import Search
 from gait.evaluation.positions import positions
 from gait.evaluation.ranking import NOBODY, closer_wrong
 from tests.gait.test_ranking import search, unit, world
+from tests.support.families import some
 
 
 def naive(values: np.ndarray, asked: Search, kind: str, pooled: bool) -> list[list[list[int]]]:
@@ -72,7 +73,7 @@ def test_positions_are_those_of_a_stable_sort(
     np.testing.assert_array_equal(raw, kept)
 
 
-@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("pooled", some([False, True], True))
 @pytest.mark.parametrize("spread", [0.3, 20.0])
 def test_projections_blocks_and_threads_change_no_position(spread: float, pooled: bool) -> None:
     values, asked = world(13, spread)

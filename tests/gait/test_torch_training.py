@@ -20,6 +20,7 @@ from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
 from gait.training.torch import loop as torch_loop
 from gait.training.torch.batches import Sampling
+from tests.support.families import some
 from tests.support.killing import kill_once_there
 from tests.support.toy import ROOT
 
@@ -73,13 +74,13 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
 
-@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("mixed", some([False, True], True))
 def test_the_loss_falls(store: SequenceStore, mixed: bool) -> None:
     _, history = trained(store, replace(TRAINING, mixed_precision=mixed))
     assert history[-1]["loss"] < history[0]["loss"] / 2
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", some(["sgd", "adamw"], "sgd"))
 def test_other_optimizers_learn_too(store: SequenceStore, optimizer: str) -> None:
     lr = {"sgd": 0.05, "adamw": 1e-3}[optimizer]
     _, history = trained(store, replace(TRAINING, optimizer=optimizer, lr=lr, weight_decay=1e-3))

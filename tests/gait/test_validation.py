@@ -21,6 +21,7 @@ from gait.processes import Processes
 from gait.training.checkpoints import Checkpoints
 from gait.training.validation import RATE, Validation, kept
 from tests.gait import test_torch_training as by_torch
+from tests.support.families import some
 
 PEOPLE = ("000", "001", "002")
 CONSTANT = replace(by_torch.TRAINING, iterations=8, decay="constant", milestones=None)
@@ -142,7 +143,7 @@ class TestPyTorch:
         assert by_torch.same(model, after_five)
         assert not model.training
 
-    @pytest.mark.parametrize("frozen", [False, True])
+    @pytest.mark.parametrize("frozen", some([False, True], True))
     def test_tests_leave_the_training_as_it_is(self, store: SequenceStore, frozen: bool) -> None:
         test = one_walk_each(store)
         asked = validation(store, [], every=2, keep="last")
@@ -159,8 +160,8 @@ class TestPyTorch:
         after_three, _ = by_torch.trained(store, replace(CONSTANT, iterations=3))
         assert by_torch.same(model, after_three)
 
-    @pytest.mark.parametrize("number", [1, 3, 4, 6])
-    @pytest.mark.parametrize("keep, patience", [("best", None), ("last", 3), ("best", 3)])
+    @pytest.mark.parametrize("number", some([1, 3, 4, 6], 3, 4))
+    @pytest.mark.parametrize("keep, patience", some([("best", None), ("last", 3), ("best", 3)], ("best", 3)))
     def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
         self, store: SequenceStore, tmp_path: Path, number: int, keep: str, patience: int | None
     ) -> None:
@@ -229,6 +230,7 @@ class TestKeras:
     def training(self, by_keras: Any) -> Any:
         return replace(by_keras.TRAINING, decay="constant", epochs=3, extra_epochs=2)
 
+    @pytest.mark.slow
     def test_the_best_weights_are_the_result(
         self, by_keras: Any, store: SequenceStore, flow: SequenceStore, training: Any
     ) -> None:
@@ -249,6 +251,7 @@ class TestKeras:
             (False, pytest.approx(100 / 3)),
         ]
 
+    @pytest.mark.slow
     def test_a_part_that_ends_for_its_loss_is_tested_after_its_last_epoch(
         self, by_keras: Any, store: SequenceStore, flow: SequenceStore, training: Any
     ) -> None:

@@ -21,6 +21,8 @@ from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT
 from tracking import runs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NO_MIX = "the runtime mixes no precisions"
 FASTEST = {"fp32": (10.0, 90.0), "fp16": (8.0, 90.0), "int8": (4.0, 89.0)}  # ms, and mean rank-1 in %
 

@@ -375,6 +375,7 @@ def test_a_damaged_bundle_is_one_line(study: Study, tmp_path: Path) -> None:
         assert done.stderr.startswith(said)
 
 
+@pytest.mark.slow
 def test_the_example_names_nobody_by_what_is_no_silhouette(study: Study, tmp_path: Path) -> None:
     shipped = ship(study, tmp_path / "shipped")
     rng = np.random.default_rng(0)

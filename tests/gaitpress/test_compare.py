@@ -184,6 +184,7 @@ def test_the_comparison_opens_on_the_current_runs_with_charts(command: Command, 
     assert not browser.evaluate(shown(f"gaitset p{LEFTOVER} fp32"))
 
 
+@pytest.mark.slow
 @chromium
 def test_the_table_has_the_current_runs_and_their_figures(command: Command, browser: Browser) -> None:
     browser.open(command.pages["table"], 2400)
@@ -191,12 +192,14 @@ def test_the_table_has_the_current_runs_and_their_figures(command: Command, brow
     assert not browser.evaluate(shown(f"gaitset p{LEFTOVER} fp32"))
 
 
+@pytest.mark.slow
 @chromium
 def test_the_trainings_are_a_page_away(command: Command, browser: Browser) -> None:
     browser.open(command.pages["training"])
     browser.wait_for(shown("train/gaitset|1 matching run"), START_S)
 
 
+@pytest.mark.slow
 @chromium
 def test_an_experiment_that_is_opened_otherwise_leads_to_its_runs(command: Command, browser: Browser) -> None:
     browser.open(command.pages["table"].partition("/runs?")[0])

@@ -129,6 +129,7 @@ def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
         forms.described(quantized, "other.onnx")
 
 
+@pytest.mark.slow
 def test_the_record_says_which_file_the_device_took(world: World) -> None:
     exact = exact_products(facts.read(world.facts, "local"))
     assert world.build()["onnx"] == (forms.CPU_8BIT if exact else forms.CPU)

@@ -31,6 +31,8 @@ from stages.report import report
 from tests.support.many_records import rates_of, record
 from tests.support.toy import ROOT
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PEOPLE, PROBES = 30, 12
 # Of each variant: its latency in ms, and by how many hits each of the first people has fewer than with the dense network.
 VARIANTS = {

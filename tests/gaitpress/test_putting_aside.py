@@ -51,7 +51,13 @@ command_line.run(main)
 OPSET = 'edit("params.yaml", r"opset: \\d+", "opset: 16")'
 
 
-@pytest.mark.parametrize("work", [f"write('x'); {OPSET}", f"{OPSET}; write('x')"], ids=["once in place", "before"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(f"write('x'); {OPSET}", id="once in place", marks=pytest.mark.slow),
+        pytest.param(f"{OPSET}; write('x')", id="before"),
+    ],
+)
 def test_what_was_finished_before_an_edit_is_taken_up_when_the_edit_is_taken_back(
     of_dvc: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, work: str
 ) -> None:
@@ -75,8 +81,8 @@ def test_what_was_finished_before_an_edit_is_taken_up_when_the_edit_is_taken_bac
     [
         ("Path('code.py').write_text('1')", "code.py: edited while"),
         ("Path('data/more').write_text('1')", "data/more (added): edited while"),
-        ("Path('data/large').unlink()", "data/large (removed): edited while"),
-        ("os.utime('data/large', (1, 1))", "data/large: edited while"),
+        pytest.param("Path('data/large').unlink()", "data/large (removed): edited while", marks=pytest.mark.slow),
+        pytest.param("os.utime('data/large', (1, 1))", "data/large: edited while", marks=pytest.mark.slow),
         ("Path('params.yaml').write_text('{')", "params.yaml"),
     ],
 )

@@ -159,6 +159,7 @@ def test_a_gallery_is_listed_exported_taken_over_and_forgotten_by_name(shipped: 
     assert (tmp_path / "other.json").read_text() == other
 
 
+@pytest.mark.slow
 def test_nobody_is_enrolled_by_a_film_of_nobody_or_of_two(shipped: Path, films: Path, tmp_path: Path) -> None:
     write(tmp_path / "empty.avi", [pictures(Scene([], 0.1, width=WIDE, height=HIGH))[0]] * 40)
     short = films / "crossing.avi"
@@ -173,6 +174,7 @@ def test_nobody_is_enrolled_by_a_film_of_nobody_or_of_two(shipped: Path, films: 
     assert refused.stderr == "error: --enrol ' ': a name has 1 to 80 letters that can be printed\n"
 
 
+@pytest.mark.slow
 def test_a_film_that_is_played_live_goes_at_its_own_rate(shipped: Path, films: Path, tmp_path: Path) -> None:
     enrol(shipped, films, tmp_path, 40)
     write(tmp_path / "film.avi", pictures(Scene([Passing(40, 0.4, 1.6)], 2, width=WIDE, height=HIGH)))
@@ -350,6 +352,7 @@ def test_networks_of_optical_flow_are_refused_in_words(shipped: Path, films: Pat
     assert done.stderr.startswith("error: this network takes optical flow of the whole picture")
 
 
+@pytest.mark.slow
 def test_the_pipelines_command_runs_the_bundles_own_program(shipped: Path, films: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -522,9 +522,9 @@ def test_a_key_with_a_passphrase_needs_a_terminal_or_an_agent(server: Server) ->
     ("content", "why"),
     [
         (b"PuTTY-User-Key-File-3: ssh-ed25519\n", "is a key of PuTTY: type `puttygen {key} -O private-openssh"),
-        (b"", "is damaged, or no key: see `ssh-keygen -y -f {key}`"),
+        pytest.param(b"", "is damaged, or no key: see `ssh-keygen -y -f {key}`", marks=pytest.mark.slow),
         (b"ssh-ed25519 AAAA me\n", "is the public half of a key: name the private one"),
-        (None, "has a public half alone here, and no agent has the private one"),
+        pytest.param(None, "has a public half alone here, and no agent has the private one", marks=pytest.mark.slow),
     ],
 )
 def test_a_key_that_cannot_be_offered_is_named_with_the_reason(server: Server, content: bytes | None, why: str) -> None:

@@ -12,6 +12,8 @@ from report.table import MANY
 from stages.report import report
 from tests.support import many_records
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.slow
 def test_a_terminal_gets_the_best_of_many_variants_and_the_file_has_all(

@@ -19,6 +19,7 @@ from remote.errors import DeviceError
 from remote.python.runtime import PythonRuntime
 from tests.support import commands
 from tests.support.device_world import SHAPE, World
+from tests.support.families import some
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,7 @@ def test_the_accuracy_is_that_of_the_engine_itself(finished: World, world: World
     assert world.recognise()["accuracy"]["rank1"]["mean"] < 100
 
 
+@pytest.mark.slow
 def test_all_four_run_from_the_command_line(finished: World, tmp_path: Path) -> None:
     probed = typed(finished, "probe", "--out", tmp_path / "facts/{device}.json")
     assert probed.returncode == 0, probed.stderr
@@ -116,7 +118,7 @@ def test_all_four_run_from_the_command_line(finished: World, tmp_path: Path) -> 
         ("facts", "python -m remote probe local"),
         ("no facts", "dvc repro -f -s probe@local"),
         ("engine", "build it again: `dvc repro -f -s build@local-gaitset-0-fp32`"),
-        ("network", "build it again: `dvc repro -f -s build@local-gaitset-0-fp32`"),
+        pytest.param("network", "build it again: `dvc repro -f -s build@local-gaitset-0-fp32`", marks=pytest.mark.slow),
         ("no engine", "no such file"),
         ("store", "dvc repro partition@gaitset"),
         ("device", "no device local"),
@@ -220,7 +222,7 @@ def test_a_network_beyond_the_runtimes_operator_sets_is_not_even_sent(world: Wor
     assert str(told.value) == "export.opset = 17: ONNX Runtime 1.8.1 reads up to opset 14; set export.opset: 14"
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", some(["fp16", "int8"], "int8"))
 def test_calibration_never_sees_test_identities(tmp_path: Path, precision: str) -> None:
     world = World(tmp_path, (0,))
     world.write_params({"quantize": {**world.settings.quantize.model_dump(), "activations": "int8"}})

@@ -246,7 +246,9 @@ def test_the_description_leads_to_the_runs_of_this_experiment(world: World) -> N
     ("before", "after"),
     [
         (None, "custom_model_development"),
-        ("no_inferred_type", "custom_model_development"),  # these two are guesses of MLflow's pages
+        pytest.param(
+            "no_inferred_type", "custom_model_development", marks=pytest.mark.slow
+        ),  # these two are guesses of MLflow's pages
         ("genai_development_inferred", "custom_model_development"),
         ("genai_development", "genai_development"),  # a choice of somebody's
     ],

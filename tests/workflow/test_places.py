@@ -33,7 +33,7 @@ def test_a_folder_whose_name_has_blanks(fresh: Toy, tmp_path: Path) -> None:
     ("name", "command"),
     [
         ("results", SNAKEMAKE),
-        ("data/raw", DVC),
+        pytest.param("data/raw", DVC, marks=pytest.mark.slow),
         pytest.param("results", DVC, marks=pytest.mark.slow),
         pytest.param("data/raw", SNAKEMAKE, marks=pytest.mark.slow),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.families import some
 from tests.support.toy import ROOT, environment
 from workflow.dvc.private import Repo, mend_list
 
@@ -60,7 +61,14 @@ def test_processes_that_are_no_more_are_dropped_and_those_on_other_nodes_are_not
     repo.close()
 
 
-@pytest.mark.parametrize("start", [["a file.py"], ["-m", "inner.module"], ["-m", "inner"], ["-X", "utf8", "-c", HOLDS]])
+@pytest.mark.parametrize(
+    "start",
+    some(
+        [["a file.py"], ["-m", "inner.module"], ["-m", "inner"], ["-X", "utf8", "-c", HOLDS]],
+        ["a file.py"],
+        ["-m", "inner.module"],
+    ),
+)
 def test_the_words_of_a_running_process_may_hold_blanks(tmp_path: Path, start: list[str]) -> None:
     where = tmp_path / "my own work"
     (where / "inner").mkdir(parents=True)

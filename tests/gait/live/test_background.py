@@ -68,6 +68,7 @@ def test_grey_pictures_do_as_well(film: list) -> None:
     assert len(background.people(frame)) == len(boxes) == 2
 
 
+@pytest.mark.slow
 def test_what_is_brought_in_becomes_background_in_about_a_minute() -> None:
     background = Background()
     place = np.full((80, 100, 3), 120, np.uint8)
