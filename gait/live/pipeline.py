@@ -252,6 +252,6 @@ class Pipeline:
         self.counts.windows += 1
         self.counts.latency.append(time.monotonic() - asked.arrived)
         if said is not None:
-            self._votes.setdefault(asked.track, Votes()).add(*said)
+            self._votes[asked.track] = self.votes(asked.track).and_also(*said)
         while len(self._votes) > REMEMBERED:
             del self._votes[next(iter(self._votes))]

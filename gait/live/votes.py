@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
 VOTES = 5  # windows
 ENOUGH = 0.5  # of the votes, and more than that: what a name needs
 
 
-@dataclass
+@dataclass(frozen=True)
 class Votes:
-    """What the last windows of a track said: a name, or None for nobody who is known."""
+    """What the last windows of a track said: a name, or None for nobody who is known.
 
-    said: deque[tuple[str | None, float]] = field(default_factory=lambda: deque(maxlen=VOTES))
+    Nothing changes one: a thread names windows while another one shows what they say.
+    """
 
-    def add(self, name: str | None, distance: float) -> None:
-        """Count a window whose nearest person is at this distance."""
-        self.said.append((name, distance))
+    said: tuple[tuple[str | None, float], ...] = ()
+
+    def and_also(self, name: str | None, distance: float) -> Votes:
+        """These with one more window, whose nearest person is at this distance."""
+        return Votes((*self.said, (name, distance))[-VOTES:])
 
     @property
     def name(self) -> str | None:

@@ -176,7 +176,7 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
                 raise LinkLost(f"{server}: the connection was closed during the login") from None
             continue
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if len(tried) == 1 and isinstance(error, EOFError | OSError):
+            if len(tried) == 1 and (isinstance(error, EOFError | OSError) or not connection.is_active()):
                 raise LinkLost(f"{server}: the connection was closed during the login") from None
             why = " ".join(str(error).split()) or "the connection was closed"
             if len(tried) > 1 and not connection.is_active():  # MaxAuthTries

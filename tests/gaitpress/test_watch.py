@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -116,6 +117,19 @@ def test_who_was_enrolled_is_named_in_a_film_with_others_and_nobody_is_by_a_stri
         1,
         "error: named.mp4: is there already; move it aside or choose another name\n",
     )
+
+
+def test_who_left_before_their_first_window_had_its_signature_is_enrolled(shipped: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shipped, bundle)
+    program = bundle / "watch.py"
+    slow = "from gaitpress_runtime import recogniser as r; import time; quick = r.Recogniser.signature_of\n"
+    slow += "r.Recogniser.signature_of = lambda *given: (time.sleep(4), quick(*given))[1]\n"
+    program.write_text(program.read_text().replace("\nif __name__", f"\n{slow}\nif __name__"))
+    write(tmp_path / "40.avi", pictures(Scene([Passing(40, 0.4, 2.4)], 6.5, width=WIDE, height=HIGH)))
+    done = watch(bundle, tmp_path, "--source", "40.avi", "--live", "--enrol", "walker 40", "--headless")
+    assert done.returncode == 0, done.stderr
+    assert sum(json.loads(line)["windows"] for line in done.stdout.splitlines()) >= 1
 
 
 def test_a_gallery_is_listed_exported_taken_over_and_forgotten_by_name(shipped: Path, films: Path, tmp_path: Path) -> None:

@@ -806,11 +806,14 @@ def test_a_board_that_answers_before_it_lets_users_in_is_waited_for(
     assert "permission denied" in refusal(server.address)  # whom it never let in
 
 
+@pytest.mark.parametrize("noticed", [False, True])
 def test_a_server_that_dies_during_a_login_is_not_said_to_refuse_the_key(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, noticed: bool
 ) -> None:
     def dies(connection: paramiko.Transport, *arguments: object) -> list[str]:
         server.kill()
+        while noticed and connection.is_active():
+            time.sleep(0.01)
         return offered(connection, *arguments)
 
     offered = paramiko.Transport.auth_publickey

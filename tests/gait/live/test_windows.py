@@ -123,8 +123,9 @@ def test_more_than_half_of_the_windows_give_a_name() -> None:
     said = [("ada", 0.2), (None, 0.9), ("ada", 0.4), ("grace", 0.3), (None, 0.8), (None, 0.7), (None, 0.6)]
     names = []
     for name, distance in said:
-        votes.add(name, distance)
+        before, votes = votes, votes.and_also(name, distance)
         names.append((votes.name, votes.agreed, len(votes.said)))
+        assert len(before.said) == min(len(names) - 1, 5), "who shows the votes has them change meanwhile"
     assert names == [
         ("ada", 1, 1),
         (None, 1, 2),

@@ -170,7 +170,8 @@ class Watching:
     def _collect(self, asked: Asked) -> None:
         """Keep the signatures of whoever walks alone."""
         if asked.alone:
-            self._walks.setdefault(asked.track, []).append(self._signature(asked))
+            signature = self._signature(asked)  # which takes a while: no track has an empty list meanwhile
+            self._walks.setdefault(asked.track, []).append(signature)
 
     def _signature(self, asked: Asked) -> np.ndarray:
         """The signature of a window, of which everybody walks to the side that the network knows."""
