@@ -129,6 +129,7 @@ def test_int8_signatures_stay_near_those_of_fp32(exported, tmp_path, activations
     assert export.relative_error(export.run(path, inputs), export.run(exported, inputs)) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaitgl bnneck", "baseline, three poolings"])
 def test_int8_of_other_forms_stays_near_fp32(name: str, tmp_path: Path) -> None:
     model, source, path = small(LARGER[name]), tmp_path / "model.onnx", tmp_path / "int8.onnx"

@@ -29,13 +29,17 @@ def dense(request: pytest.FixtureRequest) -> TorchModel:
 
 @pytest.mark.parametrize(
     ("percentile", "how"),
-    [
-        (10, replace(SETTINGS, scope="global", criterion="l1", round_to=1, keep_min=1)),
+    some(
+        [
+            (10, replace(SETTINGS, scope="global", criterion="l1", round_to=1, keep_min=1)),
+            (50, SETTINGS),
+            (50, replace(SETTINGS, scope="global", criterion="random", round_to=1, keep_min=1)),
+            (90, replace(SETTINGS, criterion="l2", round_to=1, keep_min=1)),
+            (90, replace(SETTINGS, mode="published")),
+        ],
         (50, SETTINGS),
-        (50, replace(SETTINGS, scope="global", criterion="random", round_to=1, keep_min=1)),
         (90, replace(SETTINGS, criterion="l2", round_to=1, keep_min=1)),
-        (90, replace(SETTINGS, mode="published")),
-    ],
+    ),
     ids=lambda value: f"{value.mode}-{value.scope}-{value.criterion}" if isinstance(value, PruneSettings) else None,
 )
 def test_the_pruned_network_equals_the_masked_one(dense: TorchModel, percentile: float, how: PruneSettings) -> None:

@@ -18,6 +18,7 @@ from gaitpress import outputs, params, recipes
 from gaitpress.frameworks import framework, multiply_adds
 from stages.prune import TOLERANCE, proof_shape
 from tests.support import commands
+from tests.support.families import some
 from tests.support.published import SMALLER, small
 from tests.support.toy import ROOT, make_small
 
@@ -124,7 +125,9 @@ WAYS = (
 )
 
 
-@pytest.mark.parametrize(("name", "recipe", "column"), [("gaitset", "casia-b", 0), ("cnn3d", "tum-gaid", 6)])
+@pytest.mark.parametrize(
+    ("name", "recipe", "column"), some([("gaitset", "casia-b", 0), ("cnn3d", "tum-gaid", 6)], ("gaitset", "casia-b", 0))
+)
 def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, column: int) -> None:
     table = PAGE[PAGE.index("| GaitSet | before") :].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]

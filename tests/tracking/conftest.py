@@ -26,10 +26,9 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
     where.mkdir()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{where}/runs.db", "--artifacts-destination", str(where / "artifacts")]
+    env = environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven more processes, for language models
     with (where / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=where, env=environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=where, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         for _ in range(600):
             with socket.socket() as probe:
