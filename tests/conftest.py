@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 
 from simulator.ssh_server import SSHD, Server, new_key
+from tests.support import shared
+from tests.support.device_world import World
 
 # Tests run side by side. Threads that wait for processors spin: a training that took all cores did three times the work.
 # The frameworks read these when they are loaded; stages and tests ask for the threads that they need.
@@ -29,6 +31,23 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAITPRESS_MACHINE", str(tmp_path_factory.mktemp("machine")))
         yield
+
+
+@pytest.fixture(scope="session")
+def measured_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two variants, measured, and an empty MLflow database; to be copied."""
+    with shared.folder(tmp_path_factory, "world") as (where, empty):
+        if not empty:
+            return World.at(where)
+        world = World(where)
+        for percentile in (0, 50):
+            world.build(percentile)
+            world.benchmark(percentile)
+            world.recognise(percentile)
+        from tracking.server import TrackingServer
+
+        TrackingServer(f"sqlite:///{where}/mlflow.db", "unused").open()
+        return world
 
 
 @pytest.fixture

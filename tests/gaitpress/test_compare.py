@@ -171,6 +171,7 @@ def shown(names: str) -> str:
     return f"{json.dumps(names.split('|'))}.every((name) => {TEXT}.includes(name))"
 
 
+@pytest.mark.slow
 @chromium
 def test_the_comparison_opens_on_the_current_runs_with_charts(command: Command, browser: Browser) -> None:
     browser.open(command.pages["compare"])

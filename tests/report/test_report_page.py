@@ -17,6 +17,7 @@ from gaitpress.results.records import load
 from stages.report import report
 from tests.support import many_records
 from tests.support.browser import PROGRAM, Browser
+from tests.support.families import some
 from tests.support.many_records import study
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium to open pages with")
@@ -300,6 +301,7 @@ def test_of_twelve_variants_all_have_named_error_curves(
     assert browser.faults == []
 
 
+@pytest.mark.slow
 def test_on_paper_it_has_every_chart_as_wide_as_the_paper(page: Browser, tmp_path: Path) -> None:
     undrawn = "[...document.querySelectorAll('figure[data-chart]')].filter((figure) => !figure.dataset.drawn).length"
     assert page.evaluate(undrawn) > 0
@@ -316,6 +318,7 @@ def test_on_paper_it_has_every_chart_as_wide_as_the_paper(page: Browser, tmp_pat
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
     browser.faults.clear()
     browser.open(out / "index.html", width=390, height=800)
@@ -333,7 +336,7 @@ def test_it_fits_a_phone(browser: Browser, out: Path) -> None:
     assert browser.faults == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", some([1280, 390], 390))
 def test_the_bars_of_live_recognition_show_the_shares_of_its_parts(browser: Browser, out: Path, width: int) -> None:
     browser.open(out / "index.html", width=width, height=800)
     browser.evaluate("document.querySelector('#live .parts').scrollIntoView({block: 'center', inline: 'end'})")
@@ -351,6 +354,7 @@ def test_the_bars_of_live_recognition_show_the_shares_of_its_parts(browser: Brow
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 def test_text_can_be_read_by_day_and_by_night(browser: Browser, out: Path) -> None:
     """At least the contrast of 4.5 that WCAG 2.2 asks for, of all text to what is behind it."""
     contrast = """() => {

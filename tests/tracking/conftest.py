@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -42,24 +41,10 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two variants, measured, and an empty MLflow database, which takes seconds to make."""
-    world = World(tmp_path_factory.mktemp("world"))
-    for percentile in (0, 50):
-        world.build(percentile)
-        world.benchmark(percentile)
-        world.recognise(percentile)
-    from tracking.server import TrackingServer
-
-    TrackingServer(f"sqlite:///{world.where}/mlflow.db", "unused").open()
-    return world
-
-
 @pytest.fixture
-def world(measured: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    shutil.copytree(measured.where, tmp_path, dirs_exist_ok=True)
+def world(measured_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two measured variants, an empty MLflow database and params.yaml that names it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    copy = World.at(tmp_path)
+    copy = measured_world.copy(tmp_path)
     copy.write_params({"mlflow": {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "gait"}})
     return copy

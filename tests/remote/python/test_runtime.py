@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -44,13 +45,20 @@ ONE_IS_QUICK = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def once(runtime: PythonRuntime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network and its engine."""
+    where = tmp_path_factory.mktemp("built")
+    (where / "engine").mkdir()
+    assert runtime.build(linear(where / "model.onnx"), where / "engine", "fp32", 1)["status"] == "ok"
+    return where
+
+
 @pytest.fixture
-def built(tmp_path: Path, runtime: PythonRuntime) -> tuple[Path, Path]:
-    """A network and the directory with its engine."""
-    onnx, engine = linear(tmp_path / "model.onnx"), tmp_path / "engine"
-    engine.mkdir()
-    assert runtime.build(onnx, engine, "fp32", 1)["status"] == "ok"
-    return onnx, engine
+def built(once: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A network and the directory with its engine, which may be changed."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "model.onnx", tmp_path / "engine"
 
 
 def test_an_engine_computes_the_outputs_of_its_network(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
