@@ -1,8 +1,8 @@
 """How true measured latencies are, and what a job on a device over SSH costs beside the device's own work.
 
 `latency_agreement`: the median latency that a benchmark finds, divided by that of a bare loop of the runtime's API over the
-same network and input in a process of its own: the median ratio of --rounds rounds of one run of each, which comes first by
-turns. On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all
+same network and input, with the same options, in a process of its own: the median ratio of pairs of one run of each, three
+times --rounds, which comes first by turns. On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all
 runs, `spread` how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
 `openvino` has the same figures of OpenVINO; those at the top are ONNX Runtime's.
 
@@ -54,9 +54,9 @@ run = lambda values: session.run(None, {name: values})
 """
 OPENVINO = """
 import openvino
-how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
 request = openvino.Core().compile_model(network, "CPU", how).create_infer_request()
-run = request.infer
+run = lambda values: request.infer(values, share_inputs=True)
 """
 BARE = """
 import sys, time
@@ -110,7 +110,7 @@ def agreement(name_of_runtime: str, network: Path, example: np.ndarray, rounds: 
         files = [str(network), str(engine / built["engine"]), str(where / "example.npy")]
         bare = [sys.executable, "-c", BARE.format(load=LOADS[name_of_runtime]), *files]
         seconds = [str(LONG.warmup_s + LONG.duration_s), str(LONG.warmup_s)]
-        for turn in range(rounds):
+        for turn in range(3 * rounds):
             for name in ("benchmark", "bare") if turn % 2 else ("bare", "benchmark"):
                 if name == "benchmark":
                     latencies[name].append(runtime.benchmark(engine, example, LONG).latency_ms["p50"])

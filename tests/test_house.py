@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,15 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All parts of a file's syntax."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def top_level_names(path: Path) -> Iterator[str]:
     """The first part of each module that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,8 +97,9 @@ def test_modules_imported_by_name_are_declared() -> None:
 
 def runtime_names(path: Path) -> Iterator[str]:
     """The texts of a file that are the name of a runtime."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and node.value in runtimes.names():
+    known = runtimes.names()
+    for node in nodes(path):
+        if isinstance(node, ast.Constant) and node.value in known:
             yield str(node.value)
 
 
