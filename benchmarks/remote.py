@@ -2,8 +2,9 @@
 
 `latency_agreement`: the median latency that a benchmark finds, divided by that of a bare loop of the runtime's API over the
 same network and input, with the same options, in a process of its own: the median ratio of pairs of one run of each, three
-times --rounds, which comes first by turns. On a machine whose speed drifts only neighbours can be compared; `ratio_of_medians` is the ratio of the medians of all
-runs, `spread` how far the runs of each lie apart, as a share of their median, and `pairs` the ratio of each round.
+times --rounds, which comes first by turns. On a machine whose speed drifts only neighbours can be compared;
+`ratio_of_medians` is the ratio of the medians of all runs, `spread` how far the runs of each lie apart, as a share of their
+median, and `pairs` the ratio of each pair.
 `openvino` has the same figures of OpenVINO; those at the top are ONNX Runtime's.
 
 `overhead_s_per_job`: seconds of a job (a build and a benchmark with its accuracy, each a process as in the pipeline) by a
