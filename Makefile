@@ -33,7 +33,7 @@ demo: $(STAMP) ## synthetic walkers -> trained, pruned, quantised, measured engi
 mlflow: $(STAMP) ## the variants compared in MLflow: starts it if it does not run, and says where to look
 	@python -m gaitpress compare
 
-test: $(STAMP) ## the tests: ten to twenty minutes on two cores
+test: $(STAMP) ## the tests: ten minutes on two cores
 	python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP) ## the tests that take minutes each: the demo's own models, more of the two engines
