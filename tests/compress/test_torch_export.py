@@ -114,6 +114,7 @@ def test_a_model_that_takes_one_sequence_at_a_time_is_told_with_the_remedy(
         batch_error(library, model, path, windows, several)
 
 
+@pytest.mark.slow
 def test_multiply_adds_of_the_published_network_are_the_published_3_26_billion(tmp_path) -> None:
     path = tmp_path / "model.onnx"
     export.export_torch(gaitset.build(PUBLISHED, 1, 3).eval(), path, [1, "frames", 64, 44], 17)

@@ -61,6 +61,7 @@ def trained(store: SequenceStore, training=TRAINING, model=None, **around):
     return model, keras_loop.fit(model, store, list(range(len(store.sequences))), training, **around)
 
 
+@pytest.mark.slow
 def test_a_decay_by_steps_sets_the_rate_of_every_step(store: SequenceStore) -> None:
     training = replace(TRAINING, decay="cosine", epochs=2, extra_epochs=0)
     _, history = trained(store, training)

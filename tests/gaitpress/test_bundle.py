@@ -171,6 +171,7 @@ def test_the_card_tells_where_weights_come_from(
     assert ("the accuracy flatters it" in card) == (not known)
 
 
+@pytest.mark.slow
 def test_a_bundle_tells_of_the_settings_that_were_measured_whatever_params_yaml_says_now(
     study: Study, tmp_path: Path
 ) -> None:

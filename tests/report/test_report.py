@@ -426,6 +426,7 @@ def test_no_name_of_a_condition_is_taken_for_another_figure(world: World) -> Non
         assert f"| {name.upper()} | {number:.1f} | {number - 0.5:.1f}–{number + 0.5:.1f} | {number} | {2 * number} |" in card
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_files(world: World, drawn: None) -> None:
     first = {path.name: path.read_bytes() for path in write(world).iterdir()}
     assert {path.name: path.read_bytes() for path in write(world).iterdir()} == first

@@ -551,7 +551,12 @@ ROWS: dict[str, Callable[[World], None]] = {
     "as many people as `train_subjects`, or fewer": nobody_left_to_test,
     "no gallery, no probe, or nobody with both": no_gallery_or_no_probe,
 }
-LONG = {"videos", "masks in the alpha channel", "silhouettes as PNG, JPEG, BMP or TIFF"}
+LONG = {
+    "videos",
+    "masks in the alpha channel",
+    "silhouettes as PNG, JPEG, BMP or TIFF",
+    "masks of 0 and another level, of 1 or 16 bits, or of a palette",
+}
 
 
 @pytest.mark.parametrize("row", some(ROWS, *ROWS.keys() - LONG))

@@ -154,6 +154,7 @@ class TestInterrupted:
         assert "going on from" not in done.stderr
         assert len(json.loads((tmp_path / "out/history.json").read_text())) == 2
 
+    @pytest.mark.slow
     def test_by_ctrl_c(self, world: World, tmp_path: Path) -> None:
         process = subprocess.Popen(
             command(world, tmp_path / "out", 5000, section={"checkpoint_s": 0.1}),

@@ -21,6 +21,7 @@ def views(seed: int) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_whatever_was_drawn_before(tmp_path: Path) -> None:
     views_plot._maps.cache_clear()
     for seed in SEEDS:
