@@ -111,6 +111,7 @@ def test_packed_numbers_come_back(numbers: np.ndarray) -> None:
     assert np.array_equal(found, numbers)
 
 
+@pytest.mark.slow
 def test_the_test_of_oumvlp_takes_few_bytes() -> None:
     """5,153 people in 14 views, of whom 85 % of the probes are hits by chance, which is as hard to pack as it gets."""
     rng = np.random.default_rng(0)

@@ -197,6 +197,7 @@ def test_a_team_reads_what_one_parameter_changes(team: Team, tmp_path: Path) -> 
     assert "| `report` | `prune.percentiles` |" in told.stdout
 
 
+@pytest.mark.slow
 def test_a_stale_lock_fails_with_the_stages_and_what_differs(team: Team, tmp_path: Path) -> None:
     edit(team.where, SEED, r"\g<1>2")
     edit(team.where, r"percentiles: \[0, 30\]", "percentiles: [0, 30, 45]")

@@ -99,11 +99,13 @@ class Toy:
         return Toy(where)
 
     def edit(self, pattern: str, text: str, name: str = "params.yaml") -> None:
-        """Change a file."""
-        file = self.where / name
+        """Change a file at once, so that a stage that runs reads either the former or the new one."""
+        file, beside = self.where / name, self.where.with_name(f"{self.where.name}.edited")
         changed, found = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
         assert found, f"{name} has no {pattern}"
-        file.write_text(changed, encoding="utf-8")
+        beside.write_text(changed, encoding="utf-8")
+        shutil.copymode(file, beside)
+        beside.replace(file)
 
     def dvc(self, *arguments: str) -> set[str]:
         """Run dvc; returns the addresses of the stages that ran."""

@@ -226,11 +226,12 @@ def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, s
     complete(toy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param("", marks=pytest.mark.slow),
-        pytest.param('{"write": {"', marks=pytest.mark.slow),
+        "",
+        '{"write": {"',
         json.dumps({"write": {"ROOT/results/train/gaitset": {"pid": os.getpid(), "cmd": "dvc repro -s x"}}}),
     ],
     ids=["empty", "half", "of a process whose number another has now"],
