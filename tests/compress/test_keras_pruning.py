@@ -9,6 +9,7 @@ import pytest
 from compress.pruning import report
 from compress.pruning.select import PruneSettings
 from tests.compress.test_published_pruning import COUNTS, SCORES, published, removed
+from tests.support.families import some
 
 keras_surgery = pytest.importorskip("compress.pruning.keras_surgery", reason="needs TensorFlow")
 keras_reconstruction = pytest.importorskip("compress.pruning.keras_reconstruction", reason="needs TensorFlow")
@@ -29,9 +30,7 @@ def built(name: str, width: float) -> Any:
     return module.build(settings, width, 5)
 
 
-@pytest.fixture(
-    scope="module", params=["cnn2d", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn3d", "cnn2plus1d"))]
-)
+@pytest.fixture(scope="module", params=some(MODULES, "cnn2d"))
 def dense(request: pytest.FixtureRequest) -> Any:
     """An eighth of the published width, with biases that are not zero, so that losing one shows."""
     model = built(request.param, 0.125)
@@ -113,12 +112,16 @@ def test_fresh_3d_cnns_collapse_as_published_and_not_by_plain_l1_over_all_layers
 
 @pytest.mark.parametrize(
     ("percentile", "how"),
-    [
+    some(
+        [
+            (30, SETTINGS),
+            (30, replace(SETTINGS, criterion="l2", spare=["conv[23]*"])),
+            (90, replace(SETTINGS, scope="global", criterion="l1", round_to=1, keep_min=1)),
+            (90, replace(SETTINGS, mode="published")),
+        ],
         (30, SETTINGS),
-        (30, replace(SETTINGS, criterion="l2", spare=["conv[23]*"])),
         (90, replace(SETTINGS, scope="global", criterion="l1", round_to=1, keep_min=1)),
-        (90, replace(SETTINGS, mode="published")),
-    ],
+    ),
     ids=lambda value: f"{value.mode}-{value.scope}-{value.criterion}" if isinstance(value, PruneSettings) else None,
 )
 def test_the_pruned_network_equals_the_masked_one(dense: Any, percentile: float, how: PruneSettings) -> None:

@@ -119,6 +119,7 @@ def test_who_was_enrolled_is_named_in_a_film_with_others_and_nobody_is_by_a_stri
     )
 
 
+@pytest.mark.slow
 def test_who_left_before_their_first_window_had_its_signature_is_enrolled(shipped: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(shipped, bundle)

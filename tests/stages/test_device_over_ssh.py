@@ -60,6 +60,7 @@ def test_what_plays_a_board_says_so_in_facts_and_record_whatever_its_entry_says(
     assert world.benchmark()["evidence"] == "simulated"
 
 
+@pytest.mark.slow
 def test_a_device_that_became_another_is_refused_with_the_remedy(
     world: World, servers: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_link_that_is_cut_costs_the_job_that_was_running_and_no_other(tmp_path
     proxy.close()
 
 
+@pytest.mark.slow
 def test_a_device_with_a_full_disk_is_told_and_usable_once_there_is_room(world: World, server: Server) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", server.home / "files"]
     if subprocess.run(mount, capture_output=True).returncode:

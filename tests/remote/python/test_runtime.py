@@ -124,6 +124,7 @@ def test_only_the_engine_that_was_built_is_accepted(runtime: PythonRuntime, buil
         runtime.check(engine, onnx)
 
 
+@ONE_IS_QUICK
 def test_a_measurement_has_the_requested_repeats_and_queries(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
     timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
     assert len(timing.repeats) == 2

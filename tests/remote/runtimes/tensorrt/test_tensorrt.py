@@ -220,12 +220,7 @@ def test_a_quantised_network_is_an_int8_engine(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("version", "precision"),
-    [
-        ("8502", "int8"),
-        ("100300", "best"),
-        pytest.param("8502", "best", marks=pytest.mark.slow),
-        pytest.param("100300", "int8", marks=pytest.mark.slow),
-    ],
+    some([("8502", "int8"), ("100300", "best"), ("8502", "best"), ("100300", "int8")], ("8502", "int8")),
 )
 def test_a_calibration_cache_serves_every_tensorrt(
     version: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
