@@ -15,7 +15,7 @@ for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"
     os.environ.setdefault(pool, "1")
 
 # How long an example takes says nothing on a busy machine.
-settings.register_profile("gaitpress", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("gaitpress", deadline=None, derandomize=True)
 settings.load_profile("gaitpress")
 
 

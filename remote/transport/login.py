@@ -171,13 +171,11 @@ def _authenticate(connection: paramiko.Transport, server: Endpoint) -> None:
                 return
             right = name
             break
-        except paramiko.AuthenticationException:
-            if len(tried) == 1 and not connection.is_active():  # it did not get as far as a refusal
-                raise LinkLost(f"{server}: the connection was closed during the login") from None
-            continue
         except (paramiko.SSHException, EOFError, OSError) as error:
             if len(tried) == 1 and (isinstance(error, EOFError | OSError) or not connection.is_active()):
-                raise LinkLost(f"{server}: the connection was closed during the login") from None
+                raise LinkLost(f"{server}: the connection was closed during the login") from None  # no refusal was heard
+            if isinstance(error, paramiko.AuthenticationException):
+                continue
             why = " ".join(str(error).split()) or "the connection was closed"
             if len(tried) > 1 and not connection.is_active():  # MaxAuthTries
                 why = "the server takes no more tries; name its key by IdentityFile in ~/.ssh/config"

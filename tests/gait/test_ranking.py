@@ -52,7 +52,7 @@ def same_ranks(actual: np.ndarray, wanted: np.ndarray, asked: Search) -> None:
         np.testing.assert_array_equal(actual < rank, wanted < rank)
 
 
-@settings(max_examples=120)
+@settings(max_examples=250)
 @given(
     seed=st.integers(0, 2**32 - 1),
     samples=st.integers(2, 90),
