@@ -116,7 +116,7 @@ class Bundle:
                 return answer
 
             def _names(self, seen: Any, said: Any) -> Iterator[dict[str, Any]]:
-                boxes.update({(seen.frame.number, each.number): each.person.box for each in seen.tracks if each.person})
+                boxes.update({(seen.frame.number, track.number): track.person.box for track in seen.tracks if track.person})
                 return super()._names(seen, said)  # type: ignore[no-any-return]
 
         options = self._parser.parse_args(["--source", str(film), "--headless", "--far", str(self._far)])
@@ -214,8 +214,8 @@ def measure(bundle: Path, work: Path, enrolled: int, strangers: int, far: float)
         "far": far,
         "promised": promised(json.loads((bundle / "settings.json").read_text(encoding="utf-8")), far),
         "people": {"enrolled": enrolled, "strangers": strangers},
-        "windows": {name: shares((own, each.windows) for own, each in of) for name, of in groups.items()},
-        "walks": {name: shares((own, each.walks) for own, each in of) for name, of in groups.items()},
+        "windows": {name: shares((own, answered.windows) for own, answered in of) for name, of in groups.items()},
+        "walks": {name: shares((own, answered.walks) for own, answered in of) for name, of in groups.items()},
         "windows_of_nobody_for_sure": unclear,
     }
 

@@ -147,7 +147,7 @@ def chosen(row: dict[str, Any], max_error: float) -> dict[str, Any]:
 def measure(where: Path, models: Sequence[str], percentiles: Sequence[int], max_error: float) -> dict[str, Any]:
     """All figures; ``where`` keeps what was made."""
     work = Work(where, settings(models))
-    found = []
+    networks = []
     for name in models:
         model = Model(name, work)
         for percentile in percentiles:
@@ -156,8 +156,8 @@ def measure(where: Path, models: Sequence[str], percentiles: Sequence[int], max_
                 outputs.write_json(file, rows(model, percentile))
             row = outputs.read_json(file)
             best = chosen(row, max_error)
-            found.append({**row, "best": best["engine"], "best_over_onnxruntime": best["times_faster"]})
-    return {"benchmark": "runtimes", "evidence": "host", "max_error": max_error, "networks": found}
+            networks.append({**row, "best": best["engine"], "best_over_onnxruntime": best["times_faster"]})
+    return {"benchmark": "runtimes", "evidence": "host", "max_error": max_error, "networks": networks}
 
 
 def print_table(result: dict[str, Any]) -> None:

@@ -50,14 +50,15 @@ def run(where: Path, models: Sequence[str], percentile: int, seeds: int) -> list
 def sentences(row: Mapping[str, Any]) -> list[str]:
     """A model's comparison in words."""
     means = {name: sum(values) / len(values) for name, values in row["seeds"].items()}
-    told = [f"{row['model']}: dense {row['dense']:.1f}, {row['compared_at_percentile']} % removed: ours {means['ours']:.1f}"]
+    removed = f"{row['compared_at_percentile']} % removed"
+    lines = [f"{row['model']}: dense {row['dense']:.1f}, {removed}: ours {means['ours']:.1f}"]
     for peer, difference in row["rank1_over_torch_pruning"].items():
         low, high = difference["interval"]
-        told.append(
+        lines.append(
             f"  Torch-Pruning's {peer} {means[f'torch-pruning-{peer}']:.1f}: ours is better by {difference['mean']:.1f} "
             f"({low:.1f} to {high:.1f})"
         )
-    return told
+    return lines
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ def check_keywords(what: str, function: Callable[..., Any], given: Iterable[str]
     Raises:
         DataError: one is not among them.
     """
-    known = [each.name for each in inspect.signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     if unknown := set(given) - set(known):
         raise DataError(f"{what}: takes {', '.join(known) or 'no settings'}, not {', '.join(sorted(unknown))}")

@@ -6,8 +6,8 @@ prints a line of JSON: ``{"held": true}`` once it has the device, before that ``
 words. It keeps the lock until its standard input ends, so a client that dies gives it back.
 
 The lock is a name that only one process of a Linux can listen on, and that lies in no folder: all users share it, whatever
-their folders for temporary files, and it ends with its process. Who connects to it is told who holds it. Played machines on
-one computer are told apart by GAITPRESS_MACHINE.
+their folders for temporary files, and it ends with its process. Whoever connects reads who holds it. GAITPRESS_MACHINE tells
+played machines on one computer apart.
 """
 
 import contextlib

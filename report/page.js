@@ -176,9 +176,9 @@ function heatTable(kind, title, { probe, gallery, rank1 }) {
 }
 
 function showViews() {
-  const found = byView.tables[picked.value];
-  const tables = Object.keys(found.rank1).sort((a, b) => byView.order.indexOf(a) - byView.order.indexOf(b));
-  document.getElementById("heat").replaceChildren(...tables.map((kind) => heatTable(kind, byView.titles[kind] ?? kind, found)));
+  const chosen = byView.tables[picked.value];
+  const tables = Object.keys(chosen.rank1).sort((a, b) => byView.order.indexOf(a) - byView.order.indexOf(b));
+  document.getElementById("heat").replaceChildren(...tables.map((kind) => heatTable(kind, byView.titles[kind] ?? kind, chosen)));
 }
 
 if (picked) {

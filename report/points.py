@@ -59,17 +59,17 @@ class ErrorCurve:
 
 def error_curve(row: Row) -> ErrorCurve | None:
     """The curve of a variant whose record has one, without rates of less than one trial, which nobody can measure."""
-    told = row.get("accuracy", "open_set") or {}
-    if "det" not in told or not all(told["trials"].values()):
+    rates = row.get("accuracy", "open_set") or {}
+    if "det" not in rates or not all(rates["trials"].values()):
         return None
-    strangers, fewest = told["trials"]["strangers"], min(told["trials"].values())
-    eer = round(told["eer"], 3) if 100 / fewest <= told["eer"] <= 100 - 100 / fewest else None
+    strangers, fewest = rates["trials"]["strangers"], min(rates["trials"].values())
+    eer = round(rates["eer"], 3) if 100 / fewest <= rates["eer"] <= 100 - 100 / fewest else None
     # A threshold is a stranger's distance and accepts those who are nearer: a whole number, so of few strangers
     # neighbouring rates of the record are one point.
-    accepted = [math.floor((strangers - 1) * (far / 100)) for far in told["det"]["far"]]
+    accepted = [math.floor((strangers - 1) * (far / 100)) for far in rates["det"]["far"]]
     curve = {
         round(100 * count / strangers, 3): frr
-        for count, frr in zip(accepted, told["det"]["frr"], strict=True)
+        for count, frr in zip(accepted, rates["det"]["frr"], strict=True)
         if count and 100 * count / strangers <= max(MOST_ACCEPTED, eer or 0) and 0 < frr < 100
     }
     if eer is not None:

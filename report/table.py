@@ -54,14 +54,14 @@ def text(rows: Sequence[Row], select: Select, brief: bool = False) -> str:
     for machine in machines(rows):
         lines += [*textwrap.wrap(f"Fastest on {machine.name}:", WIDTH)]
         known = [(network, network.fastest) for network in machine.networks if network.fastest]
-        told = known[:MANY] if brief else known
-        for network, fastest in told:
+        shown = known[:MANY] if brief else known
+        for network, fastest in shown:
             ahead = f", {digits.times(network.ahead)} as fast as the best of the next device" if network.ahead else ""
             without = [device for device, best_there in network.best.items() if best_there is None]
             unknown = f"; no valid times on {', '.join(without)}" if without else ""
             where = f"{fastest.precision} on {fastest.device}"
             lines += [f"  {network.name}: {where}, {figures.LATENCY.text(fastest)} ms{ahead}{unknown}"]
-        lines += [*([f"  and {len(known) - len(told)} more networks"] if len(told) < len(known) else []), ""]
+        lines += [*([f"  and {len(known) - len(shown)} more networks"] if len(shown) < len(known) else []), ""]
     lines += [
         f"* Pareto-optimal: none is both faster and more accurate. Rank-1 in %, [95 % interval]. {digits.DASH} unknown.",
         *textwrap.wrap(f"Rank-1 by {words.distance(rows)}: {words.counts(rows)}.", WIDTH, break_on_hyphens=False),

@@ -126,12 +126,12 @@ class Server:
     def _programs(self) -> list[int]:
         """The ids of the processes that its sessions have started."""
         mark = f"GAITPRESS_MACHINE={self.where}".encode()
-        found = []
+        ids = []
         for entry in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
                 if mark in entry.read_bytes().split(b"\0"):
-                    found.append(int(entry.parent.name))
-        return found
+                    ids.append(int(entry.parent.name))
+        return ids
 
     def agents(self, command: str) -> list[int]:
         """The ids of Gaitpress's processes on the server with a command, such as "benchmark"."""

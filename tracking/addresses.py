@@ -81,10 +81,10 @@ def _secrets(uri: str) -> set[str]:
     rest = uri.partition("://")[2]
     credentials, query = rest.rpartition("@")[0], rest.partition("?")[2]
     password = credentials.partition(":")[2]
-    found = {password, query, *(part for text in (password, unquote(password)) for part in re.split(SEPARATORS, text))}
+    secrets = {password, query, *(part for text in (password, unquote(password)) for part in re.split(SEPARATORS, text))}
     values = (part for _, value in parse_qsl(query) for part in (value, *re.split(SEPARATORS, value)))
-    found |= {value for value in values if len(value) >= SHORTEST_SECRET}
-    return {spelling for secret in found for spelling in (secret, unquote(secret), quote(secret, safe="")) if spelling}
+    secrets |= {value for value in values if len(value) >= SHORTEST_SECRET}
+    return {spelling for secret in secrets for spelling in (secret, unquote(secret), quote(secret, safe="")) if spelling}
 
 
 def check_reachable(uri: str) -> None:

@@ -337,12 +337,12 @@ def _client(uri: str) -> Any:
 
 def _of_another_version(message: str, uri: str) -> str | None:
     """What to do about a database that MLflow refuses for its version; None if the message is about something else."""
-    found = re.search(r"out-of-date database schema \(found version (\w+)", message)
-    if found is None:
+    version = re.search(r"out-of-date database schema \(found version (\w+)", message)
+    if version is None:
         return None
     import mlflow
 
-    if list((Path(mlflow.__file__).parent / "store/db_migrations/versions").glob(f"{found[1]}_*")):
+    if list((Path(mlflow.__file__).parent / "store/db_migrations/versions").glob(f"{version[1]}_*")):
         return f"an older MLflow made it; copy it, then type `mlflow db upgrade {uri}`"
     newer = f"a newer MLflow than {mlflow.__version__}, which is installed here, made it"
     return f"{newer}; install that one, or name another database"

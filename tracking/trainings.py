@@ -18,8 +18,8 @@ class Trainings:
 
     def __init__(self, client: Any, experiment: str) -> None:
         self._client = client
-        found = client.get_experiment_by_name(experiment)
-        self._experiment_id = found.experiment_id if found and found.lifecycle_stage == "active" else None
+        entity = client.get_experiment_by_name(experiment)
+        self._experiment_id = entity.experiment_id if entity and entity.lifecycle_stage == "active" else None
 
     def parent(self, run: Run) -> str | None:
         """The id of the run of the training that a variant comes from, else of its fine-tuning; None if neither has one.
@@ -28,7 +28,7 @@ class Trainings:
         """
         if self._experiment_id is None:
             return None
-        return next((found for name, last_row in run.trainings.items() if (found := self._run_id(name, last_row))), None)
+        return next((run_id for name, last_row in run.trainings.items() if (run_id := self._run_id(name, last_row))), None)
 
     def _run_id(self, name: str, last_row: Mapping[str, float]) -> str | None:
         runs = self._client.search_runs([self._experiment_id], f"attributes.run_name = '{name}'")

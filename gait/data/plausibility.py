@@ -1,7 +1,7 @@
 """Whether a walk's silhouettes can be one walking person's: their form, and how size, place and shape change.
 
 Background subtraction takes what moves most. In clips of several people, with trees in the wind or with boxes that somebody
-drew in, that is not always the person. Nothing here is a proof; whoever is told looks at the pictures.
+drew in, that is not always the person. Nothing here is a proof; look at the pictures that a warning names.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def doubts(frames: Mapping[int, np.ndarray], rivals: int = 0) -> dict[str, float
         return {}
     pairs = [(a, b) for a, b in zip(shapes, shapes[1:]) if b.number - a.number <= 2]
     height = float(np.median([shape.box[3] for shape in shapes]))
-    found = {
+    reasons = {
         "wider than high": [shape.box[2] > WIDEST * shape.box[3] for shape in shapes],
         "not filled like a person": [not THINNEST < shape.cover < FULLEST for shape in shapes],
         "with straight sides, as drawn boxes have": [shape.straight for shape in shapes],
@@ -58,7 +58,7 @@ def doubts(frames: Mapping[int, np.ndarray], rivals: int = 0) -> dict[str, float
         "another shape than the frame before": [_overlap(a, b) < SIMILAR for a, b in pairs],
     }
     shares = {"not the only thing of its size that moves": rivals / len(frames)}
-    shares |= {reason: float(np.mean(holds)) for reason, holds in found.items() if holds}
+    shares |= {reason: float(np.mean(holds)) for reason, holds in reasons.items() if holds}
     return {reason: share for reason, share in shares.items() if share > DOUBTFUL}
 
 

@@ -128,10 +128,10 @@ def one_gallery(
     values, search = _asked(signatures, sequences, gallery, probe, enrolled_views, own_view)
     if rerank:
         right = search.people[search.gallery] == search.people[search.probe, None]
-        found = retrieval.positions_of(reranking.reranked(values, search.probe, search.gallery, distance), right)
+        places = retrieval.positions_of(reranking.reranked(values, search.probe, search.gallery, distance), right)
     else:
-        found = positions(values, search, distance, threads, pooled=True)
-    return hits_of(sequences, probe, views, np.array(["others" if other_views else "all"]), retrieval.measures(found))
+        places = positions(values, search, distance, threads, pooled=True)
+    return hits_of(sequences, probe, views, np.array(["others" if other_views else "all"]), retrieval.measures(places))
 
 
 def strangers(

@@ -42,7 +42,7 @@ class Hits:
             return self
         rows = np.concatenate([*self.overlapping.values()]).astype(np.int64)
         kinds = np.repeat([*self.overlapping], [len(places) for places in self.overlapping.values()])
-        hits = {measure: found[rows] for measure, found in self.hits.items()}
+        hits = {measure: of_probes[rows] for measure, of_probes in self.hits.items()}
         return Hits(kinds, self.identities[rows], self.probe_views[rows], self.gallery_views, hits)
 
     def table(self, kind: str, measure: str = "rank1") -> np.ndarray:

@@ -105,7 +105,7 @@ class _Nearest(Block):
         self.limit[rows] = np.where(self.excluded[rows], -np.inf, self.wrong_distance[rows, None])
 
 
-def rates(found: Trials) -> dict[str, Any] | None:
+def rates(nearest: Trials) -> dict[str, Any] | None:
     """What can be promised of strangers, and what it costs those who are enrolled.
 
     Returns:
@@ -116,39 +116,39 @@ def rates(found: Trials) -> dict[str, Any] | None:
         below which a distance is accepted; and the ``tar`` and ``false_accepts`` of each half of the people by the threshold
         of the other, each with ``rate``, ``interval``, ``people`` and ``probes``.
     """
-    names = np.unique(found.people)
+    names = np.unique(nearest.people)
     if len(names) < 4:
         return None
-    half = np.isin(found.people, names[::2])
-    genuine = np.isfinite(found.right)
+    half = np.isin(nearest.people, names[::2])
+    genuine = np.isfinite(nearest.right)
     promised = []
     for far in PROMISED:
-        of_others, of_half = (threshold(found.wrong[side], far) for side in (~half, half))
+        of_others, of_half = (threshold(nearest.wrong[side], far) for side in (~half, half))
         if of_others is None or of_half is None:
             continue
         limit = np.where(half, of_others, of_half)
         promised.append(
             {
                 "far": far,
-                "threshold": threshold(found.wrong, far),
-                "tar": _share(found.people[genuine], _accepted(found, limit)[genuine]),
-                "false_accepts": _share(found.people, found.wrong < limit),
+                "threshold": threshold(nearest.wrong, far),
+                "tar": _share(nearest.people[genuine], _accepted(nearest, limit)[genuine]),
+                "false_accepts": _share(nearest.people, nearest.wrong < limit),
             }
         )
-    limits = np.quantile(found.wrong, np.array(CURVE) / 100, method="lower").tolist()
-    missed = [100 * float(1 - _accepted(found, limit)[genuine].mean()) for limit in limits]
+    limits = np.quantile(nearest.wrong, np.array(CURVE) / 100, method="lower").tolist()
+    missed = [100 * float(1 - _accepted(nearest, limit)[genuine].mean()) for limit in limits]
     return {
-        "enrolled": found.enrolled,
-        "trials": {"enrolled": int(genuine.sum()), "strangers": len(found.people)},
-        "eer": equal_error_rate(found),
+        "enrolled": nearest.enrolled,
+        "trials": {"enrolled": int(genuine.sum()), "strangers": len(nearest.people)},
+        "eer": equal_error_rate(nearest),
         "det": {"far": list(CURVE), "frr": [round(rate, 3) for rate in missed]},
         "promised": promised,
     }
 
 
-def _accepted(found: Trials, limit: np.ndarray | float) -> np.ndarray:
+def _accepted(nearest: Trials, limit: np.ndarray | float) -> np.ndarray:
     """Which enrolled people are recognised, where distances below the limit are accepted."""
-    accepted: np.ndarray = (found.right < limit) & (found.right < found.wrong)
+    accepted: np.ndarray = (nearest.right < limit) & (nearest.right < nearest.wrong)
     return accepted
 
 
@@ -161,11 +161,11 @@ def threshold(wrong: np.ndarray, far: float) -> float | None:
     return float(np.sort(wrong)[min(allowed, len(wrong) - 1)]) if allowed else None
 
 
-def equal_error_rate(found: Trials) -> float:
+def equal_error_rate(nearest: Trials) -> float:
     """The rate in % at which strangers are accepted as often as enrolled people are not recognised, between two trials."""
-    genuine = np.isfinite(found.right)
-    recognised = np.sort(found.right[genuine & (found.right < found.wrong)])
-    strangers = np.sort(found.wrong)
+    genuine = np.isfinite(nearest.right)
+    recognised = np.sort(nearest.right[genuine & (nearest.right < nearest.wrong)])
+    strangers = np.sort(nearest.wrong)
     limits = np.unique(np.concatenate([recognised, strangers, [np.inf]]))
     accepted = np.searchsorted(strangers, limits) / len(strangers)
     missed = 1 - np.searchsorted(recognised, limits) / max(1, genuine.sum())

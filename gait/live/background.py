@@ -49,7 +49,7 @@ class Background:
             return []
         mask = subtraction.without_gaps(mask, unit)
         parts = [(label, *figures[label, :4].tolist()) for label in range(1, count) if figures[label, 4] > SPECK * mask.size]
-        found = []
+        people = []
         for group in _upright(parts):
             left, top = min(part[1] for part in group), min(part[2] for part in group)
             right, bottom = max(part[1] + part[3] for part in group), max(part[2] + part[4] for part in group)
@@ -62,8 +62,8 @@ class Background:
             subtraction.fill(own, area)
             person = person_of(255 * own[1:-1, 1:-1], left, top, frame.shape[:2])
             if person is not None:
-                found.append(person)
-        return found
+                people.append(person)
+        return people
 
     def _follow(self, frame: np.ndarray, mask: np.ndarray, unit: int) -> None:
         assert self._place is not None

@@ -84,7 +84,7 @@ class Networks:
         """Everybody in a picture; see :class:`gait.live.people.Masks`."""
         if self._detector is None:
             return _apart(self._mask(frame))
-        found = []
+        people = []
         for left, top, right, bottom in self._boxes(frame):
             square, corner = _around(frame, (left, top, right, bottom), self._segmenter.of("around", 1.25))
             mask = self._mask(square)
@@ -95,11 +95,11 @@ class Networks:
             mask[labels != 1 + figures[1:, cv2.CC_STAT_AREA].argmax()] = 0
             person = _within(mask, corner, frame.shape[:2])
             if person is not None:
-                found.append(person)
-        return found
+                people.append(person)
+        return people
 
     def _check(self, frame: np.ndarray) -> None:
-        """Run both once, so that what does not fit is told before a camera is opened."""
+        """Run both once, so that a network that does not fit is refused before a camera opens."""
         if self._detector is not None:
             self._boxes(frame)
         self._mask(frame)
@@ -214,8 +214,8 @@ class _Part:
         if not 0 <= place < len(outputs):
             shapes = ", ".join(str(list(output.shape)) for output in outputs)
             raise ValueError(f"{self.name}: {key} is {place}, and the outputs, from 0, are: {shapes}")
-        found = outputs[place]
-        return found[0] if found.ndim > 1 and found.shape[0] == 1 else found
+        values = outputs[place]
+        return values[0] if values.ndim > 1 and values.shape[0] == 1 else values
 
     def _numbers(self, key: str, default: list[float], count: int) -> list[float]:
         values = self._values.get(key, default)
@@ -317,14 +317,14 @@ def _within(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) ->
 def _apart(mask: np.ndarray) -> list[Person]:
     """The people of a mask, who do not touch."""
     count, labels, figures, _ = cv2.connectedComponentsWithStats((mask > 127).astype(np.uint8))
-    found = []
+    people = []
     for label in range(1, count):
         left, top, width, height, _ = figures[label].tolist()
         cut = labels[top : top + height, left : left + width] == label
         person = person_of(np.where(cut, np.uint8(255), np.uint8(0)), left, top, mask.shape[:2])
         if person is not None:
-            found.append(person)
-    return found
+            people.append(person)
+    return people
 
 
 def _onnx(file: Path, threads: int) -> tuple[Callable[[np.ndarray], list[np.ndarray]], list[Any]]:

@@ -135,7 +135,7 @@ class Pipeline:
         masks: what finds people.
         window: makes an empty window for a new track.
         judge: says who the person of a window is, or None for nobody who is known, and the distance; None to say nothing.
-        tell: is told in words what happens.
+        tell: takes messages for the user.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ class Pipeline:
         """Find and follow the people of a picture; returns the tracks that ended."""
         start = time.perf_counter()
         people = self._masks.people(frame.image)
-        found = time.perf_counter()
+        looked = time.perf_counter()
         ended = self._tracks.follow(frame.image, people, frame.time)
         asked = []
         for track in self._tracks.live:
@@ -230,8 +230,8 @@ class Pipeline:
             if window is not None:
                 alone = len(self._tracks.live) == 1
                 asked.append(Asked(track.number, window, frame.time, frame.arrived, alone, mine.side))
-        self.counts.seconds["masks"] += found - start
-        self.counts.seconds["tracks"] += time.perf_counter() - found
+        self.counts.seconds["masks"] += looked - start
+        self.counts.seconds["tracks"] += time.perf_counter() - looked
         self.counts.frames += 1
         self.counts.most_people = max(self.counts.most_people, len(people))
         for question in asked:

@@ -51,7 +51,7 @@ class Source:
 
     Args:
         name: "0", "rtsp://..." or "walk.mp4".
-        tell: is told in words what happens to a stream.
+        tell: takes messages for the user, about a stream.
         paced: whether a file's pictures come at the film's own rate, as from a camera.
 
     Raises:
@@ -87,7 +87,7 @@ class Source:
 
     def empty_place(self) -> list[np.ndarray]:
         """Pictures that show the place, of one size: of a file spread over its first minute, else of the first seconds."""
-        found: list[np.ndarray] = []
+        pictures: list[np.ndarray] = []
         if self.is_file:
             assert self._capture is not None
             count = int(min(max(self._capture.get(cv2.CAP_PROP_FRAME_COUNT), LEARNT), LEARNT_SECONDS * self.fps))
@@ -96,7 +96,7 @@ class Source:
                 if not self._capture.grab():
                     break
                 if number % step == 0:
-                    found += [_small(image) for more, image in [self._capture.retrieve()] if more and image is not None]
+                    pictures += [_small(image) for more, image in [self._capture.retrieve()] if more and image is not None]
             self._capture.release()
             self._capture = self._open()
         else:
@@ -104,10 +104,10 @@ class Source:
             for frame in self.frames():
                 if frame.arrived - last >= LEARNT_LIVE / LEARNT:
                     last = frame.arrived
-                    found.append(frame.image)
+                    pictures.append(frame.image)
                 if frame.arrived >= end:
                     break
-        return [image for image in found if image.shape == found[0].shape]
+        return [image for image in pictures if image.shape == pictures[0].shape]
 
     def frames(self) -> Iterator[Frame]:
         """The pictures, until a file ends or :meth:`stop` is called; a stream that stops is opened again."""
@@ -171,7 +171,7 @@ def _quieten() -> None:
     """Let OpenCV and FFmpeg not write a line for each damaged picture and each try, unless their own variables are set."""
     os.environ.setdefault(FFMPEG_SAYS, "8")  # what ends the program
     if OPENCV_SAYS not in os.environ:
-        with suppress(AttributeError):  # older versions cannot be told
+        with suppress(AttributeError):  # older versions have no such setting
             cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 

@@ -229,14 +229,14 @@ def _groups(tracks: Sequence[Track], people: Sequence[Person], now: float) -> li
         for place, person in enumerate(people):
             if _near(track, person, now):
                 group[root(row)] = root(len(tracks) + place)
-    found: dict[int, tuple[list[Track], list[int]]] = {}
+    neighbours: dict[int, tuple[list[Track], list[int]]] = {}
     for node in range(nodes):
-        mine, theirs = found.setdefault(root(node), ([], []))
+        mine, theirs = neighbours.setdefault(root(node), ([], []))
         if node < len(tracks):
             mine.append(tracks[node])
         else:
             theirs.append(node - len(tracks))
-    return list(found.values())
+    return list(neighbours.values())
 
 
 def _near(track: Track, person: Person, now: float) -> bool:
@@ -302,10 +302,10 @@ def _clothes(frame: np.ndarray, person: Person) -> np.ndarray:
     """Histograms, [2, 3 * BINS], of the colours of a person's upper and lower half, which sum to 1 each."""
     picture = frame[person.top : person.top + person.height, person.left : person.left + person.width]
     half = person.height // 2
-    found = []
+    histograms = []
     for rows in (slice(0, half), slice(half, None)):
         mask = np.ascontiguousarray(person.mask[rows])
         channels = [cv2.calcHist([picture[rows]], [channel], mask, [BINS], [0, 256]).ravel() for channel in range(3)]
         together = np.concatenate(channels)
-        found.append(together / max(1.0, float(together.sum())))
-    return np.stack(found)
+        histograms.append(together / max(1.0, float(together.sum())))
+    return np.stack(histograms)

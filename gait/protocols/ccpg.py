@@ -122,8 +122,9 @@ def rates(
 
     from gait.evaluation.comparisons import one_gallery, reported
 
-    found = _of_tests(partial(one_gallery, other_views=True), signatures, sequences, test, threads)
-    pooled = reported(replace(found, probe_views=np.full(len(found.kinds), "all")))  # means over probes, not over cameras
+    pooled_hits = _of_tests(partial(one_gallery, other_views=True), signatures, sequences, test, threads)
+    # Means over probes, not over cameras.
+    pooled = reported(replace(pooled_hits, probe_views=np.full(len(pooled_hits.kinds), "all")))
     precisions = {measure: pooled.pop(measure) for measure in ("mAP", "mINP")}
     return {**reported(hits), **precisions, "other_cameras": pooled}
 
@@ -133,9 +134,9 @@ def _of_tests(
 ) -> Hits:
     from gait.evaluation.comparisons import together
 
-    found = {}
+    of_tests = {}
     for name, (looked_for, enrolled) in TESTS.items():
         gallery = [position for position in test.gallery if clothes(sequences[position]) in enrolled]
         probe = [position for position in test.probe if clothes(sequences[position]) in looked_for]
-        found[name] = compare(signatures, sequences, gallery, probe, test.distance, threads)
-    return together(found)
+        of_tests[name] = compare(signatures, sequences, gallery, probe, test.distance, threads)
+    return together(of_tests)

@@ -83,13 +83,13 @@ def identified(signatures: Signatures, sequences: Sequence[GaitSequence], test: 
 
     from gait.evaluation.comparisons import cross_view
 
-    found = cross_view(signatures, sequences, test.gallery, test.probe, test.distance, threads)
+    hits = cross_view(signatures, sequences, test.gallery, test.probe, test.distance, threads)
     walks = [sequences[position].condition.split("-") for position in test.probe]
     places = {"normal": [place for place, walk in enumerate(walks) if tuple(walk[:2]) == NORMAL]}
     for name, attribute in ATTRIBUTES.items():
         places[name] = [place for place, walk in enumerate(walks) if attribute in walk[1:]]
     overlapping = {name: np.array(own) for name, own in places.items() if own}
-    return replace(found, kinds=np.full(len(found.kinds), "overall"), overlapping=overlapping)
+    return replace(hits, kinds=np.full(len(hits.kinds), "overall"), overlapping=overlapping)
 
 
 def rates(

@@ -67,15 +67,15 @@ def write(films: Path, out: Path, masks: Networks | None = None) -> tuple[int, l
 def _found(masks: Networks, clip: Clip, faults: Faults) -> dict[int, np.ndarray]:
     """The silhouette of the largest person in each frame of a film, by the frame's number; black where there is nobody."""
     assert clip.video is not None
-    found = {}
+    silhouettes = {}
     for number, frame in enumerate(clip.video(faults), start=1):
         people = masks.people(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
-        found[number] = np.zeros_like(frame)
+        silhouettes[number] = np.zeros_like(frame)
         if people:
             person = max(people, key=lambda person: person.area)
             left, top, width, height = person.box
-            found[number][top : top + height, left : left + width] = person.mask
-    return found
+            silhouettes[number][top : top + height, left : left + width] = person.mask
+    return silhouettes
 
 
 def _pictures(folder: Path, kinds: Mapping[str, Mapping[int, np.ndarray]]) -> None:

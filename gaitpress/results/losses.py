@@ -48,7 +48,7 @@ def loss_of(row: Row, dense: Row | None) -> Loss | None:
         return Loss(0.0, 0.0, 0.0)  # one engine, which differs from itself for no other people either
     from gait import paired  # imports numpy, for which commands that only read params.yaml must not wait
 
-    if without := [each for each in (dense, row) if not each.by_person]:
+    if without := [compared for compared in (dense, row) if not compared.by_person]:
         return Loss(points, None, None, _without(without))
     one, other = dense.hits_of_people, row.hits_of_people
     if not one.comparable(other):

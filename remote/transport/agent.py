@@ -33,7 +33,7 @@ def keys(listens: Path | None) -> dict[bytes, AgentKey]:
 
 
 def public(path: Path) -> bytes | None:
-    """The public half of the key that a file names, without a passphrase; None if it cannot be told."""
+    """The public half of the key that a file names, without a passphrase; None if it cannot be read."""
     for file in (path, path.with_name(f"{path.name}.pub")):
         with contextlib.suppress(OSError, IndexError, binascii.Error, paramiko.SSHException):
             content = file.read_bytes()

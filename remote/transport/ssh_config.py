@@ -115,9 +115,9 @@ def resolve(address: Address) -> Endpoint:
 
 
 def _endpoint(address: Address, depth: int) -> Endpoint:
-    found = settings(address.host, address.user, address.port)
-    host, port = found["hostname"], int(found.get("port", 22))
-    user, key_name = found.get("user") or getpass.getuser(), found.get("hostkeyalias")
+    options = settings(address.host, address.user, address.port)
+    host, port = options["hostname"], int(options.get("port", 22))
+    user, key_name = options.get("user") or getpass.getuser(), options.get("hostkeyalias")
     ours = socket.gethostname()
     way = {"h": host, "n": address.host, "p": str(port), "r": user, "%": "%"}
     tokens = way | {
@@ -125,11 +125,11 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         "l": ours, "L": ours.partition(".")[0], "u": getpass.getuser(),
     }  # fmt: skip
     own, others = (
-        tuple(_path(file, tokens) for file in _files(found.get(keyword, usual)) if file.lower() != "none")
+        tuple(_path(file, tokens) for file in _files(options.get(keyword, usual)) if file.lower() != "none")
         for keyword, usual in KNOWN_HOSTS.items()
     )
-    timeout = found.get("connecttimeout", "none")
-    command, revoked = found.get("proxycommand"), found.get("revokedhostkeys", "none")
+    timeout = options.get("connecttimeout", "none")
+    command, revoked = options.get("proxycommand"), options.get("revokedhostkeys", "none")
     return Endpoint(
         host=host,
         port=port,
@@ -137,17 +137,17 @@ def _endpoint(address: Address, depth: int) -> Endpoint:
         key_name=key_name,
         identities=tuple(
             path
-            for path in (_path(file, tokens) for file in found.get("identityfile") or IDENTITIES)
+            for path in (_path(file, tokens) for file in options.get("identityfile") or IDENTITIES)
             if path.is_file() or path.with_name(f"{path.name}.pub").is_file()
         ),
-        identities_only=found.get("identitiesonly", "no").lower() == "yes",
-        agent=_agent(found.get("identityagent", "SSH_AUTH_SOCK"), tokens),
+        identities_only=options.get("identitiesonly", "no").lower() == "yes",
+        agent=_agent(options.get("identityagent", "SSH_AUTH_SOCK"), tokens),
         known_hosts=own + others,
         revoked=_path(revoked, tokens) if revoked.lower() != "none" else None,
         new_hosts=own[0] if own else None,
         connect_timeout_s=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT_S,
         proxy_command=_expanded(command, way) if command and command.lower() != "none" else None,
-        jumps=_jumps(_expanded(found.get("proxyjump", "none"), way), address, depth),
+        jumps=_jumps(_expanded(options.get("proxyjump", "none"), way), address, depth),
     )
 
 

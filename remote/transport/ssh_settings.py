@@ -77,14 +77,14 @@ def _asked(ssh: str, host: str, user: str | None, port: int | None, own_home: bo
     if done.returncode:
         why = copies.named(done.stderr).strip().splitlines()
         raise DeviceError(why[0].strip() if why else f"`ssh -G {host}` ended with status {done.returncode}")
-    found: dict[str, Any] = {"identityfile": []}
+    options: dict[str, Any] = {"identityfile": []}
     for line in done.stdout.splitlines():
         keyword, _, value = line.partition(" ")
         if keyword == "identityfile":
-            found[keyword].append(value)
+            options[keyword].append(value)
         else:
-            found.setdefault(keyword, value)
-    return found
+            options.setdefault(keyword, value)
+    return options
 
 
 class _Copies:
@@ -131,7 +131,7 @@ class _Copies:
             return f"Include {copies}" if copies else ""
         if keyword == "match" or keyword in COMMANDS:  # a shell reads them, and goes by HOME
             return line
-        line = re.sub(r"(?<=[\s=])~/(\S*)", lambda found: f'"{self._home}/{found[1]}"', line)
+        line = re.sub(r"(?<=[\s=])~/(\S*)", lambda path: f'"{self._home}/{path[1]}"', line)
         return line.replace('"~/', f'"{self._home}/')
 
 
@@ -163,7 +163,7 @@ def _lines(path: Path, base: Path, depth: int, remedy: str, outer: str = ALL_HOS
 def _included(value: str, path: Path, base: Path) -> list[Path]:
     """The files that an Include of the file ``path`` means."""
     patterns = (Path(base, os.path.expanduser(word)) for word in _words(value, path))
-    return [Path(found) for pattern in patterns for found in sorted(glob.glob(str(pattern)))]
+    return [Path(file) for pattern in patterns for file in sorted(glob.glob(str(pattern)))]
 
 
 def _words(value: str, path: Path) -> list[str]:
@@ -188,14 +188,14 @@ def _read(host: str, user: str | None, port: int | None, remedy: str) -> dict[st
     try:
         for path in (own, MACHINE):
             lines += ["Host *", *(_plain(line, path, remedy) for line in _lines(path, path.parent, 0, remedy))]
-        found = dict(SSHConfig.from_text("\n".join(lines)).lookup(host))
+        options = dict(SSHConfig.from_text("\n".join(lines)).lookup(host))
     except (SSHException, ValueError) as error:
         raise DeviceError(f"{own}: {' '.join(str(error).split())}") from None
     # The first of these two in the configuration counts, except `ProxyJump none`.
-    proxies = [key for key in found if key in ("proxyjump", "proxycommand")]
-    if proxies != ["proxyjump", "proxycommand"] or found["proxyjump"].lower() != "none":
-        found = {key: value for key, value in found.items() if key not in proxies[1:]}
-    return found
+    proxies = [key for key in options if key in ("proxyjump", "proxycommand")]
+    if proxies != ["proxyjump", "proxycommand"] or options["proxyjump"].lower() != "none":
+        options = {key: value for key, value in options.items() if key not in proxies[1:]}
+    return options
 
 
 def _plain(line: str, path: Path, remedy: str) -> str:

@@ -64,7 +64,7 @@ def with_entries(text: str, fresh: Sequence[str]) -> str | None:
             return None
         new[key] = entry
     # One pass, however many entries are new: the file of a large study has tens of megabytes.
-    starts = [found.start() for found in NEXT_ENTRY.finditer(text)]
+    starts = [entry_start.start() for entry_start in NEXT_ENTRY.finditer(text)]
     parts, end = [], 0
     for start, following in pairwise([*starts, len(text)]):
         key = text[start : text.index("\n", start)]

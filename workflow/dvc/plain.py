@@ -29,7 +29,7 @@ class Busy(Failure):
 def changed() -> Collection[str]:
     """See :class:`workflow.dvc.way.Way`."""
     try:
-        return told().keys()
+        return reported().keys()
     except Busy:
         # Then DVC's status names no stage at all, so this asks for each stage by itself.
         return [address for address in _output("stage", "list", "--name-only").split() if _out_of_date(address)]
@@ -82,12 +82,12 @@ def tell(failure: Exception) -> None:
 
 def _out_of_date(address: str) -> bool:
     try:
-        return bool(told(address))
+        return bool(reported(address))
     except Busy:
         return True
 
 
-def told(*addresses: str) -> dict[str, list[Any]]:
+def reported(*addresses: str) -> dict[str, list[Any]]:
     """What DVC's status finds changed: of each stage its changes, in the words of ``dvc status --json``."""
     changes: dict[str, list[Any]] = json.loads(_output("status", "--json", *addresses))
     return changes

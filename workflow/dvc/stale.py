@@ -28,13 +28,13 @@ def stale(pipeline: Pipeline, lock: Path = Path("dvc.lock")) -> dict[str, list[s
         By address what differs, such as "prune.criterion", "stages/prune.py" or "never run".
     """
     known = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    found = {}
-    for address, changes in plain.told().items():
+    outdated = {}
+    for address, changes in plain.reported().items():
         if f"\n  {address}:\n" not in known:
-            found[address] = [NEVER_RUN]
+            outdated[address] = [NEVER_RUN]
         elif differing := list(dict.fromkeys(_differing(changes, pipeline))):
-            found[address] = differing
-    return found
+            outdated[address] = differing
+    return outdated
 
 
 def _differing(changes: list[Any], pipeline: Pipeline) -> Iterator[str]:

@@ -92,9 +92,9 @@ class Footage:
             background_faults.append("the picture of the background and the frames differ in size, and it is not used")
             background = None
         faults += background_faults
-        found = _each(frames, background)
-        self.rivals = sum(rival for _, rival in found)
-        return {number: mask for number, (mask, _) in enumerate(found, start=1)}
+        masks = _each(frames, background)
+        self.rivals = sum(rival for _, rival in masks)
+        return {number: mask for number, (mask, _) in enumerate(masks, start=1)}
 
     def video(self, faults: Faults) -> list[np.ndarray]:
         return [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in self._take(faults)]

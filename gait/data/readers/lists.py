@@ -43,6 +43,6 @@ def read(root: Path, name: str, dataset: str, parts: Mapping[str, str] = PEOPLE)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{place}: not {dataset}'s list of who trains and is tested ({error})") from None
     for part, names in named.items():
-        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{place}: {parts[part]} must be a list of names")
     return named

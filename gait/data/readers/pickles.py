@@ -36,9 +36,9 @@ class Pickles:
         self._pattern = pattern
 
     def identities(self) -> list[str]:
-        found = tree.identities(self._root, _walk)
+        names = tree.identities(self._root, _walk)
         self._check_choice()
-        return found
+        return names
 
     def units(self) -> list[str]:
         return tree.units(self._root, _walk)
@@ -104,8 +104,8 @@ class Pickles:
             return "it holds no pickle"
         if self._pattern is None:
             return f"it holds several pickles ({there}), and nothing says which of them is the walk"
-        found = f"several of its pickles ({chosen})" if chosen else f"none of its pickles ({there})"
-        return f"pickle = {self._pattern} fits {found}"
+        fitting = f"several of its pickles ({chosen})" if chosen else f"none of its pickles ({there})"
+        return f"pickle = {self._pattern} fits {fitting}"
 
 
 def open_dataset(root: Path, pattern: str | None = None) -> Pickles:

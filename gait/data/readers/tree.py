@@ -80,10 +80,10 @@ def identities(root: Path, view: View) -> list[str]:
     Raises:
         DataError: there is no such folder, or none whose name fits.
     """
-    found = [entry.name for entry in entries(root) if _is_person(entry, view)]
-    people = [name for name in found if _NAME.fullmatch(name)]
-    if not people and found:
-        raise DataError(f"{root}: names may have letters, digits, '_', '.' and '-' only; rename such as {found[0]!r}")
+    names = [entry.name for entry in entries(root) if _is_person(entry, view)]
+    people = [name for name in names if _NAME.fullmatch(name)]
+    if not people and names:
+        raise DataError(f"{root}: names may have letters, digits, '_', '.' and '-' only; rename such as {names[0]!r}")
     if not people:
         raise DataError(f"{root}: holds no folders identity/condition/view with a walk{_level(root)}")
     return people

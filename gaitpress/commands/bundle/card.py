@@ -116,14 +116,14 @@ def _accuracy(row: Row) -> str:
 
 
 def _strangers(row: Row, of_windows: Mapping[str, Any] | None) -> str:
-    told = row.deployed_open_set
-    if not told.get("promised"):
+    rates = row.deployed_open_set
+    if not rates.get("promised"):
         return (
             "## Strangers\n\nToo few people were tested to say how well people who are not enrolled are told from those who "
             "are: `identify.py` names the nearest, whoever comes."
         )
     views = ", whose walks in the view of the camera count too" if row.get("accuracy", "open_set_all_views") else ""
-    lines = ["## Strangers", "", *_promises(told, "walks", views)]
+    lines = ["## Strangers", "", *_promises(rates, "walks", views)]
     if of_windows and of_windows["promised"]:
         frames = row.get("signature", "benchmark_shape")[1]
         lines += ["", f"`watch.py` judges windows of {frames} silhouettes by thresholds of their own:", ""]
@@ -131,21 +131,21 @@ def _strangers(row: Row, of_windows: Mapping[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def _promises(told: Mapping[str, Any], what: str, how: str) -> list[str]:
+def _promises(rates: Mapping[str, Any], what: str, how: str) -> list[str]:
     """A table of the rates of :func:`gait.evaluation.open_set.rates`, of walks or windows."""
-    trials = told["trials"]
+    trials = rates["trials"]
     lines = [
-        f"Among {told['enrolled']} enrolled people{how}; {trials['enrolled']} {what} of enrolled people and "
+        f"Among {rates['enrolled']} enrolled people{how}; {trials['enrolled']} {what} of enrolled people and "
         f"{trials['strangers']} of people taken out of the gallery. The threshold of each half of the people was "
-        f"tested on the other half; equal error rate {told['eer']:.1f} %. Among more people, more strangers are accepted.",
+        f"tested on the other half; equal error rate {rates['eer']:.1f} %. Among more people, more strangers are accepted.",
         "",
         "| strangers accepted, promised % | found [95 %] | enrolled people recognised, % [95 %] | nearer than |",
         "|---|---|---|---|",
     ]
-    for promise in told["promised"]:
-        found, recognised = promise["false_accepts"], promise["tar"]
+    for promise in rates["promised"]:
+        accepted, recognised = promise["false_accepts"], promise["tar"]
         lines.append(
-            f"| {promise['far']:g} | {found['rate']:.2f} [{digits.interval(*ends(found), 'percent')}] | "
+            f"| {promise['far']:g} | {accepted['rate']:.2f} [{digits.interval(*ends(accepted), 'percent')}] | "
             f"{digits.percent(recognised['rate'])} [{digits.interval(*ends(recognised), 'percent')}] | "
             f"{promise['threshold']:.5g} |"
         )

@@ -60,13 +60,13 @@ def strangers(row: Row, places: Places) -> dict[str, Any] | None:
         groups=np.zeros(len(enrolled), np.int64),
         excluded=np.zeros((len(asked), 1), bool),
     )
-    told = open_set.rates(open_set.trials(np.concatenate(values), search, test.distance))
-    return without_curve(told or {}) or None
+    rates = open_set.rates(open_set.trials(np.concatenate(values), search, test.distance))
+    return without_curve(rates or {}) or None
 
 
-def without_curve(told: Mapping[str, Any]) -> dict[str, Any]:
+def without_curve(rates: Mapping[str, Any]) -> dict[str, Any]:
     """Rates without the many points of their curve."""
-    return {key: value for key, value in told.items() if key != "det"}
+    return {key: value for key, value in rates.items() if key != "det"}
 
 
 def _some(positions: Sequence[int]) -> list[int]:

@@ -33,10 +33,10 @@ def outdated() -> tuple[dict[str, list[str]], Forecast]:
     """
     try:
         pipeline = Pipeline.read("dvc.yaml", read_yaml("params.yaml"))
-        found = stale(pipeline)
+        differing = stale(pipeline)
     except (PipelineError, plain.Failure) as error:
         raise StageError(" ".join(str(error).split())) from None
-    return found, forecast(plain.following(pipeline, found), recorded(), list(inventory.load("remote/devices.yaml")))
+    return differing, forecast(plain.following(pipeline, differing), recorded(), list(inventory.load("remote/devices.yaml")))
 
 
 def main() -> None:
@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="a PNG file to write: rank-1 against time, before and now")
     options = parser.parse_args()
     commit = side.branching_point(options.base)
-    found, costs = outdated()
+    differing, costs = outdated()
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch) / name for name in ("before", "now")]
         name = commit[:8] if commit.startswith(options.base) else f"{options.base} ({commit[:8]})"
         before = side.read(name, commit, folders[0])
         now = side.read("this branch", None, folders[1])
-    print(comment.markdown(before, now, found, costs))
+    print(comment.markdown(before, now, differing, costs))
     if options.picture:
         picture.write(options.picture, before.rows, now.rows)
-    sys.exit(bool(found or now.fault))
+    sys.exit(bool(differing or now.fault))

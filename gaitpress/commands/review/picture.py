@@ -26,7 +26,7 @@ def write(path: Path, before: Sequence[Row], now: Sequence[Row]) -> None:
     with rc_context(STYLE):
         drawn, panels = figure(max(1, len(devices)), (9.6, 5.0))
         for panel, listed in zip(panels, devices.values(), strict=False):
-            new = [row for row in listed if row.plotted and any(row is each for each in now)]
+            new = [row for row in listed if row.plotted and any(row is present for present in now)]
             gone = [row for row in old.values() if row.device == listed[0].device]
             _draw(panel, gone, new, old, shown)
             panel.set_title(f"{listed[0].device}: {words.data(listed)}, {words.place(listed)}", fontsize=10, loc="left")

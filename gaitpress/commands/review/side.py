@@ -91,8 +91,8 @@ def _fetched(files: Any, path: str, target: Path) -> str | None:
         files.get_file(path, str(target))
     except Exception as error:  # each kind of store raises errors of its own library
         target.unlink(missing_ok=True)
-        told = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-        return " ".join(told.split()) or type(error).__name__
+        reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
+        return " ".join(reason.split()) or type(error).__name__
     return None
 
 

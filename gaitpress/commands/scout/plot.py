@@ -45,12 +45,12 @@ def _draw(axes: Any, rows: Sequence[Mapping[str, Any]], failed: Sequence[float])
     worth = [row for row in rows if row["worth"]]
     ends = [*(row["percentile"] for row in worth), 100]
     for row, (start, end) in zip(worth, pairwise(ends), strict=True):
-        on = [x for x, each in zip(xs, rows, strict=True) if each["tread"] == row["percentile"]]
+        on = [x for x, other in zip(xs, rows, strict=True) if other["tread"] == row["percentile"]]
         if len(on) > 1:
             axes.axvspan(start, on[-1], color=SHADE, zorder=0, linewidth=0)
         axes.plot([start, end], [row["latency_ms"]["p50"]] * 2, color=INK, linewidth=1.6, zorder=2)
     for before, after in pairwise(worth):
-        heights = [each["latency_ms"]["p50"] for each in (before, after)]
+        heights = [row["latency_ms"]["p50"] for row in (before, after)]
         axes.plot([after["percentile"]] * 2, heights, color=INK, linewidth=1.6, zorder=2)
     axes.errorbar(xs, ys, [below, above], fmt="none", ecolor=colour, alpha=0.6, elinewidth=1.2, capsize=3, zorder=3)
     for row, x, y in zip(rows, xs, ys, strict=True):

@@ -80,8 +80,8 @@ class There:
         figures = f"{self._folder}/{film}.json"
         self._watch(film, "--live", "--figures", figures)
         self._link.fetch(figures, here / f"{film}.json")
-        found: dict[str, Any] = outputs.read_json(here / f"{film}.json")
-        return found
+        measured: dict[str, Any] = outputs.read_json(here / f"{film}.json")
+        return measured
 
     def _film(self, name: str) -> str:
         return f"{self._folder}/{name}.avi"

@@ -36,7 +36,7 @@ class Watching:
         options: of :mod:`watch_options`.
         bundle: the folder of the network.
         gallery: of enrolled people.
-        tell: is told in words what happens.
+        tell: takes messages for the user.
 
     Raises:
         OSError, RuntimeError, ValueError: the bundle, an option or a file does not do.
@@ -84,7 +84,7 @@ class Watching:
         self._run = self._pipeline.run()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """What is told of each person: their name when it is known or changes, and when they have gone."""
+        """The lines about each person: their name when it is known or changes, and when they have gone."""
         said: dict[int, str | None] = {}
         for seen in self._run:
             if not self._begun:
