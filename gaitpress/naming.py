@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # What trains the models of each framework: files, and the modules that a folder holds itself.
-TRAINING = ("gait/training", "gait/losses/__init__.py", "gait/keywords.py")
+TRAINING = ("gait/training", "gait/losses/__init__.py", "gait/keywords.py", "gaitpress/defaults/training.py")
 TRAINING_CODE = {
     "torch": (
         *TRAINING,

@@ -87,6 +87,12 @@ IDLE = {
     "report": ("gait/data", "gait/evaluation"),
     "track": ("gait/data", "gait/evaluation"),
 }
+# The values of keys that params.yaml leaves out. The stage partition names those of trainings.
+DEFAULTS = {
+    **dict.fromkeys(("needs", "prune"), "gaitpress/defaults/pruning.py"),
+    "quantize": "gaitpress/defaults/precision.py",
+    "report": "gaitpress/defaults/choice.py",
+}
 # The code around the work: the command line, reading params.yaml (DVC watches its values itself), messages,
 # connections to devices. A change here must not cost anybody a week of training.
 PLUMBING = (
@@ -195,7 +201,8 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
         if module is None:
             yield f"{stage}: its cmd runs no module of ours"
             continue
-        needed = _needed(stage, module[1].replace(".", "/") + ".py", spec.get("deps", []), models, root)
+        needed = {DEFAULTS[stage]} if stage in DEFAULTS else set()
+        needed |= _needed(stage, module[1].replace(".", "/") + ".py", spec.get("deps", []), models, root)
         listed = [dep for dep in spec.get("deps", []) if isinstance(dep, str) and _is_code(dep)]
         for name in sorted(needed):
             if not any(_covers(dep, name) for dep in listed):

@@ -8,13 +8,14 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from gait.training.decays import DECAYS
+from gaitpress.defaults import training as default
 from gaitpress.params.values import Positive, Section
 
 
 class TorchDecay(Section):
     """``step``: the rate is multiplied by gamma at each milestone; no other decay has milestones."""
 
-    decay: Literal["step", *DECAYS] = "step"  # type: ignore[valid-type]
+    decay: Literal["step", *DECAYS] = default.TORCH_DECAY  # type: ignore[valid-type]
     milestones: list[Positive] | None = None
 
     @model_validator(mode="after")
@@ -30,4 +31,4 @@ class TorchDecay(Section):
 class KerasDecay(Section):
     """``plateau``: the rate is multiplied by a factor when the validation loss no longer falls, as published."""
 
-    decay: Literal["plateau", *DECAYS] = "plateau"  # type: ignore[valid-type]
+    decay: Literal["plateau", *DECAYS] = default.KERAS_DECAY  # type: ignore[valid-type]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from gaitpress.defaults import training as default
 from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import Natural, Rate
 
@@ -13,7 +14,7 @@ from gaitpress.params.values import Natural, Rate
 class TorchFinetune(TorchDecay):
     iterations: Natural
     lr: Rate
-    freeze_batch_norm: bool = False
+    freeze_batch_norm: bool = default.FREEZE_BATCH_NORM
 
 
 class KerasFinetune(KerasDecay):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len, MinLen
 from pydantic import Discriminator, Field
 
+from gaitpress.defaults import training as default
 from gaitpress.params.decay import KerasDecay, TorchDecay
 from gaitpress.params.values import (
     FileIn,
@@ -27,7 +28,7 @@ class LossTerm(OpenSection):
     """One summand of the training loss: gait/losses/<name>.py; further keys are that loss's own settings."""
 
     name: Annotated[str, FileIn("gait/losses")]
-    weight: Rate = 1.0
+    weight: Rate = default.LOSS_WEIGHT
 
 
 Terms = Annotated[list[LossTerm], MinLen(1)]
@@ -38,7 +39,7 @@ class Init(Section):
     compact block): by channel, as since version 2.0, or by part, as up to 1.1."""
 
     path: Text
-    bnneck: Literal["by-channel", "by-part"] = "by-channel"
+    bnneck: Literal["by-channel", "by-part"] = default.BNNECK
 
 
 class Change(OpenSection):
@@ -57,26 +58,26 @@ class Sampling(Section):
     sequences: Annotated[int, Range(ge=2)]
     frames: Positive | Annotated[list[Positive], Len(2, 2)]
     order: Literal["unordered", "ordered"]
-    skip: Natural = 0
+    skip: Natural = default.SKIP
 
 
 class KerasOptimizer(Section):
     name: Literal["adam", "sgd"]
     lr: Rate
-    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+    momentum: Annotated[float, Range(ge=0, lt=1)] = default.MOMENTUM
 
 
 class TorchOptimizer(Section):
     name: Literal["adam", "adamw", "sgd"]
     lr: Rate
-    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Range(ge=0)] = 0.0
+    momentum: Annotated[float, Range(ge=0, lt=1)] = default.MOMENTUM
+    weight_decay: Annotated[float, Range(ge=0)] = default.WEIGHT_DECAY
     clip_norm: Rate | None = None
 
 
 class TorchSchedule(TorchDecay):
     iterations: Natural
-    gamma: Annotated[float, Range(gt=0, le=1)] = 0.1
+    gamma: Annotated[float, Range(gt=0, le=1)] = default.GAMMA
 
 
 class Validation(Section):
@@ -87,7 +88,7 @@ class Validation(Section):
 
     identities: Annotated[int, Range(ge=2)]
     every: Positive
-    keep: Literal["last", "best"] = "last"
+    keep: Literal["last", "best"] = default.KEPT_WEIGHTS
     patience: Positive | None = None
 
 
@@ -115,7 +116,7 @@ class TorchModel(Section):
     augment: list[Change] = Field(default=[])
     optimizer: TorchOptimizer
     schedule: TorchSchedule
-    freeze_batch_norm: bool = False
+    freeze_batch_norm: bool = default.FREEZE_BATCH_NORM
     then: TorchPhase | None = None
     validation: Validation | None = None
     init: str | Init | None = None

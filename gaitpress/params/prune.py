@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from gaitpress.defaults import pruning as default
 from gaitpress.params.values import FileIn, Name, Percentile, Positive, Section, Wildcards
 
 
@@ -20,7 +21,7 @@ class Prune(Section):
     round_to: Positive
     keep_min: Positive
     spare: list[Annotated[str, Wildcards]]
-    reconstruct: bool = True
+    reconstruct: bool = default.RECONSTRUCT
     device: Name
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from gaitpress.defaults import choice as default
 from gaitpress.params.values import Name, Positive, Range, Rate, Section, limit
 
 
@@ -16,8 +17,8 @@ class Select(Section):
         sure: whether the whole 95 % interval of the loss must be within the budget, not only the measured loss.
     """
 
-    max_loss: Annotated[float, Range(ge=0, le=100)] | None = 1.0
-    sure: bool = False
+    max_loss: Annotated[float, Range(ge=0, le=100)] | None = default.MAX_LOSS
+    sure: bool = default.SURE
     device: Name | None = None
     max_latency: Annotated[str, limit("s", "ms", "us")] | None = None
     min_rank1: Annotated[float, Range(gt=0, le=100)] | None = None

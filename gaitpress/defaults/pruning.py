@@ -1,0 +1,5 @@
+"""Of the section `prune`; an edit prunes again."""
+
+from typing import Final
+
+RECONSTRUCT: Final = True
