@@ -1,4 +1,4 @@
-"""A value that params.yaml leaves out is code of the stages that use it, as a value in params.yaml is a parameter of theirs."""
+"""A value that params.yaml leaves out is code of the stages that use it, as one in params.yaml is a parameter of theirs."""
 
 from __future__ import annotations
 
