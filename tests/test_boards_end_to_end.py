@@ -60,15 +60,15 @@ def test_the_oldest_and_the_newest_tensorrt_take_part_with_the_networks_of_opset
 
     for device, version in devices.items():
         for precision in ("fp32", "fp16", "int8"):
-            found = record(where, device, precision)
+            figures = record(where, device, precision)
             if (device, precision) == ("nano-7", "int8"):
-                assert found["status"] == "skipped"
+                assert figures["status"] == "skipped"
                 continue
-            assert (found["status"], found["reason"], found["evidence"]) == ("ok", None, "simulated")
-            assert found["engine"]["version"] == version
-            assert found["latency_ms"]["p50"] > 0
-            assert found["energy_mj_per_inference"] > 0
-            options = found["protocol"]["options"]
+            assert (figures["status"], figures["reason"], figures["evidence"]) == ("ok", None, "simulated")
+            assert figures["engine"]["version"] == version
+            assert figures["latency_ms"]["p50"] > 0
+            assert figures["energy_mj_per_inference"] > 0
+            options = figures["protocol"]["options"]
             assert "--noDataTransfers" not in options
             assert ("--explicitBatch" in options, "--noCudaGraph" in options) == (device == "nano-7", device != "nano-7")
 
@@ -90,18 +90,18 @@ def test_two_boards_are_measured_at_once_and_a_third_runs_only_its_branch(tmp_pa
         ("orin-nano", "fp32", "10.3.0"),
         ("orin-nano", "int8", "10.3.0"),
     ):
-        found = record(where, device, precision)
-        assert (found["status"], found["reason"]) == ("ok", None)
-        assert (found["evidence"], found["data"]) == ("simulated", "synthetic")
-        assert (found["variant"]["device"], found["engine"]["version"]) == (device, version)
-        assert found["device"]["board"] == {"nano": nano, "orin-nano": orin}[device].kind.model
-        assert found["latency_ms"]["p50"] > 0
-        assert found["energy_mj_per_inference"] > 0
-        assert (found["signature"]["file"], found["signature"].get("activations")) == (
+        figures = record(where, device, precision)
+        assert (figures["status"], figures["reason"]) == ("ok", None)
+        assert (figures["evidence"], figures["data"]) == ("simulated", "synthetic")
+        assert (figures["variant"]["device"], figures["engine"]["version"]) == (device, version)
+        assert figures["device"]["board"] == {"nano": nano, "orin-nano": orin}[device].kind.model
+        assert figures["latency_ms"]["p50"] > 0
+        assert figures["energy_mj_per_inference"] > 0
+        assert (figures["signature"]["file"], figures["signature"].get("activations")) == (
             "tensorrt.onnx",
             "int8" if precision == "int8" else None,
         )
-        assert [(each["batch"], each["reason"]) for each in found["sweep"]] == [(4, None)]
+        assert [(point["batch"], point["reason"]) for point in figures["sweep"]] == [(4, None)]
     # The same network, in fp32, on two boards.
     accuracies = [rates(where, device, "gaitset", 50) for device in axes["devices"]]
     assert accuracies[0] == accuracies[1]

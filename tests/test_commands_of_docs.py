@@ -28,7 +28,7 @@ LEFT_OPEN = ("<", "...", "NAME", "COMMIT")  # what a reader fills in
 MADE_BY_PAGES = {"reference": "onnxruntime"}  # the runtime of docs/own-runtime.md, in the place of one that is there
 SLOW = ("dvc", "mlflow", "torchrun")
 GROUPS_OF_DVC = ("exp", "metrics", "params", "plots", "remote")  # whose second word is a command too
-SHOWN = [each for page in PAGES for each in shown(page)]
+SHOWN = [command for page in PAGES for command in shown(page)]
 
 
 class Wrong(Exception):
@@ -45,32 +45,32 @@ def pipeline() -> Pipeline:
 
 
 def test_the_pages_show_commands_of_every_kind() -> None:
-    programs = {each.words[0] for each in SHOWN if each.whole}
+    programs = {command.words[0] for command in SHOWN if command.whole}
     assert {"python", "python3", "snakemake", "dvc", "make", "mlflow", "torchrun"} == programs
-    modules = {each.words[2].partition(".")[0] for each in SHOWN if each.words[1:2] == ("-m",)}
+    modules = {command.words[2].partition(".")[0] for command in SHOWN if command.words[1:2] == ("-m",)}
     assert {"gaitpress", "remote", "stages", "benchmarks", "workflow"} <= modules
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_exists(page: Path) -> None:
     name = str(page.relative_to(ROOT))
-    assert wrong([each for each in SHOWN if each.page == name and each.words[0] not in SLOW]) == {}
+    assert wrong([command for command in SHOWN if command.page == name and command.words[0] not in SLOW]) == {}
 
 
 @pytest.mark.slow  # each is asked for its help, which takes seconds
 def test_commands_of_dvc_mlflow_and_torchrun_exist() -> None:
-    assert wrong([each for each in SHOWN if each.words[0] in SLOW]) == {}
+    assert wrong([command for command in SHOWN if command.words[0] in SLOW]) == {}
 
 
 def wrong(commands: list[Shown]) -> dict[str, str]:
     """Those that do not exist, each with the reason."""
-    found = {}
-    for each in commands:
+    faults = {}
+    for command in commands:
         try:
-            check(each)
+            check(command)
         except Wrong as error:
-            found[str(each)] = str(error)
-    return found
+            faults[str(command)] = str(error)
+    return faults
 
 
 @pytest.mark.parametrize(
@@ -96,22 +96,22 @@ def test_a_command_that_does_not_exist_is_found(words: str) -> None:
         check(Shown("page", 1, tuple(words.split()), True))
 
 
-def check(each: Shown) -> None:
-    program, *words = (MADE_BY_PAGES.get(word, word) for word in each.words)
+def check(command: Shown) -> None:
+    program, *words = (MADE_BY_PAGES.get(word, word) for word in command.words)
     if program in ("python", "python3"):
-        check_python(words, each.whole)
+        check_python(words, command.whole)
     elif program == "torchrun":
         from torch.distributed.run import get_args_parser
 
-        options = understood(get_args_parser(), words, each.whole)
-        check_python(["-m", options.training_script, *options.training_script_args], each.whole)
+        options = understood(get_args_parser(), words, command.whole)
+        check_python(["-m", options.training_script, *options.training_script_args], command.whole)
     elif program == "snakemake":
-        check_snakemake(words, each.whole)
+        check_snakemake(words, command.whole)
     elif program == "dvc":
         check_dvc(words)
     elif program == "make":
         done = subprocess.run(
-            ["make", "-n", *(words[:1] if not each.whole else words)], cwd=ROOT, capture_output=True, text=True
+            ["make", "-n", *(words[:1] if not command.whole else words)], cwd=ROOT, capture_output=True, text=True
         )
         if done.returncode:
             raise Wrong(done.stderr)
@@ -193,14 +193,14 @@ def help_of_dvc(*words: str) -> str:
 
 def understood(parser: argparse.ArgumentParser, words: list[str], whole: bool) -> argparse.Namespace:
     """What another program's own parser makes of words."""
-    found: list[argparse.Namespace] = []
+    parsed: list[argparse.Namespace] = []
     parse = parser.parse_known_args
     with only_parsed(whole):
         options, rest = parse(words)
         if rest:
             raise Wrong(f"takes no {' '.join(rest)}")
-        found.append(options)
-    return found[0] if found else argparse.Namespace(targets=[])
+        parsed.append(options)
+    return parsed[0] if parsed else argparse.Namespace(targets=[])
 
 
 @contextmanager

@@ -25,12 +25,12 @@ SIZE = 200 << 20
 
 def stages(where: Path) -> dict[str, tuple[list[str], list[Path]]]:
     """The command and the outputs of one item of each stage, in the order in which they can run."""
-    found: dict[str, tuple[list[str], list[Path]]] = {}
+    by_name: dict[str, tuple[list[str], list[Path]]] = {}
     with chdir(where), Repo(str(where)) as repo:
         for stage in repo.index.stages:
             name = stage.addressing.partition("@")[0]
-            found.setdefault(name, (stage.cmd.split(), [where / out.def_path for out in stage.outs]))
-    return found
+            by_name.setdefault(name, (stage.cmd.split(), [where / out.def_path for out in stage.outs]))
+    return by_name
 
 
 def content(paths: list[Path]) -> dict[str, bytes]:
@@ -41,8 +41,8 @@ def content(paths: list[Path]) -> dict[str, bytes]:
 
 def hidden(where: Path) -> set[Path]:
     """What is not whole is called by a name with a dot."""
-    found = [path for folder in ("data", "results", "remote/facts") for path in (where / folder).rglob(".*")]
-    return {path for path in found if path.name != ".gitignore"}
+    paths = [path for folder in ("data", "results", "remote/facts") for path in (where / folder).rglob(".*")]
+    return {path for path in paths if path.name != ".gitignore"}
 
 
 def said_of_failure(command: list[str], where: Path) -> str | None:

@@ -170,9 +170,9 @@ def helped() -> dict[str, tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("typed", TYPED)
 def test_help_is_there_without_waiting_for_a_framework(helped: dict[str, tuple[str, list[str]]], typed: str) -> None:
-    told, loaded = helped[typed]
-    assert told.startswith("usage: ")
-    assert "gaitpress" in typed or "--params" in told
+    printed, loaded = helped[typed]
+    assert printed.startswith("usage: ")
+    assert "gaitpress" in typed or "--params" in printed
     assert loaded == []
 
 
@@ -196,9 +196,9 @@ def test_the_index_lists_every_page_once_with_what_it_is_for() -> None:
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES], ids=lambda page: page.name)
 def test_relative_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
     for target, heading in LINK.findall(page.read_text(encoding="utf-8")):
-        found = page.parent / target if target else page
-        assert found.exists(), target
-        assert not heading or heading in anchors(found), f"{target}#{heading}"
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not heading or heading in anchors(file), f"{target}#{heading}"
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "README.md", "CONTRIBUTING.md"])

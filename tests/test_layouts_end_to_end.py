@@ -153,8 +153,8 @@ def evaluated(where: Path, name: str, tree: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {"dataset": name, f"datasets.{name}.path": str(tree), "models": ["gaitset"]}
     make_small(where / "params.yaml", modalities=["silhouette"], **settings)
     run(["snakemake", "--cores", "2", "results/evaluate/gaitset.json"], where)
-    found: dict[str, Any] = json.loads((where / "results/evaluate/gaitset.json").read_text())
-    return found
+    figures: dict[str, Any] = json.loads((where / "results/evaluate/gaitset.json").read_text())
+    return figures
 
 
 def test_gait3d_has_its_table(tmp_path: Path) -> None:

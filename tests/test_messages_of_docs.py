@@ -17,12 +17,12 @@ ROW = re.compile(r"^\| (`.*?) \| ")
 
 def quoted(page: str) -> list[str]:
     """The messages in the first column of a page's tables headed "What it says"."""
-    found, within = [], False
+    messages, within = [], False
     for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
         within = line.startswith("| What it says |") or (within and line.startswith("|"))
         if within and (row := ROW.match(line)):
-            found += re.findall(r"`([^`]+)`", row[1])
-    return found
+            messages += re.findall(r"`([^`]+)`", row[1])
+    return messages
 
 
 @cache
@@ -36,13 +36,13 @@ def said() -> str:
 
 
 def _texts(tree: ast.AST) -> list[str]:
-    found = []
+    texts = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append(node.value)
+            texts.append(node.value)
         elif isinstance(node, ast.JoinedStr):
-            found.append("".join(part.value if isinstance(part, ast.Constant) else GAP for part in node.values))  # type: ignore[misc]
-    return found
+            texts.append("".join(part.value if isinstance(part, ast.Constant) else GAP for part in node.values))  # type: ignore[misc]
+    return texts
 
 
 def explained(message: str) -> bool:

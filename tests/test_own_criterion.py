@@ -116,8 +116,10 @@ def test_a_criterion_of_effects_looks_at_training_data(home: Path, gaitset: tupl
     try:
         (home / FISHER).write_text(FILES[FISHER], encoding="utf-8")
         choose(home, "fisher")
-        told = prune(home, "gaitset", where, tmp_path / "out").stderr.splitlines()[-1]
-        assert told.startswith("error: prune.criterion or prune.reconstruct needs training data: say where with --training")
+        message = prune(home, "gaitset", where, tmp_path / "out").stderr.splitlines()[-1]
+        assert message.startswith(
+            "error: prune.criterion or prune.reconstruct needs training data: say where with --training"
+        )
     finally:
         (home / FISHER).unlink()
         choose(home, "geometric-mean")

@@ -110,7 +110,7 @@ def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, chang
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (RIGHT, None),
         pytest.param(UNTIED, "error: mygait: the pruned network differs from the masked one by", marks=pytest.mark.slow),
@@ -122,7 +122,7 @@ def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, chang
     ],
 )
 def test_the_stage_prune_says_what_the_page_says(
-    home: Path, tmp_path: Path, changed: tuple[str, str], told: str | None
+    home: Path, tmp_path: Path, changed: tuple[str, str], message: str | None
 ) -> None:
     file = home / "gait/models/mygait.py"
     (tmp_path / "dense").mkdir()
@@ -140,11 +140,11 @@ def test_the_stage_prune_says_what_the_page_says(
         done = python(home, *stage, "--dense", tmp_path / "dense", "--out", tmp_path / "out")
     finally:
         file.write_text(FILES["gait/models/mygait.py"], encoding="utf-8")
-    assert (tmp_path / "out").exists() == (told is None), done.stderr
-    assert (done.returncode == 0) == (told is None)
-    if told:
-        assert told in PAGE
-        assert told in done.stderr
+    assert (tmp_path / "out").exists() == (message is None), done.stderr
+    assert (done.returncode == 0) == (message is None)
+    if message:
+        assert message in PAGE
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -84,7 +84,7 @@ def test_the_rates_are_by_what_people_carry(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ("enrolled: normal-1", "enroled: normal-1", "partition.enroled = normal-1: unknown key; did you mean enrolled?"),
         pytest.param(
@@ -101,14 +101,14 @@ def test_the_rates_are_by_what_people_carry(home: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_told_before_anything_runs(
-    home: Path, tmp_path: Path, before: str, after: str, told: str
+    home: Path, tmp_path: Path, before: str, after: str, message: str
 ) -> None:
     text = (home / "params.yaml").read_text()
     assert before in text
     (tmp_path / "params.yaml").write_text(text.replace(before, after))
     done = python(home, "-m", "stages.dataset", "--params", tmp_path / "params.yaml", "--out", tmp_path / "raw")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.slow

@@ -92,8 +92,8 @@ def test_its_code_is_named_and_that_of_others_stays_as_it_was(home: Path, tmp_pa
         said(
             home, "-m", "stages.runtime", "--device", device, "--devices", "remote/devices.yaml", "--out", tmp_path / device
         )
-        found: dict[str, str] = json.loads((tmp_path / device).read_text())
-        return found
+        digests: dict[str, str] = json.loads((tmp_path / device).read_text())
+        return digests
 
     assert "every stage lists the code" in said(home, "-m", "workflow.code_deps")
     before = named("ref"), named("local")

@@ -63,7 +63,7 @@ QUICK = {("casia-b", "gaitset")}
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SequenceStore]:
     """Two people a modality."""
     rng = np.random.default_rng(0)
-    found = {}
+    opened = {}
     kinds = {"silhouette": ((64, 64), "uint8"), "silhouette128": ((128, 128), "uint8"), "flow": ((60, 60, 50), "int16")}
     for modality, (shape, dtype) in kinds.items():
         directory = tmp_path_factory.mktemp(modality)
@@ -76,13 +76,13 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SequenceStore]
         settings = {"kind": "flow" if modality == "flow" else "silhouette", "pixels": shape[0], "frames": 25, "stride": 5}
         facts: dict[str, Any] = {"identities": [], "split": {}}
         writer.close(modality=modality, settings=settings, dataset="made", evidence="synthetic", fps=25, **facts)
-        found[modality] = SequenceStore.open(directory)
-    return found
+        opened[modality] = SequenceStore.open(directory)
+    return opened
 
 
 @pytest.mark.parametrize(
     ("recipe", "model"),
-    [pytest.param(*each, marks=[] if each in QUICK else pytest.mark.slow, id="-".join(each)) for each in EVERY],
+    [pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow, id="-".join(pair)) for pair in EVERY],
 )
 def test_three_iterations(stores: dict[str, SequenceStore], recipe: str, model: str) -> None:
     entry = load(recipe).model[model]
@@ -138,10 +138,10 @@ def _figures(phase: Any) -> tuple[Any, ...]:
 
 def test_silhouette_networks_have_the_figures_of_the_files_that_the_recipes_name() -> None:
     torch = {pair: load(pair[0]).model[pair[1]] for pair in EVERY if pair not in FLOW}
-    assert {each: [_figures(phase) for phase in entry.phases()] for each, entry in torch.items()} == PUBLISHED
+    assert {pair: [_figures(phase) for phase in entry.phases()] for pair, entry in torch.items()} == PUBLISHED
     for (recipe, _), entry in torch.items():
         assert {phase.sampling.frames for phase in entry.phases()} == {10 if recipe == "sustech1k" else 30}
-    augmented = {each: [change.model_dump() for change in entry.augment] for each, entry in torch.items() if entry.augment}
+    augmented = {pair: [change.model_dump() for change in entry.augment] for pair, entry in torch.items() if entry.augment}
     assert augmented == {
         ("casia-b", "gaitbase"): [
             {"name": "rotate", "probability": 0.3, "degrees": 10},

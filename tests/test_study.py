@@ -64,7 +64,7 @@ def test_the_whole_study_runs_through_on_two_boards(tmp_path: Path, servers) -> 
                         assert "no INT8 hardware" in record["reason"]
                         continue
                     assert (record["status"], record["reason"], record["evidence"]) == ("ok", None, "simulated")
-                    assert [(each["batch"], each["reason"]) for each in record["sweep"]] == [(1, None), (8, None)]
+                    assert [(point["batch"], point["reason"]) for point in record["sweep"]] == [(1, None), (8, None)]
                     assert 0 <= rates(where, device, model, percentile, precision)["rank1"]["mean"] <= 100
     flags = {
         device: json.loads((where / f"results/build/{device}/gaitset/p0-best/build.json").read_text())["flags"]

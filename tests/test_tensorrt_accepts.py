@@ -88,10 +88,12 @@ def answers(name: str, percentile: int, free_frames: bool, batch: int, folder: P
     }
 
 
-def check(found: dict[str, dict[str, Any]]) -> None:
-    assert {precision: answer["refusal"] for precision, answer in found.items()} == dict.fromkeys(("fp32", "fp16", "int8"))
-    assert all(answer["bytes"] > 0 for answer in found.values())
-    assert found["int8"]["computing"] <= LAYERS * found["fp32"]["computing"]
+def check(by_precision: dict[str, dict[str, Any]]) -> None:
+    assert {precision: answer["refusal"] for precision, answer in by_precision.items()} == dict.fromkeys(
+        ("fp32", "fp16", "int8")
+    )
+    assert all(answer["bytes"] > 0 for answer in by_precision.values())
+    assert by_precision["int8"]["computing"] <= LAYERS * by_precision["fp32"]["computing"]
 
 
 @pytest.mark.parametrize("name", some(["gaitset", "gaitbase"], "gaitbase"))

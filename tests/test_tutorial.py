@@ -79,8 +79,8 @@ def test_the_films_become_an_engine_that_names_people(home: Home) -> None:
     rates = json.loads((where / "results/evaluate/gaitset.json").read_text())
     assert rates["rank1"]["people"] == 2
     assert (where / "results/report/index.html").exists()
-    (told,) = [done.stdout for line, done in said.items() if "identify.py" in line]
-    (walk,) = [json.loads(line) for line in told.splitlines()]
+    (printed,) = [done.stdout for line, done in said.items() if "identify.py" in line]
+    (walk,) = [json.loads(line) for line in printed.splitlines()]
     assert (walk["walk"], len(walk["nearest"])) == ("monday/side", 3)
     assert {near["name"] for near in walk["nearest"]} <= set(PEOPLE)
     assert walk["nearest"][0] == {"name": "carl", "distance": 0.0}  # filmed as he was once before
@@ -88,7 +88,7 @@ def test_the_films_become_an_engine_that_names_people(home: Home) -> None:
 
 def test_nothing_that_the_page_shows_is_left_out(home: Home) -> None:
     typed_lines = "\n".join(home[1])
-    commands = [" ".join(each.words) for each in shown(ROOT / "docs/tutorial.md") if each.whole]
+    commands = [" ".join(command.words) for command in shown(ROOT / "docs/tutorial.md") if command.whole]
     left_out = [command for command in commands if command not in typed_lines]
     assert left_out == ["make setup", "python -m venv .venv"]
     assert len(commands) > 12

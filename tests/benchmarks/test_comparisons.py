@@ -33,25 +33,25 @@ def result(where: Path, name: str, *options: str) -> Any:
 
 def test_ways_of_recovery_are_compared_on_the_same_dense_networks(tmp_path: Path) -> None:
     ways = ["no training, reconstructed", "reconstructed, cosine", "reconstructed, cosine, in two steps"]
-    found = result(tmp_path, "recovery", "--models", "gaitset", "cnn2d", "--seeds", "2", "--ways", *ways)
-    rows = {(row["model"], row["way"]): row for row in found["rows"]}
+    comparison = result(tmp_path, "recovery", "--models", "gaitset", "cnn2d", "--seeds", "2", "--ways", *ways)
+    rows = {(row["model"], row["way"]): row for row in comparison["rows"]}
     assert set(rows) == {(model, way) for model in ("gaitset", "cnn2d") for way in ["cosine", *ways]}
     assert all(len(row["seeds"]) == 2 and row["seconds"] > 0 for row in rows.values())
     assert rows["gaitset", "cosine"]["difference"] == {"mean": 0, "interval": [0, 0]}
     # Nothing is made twice: an interrupted comparison goes on.
     again = result(tmp_path, "recovery", "--models", "gaitset", "cnn2d", "--seeds", "2", "--ways", *ways)
-    assert again["rows"] == found["rows"]  # the seconds that stages took as well
+    assert again["rows"] == comparison["rows"]  # the seconds that stages took as well
 
 
 def test_gaitset_is_compressed_and_compared_with_torch_pruning(tmp_path: Path) -> None:
-    found = result(tmp_path, "compression", "--budget", "0.01")
-    assert found["latency_ratio"] >= 1
-    assert set(found["rank1_over_torch_pruning"]) == {"magnitude", "taylor"}
-    assert all(len(values) == 5 for values in found["seeds"].values())
+    comparison = result(tmp_path, "compression", "--budget", "0.01")
+    assert comparison["latency_ratio"] >= 1
+    assert set(comparison["rank1_over_torch_pruning"]) == {"magnitude", "taylor"}
+    assert all(len(values) == 5 for values in comparison["seeds"].values())
     names = {f"p0-fp32 {runtime}" for runtime in ("onnxruntime", "openvino")} | {"p0-int8 openvino", "p70-fp32 onnxruntime"}
-    assert {row["variant"] for row in found["variants"]} >= names
-    assert set(found["by_runtime"]) == {"onnxruntime", "openvino"}
-    assert found["latency_ratio"] == max(found["by_runtime"].values())
+    assert {row["variant"] for row in comparison["variants"]} >= names
+    assert set(comparison["by_runtime"]) == {"onnxruntime", "openvino"}
+    assert comparison["latency_ratio"] == max(comparison["by_runtime"].values())
 
 
 def test_a_model_with_batch_norm_is_compared_with_torch_pruning(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_a_model_with_batch_norm_is_compared_with_torch_pruning(tmp_path: Path) 
 
 
 def test_runtimes_are_compared_and_the_chosen_one_is_never_slower_than_onnx_runtime(tmp_path: Path) -> None:
-    found = result(tmp_path, "runtimes", "--models", "gaitset", "--percentiles", "80")
-    (row,) = found["networks"]
+    comparison = result(tmp_path, "runtimes", "--models", "gaitset", "--percentiles", "80")
+    (row,) = comparison["networks"]
     assert row["best_over_onnxruntime"] >= 1
     engines = {engine["engine"]: engine for engine in row["engines"]}
     assert {"onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino int8"} <= set(engines)
     assert engines["onnxruntime fp32"]["times_faster"] == 1
     assert engines["openvino fp32"]["signature_error"] < 1e-4
-    assert engines[row["best"]]["signature_error"] <= found["max_error"]
+    assert engines[row["best"]]["signature_error"] <= comparison["max_error"]

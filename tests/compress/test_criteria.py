@@ -74,12 +74,12 @@ def test_scores_that_are_not_one_finite_number_a_filter_are_told(monkeypatch: py
 
 
 def test_a_criterion_says_by_its_arguments_what_it_needs() -> None:
-    found = {name: criteria.needs(name) for name in ("mean-l1", "random", "batch-norm", "taylor", "reconstruction-error")}
-    assert found == {
+    needed = {name: criteria.needs(name) for name in ("mean-l1", "random", "batch-norm", "taylor", "reconstruction-error")}
+    assert needed == {
         "mean-l1": ("weights",), "random": ("weights", "seed"), "batch-norm": ("scales",), "taylor": ("effects",),
         "reconstruction-error": ("outputs", "readers"),
     }  # fmt: skip
-    assert [name for name in (*found, "l1", "l2", "fpgm") if criteria.needs_data(name)] == [
+    assert [name for name in (*needed, "l1", "l2", "fpgm") if criteria.needs_data(name)] == [
         "taylor", "reconstruction-error",
     ]  # fmt: skip
 

@@ -55,11 +55,11 @@ def test_silhouette_models(name: str, scope: str, tmp_path: Path) -> None:
         assert torch_surgery.proof_error(dense, pruned, selections, (2, 3, *dense.frame_shape)) < 1e-10
         path = tmp_path / f"p{percentile}.onnx"
         export.export_torch(pruned, path, [1, "frames", *dense.frame_shape], 17)
-        (found,) = export.run(path, [frames.numpy()])
+        (computed,) = export.run(path, [frames.numpy()])
         with torch.inference_mode():
             expected = pruned(frames).numpy()
-        assert found.shape == shape
-        assert export.relative_error([found], [expected]) < 1e-4
+        assert computed.shape == shape
+        assert export.relative_error([computed], [expected]) < 1e-4
         counts.append(filters(selections))
         macs.append(export.multiply_adds(path, [1, 5, *dense.frame_shape]))
     assert falls(counts), counts
@@ -80,9 +80,9 @@ def test_flow_models(name: str, scope: str, tmp_path: Path) -> None:
         assert keras_surgery.proof_error(dense, pruned, selections, (2, *FLOW_SHAPE[1:])) < 1e-10
         network, path = keras_model.signature_model(pruned), tmp_path / f"p{percentile}.onnx"
         export.export_keras(network, path, [*FLOW_SHAPE], 17)
-        found = export.run(path, samples)
-        assert found[0].shape[1:] == shape
-        assert export.relative_error(found, [np.asarray(network(samples[0]))]) < 1e-4
+        computed = export.run(path, samples)
+        assert computed[0].shape[1:] == shape
+        assert export.relative_error(computed, [np.asarray(network(samples[0]))]) < 1e-4
         counts.append(filters(selections))
         macs.append(export.multiply_adds(path, [*FLOW_SHAPE]))
     assert falls(counts), counts

@@ -64,15 +64,15 @@ def scaled(model: Any, reader: str, inputs: list[int], factor: float) -> np.ndar
 
 def test_effects_are_the_losses_derivatives_by_a_factor_on_what_the_next_layer_reads() -> None:
     model = network()
-    found = measured(model, keras_surgery.channels(model), ["effects"], [(samples(), loss)])["effects"]
-    assert {name: effects[name].shape for name, effects in found.items()} == {"first": (3, 6), "second": (3, 5)}
+    by_layer = measured(model, keras_surgery.channels(model), ["effects"], [(samples(), loss)])["effects"]
+    assert {name: effects[name].shape for name, effects in by_layer.items()} == {"first": (3, 6), "second": (3, 5)}
     for name, reader, filters, pixels in (("first", "second", 6, 1), ("second", "code", 5, 4)):
         for position in range(filters):
             inputs = [pixel * filters + position for pixel in range(pixels)]
             more, less = (scaled(model, reader, inputs, 1 + step) for step in (STEP, -STEP))
             expected = (more - less) / (2 * STEP)
-            assert found[name][name][:, position] == pytest.approx(expected, rel=1e-5, abs=1e-8)
-        assert np.abs(found[name][name]).max() > 1e-3  # or it would say nothing
+            assert by_layer[name][name][:, position] == pytest.approx(expected, rel=1e-5, abs=1e-8)
+        assert np.abs(by_layer[name][name]).max() > 1e-3  # or it would say nothing
 
 
 def test_effects_do_not_depend_on_what_is_trainable_and_leave_the_network_as_it_was() -> None:
@@ -104,17 +104,19 @@ def test_a_filter_that_the_loss_does_not_see_goes_first() -> None:
 def test_products_are_of_what_the_next_layer_reads_and_of_the_weights_that_read_it() -> None:
     model = network()
     groups = keras_surgery.channels(model)
-    found = measured(model, groups, ["outputs", "readers"], [(samples()[:2], loss), (samples()[2:], loss)])
+    products = measured(model, groups, ["outputs", "readers"], [(samples()[:2], loss), (samples()[2:], loss)])
     for name, place, reader in (("first", "pool", "second"), ("second", "relu", "code")):
         maps = keras.Model(model.input, model.get_layer(place).output)(samples(), training=False).numpy()
         filters = maps.shape[-1]
         kernel = model.get_layer(reader).kernel.numpy()
         for one in range(filters):
             for other in range(filters):
-                assert found["outputs"][name][name][one, other] == pytest.approx((maps[..., one] * maps[..., other]).sum())
+                assert products["outputs"][name][name][one, other] == pytest.approx(
+                    (maps[..., one] * maps[..., other]).sum()
+                )
                 # A convolution's inputs are channels; a flattened map's are all channels of a pixel, then of the next.
                 weights = [kernel[..., position::filters, :] for position in (one, other)]
-                assert found["readers"][name][name][one, other] == pytest.approx((weights[0] * weights[1]).sum())
+                assert products["readers"][name][name][one, other] == pytest.approx((weights[0] * weights[1]).sum())
 
 
 def test_a_filter_that_another_repeats_goes_first_by_the_reconstruction_error() -> None:

@@ -102,18 +102,18 @@ def test_files_have_the_lowest_ir_version_and_no_operator_set_that_they_do_not_u
     # One scale a channel is from 13 on: int8 is raised to it.
     for file, written in (("fp32.onnx", opset), ("fp16.onnx", opset), ("int8.onnx", max(13, opset))):
         proto = onnx.load(tmp_path / file)
-        assert [(each.domain, each.version) for each in proto.opset_import] == [("", written)]
+        assert [(imported.domain, imported.version) for imported in proto.opset_import] == [("", written)]
         assert proto.ir_version == {11: 6, 13: 7, 17: 8, 20: 9}[written]
 
 
 @pytest.mark.parametrize("name", some(SMALLER, "gaitbase"))
 def test_int8_of_opset_11_computes_what_int8_of_opset_13_does(name: str, tmp_path: Path) -> None:
-    found = []
+    outputs = []
     for opset in (11, 13):
         model = exported(name, tmp_path / "fp32.onnx", opset)
         to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", frames(model), "minmax", True, "int8", 8)
-        found.append(export.run(tmp_path / "int8.onnx", frames(model)))
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+        outputs.append(export.run(tmp_path / "int8.onnx", frames(model)))
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-6)
 
 
 def test_a_network_that_cannot_be_raised_to_the_operator_set_of_int8_is_told(tmp_path: Path) -> None:
@@ -143,15 +143,15 @@ def test_the_cache_has_the_scales_of_the_quantised_file(name: str, activations: 
     scales = calibration_cache.activation_scales(source, quantised)
     proto = onnx.load(quantised)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    found = {
+    in_file = {
         node.input[0].removesuffix("_QuantizeLinear_Input"): (constants[node.input[1]], constants[node.input[2]])
         for node in proto.graph.node
         if node.op_type == "QuantizeLinear" and node.input[0] not in constants
     }
-    in_both = found.keys() & scales.keys()
+    in_both = in_file.keys() & scales.keys()
     assert len(in_both) > 15 and export.OUTPUT in in_both
     for tensor in in_both:
-        scale, zero = found[tensor]
+        scale, zero = in_file[tensor]
         if activations == "int8":
             assert zero == 0 and np.float32(scales[tensor]) == scale
         else:
@@ -356,6 +356,6 @@ def test_eight_bit_weights_are_computed_as_the_file_says_on_every_processor(tmp_
     with quantization.calibrated(tmp_path / "fp32.onnx", data, "minmax", True) as network:
         for bits in (7, 8):
             network.write(tmp_path / "int8.onnx", quantization.Int8("uint8", bits, "kernels"))
-            found = export.run(tmp_path / "int8.onnx", data)
-            errors[bits] = export.relative_error(found, export.run(tmp_path / "fp32.onnx", data))
+            computed = export.run(tmp_path / "int8.onnx", data)
+            errors[bits] = export.relative_error(computed, export.run(tmp_path / "fp32.onnx", data))
     assert errors[8] < 1.5 * errors[7] < 0.1

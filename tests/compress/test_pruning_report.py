@@ -61,7 +61,7 @@ def test_totals_are_those_of_what_is_deployed_and_count_tied_filters_in_every_la
 
 
 @pytest.mark.parametrize(
-    ("filters", "kept", "percentile", "found"),
+    ("filters", "kept", "percentile", "collapses"),
     [
         (64, 1, 10, True),  # the 3D-CNN's first convolution
         (96, 1, 80, True),  # the 2D-CNN's
@@ -72,8 +72,8 @@ def test_totals_are_those_of_what_is_deployed_and_count_tied_filters_in_every_la
         (4, 1, 10, False),
     ],
 )
-def test_a_layer_collapses_that_keeps_less_than_a_fifth_of_the_average(filters, kept, percentile, found) -> None:
-    assert bool(report.collapsed({"conv": selection(filters, kept, "conv")}, percentile)) == found
+def test_a_layer_collapses_that_keeps_less_than_a_fifth_of_the_average(filters, kept, percentile, collapses) -> None:
+    assert bool(report.collapsed({"conv": selection(filters, kept, "conv")}, percentile)) == collapses
 
 
 def test_a_warning_names_all_tied_layers_and_what_is_left() -> None:

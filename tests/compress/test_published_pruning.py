@@ -28,7 +28,7 @@ def published(percentile: float) -> PruneSettings:
 
 def removed(selections: dict[str, Selection]) -> int:
     """Filters that went, those of tied units counted in each."""
-    return sum((each.filters - len(each.kept)) * len(each.units) for each in selections.values())
+    return sum((selection.filters - len(selection.kept)) * len(selection.units) for selection in selections.values())
 
 
 def like_trained(network: str) -> dict[str, dict[str, np.ndarray]]:
@@ -52,21 +52,21 @@ def test_as_many_filters_go_as_in_the_study(network: str, percentile: int, count
 def test_what_goes_is_all_below_one_threshold_less_the_first_filter_of_a_layer_wholly_below(by_layer, percentile) -> None:
     kernels = {name: {name: np.array(values)[:, None]} for name, values in by_layer.items()}
     threshold = np.percentile(np.abs(np.concatenate(list(by_layer.values()))), percentile)
-    found = select(kernels, published(percentile))
+    selections = select(kernels, published(percentile))
     below = {name: np.abs(values) < threshold for name, values in by_layer.items()}
-    assert removed(found) == sum(each.sum() - each.all() for each in below.values())
-    for name, selection in found.items():
+    assert removed(selections) == sum(mask.sum() - mask.all() for mask in below.values())
+    for name, selection in selections.items():
         assert selection.kept.tolist() == ([0] if below[name].all() else np.flatnonzero(~below[name]).tolist())
 
 
 def one_at_a_time(kernels: dict[str, np.ndarray], percentile: float) -> dict[str, list[int]]:
     """The study's algorithm as its text has it: each filter is looked at once, from the last of a layer to the first."""
-    sums = {name: [np.abs(kernel).sum() for kernel in each] for name, each in kernels.items()}
-    threshold = np.percentile(np.sort([score for each in sums.values() for score in each]), percentile)
-    left = {name: list(range(len(each))) for name, each in kernels.items()}
-    for name, each in sums.items():
-        for place in reversed(range(len(each))):
-            if each[place] < threshold and len(left[name]) > 1:
+    sums = {name: [np.abs(kernel).sum() for kernel in layer] for name, layer in kernels.items()}
+    threshold = np.percentile(np.sort([score for scores in sums.values() for score in scores]), percentile)
+    left = {name: list(range(len(layer))) for name, layer in kernels.items()}
+    for name, scores in sums.items():
+        for place in reversed(range(len(scores))):
+            if scores[place] < threshold and len(left[name]) > 1:
                 left[name].remove(place)
     return left
 
@@ -75,31 +75,31 @@ def one_at_a_time(kernels: dict[str, np.ndarray], percentile: float) -> dict[str
 def test_the_same_filters_stay_as_when_they_are_removed_one_at_a_time(percentile: int) -> None:
     rng = np.random.default_rng(percentile)
     kernels = {f"conv{fan_in}": rng.normal(size=(24, fan_in, 3, 3)) for fan_in in (1, 8, 12, 40)}
-    found = select({name: {name: kernel} for name, kernel in kernels.items()}, published(percentile))
-    assert {name: each.kept.tolist() for name, each in found.items()} == one_at_a_time(kernels, percentile)
+    selections = select({name: {name: kernel} for name, kernel in kernels.items()}, published(percentile))
+    assert {name: selection.kept.tolist() for name, selection in selections.items()} == one_at_a_time(kernels, percentile)
 
 
 def test_gaitset_loses_83_of_832_filters_at_10_percent_and_its_first_layer_collapses() -> None:
     model = small(SMALLER["gaitset"], 1)
-    _, found = torch_surgery.prune(model, published(10))
-    assert sum(each.filters * len(each.units) for each in found.values()) == 832
-    assert removed(found) == 83
-    assert len(found["frame1"].kept) == 1
-    assert report.collapsed(found, 10) == ["frame1"]
+    _, selections = torch_surgery.prune(model, published(10))
+    assert sum(selection.filters * len(selection.units) for selection in selections.values()) == 832
+    assert removed(selections) == 83
+    assert len(selections["frame1"].kept) == 1
+    assert report.collapsed(selections, 10) == ["frame1"]
     # Fresh weights: no tied layer reaches below the threshold.
-    assert all(len(each.kept) == each.filters for each in found.values() if len(each.units) > 1)
+    assert all(len(selection.kept) == selection.filters for selection in selections.values() if len(selection.units) > 1)
 
 
 def test_the_threshold_counts_every_unit_and_tied_filters_go_when_their_mean_is_below_it() -> None:
     one, two = np.array([[1.0], [2.0], [8.0], [9.0]]), np.array([[2.0], [9.0], [3.0], [9.0]])
-    found = select({"one": {"one": one, "two": two}, "three": {"three": np.array([[4.0], [5.0]])}}, published(45))
+    selections = select({"one": {"one": one, "two": two}, "three": {"three": np.array([[4.0], [5.0]])}}, published(45))
     # All ten sums are 1 2 2 3 4 5 8 9 9 9; place 4.05 among them is 4.05.
-    assert found["one"].threshold == pytest.approx(4.05)
+    assert selections["one"].threshold == pytest.approx(4.05)
     # Means 1.5, 5.5, 5.5, 9: of the first pair both halves are below, of the next two one, so that the study, which
     # looks at each unit by itself, counts two filters more here.
-    assert found["one"].kept.tolist() == [1, 2, 3]
-    assert found["three"].kept.tolist() == [1]
-    assert removed(found) == 3
+    assert selections["one"].kept.tolist() == [1, 2, 3]
+    assert selections["three"].kept.tolist() == [1]
+    assert removed(selections) == 3
     apart = {name: {name: kernel} for name, kernel in (("one", one), ("two", two), ("three", np.array([[4.0], [5.0]])))}
     assert removed(select(apart, published(45))) == 5
 
@@ -114,7 +114,7 @@ def test_a_higher_percentile_brings_no_filter_back_but_the_one_that_is_left() ->
 
 
 def test_spared_layers_are_spared_here_too() -> None:
-    found = select(like_trained("3d"), PruneSettings(10, "l1", "layer", 1, 1, "published", ["conv1"]))
-    assert found["conv1"].spared
-    assert len(found["conv1"].kept) == 64
-    assert removed(found) == 192  # of 1,920
+    selections = select(like_trained("3d"), PruneSettings(10, "l1", "layer", 1, 1, "published", ["conv1"]))
+    assert selections["conv1"].spared
+    assert len(selections["conv1"].kept) == 64
+    assert removed(selections) == 192  # of 1,920

@@ -112,10 +112,10 @@ def test_neither_the_order_of_layers_nor_a_second_run_changes_anything(by_layer,
 @given(layers, percentiles, scopes, criteria, modes, st.sets(st.sampled_from("abcde")))
 def test_spared_layers_stay_whole_and_the_others_are_pruned_as_if_alone(by_layer, percentile, scope, criterion, mode, spare):
     how = settings(percentile, scope=scope, criterion=criterion, mode=mode)
-    found = chosen(by_layer, replace(how, spare=sorted(spare)))
+    selections = chosen(by_layer, replace(how, spare=sorted(spare)))
     others = {name: values for name, values in by_layer.items() if name not in spare}
     alone = chosen(others, how) if others else {}
-    for name, selection in found.items():
+    for name, selection in selections.items():
         assert selection.spared == (name in spare)
         if selection.spared:
             assert selection.threshold is None
@@ -142,27 +142,27 @@ def test_layers_are_spared_by_the_names_or_patterns_of_their_units(spare: list[s
         units[0]: {unit: rng.normal(size=(8, 9)) for unit in units}
         for units in (["frame1"], ["frame2"], *([f"layers.{n}.whole", f"layers.{n}.local"] for n in (0, 1)))
     }
-    found = select(kernels, settings(50, spare=spare))
-    assert {name for name, selection in found.items() if selection.spared} == expected
-    assert {name for name, selection in found.items() if len(selection.kept) == 8} == expected
+    selections = select(kernels, settings(50, spare=spare))
+    assert {name for name, selection in selections.items() if selection.spared} == expected
+    assert {name for name, selection in selections.items() if len(selection.kept) == 8} == expected
 
 
 def test_filters_that_go_together_are_judged_by_the_mean_of_their_scores_and_once() -> None:
     one, two = np.array([[1.0], [4.0], [2.0], [9.0]]), np.array([[9.0], [1.0], [2.0], [9.0]])
     kernels = {"one": {"one": one, "two": two}, "other": {"other": np.array([[3.0], [6.0]])}}
-    found = select(kernels, settings(50, scope="global"))
+    selections = select(kernels, settings(50, scope="global"))
     # Means 5, 2.5, 2, 9 and scores 3, 6, in units of their layers' root mean squares: the median is between 5 and 3.
-    assert found["one"].threshold == pytest.approx((5 / (116.25 / 4) ** 0.5 + 3 / (45 / 2) ** 0.5) / 2)
-    assert found["one"].kept.tolist() == [0, 3]
-    assert found["one"].units == ("one", "two")
-    assert found["other"].kept.tolist() == [1]
+    assert selections["one"].threshold == pytest.approx((5 / (116.25 / 4) ** 0.5 + 3 / (45 / 2) ** 0.5) / 2)
+    assert selections["one"].kept.tolist() == [0, 3]
+    assert selections["one"].units == ("one", "two")
+    assert selections["other"].kept.tolist() == [1]
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=4), percentiles, st.integers(0, 5))
 def test_chance_takes_the_percentile_of_every_layer_whatever_the_weights(sizes, percentile: float, seed: int) -> None:
     kernels = {f"conv{n}": {f"conv{n}": np.full((size, 3), 10.0**n)} for n, size in enumerate(sizes)}
-    found = select(kernels, settings(percentile, criterion="random", seed=seed))
-    for name, selection in found.items():
+    selections = select(kernels, settings(percentile, criterion="random", seed=seed))
+    for name, selection in selections.items():
         own = layer_scores(name, kernels[name], "random", seed)
         np.testing.assert_array_equal(selection.kept, np.flatnonzero(own >= np.percentile(own, percentile)))
 
@@ -184,14 +184,14 @@ def test_one_threshold_for_all_layers_collapses_the_smallest_kernels_only_in_the
     rng = np.random.default_rng(0)
     kernels = {"first": {"first": rng.normal(size=(32, 25))}, "second": {"second": rng.normal(size=(32, 800))}}
 
-    def found(**changes) -> dict[str, Selection]:
+    def selected(**changes) -> dict[str, Selection]:
         return select(kernels, settings(50, scope="global", **changes))
 
-    assert len(found(mode="published")["first"].kept) == 1
-    assert report.collapsed(found(mode="published"), 50) == ["first"]
+    assert len(selected(mode="published")["first"].kept) == 1
+    assert report.collapsed(selected(mode="published"), 50) == ["first"]
     for criterion in ("l1", "l2", "mean-l1"):
-        assert len(found(criterion=criterion)["first"].kept) > 8
-        assert report.collapsed(found(criterion=criterion), 50) == []
+        assert len(selected(criterion=criterion)["first"].kept) > 8
+        assert report.collapsed(selected(criterion=criterion), 50) == []
 
 
 @given(kernels_of_any_size, criteria, st.integers(0, 99))
@@ -200,10 +200,10 @@ def test_importances_have_mean_square_1_in_every_layer_and_keep_the_order_of_sco
 ) -> None:
     rng = np.random.default_rng(seed)
     kernels = {name: {name: scale * rng.normal(size=(n, fan_in))} for name, (n, fan_in, scale) in sizes.items()}
-    for name, found in importances(kernels, settings(0, criterion=criterion)).items():
+    for name, values in importances(kernels, settings(0, criterion=criterion)).items():
         scores = layer_scores(name, kernels[name], criterion, 0)
-        assert np.square(found).mean() == pytest.approx(1)
-        assert (np.diff(found[np.argsort(scores)]) >= 0).all()
+        assert np.square(values).mean() == pytest.approx(1)
+        assert (np.diff(values[np.argsort(scores)]) >= 0).all()
 
 
 @given(kernels_of_any_size, percentiles, criteria, st.floats(1e-3, 1e3))
@@ -213,16 +213,16 @@ def test_how_large_a_layers_weights_are_as_a_whole_does_not_count(sizes, percent
     first = min(kernels)
     other = {**kernels, first: {first: factor * kernels[first][first]}}
     how = settings(percentile, criterion=criterion, scope="global")
-    found, again = select(kernels, how), select(other, how)
+    selections, again = select(kernels, how), select(other, how)
     # The filter whose score is the threshold may fall on either side by rounding.
-    assert all(abs(len(found[name].kept) - len(again[name].kept)) <= 1 for name in kernels)
+    assert all(abs(len(selections[name].kept) - len(again[name].kept)) <= 1 for name in kernels)
 
 
 def test_a_layer_of_no_importance_goes_first_and_down_to_what_is_kept() -> None:
     by_layer = {"dead": np.zeros(8), "alive": np.arange(1.0, 9)}
-    found = chosen(by_layer, settings(50, scope="global", keep_min=2))
-    assert len(found["dead"].kept) == 2
-    assert len(found["alive"].kept) == 8
+    selections = chosen(by_layer, settings(50, scope="global", keep_min=2))
+    assert len(selections["dead"].kept) == 2
+    assert len(selections["alive"].kept) == 8
 
 
 def test_nothing_to_prune_and_broken_weights_are_errors() -> None:

@@ -38,7 +38,7 @@ def made(seed: int, groups: int) -> tuple[TimeModel, dict[str, np.ndarray], Prob
 
 
 def kept(importances: dict[str, np.ndarray], widths: dict[str, int]) -> float:
-    return float(sum(np.sort(each)[::-1][: widths[name]].sum() for name, each in importances.items()))
+    return float(sum(np.sort(values)[::-1][: widths[name]].sum() for name, values in importances.items()))
 
 
 @given(SEEDS, st.integers(1, 4), st.floats(0, 1))
@@ -51,10 +51,10 @@ def test_nothing_that_can_be_tried_keeps_much_more(seed: int, groups: int, share
     ]
     took = np.array([times.predict(widths) for widths in every])
     budget = took.min() + share * (took.max() - took.min()) + 1e-9
-    found = solve(given_problem, budget)
-    assert times.predict(found) <= budget + 1e-9
+    narrowed = solve(given_problem, budget)
+    assert times.predict(narrowed) <= budget + 1e-9
     best = max(kept(importances, widths) for widths, ms in zip(every, took, strict=True) if ms <= budget)
-    assert kept(importances, found) >= (1 - GAP) * best
+    assert kept(importances, narrowed) >= (1 - GAP) * best
 
 
 @given(SEEDS, st.integers(1, 6), st.lists(st.floats(0, 1), min_size=2, max_size=6))
@@ -89,9 +89,9 @@ def test_groups_without_importances_stay_whole() -> None:
     full = times.predict(times.filters)
     least = times.predict({**dict.fromkeys(times.filters, 4), "g0": times.filters["g0"]})
     share = (0.5 * least + 0.5 * full) / full
-    found = widths_within(times, spared, share, full, 4, 4)
-    assert list(found) == list(spared)
-    assert times.predict({**times.filters, **found}) <= share * full
+    narrowed = widths_within(times, spared, share, full, 4, 4)
+    assert list(narrowed) == list(spared)
+    assert times.predict({**times.filters, **narrowed}) <= share * full
 
 
 def test_an_unimportant_layer_that_takes_long_goes_first() -> None:
@@ -134,13 +134,13 @@ def test_each_layer_keeps_its_best_filters_up_to_its_width() -> None:
         return {"first": 3, "second": 8}
 
     how = PruneSettings(50, "l1", "layer", 4, 4, mode="latency", spare=["spared"], widths=widths)
-    found = select(kernels, how)
+    selections = select(kernels, how)
     assert list(seen) == ["first", "second"]
-    assert [len(found[name].kept) for name in kernels] == [3, 8, 8]
-    assert [found[name].spared for name in kernels] == [False, False, True]
+    assert [len(selections[name].kept) for name in kernels] == [3, 8, 8]
+    assert [selections[name].spared for name in kernels] == [False, False, True]
     sums = np.abs(kernels["first"]["first"]).sum(1)
-    assert set(found["first"].kept) == set(np.argsort(-sums)[:3])
-    assert found["first"].threshold == seen["first"][found["first"].kept].min()
+    assert set(selections["first"].kept) == set(np.argsort(-sums)[:3])
+    assert selections["first"].threshold == seen["first"][selections["first"].kept].min()
 
 
 def test_importances_are_of_what_was_measured_where_the_criterion_asks_for_it() -> None:
@@ -151,6 +151,6 @@ def test_importances_are_of_what_was_measured_where_the_criterion_asks_for_it() 
         50, "taylor", "layer", 4, 4, mode="latency", widths=lambda importances: dict.fromkeys(importances, 3)
     )
     assert how.measures == ("effects",)
-    found = select(kernels, how, {"effects": effects})
-    for name, each in found.items():
-        assert set(each.kept) == set(np.argsort(-np.abs(effects[name][name]).mean(0))[:3])
+    selections = select(kernels, how, {"effects": effects})
+    for name, selection in selections.items():
+        assert set(selection.kept) == set(np.argsort(-np.abs(effects[name][name]).mean(0))[:3])

@@ -57,7 +57,7 @@ def test_what_the_measurements_do_not_tell_follows_the_multiply_adds() -> None:
 @settings(deadline=None, max_examples=20)
 def test_a_wider_layer_is_never_faster(seed: int, name: str, width: int) -> None:
     rng = np.random.default_rng(seed)
-    noisy = [MeasuredNetwork(each.widths, each.ms * rng.uniform(0.7, 1.4)) for each in networks(20, seed)]
+    noisy = [MeasuredNetwork(network.widths, network.ms * rng.uniform(0.7, 1.4)) for network in networks(20, seed)]
     times, _ = fit(LAYERS, FILTERS, noisy)
     assert times.predict({**FILTERS, name: width + 1}) >= times.predict({**FILTERS, name: width}) - 1e-9
 
@@ -65,7 +65,9 @@ def test_a_wider_layer_is_never_faster(seed: int, name: str, width: int) -> None
 def test_a_model_of_times_survives_its_file() -> None:
     times, _ = fit(LAYERS, FILTERS, networks(20))
     read = TimeModel.of_json(json.loads(json.dumps(times.as_json())))
-    assert [read.predict(each.widths) for each in networks(9)] == [times.predict(each.widths) for each in networks(9)]
+    assert [read.predict(network.widths) for network in networks(9)] == [
+        times.predict(network.widths) for network in networks(9)
+    ]
 
 
 def test_one_network_tells_nothing() -> None:
@@ -82,8 +84,8 @@ def test_every_layer_that_pruning_narrows_is_named_with_its_groups(name: str) ->
     groups, layers = torch_surgery.filters(model), torch_surgery.layers(model)
     before = {row["name"]: row["macs"] for row in torch_model.layers(model, 4)}
     for group, filters in groups.items():
-        kept = {each: np.arange(width // 2 if each == group else width) for each, width in groups.items()}
-        selections = {each: torch_surgery.Selection(width, kept[each], 0.0, (each,)) for each, width in groups.items()}
+        kept = {other: np.arange(width // 2 if other == group else width) for other, width in groups.items()}
+        selections = {other: torch_surgery.Selection(width, kept[other], 0.0, (other,)) for other, width in groups.items()}
         after = {row["name"]: row["macs"] for row in torch_model.layers(torch_surgery.remove(model, selections), 4)}
         changed = {row for row, macs in before.items() if after[row] != macs}
         assert changed == {row for row, ends in layers.items() if group in ends and before.get(row)}

@@ -34,7 +34,7 @@ def model() -> gaitset.GaitSet:
 
 def signatures(model: gaitset.GaitSet, inputs: list[np.ndarray]) -> list[np.ndarray]:
     with torch.inference_mode():
-        return [model(torch.from_numpy(each)).numpy() for each in inputs]
+        return [model(torch.from_numpy(sequences)).numpy() for sequences in inputs]
 
 
 @pytest.fixture(scope="module")

@@ -57,11 +57,11 @@ def scaled(model: TorchModel, unit: str, position: int, factor: float) -> TorchM
 def test_effects_are_the_losses_derivatives_by_a_factor_on_the_filters_output(form: str) -> None:
     model = small(FORMS[form]).double()
     samples = batch(model)
-    found = measured(model, model.filter_groups(), ["effects"], [(samples, loss)])["effects"]
-    assert list(found) == [group.name for group in model.filter_groups()]
+    by_group = measured(model, model.filter_groups(), ["effects"], [(samples, loss)])["effects"]
+    assert list(by_group) == [group.name for group in model.filter_groups()]
     for group in model.filter_groups():
         for unit in group.units:
-            effects = found[group.name][unit]
+            effects = by_group[group.name][unit]
             assert effects.shape == (2, model.architecture.channels[unit])
             position = int(np.abs(effects).sum(0).argmax())
             with torch.inference_mode():
@@ -91,8 +91,8 @@ def test_taylor_is_the_mean_over_samples_of_absolute_effects_and_over_tied_units
     samples = batch(model, 3)
     (group,) = (group for group in model.filter_groups() if len(group.units) == 2 and group.name == "frame4")
     how = replace(SETTINGS, percentile=40)
-    found = measured(model, [group], ["effects"], [(samples, loss)])["effects"]["frame4"]
-    scores = np.mean([np.abs(found[unit]).mean(0) for unit in ("frame4", "global2")], axis=0)
+    effects = measured(model, [group], ["effects"], [(samples, loss)])["effects"]["frame4"]
+    scores = np.mean([np.abs(effects[unit]).mean(0) for unit in ("frame4", "global2")], axis=0)
     _, selections = torch_surgery.prune(model, how, [(samples, loss)])
     assert selections["frame4"].threshold == np.percentile(scores, 40)
     assert selections["frame4"].kept.tolist() == np.flatnonzero(scores >= np.percentile(scores, 40)).tolist()
@@ -126,11 +126,11 @@ def test_batches_are_taken_until_there_are_samples_enough(monkeypatch: pytest.Mo
             yield batch(model, 2, seed=taken[-1]), loss
 
     groups = model.filter_groups()[:1]
-    found = measured(model, groups, ["effects"], endless())["effects"]["frame1"]["frame1"]
+    effects = measured(model, groups, ["effects"], endless())["effects"]["frame1"]["frame1"]
     assert len(taken) == 3
-    assert len(found) == 6
+    assert len(effects) == 6
     (alone,) = measured(model, groups, ["effects"], [(batch(model, 2, seed=1), loss)]).values()
-    assert np.array_equal(found[2:4], alone["frame1"]["frame1"])
+    assert np.array_equal(effects[2:4], alone["frame1"]["frame1"])
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -154,17 +154,20 @@ def test_products_are_of_all_outputs_and_of_all_weights_that_read_them(form: str
                 state[name].select(axis, dead + (blocks - 1) * len(state[f"{groups[0].units[0]}.conv.weight"])).zero_()
     with hooked(model, {unit: add(unit) for group in groups for unit in group.units}), torch.inference_mode():
         model(samples)
-    found = measured(model, groups, ["outputs", "readers"], [(samples[:1], loss), (samples[1:], loss)])
+    by_measure = measured(model, groups, ["outputs", "readers"], [(samples[:1], loss), (samples[1:], loss)])
     for group in groups:
-        outputs, readers = (found[name][group.name] for name in ("outputs", "readers"))
+        outputs, readers = (by_measure[name][group.name] for name in ("outputs", "readers"))
         first = group.units[0]
         assert outputs[first].trace() == pytest.approx(sum(squares[unit] for unit in group.units), rel=1e-4)
         weights = [state[name].double() for name, axis, _ in group.readers if axis]
-        assert readers[first].trace() == pytest.approx(sum(float(each.square().sum()) for each in weights))
+        assert readers[first].trace() == pytest.approx(sum(float(weight.square().sum()) for weight in weights))
         for products in (outputs, readers):
             assert all(np.array_equal(products[unit], products[first]) for unit in group.units)
             assert np.allclose(products[first], products[first].T)
-    (of_first, blocks) = found["readers"][groups[0].name][groups[0].units[0]], {reader[2] for reader in groups[0].readers}
+    (of_first, blocks) = (
+        by_measure["readers"][groups[0].name][groups[0].units[0]],
+        {reader[2] for reader in groups[0].readers},
+    )
     assert blocks != {1} or not of_first[dead].any()
 
 
@@ -217,10 +220,10 @@ def nothing(signatures: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("of_batch", "told"),
+    ("of_batch", "message"),
     [(None, "needs training batches, and there are none"), (nothing, "the training loss of 2 samples depends on no filter")],
 )
-def test_a_loss_that_says_nothing_of_any_filter_is_told(of_batch: Callable[[Tensor], Tensor] | None, told: str) -> None:
+def test_a_loss_that_says_nothing_of_any_filter_is_told(of_batch: Callable[[Tensor], Tensor] | None, message: str) -> None:
     model = small(SMALLER["gaitset"])
-    with pytest.raises(CompressionError, match=told):
+    with pytest.raises(CompressionError, match=message):
         torch_surgery.prune(model, SETTINGS, [] if of_batch is None else [(batch(model), of_batch)])

@@ -83,8 +83,8 @@ def test_spared_layers_keep_all_filters_and_the_others_go(dense: TorchModel) -> 
     # By the last unit's name, which is not the group's where several are tied.
     how = replace(SETTINGS, percentile=50, round_to=1, keep_min=1, spare=[groups[-1].units[-1]])
     pruned, selections = torch_surgery.prune(dense, how)
-    assert [name for name, each in selections.items() if each.spared] == [groups[-1].name]
-    assert all(each.spared == (len(each.kept) == each.filters) for each in selections.values())
+    assert [name for name, selection in selections.items() if selection.spared] == [groups[-1].name]
+    assert all(selection.spared == (len(selection.kept) == selection.filters) for selection in selections.values())
     assert torch_surgery.proof_error(dense, pruned, selections, shape(dense)) < 1e-13
 
 

@@ -49,7 +49,7 @@ def batch_norm(values: np.ndarray, norm: torch.nn.Module) -> np.ndarray:
     """Batch norm with the statistics of training; channels are on axis 1."""
     along = (slice(None), *[None] * (values.ndim - 2))
     mean, var, scale, shift = (
-        weights(each)[along] for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        weights(tensor)[along] for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     )
     return (values - mean) / np.sqrt(var + norm.eps) * scale + shift
 

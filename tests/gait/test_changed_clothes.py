@@ -67,8 +67,8 @@ def test_sustech1k_worked_out_by_hand() -> None:
     rates = evaluated(sustech1k, walks, values)
     # Of six probes in 090-near one misses in the gallery of 000. It is of two conditions, and half of the probes of each.
     assert rates["rank1"]["mean"] == pytest.approx((100 + 100 * 5 / 6) / 2)
-    found = {name: (of["rate"], of["probes"]) for name, of in rates["rank1"]["conditions"].items()}
-    assert found == {"bag": (100, 4), "clothing": (75, 4), "night": (75, 4), "normal": (100, 4)}
+    by_condition = {name: (of["rate"], of["probes"]) for name, of in rates["rank1"]["conditions"].items()}
+    assert by_condition == {"bag": (100, 4), "clothing": (75, 4), "night": (75, 4), "normal": (100, 4)}
     assert (rates["rank1"]["probes"], rates["rank1"]["people"], rates["rank5"]["mean"]) == (12, 2, 100)
     test, signatures = own_test(sustech1k, walks, values)
     tables = protocols.identified(signatures, walks, test).by_view()
@@ -79,8 +79,8 @@ def test_sustech1k_worked_out_by_hand() -> None:
 
 def far(values: np.ndarray, probe: int, gallery: Sequence[int]) -> np.ndarray:
     """Mean Euclidean distance over parts, in double precision."""
-    found: np.ndarray = np.linalg.norm(values[list(gallery)] - values[probe], axis=-1).mean(-1)
-    return found
+    distances: np.ndarray = np.linalg.norm(values[list(gallery)] - values[probe], axis=-1).mean(-1)
+    return distances
 
 
 def ranked(walks: Sequence[Walk], values: np.ndarray, probe: int, gallery: Sequence[int]) -> list[bool]:
@@ -104,25 +104,25 @@ def over_pairs(walks: Sequence[Walk], values: np.ndarray, gallery: list[int], pr
 
 def pooled(walks: Sequence[Walk], values: np.ndarray, gallery: list[int], probes: list[int], measure: str) -> float:
     """In %: the mean over probes, each among all walks but those of its person before its camera."""
-    found = []
+    scores = []
     for probe in probes:
         own = walks[probe]
         among = [n for n in gallery if (walks[n].identity, walks[n].view) != (own.identity, own.view)]
         places = [place for place, right in enumerate(ranked(walks, values, probe, among), 1) if right]
         if measure == "rank1":
-            found.append(float(places[:1] == [1]))
+            scores.append(float(places[:1] == [1]))
         elif places:
             precision = np.mean([n / place for n, place in enumerate(places, 1)])
-            found.append(float(precision if measure == "mAP" else len(places) / places[-1]))
-    return 100 * float(np.mean(found))
+            scores.append(float(precision if measure == "mAP" else len(places) / places[-1]))
+    return 100 * float(np.mean(scores))
 
 
 @st.composite
 def walks_of(draw: Any, conditions: Sequence[str], views: Sequence[str]) -> tuple[list[Walk], np.ndarray]:
     """Walks of three tested people and one who trains, some missing; signatures of few whole numbers, so that many tie."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    there = [each for each in product("abc", conditions, views) if rng.random() < 0.8 or each[0] == "a"]
-    walks = [Walk(*each, 0, 1) for each in [*there, ("z", conditions[0], views[0])]]
+    there = [facts for facts in product("abc", conditions, views) if rng.random() < 0.8 or facts[0] == "a"]
+    walks = [Walk(*facts, 0, 1) for facts in [*there, ("z", conditions[0], views[0])]]
     return walks, rng.integers(0, 3, (len(walks), 2, 2)).astype(np.float64)
 
 
@@ -139,14 +139,14 @@ def test_ccpg_is_the_plain_reading_of_its_four_tests(made: tuple[list[Walk], np.
             for side in sides
         )
         for rank in (1, 5):
-            found = rates[f"rank{rank}"]["conditions"][name]["rate"]
-            assert found == pytest.approx(over_pairs(walks, values, gallery, probes, rank))
+            rate = rates[f"rank{rank}"]["conditions"][name]["rate"]
+            assert rate == pytest.approx(over_pairs(walks, values, gallery, probes, rank))
         for measure in ("mAP", "mINP"):
             assert rates[measure]["conditions"][name]["rate"] == pytest.approx(
                 pooled(walks, values, gallery, probes, measure)
             )
-        found = rates["other_cameras"]["rank1"]["conditions"][name]["rate"]
-        assert found == pytest.approx(pooled(walks, values, gallery, probes, "rank1"))
+        rate = rates["other_cameras"]["rank1"]["conditions"][name]["rate"]
+        assert rate == pytest.approx(pooled(walks, values, gallery, probes, "rank1"))
     for measure in ("rank1", "mAP"):
         of_tests = [of["rate"] for of in rates[measure]["conditions"].values()]
         assert rates[measure]["mean"] == pytest.approx(np.mean(of_tests))
@@ -170,9 +170,9 @@ def test_sustech1k_is_the_plain_reading_of_its_table(made: tuple[list[Walk], np.
     gallery = [n for n in of_test if walks[n].condition == "00-nm"]
     probes = [n for n in of_test if walks[n].condition != "00-nm"]
     for rank in (1, 5):
-        found = rates[f"rank{rank}"]
-        assert found["mean"] == pytest.approx(over_pairs(walks, values, gallery, probes, rank))
-        assert set(found["conditions"]) == set(KINDS)
+        at_rank = rates[f"rank{rank}"]
+        assert at_rank["mean"] == pytest.approx(over_pairs(walks, values, gallery, probes, rank))
+        assert set(at_rank["conditions"]) == set(KINDS)
         for name, belongs in KINDS.items():
             own = [n for n in probes if belongs(walks[n].condition)]
-            assert found["conditions"][name]["rate"] == pytest.approx(over_pairs(walks, values, gallery, own, rank))
+            assert at_rank["conditions"][name]["rate"] == pytest.approx(over_pairs(walks, values, gallery, own, rank))

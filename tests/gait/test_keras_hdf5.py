@@ -51,7 +51,7 @@ def keras2_layers(model: Any) -> Layers:
     layers: Layers = {"input_1": {}}
     for layer in model.layers[1:]:
         name = next(names) if layer.name.startswith("conv") else layer.name
-        layers[name] = {f"{name}/{each.name}:0": each.numpy() for each in layer.weights}
+        layers[name] = {f"{name}/{weight.name}:0": weight.numpy() for weight in layer.weights}
     return layers
 
 

@@ -116,11 +116,13 @@ def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, 
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     keras_model.save(model, tmp_path)
     sample = np.random.default_rng(0).normal(size=(2, 50, 60, 60)).astype(np.float32)
-    found = [keras_model.signature_model(each)(sample).numpy() for each in (model, keras_model.load(tmp_path))]
-    assert found[0].dtype == np.float32
-    np.testing.assert_array_equal(*found)
+    signatures = [keras_model.signature_model(version)(sample).numpy() for version in (model, keras_model.load(tmp_path))]
+    assert signatures[0].dtype == np.float32
+    np.testing.assert_array_equal(*signatures)
     # bfloat16 has 8 bits: a signature computed in it would have none of the finer ones.
-    assert (found[0] != found[0].astype(keras.ops.cast(found[0], "bfloat16").numpy().dtype).astype(np.float32)).any()
+    assert (
+        signatures[0] != signatures[0].astype(keras.ops.cast(signatures[0], "bfloat16").numpy().dtype).astype(np.float32)
+    ).any()
 
 
 def test_a_training_that_diverges_is_told(store: SequenceStore) -> None:
@@ -181,9 +183,9 @@ class TestInterrupted:
             trained(store, self.training, model, checkpoints=self.checkpoints(tmp_path, model), watcher=Watcher())
         again = network(0.4)
         checkpoints = self.checkpoints(tmp_path, again, 1e9)
-        found = checkpoints.load()
-        assert found is not None
-        assert found[1]["done"] == steps
+        checkpoint = checkpoints.load()
+        assert checkpoint is not None
+        assert checkpoint[1]["done"] == steps
         _, history = trained(store, self.training, again, checkpoints=checkpoints)
         assert same(whole, again)
         assert history == expected
@@ -257,5 +259,5 @@ def test_whoever_asks_gets_the_batches_of_a_training_with_its_losses(store: Sequ
         assert np.array_equal(samples, expected)
         assert np.array_equal(samples, same)
         probabilities = np.asarray(model(samples, training=False))
-        told = float(loss(signatures(samples, training=False)))
-        assert told == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
+        mean_loss = float(loss(signatures(samples, training=False)))
+        assert mean_loss == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)

@@ -18,7 +18,7 @@ from tests.gait.test_ranking import search, unit, world
 
 def naive(values: np.ndarray, asked: Search, kind: str) -> list[tuple[float, float]]:
     """The nearest right and the nearest wrong distance of each probe that has a wrong one."""
-    found = []
+    nearest = []
     for row, probe in enumerate(asked.probe):
         members = asked.gallery[~asked.excluded[row, asked.groups]]
         if kind == "euclidean":
@@ -27,8 +27,8 @@ def naive(values: np.ndarray, asked: Search, kind: str) -> list[tuple[float, flo
             far = 1 - (unit(values[probe]) * unit(values[members])).sum(-1).mean(-1)
         own = asked.people[members] == asked.people[probe]
         if (~own).any():
-            found.append((far[own].min(initial=np.inf), far[~own].min()))
-    return found
+            nearest.append((far[own].min(initial=np.inf), far[~own].min()))
+    return nearest
 
 
 @settings(max_examples=100)
@@ -46,10 +46,10 @@ def test_trials_have_the_nearest_distances(seed, samples, people, groups, kind) 
     asked = search(rng, whose, groups)
     if len(asked.gallery) < groups or not len(asked.probe):
         return
-    found = trials(values, asked, kind)
+    tried = trials(values, asked, kind)
     wanted = naive(values, asked, kind)
-    np.testing.assert_allclose(np.stack([found.right, found.wrong], 1), np.reshape(wanted, (-1, 2)), rtol=1e-3, atol=1e-5)
-    assert found.enrolled == len(np.unique(whose[asked.gallery]))
+    np.testing.assert_allclose(np.stack([tried.right, tried.wrong], 1), np.reshape(wanted, (-1, 2)), rtol=1e-3, atol=1e-5)
+    assert tried.enrolled == len(np.unique(whose[asked.gallery]))
 
 
 @pytest.mark.parametrize("spread", [0.3, 20.0])
@@ -62,8 +62,8 @@ def test_projections_blocks_and_threads_change_no_trial(spread: float) -> None:
             mock.patch.object(projections, "SAMPLE", 20),
         ):
             for threads in (1, 3):
-                found = trials(values, asked, threads=threads)
-                np.testing.assert_allclose(np.stack([found.right, found.wrong], 1), wanted, rtol=1e-4)
+                tried = trials(values, asked, threads=threads)
+                np.testing.assert_allclose(np.stack([tried.right, tried.wrong], 1), wanted, rtol=1e-4)
 
 
 def test_a_threshold_accepts_as_many_strangers_as_it_may() -> None:
@@ -97,9 +97,9 @@ def test_strangers_who_were_never_seen_are_accepted_as_often_as_was_promised() -
         number = np.arange(len(whose))
         gallery, probe = number[number % 6 < 3], number[number % 6 >= 3]
         asked = Search(probe, gallery, whose, np.zeros(len(gallery), int), np.zeros((len(probe), 1), bool))
-        told = rates(trials(values, asked))
-        assert [row["far"] for row in told["promised"]] == [10.0, 1.0]
-        ten = told["promised"][0]
+        figures = rates(trials(values, asked))
+        assert [row["far"] for row in figures["promised"]] == [10.0, 1.0]
+        ten = figures["promised"][0]
         strangers, _ = drawn(4000, 1, 1000 + seed)
         enrolled = values[gallery[whose[gallery] > 0]]  # 79 people, as when one's own are taken out
         far = np.sqrt(((strangers[:, None] - enrolled) ** 2).sum(-1)).mean(-1).min(1)
@@ -108,7 +108,7 @@ def test_strangers_who_were_never_seen_are_accepted_as_often_as_was_promised() -
         assert low <= 10 <= high
         off.append(actual - ten["false_accepts"]["rate"])
         width.append(high - low)
-        assert ten["tar"]["rate"] > told["promised"][1]["tar"]["rate"]
+        assert ten["tar"]["rate"] > figures["promised"][1]["tar"]["rate"]
     assert abs(np.mean(off)) < 2
     assert np.mean(np.abs(off) < np.array(width) / 2) >= 0.8
 
@@ -118,20 +118,20 @@ def test_rates_follow_from_their_definition() -> None:
     people = np.repeat(np.arange(30), 10)
     right, wrong = rng.gamma(4, 1, 300), 3 + rng.gamma(4, 1, 300)
     right[:5] = np.inf  # not enrolled
-    told = rates(Trials(people, right, wrong, 30))
+    figures = rates(Trials(people, right, wrong, 30))
     first = people % 2 == 0
-    for row in told["promised"]:
+    for row in figures["promised"]:
         limits = {True: threshold(wrong[~first], row["far"]), False: threshold(wrong[first], row["far"])}
         hits = [r < limits[bool(side)] and r < w for r, w, side in zip(right[5:], wrong[5:], first[5:], strict=True)]
         taken = [w < limits[bool(side)] for w, side in zip(wrong, first, strict=True)]
         assert row["tar"]["rate"] == pytest.approx(100 * np.mean(hits))
         assert row["false_accepts"]["rate"] == pytest.approx(100 * np.mean(taken))
         assert (row["tar"]["people"], row["tar"]["probes"]) == (30, 295)
-    assert told["trials"] == {"enrolled": 295, "strangers": 300}
-    far, frr = np.array(told["det"]["far"]), np.array(told["det"]["frr"])
+    assert figures["trials"] == {"enrolled": 295, "strangers": 300}
+    far, frr = np.array(figures["det"]["far"]), np.array(figures["det"]["frr"])
     assert (np.diff(frr) <= 0).all(), "a greater threshold recognises fewer"
-    assert frr[far < told["eer"]].min() >= told["eer"] - 2
-    assert frr[far > told["eer"]].max() <= told["eer"] + 2
+    assert frr[far < figures["eer"]].min() >= figures["eer"] - 2
+    assert frr[far > figures["eer"]].max() <= figures["eer"] + 2
 
 
 def test_few_people_promise_nothing() -> None:
@@ -143,10 +143,10 @@ def test_of_many_probes_those_of_some_people_are_tried(monkeypatch: pytest.Monke
     signatures = {n: np.array([[float(walk.identity) + n % 5 / 100]]) for n, walk in enumerate(sequences)}
     gallery, probe = ([n for n in range(100) if (n % 5 == 0) == enrolled] for enrolled in (True, False))
     monkeypatch.setattr(comparisons, "STRANGERS", 30)
-    told = protocols.evaluate(collected(signatures), sequences, parted("all-views", gallery, probe))
-    assert told["open_set"]["trials"] == {"enrolled": 28, "strangers": 28}  # 7 people with all their 4 probes
-    assert told["open_set"]["enrolled"] == 20
-    assert told["probes"] == 80
+    evaluation = protocols.evaluate(collected(signatures), sequences, parted("all-views", gallery, probe))
+    assert evaluation["open_set"]["trials"] == {"enrolled": 28, "strangers": 28}  # 7 people with all their 4 probes
+    assert evaluation["open_set"]["enrolled"] == 20
+    assert evaluation["probes"] == 80
 
 
 def test_protocols_tell_of_strangers_and_leave_out_identical_views() -> None:

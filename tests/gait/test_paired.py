@@ -36,18 +36,18 @@ def of(changes: list[int], probes: int = 12) -> tuple[ByPerson, ByPerson]:
 @given(engines())
 @settings(max_examples=30, deadline=None)
 def test_an_engine_against_itself_differs_by_exactly_nothing(both: tuple[ByPerson, ByPerson]) -> None:
-    found = paired.difference(both[0], both[0])
-    assert found.points == 0
-    assert found.low == -found.high < 0, "other people may differ: no point"
+    difference = paired.difference(both[0], both[0])
+    assert difference.points == 0
+    assert difference.low == -difference.high < 0, "other people may differ: no point"
 
 
 @given(engines())
 @settings(max_examples=30, deadline=None)
 def test_the_difference_is_that_of_the_means_and_within_its_interval(both: tuple[ByPerson, ByPerson]) -> None:
-    found = paired.difference(*both)
-    assert found.points == both[0].mean - both[1].mean
-    assert found.low <= found.points <= found.high
-    assert found.low < found.high
+    difference = paired.difference(*both)
+    assert difference.points == both[0].mean - both[1].mean
+    assert difference.low <= difference.points <= difference.high
+    assert difference.low < difference.high
 
 
 @given(engines())
@@ -61,11 +61,11 @@ def test_swapped_engines_have_the_mirrored_interval(both: tuple[ByPerson, ByPers
 @settings(max_examples=30, deadline=None)
 def test_each_draw_has_the_difference_of_the_protocols_own_means(both: tuple[ByPerson, ByPerson]) -> None:
     people = len(both[0].hits)
-    found = paired.drawn_differences(*both)
+    differences = paired.drawn_differences(*both)
     for draw in range(0, paired.DRAWS, 97):
         again = np.repeat(np.arange(people), paired.draws(people)[draw, :-2].astype(int))
-        means = [ByPerson("", each.hits[again], each.counted[again]).mean for each in both]
-        assert found[draw] == pytest.approx(np.nan_to_num(means[0] - means[1]), abs=1e-9)
+        means = [ByPerson("", engine.hits[again], engine.counted[again]).mean for engine in both]
+        assert differences[draw] == pytest.approx(np.nan_to_num(means[0] - means[1]), abs=1e-9)
 
 
 def test_everybody_is_drawn_alike_and_every_draw_has_as_many_people() -> None:
@@ -88,16 +88,16 @@ def test_a_difference_is_surer_than_the_rates_of_which_it_is() -> None:
     hits = np.reshape([10, 5] * 10, counted.shape)
     fewer = hits.copy()
     fewer[:2] -= 1
-    found = paired.difference(ByPerson.of(names, hits, counted), ByPerson.of(names, fewer, counted))
-    assert found.points == pytest.approx(1)
-    assert -1.5 < found.low < 0 < 1 < found.high < 4
+    difference = paired.difference(ByPerson.of(names, hits, counted), ByPerson.of(names, fewer, counted))
+    assert difference.points == pytest.approx(1)
+    assert -1.5 < difference.low < 0 < 1 < difference.high < 4
 
 
 def test_few_people_without_a_change_leave_room_for_one() -> None:
-    found = paired.difference(*of([0] * 14))
-    assert found.points == 0
+    difference = paired.difference(*of([0] * 14))
+    assert difference.points == 0
     # A probe of one of 14 people is 0.6 points.
-    assert 0.5 < found.high < 3
+    assert 0.5 < difference.high < 3
 
 
 def test_one_person_has_no_interval_and_other_people_are_refused() -> None:

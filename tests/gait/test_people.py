@@ -107,8 +107,8 @@ def test_a_record_names_nobody() -> None:
 
 @given(arrays(np.uint32, array_shapes(max_dims=4, max_side=5), elements=st.integers(0, 2**32 - 1)))
 def test_packed_numbers_come_back(numbers: np.ndarray) -> None:
-    found = unpacked(packed(numbers), numbers.shape)
-    assert np.array_equal(found, numbers)
+    restored = unpacked(packed(numbers), numbers.shape)
+    assert np.array_equal(restored, numbers)
 
 
 @pytest.mark.slow

@@ -37,9 +37,9 @@ def doubts(walk: Walk, other: Walk, how: str, own: bool = True) -> Faults:
 
 @pytest.mark.parametrize("how", some(DISTURBED, "undisturbed", "another person", "a tree"))
 def test_what_is_no_walking_person_is_doubted_and_nothing_else(walks: list[Walk], how: str) -> None:
-    found = [doubts(walk, walks[place - 2], how) for place, walk in enumerate(walks)]
-    told = sum(any(DOUBTFUL in fault for fault in faults) for faults in found)
-    assert told == 0 if how == "undisturbed" else told >= 3, found
+    faults_of_walks = [doubts(walk, walks[place - 2], how) for place, walk in enumerate(walks)]
+    doubtful = sum(any(DOUBTFUL in fault for fault in faults) for faults in faults_of_walks)
+    assert doubtful == 0 if how == "undisturbed" else doubtful >= 3, faults_of_walks
 
 
 def test_published_data_and_walkers_are_not_doubted(walks: list[Walk]) -> None:

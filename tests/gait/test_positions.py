@@ -37,8 +37,8 @@ def naive(values: np.ndarray, asked: Search, kind: str, pooled: bool) -> list[li
     return result
 
 
-def listed(found: np.ndarray) -> list[list[list[int]]]:
-    return [[[place for place in group if place] for group in row] for row in found.tolist()]
+def listed(places: np.ndarray) -> list[list[list[int]]]:
+    return [[[place for place in group if place] for group in row] for row in places.tolist()]
 
 
 @settings(max_examples=120)
@@ -67,9 +67,9 @@ def test_positions_are_those_of_a_stable_sort(
         return
     raw = values.astype(np.float32)
     kept = raw.copy()
-    found = positions(raw, asked, kind, pooled=pooled)
-    assert listed(found) == naive(raw, asked, kind, pooled)
-    assert (found[..., :-1] >= 1)[found[..., 1:] > 0].all(), "zeros are not at the end"
+    places = positions(raw, asked, kind, pooled=pooled)
+    assert listed(places) == naive(raw, asked, kind, pooled)
+    assert (places[..., :-1] >= 1)[places[..., 1:] > 0].all(), "zeros are not at the end"
     np.testing.assert_array_equal(raw, kept)
 
 

@@ -198,9 +198,9 @@ def test_products_in_float64_are_within_their_bound_of_exact_distances(kind: str
     rng = np.random.default_rng(7)
     values = (5 + spread * rng.standard_normal((24, 3, 200))).astype(np.float32)
     rows = np.arange(len(values))
-    found, error = distances.nearly_exact(values, rows, rows, kind)
+    computed, error = distances.nearly_exact(values, rows, rows, kind)
     expected = np.stack([distances.exact(values, row, rows, kind) for row in values])
-    assert (np.abs(found - expected) <= error).all()
+    assert (np.abs(computed - expected) <= error).all()
     assert error.max() <= 1e-4
 
 

@@ -29,20 +29,20 @@ def test_measures_are_those_of_the_ranked_list(lists: list[list[bool]]) -> None:
     for row, ranked in enumerate(lists):
         places = np.flatnonzero(ranked) + 1
         positions[row, 0, : len(places)] = places
-    found = measures(positions)
+    by_measure = measures(positions)
     for row, ranked in enumerate(lists):
         wanted = by_definition(ranked)
-        assert found.keys() == wanted.keys()
-        assert {name: values[row, 0] for name, values in found.items()} == pytest.approx(wanted, nan_ok=True)
+        assert by_measure.keys() == wanted.keys()
+        assert {name: values[row, 0] for name, values in by_measure.items()} == pytest.approx(wanted, nan_ok=True)
 
 
 def test_measures_of_a_worked_example() -> None:
     # Right ones at 1, 3 and 6: AP = (1/1 + 2/3 + 3/6) / 3, INP = 3 / 6. At 2 and 7: AP = (1/2 + 2/7) / 2, INP = 2 / 7.
-    found = measures(np.array([[[1, 3, 6]], [[2, 7, 0]]]))
-    np.testing.assert_allclose(found["mAP"][:, 0], [13 / 18, 11 / 28])
-    np.testing.assert_allclose(found["mINP"][:, 0], [1 / 2, 2 / 7])
-    assert (found["rank1"][:, 0] == [1, 0]).all()
-    assert (found["rank2"][:, 0] == 1).all()
+    by_measure = measures(np.array([[[1, 3, 6]], [[2, 7, 0]]]))
+    np.testing.assert_allclose(by_measure["mAP"][:, 0], [13 / 18, 11 / 28])
+    np.testing.assert_allclose(by_measure["mINP"][:, 0], [1 / 2, 2 / 7])
+    assert (by_measure["rank1"][:, 0] == [1, 0]).all()
+    assert (by_measure["rank2"][:, 0] == 1).all()
 
 
 def on_a_line(walks: list[tuple[str, str, str, float]]) -> tuple[list[Sequence], dict[int, np.ndarray]]:

@@ -143,9 +143,9 @@ def test_a_training_that_diverges_is_told_with_its_iteration_and_the_last_good_c
     wild = replace(TRAINING, optimizer="sgd", lr=1e30)
     with pytest.raises(DataError, match=rf"diverged in iteration 2: .*; the last good checkpoint: {tmp_path}.*, after 1"):
         trained(store, wild, model, checkpoints=checkpoints)
-    found = checkpoints.load()
-    assert found is not None
-    assert len(found[1]["history"]) == 1
+    checkpoint = checkpoints.load()
+    assert checkpoint is not None
+    assert len(checkpoint[1]["history"]) == 1
 
 
 def test_gradients_are_clipped(store: SequenceStore) -> None:
@@ -267,9 +267,9 @@ here.torch_model.save(model, Path({str(tmp_path)!r}))
         training = replace(TRAINING, iterations=5)
         expected, _ = trained(store, training, model, checkpoints=checkpoints)
         assert "warning: no checkpoint after 5" in capsys.readouterr().err
-        found = checkpoints.load()
-        assert found is not None
-        assert found[1]["done"] == 2
+        checkpoint = checkpoints.load()
+        assert checkpoint is not None
+        assert checkpoint[1]["done"] == 2
         again = network()
         trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
         assert same(expected, again)

@@ -133,8 +133,8 @@ def test_a_network_is_tested_by_its_signatures_after_the_iteration(store: Sequen
 
 class TestPyTorch:
     def train(self, store: SequenceStore, model: Any = None, **around: Any) -> tuple[Any, list[dict[str, float]]]:
-        found: tuple[Any, list[dict[str, float]]] = by_torch.trained(store, CONSTANT, model, **around)
-        return found
+        trained: tuple[Any, list[dict[str, float]]] = by_torch.trained(store, CONSTANT, model, **around)
+        return trained
 
     def test_the_best_weights_are_the_result(self, store: SequenceStore) -> None:
         model, history = self.train(store, validation=validation(store, [1, 0, 3, 2, 3, 0, 2, 2]))
@@ -295,10 +295,10 @@ class TestKeras:
         def part(script: Sequence[int], **around: Any) -> tuple[Any, list[dict[str, float]]]:
             model = by_keras.network()
             checkpoints = Checkpoints(tmp_path, 0, lambda where: by_keras.keras_model.save(model, where))
-            found: tuple[Any, list[dict[str, float]]] = by_keras.trained(
+            trained: tuple[Any, list[dict[str, float]]] = by_keras.trained(
                 flow, training, model, checkpoints=checkpoints, validation=validation(store, script), **around
             )
-            return found
+            return trained
 
         goes_on(part, by_keras.same, right, number, whole, expected)
 

@@ -40,8 +40,8 @@ class Study:
         data |= {"devices": ["board-a"], "models": ["gaitset"], "precisions": precisions or [*figures, "best"]}
         data["prune"]["percentiles"] = [0]
         YAML().dump(data, self.where / "params.yaml")
-        for precision, found in figures.items():
-            self.edit(precision, **(self.failed("failed", "out of memory") if found is None else self.measured(*found)))
+        for precision, values in figures.items():
+            self.edit(precision, **(self.failed("failed", "out of memory") if values is None else self.measured(*values)))
         self.edit("best", **self.failed("skipped", NO_MIX))
         return params.load(self.where / "params.yaml")
 
@@ -60,7 +60,7 @@ class Study:
     @staticmethod
     def ok(precision: str) -> dict[str, Any]:
         made = (record(random.Random(seed), "board-a", "gaitset", 0, precision) for seed in range(99))
-        return next(each for each in made if each["valid"])
+        return next(variant for variant in made if variant["valid"])
 
     @staticmethod
     def measured(ms: float, mean: float) -> dict[str, Any]:
@@ -71,8 +71,8 @@ class Study:
     @staticmethod
     def failed(status: str, reason: str) -> dict[str, Any]:
         absent = dict.fromkeys(("latency_ms", "ms_per_video_second", "energy_mj_per_inference", "accuracy", "rank1_by_view"))
-        told = {"reason": reason, "invalid_reasons": [reason], "energy_reason": reason}
-        return {"status": status, "valid": False, **told, **absent, "sweep": []}
+        reasons = {"reason": reason, "invalid_reasons": [reason], "energy_reason": reason}
+        return {"status": status, "valid": False, **reasons, **absent, "sweep": []}
 
 
 @pytest.fixture

@@ -49,17 +49,17 @@ def study(measured_study: Study, tmp_path: Path) -> Study:
 
 
 def test_the_shipped_program_is_as_accurate_as_the_record_says(study: Study, walks: Path, tmp_path: Path) -> None:
-    found = rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path)
-    assert found == claimed(study)
-    assert 10 < found["mean"] < 100
+    rates = rank1_of(sys.executable, ship(study, tmp_path / "shipped"), walks, tmp_path)
+    assert rates == claimed(study)
+    assert 10 < rates["mean"] < 100
 
 
 def test_the_shipped_program_uses_the_distance_of_the_record(study: Study, walks: Path, tmp_path: Path) -> None:
     raw = claimed(study)
     test_set = json.loads(study.test.read_text())
     outputs.write_json(study.test, {**test_set, "distance": "cosine"})
-    found = study.recognise(50)  # and nothing else: no time is measured again
-    assert (test_set["distance"], found["accuracy"]["distance"]) == ("euclidean", "cosine")
+    record = study.recognise(50)  # and nothing else: no time is measured again
+    assert (test_set["distance"], record["accuracy"]["distance"]) == ("euclidean", "cosine")
     shipped = ship(study, tmp_path / "shipped")
     assert rank1_of(sys.executable, shipped, walks, tmp_path) == claimed(study) != raw
     assert json.loads((shipped / "settings.json").read_text())["distance"] == "cosine"
@@ -224,15 +224,15 @@ def test_the_example_names_people_from_pictures(study: Study, tmp_path: Path) ->
         write(tmp_path / f"unknown/walk-of-{name}", shape)
     command = [sys.executable, shipped / "identify.py", "--gallery", tmp_path / "people", "--probe", tmp_path / "unknown"]
     done = subprocess.run([*map(str, command)], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(each["walk"], each["nearest"][0]["name"]) for each in found] == [
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["walk"], answer["nearest"][0]["name"]) for answer in answers] == [
         ("walk-of-ada", "ada"),
         ("walk-of-grace", "grace"),
     ]
-    assert all(each["nearest"][0]["distance"] < 0.01 < each["nearest"][1]["distance"] for each in found)
+    assert all(answer["nearest"][0]["distance"] < 0.01 < answer["nearest"][1]["distance"] for answer in answers)
     known = json.loads((shipped / "settings.json").read_text())["walks"]
-    farthest = min(each["nearest"][1]["distance"] for each in found)
-    assert all(each["person"] == each["nearest"][0]["name"] for each in found)
+    farthest = min(answer["nearest"][1]["distance"] for answer in answers)
+    assert all(answer["person"] == answer["nearest"][0]["name"] for answer in answers)
 
     def named(thresholds: list[dict[str, float]], *options: str) -> list[str | None]:
         content = json.loads((shipped / "settings.json").read_text())
@@ -296,9 +296,9 @@ def test_the_example_takes_the_pipelines_folders_and_all_ways_to_write_a_silhoue
     (tmp_path / "people/__MACOSX/ada").mkdir(parents=True)
     done = identified(shipped, tmp_path)
     assert done.returncode == 0, done.stderr
-    found = {each["walk"]: each["nearest"] for each in map(json.loads, done.stdout.splitlines())}
-    assert set(found) == set(ways)
-    assert all(nearest[0]["name"] == "ada" and nearest[0]["distance"] < 1e-4 for nearest in found.values()), found
+    by_walk = {answer["walk"]: answer["nearest"] for answer in map(json.loads, done.stdout.splitlines())}
+    assert set(by_walk) == set(ways)
+    assert all(nearest[0]["name"] == "ada" and nearest[0]["distance"] < 1e-4 for nearest in by_walk.values()), by_walk
 
 
 def test_the_example_reads_frames_in_the_order_of_their_numbers(study: Study, tmp_path: Path) -> None:
@@ -409,8 +409,8 @@ def test_the_example_names_nobody_by_what_is_no_silhouette(study: Study, tmp_pat
         assert "Traceback" not in done.stderr
         shutil.rmtree(unknown)
     (tmp_path / "silhouettes").rename(unknown)
-    told = f"error: {unknown}: holds pictures itself: put those of each walk into a folder of its own; {WALK}"
-    assert identified(shipped, tmp_path).stderr.splitlines()[-1] == told
+    message = f"error: {unknown}: holds pictures itself: put those of each walk into a folder of its own; {WALK}"
+    assert identified(shipped, tmp_path).stderr.splitlines()[-1] == message
     shutil.rmtree(unknown)
     unknown.mkdir()
     (unknown / "walk.mp4").write_bytes(b"....ftyp")

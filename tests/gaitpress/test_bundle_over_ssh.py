@@ -108,8 +108,8 @@ def test_an_engine_of_tensorrt_is_as_accurate_on_its_simulated_board_as_its_reco
         assert "onnxruntime" not in (shipped / "requirements.txt").read_text()
         python = installed(device, shipped)
         identify = [python, shipped / "identify.py", "--engine", "--gallery", walks, "--probe", walks]
-        told = device.run([*map(str, identify)]).stderr.decode()
-        assert told == "error: there are no Python bindings of TensorRT for this Python\n"
+        printed = device.run([*map(str, identify)]).stderr.decode()
+        assert printed == "error: there are no Python bindings of TensorRT for this Python\n"
         # On a board they are in the system's folder, where a simulated one has none of its own.
         [packages] = python.parents[1].glob("lib/python*/site-packages")
         (packages / "system.pth").write_text(f"{board.root}/usr/lib/python3/dist-packages\n")

@@ -76,8 +76,8 @@ def shipped(tmp_path: Path) -> tuple[Row, Places, SequenceStore]:
 
 def test_windows_are_looked_for_among_means_of_windows(shipped: tuple[Row, Places, SequenceStore]) -> None:
     row, places, store = shipped
-    told = strangers(row, places)
-    assert told is not None
+    figures = strangers(row, places)
+    assert figures is not None
 
     def means_of(position: int) -> list[np.ndarray]:
         frames = store.frames(store.sequences[position]).astype(np.float64) / 255
@@ -95,12 +95,12 @@ def test_windows_are_looked_for_among_means_of_windows(shipped: tuple[Row, Place
             whose += len(means_of(at)) * [walk.identity]
     distances = np.linalg.norm(np.stack(asked)[:, None] - np.stack(means), axis=-1).mean(-1)
     wrong = np.sort(np.where(np.array(whose)[:, None] != np.array(owners), distances, np.inf).min(1))
-    assert told["enrolled"] == PEOPLE
-    assert told["trials"] == {"enrolled": len(wrong), "strangers": len(wrong)}
-    assert [promise["far"] for promise in told["promised"]] == [10, 1]
-    for promise in told["promised"]:
+    assert figures["enrolled"] == PEOPLE
+    assert figures["trials"] == {"enrolled": len(wrong), "strangers": len(wrong)}
+    assert [promise["far"] for promise in figures["promised"]] == [10, 1]
+    for promise in figures["promised"]:
         assert promise["threshold"] == pytest.approx(wrong[int(len(wrong) * promise["far"] / 100)], rel=1e-5)
-    assert "det" not in told
+    assert "det" not in figures
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_of_many_walks_some_of_everybody_are_looked_at(
 ) -> None:
     row, places, _ = shipped
     monkeypatch.setattr(windows, "LOOKED_AT", PEOPLE)
-    told = strangers(row, places)
-    assert told is not None
-    assert told["enrolled"] == PEOPLE
-    assert PEOPLE <= told["trials"]["strangers"] <= 3 * PEOPLE
+    figures = strangers(row, places)
+    assert figures is not None
+    assert figures["enrolled"] == PEOPLE
+    assert PEOPLE <= figures["trials"]["strangers"] <= 3 * PEOPLE

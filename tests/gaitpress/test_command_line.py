@@ -85,9 +85,9 @@ def test_paths_without_braces_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["mdel", "model", "out"])
 def test_a_name_in_braces_that_nothing_has_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    with pytest.raises(StageError) as told:
+    with pytest.raises(StageError) as raised:
         parsed(monkeypatch, "--out", f"results/{{{name}}}")
-    assert str(told.value) == f"--out results/{{{name}}}: nothing is called {{{name}}}; known here: {{dataset}}"
+    assert str(raised.value) == f"--out results/{{{name}}}: nothing is called {{{name}}}; known here: {{dataset}}"
 
 
 @pytest.mark.parametrize("kind", [StageError, ParamsError, DataError, CompressionError, DeviceError, OSError])
@@ -166,11 +166,11 @@ def test_a_connection_that_ends_is_an_error_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "told", "status"), [("print('line')", "", 0), ("raise BrokenPipeError('gone')", "error: gone\n", 1)]
+    ("work", "printed", "status"), [("print('line')", "", 0), ("raise BrokenPipeError('gone')", "error: gone\n", 1)]
 )
-def test_a_closed_stdout_is_no_error(work: str, told: str, status: int) -> None:
+def test_a_closed_stdout_is_no_error(work: str, printed: str, status: int) -> None:
     program = f"from gaitpress import command_line\ndef main(): {work}\ncommand_line.run(main)"
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program], capture_output=True, cwd=ROOT, text=True
     )
-    assert (done.stderr, done.returncode) == (told, status)
+    assert (done.stderr, done.returncode) == (printed, status)

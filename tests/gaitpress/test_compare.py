@@ -222,9 +222,9 @@ def test_an_interface_to_another_store_is_not_used_even_if_that_has_the_same_run
     command: Command, store: Store, tmp_path: Path
 ) -> None:
     other = store.copy(tmp_path)
-    found = running(other.server, command.port)
-    assert not found.running
-    assert found.address != f"http://{HOST}:{command.port}"
+    interface = running(other.server, command.port)
+    assert not interface.running
+    assert interface.address != f"http://{HOST}:{command.port}"
     assert running(store.server, command.port).running
 
 
@@ -244,9 +244,9 @@ def test_a_port_that_another_program_has_is_passed_by(store: Store) -> None:
     with HTTPServer((HOST, 0), _Answers) as other, socket.create_server((HOST, 0)) as silent:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         for port in (other.server_port, silent.getsockname()[1]):
-            found = running(store.server, port)
-            assert not found.running
-            assert found.address != f"http://{HOST}:{port}"
+            interface = running(store.server, port)
+            assert not interface.running
+            assert interface.address != f"http://{HOST}:{port}"
         other.shutdown()
 
 

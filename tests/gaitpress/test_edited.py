@@ -69,9 +69,9 @@ def edited_while_training(repository: Path, engine: str, kind: str) -> tuple[str
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.02)
         before = edit(repository, kind)
-        told = process.communicate()[0]
-    assert process.returncode, told
-    return before, told
+        output = process.communicate()[0]
+    assert process.returncode, output
+    return before, output
 
 
 @pytest.mark.slow
@@ -79,11 +79,11 @@ def edited_while_training(repository: Path, engine: str, kind: str) -> tuple[str
 def test_a_finished_training_is_taken_up_as_it_stands_once_the_edit_is_taken_back(
     repository: Path, engine: str, kind: str
 ) -> None:
-    before, told = edited_while_training(repository, engine, kind)
-    assert EDITS[kind][3] in told
+    before, output = edited_while_training(repository, engine, kind)
+    assert EDITS[kind][3] in output
     assert not (repository / "results/train/gaitset").exists()
     (kept,) = (repository / "results/train").iterdir()
-    assert f"It is kept as results/train/{kept.name}." in told
+    assert f"It is kept as results/train/{kept.name}." in output
     assert not (repository / "dvc.lock").exists()
     weights = {file.name: file.read_bytes() for file in kept.iterdir()}
     (repository / EDITS[kind][0]).write_text(before)

@@ -36,8 +36,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 def forecast(toy: Toy) -> dict[str, Any]:
     command = [sys.executable, "-m", "gaitpress", "forecast", "--json"]
-    told = subprocess.run(command, cwd=toy.where, env=environment(), capture_output=True, text=True, check=True)
-    return json.loads(told.stdout)
+    done = subprocess.run(command, cwd=toy.where, env=environment(), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 @pytest.mark.slow
@@ -46,30 +46,30 @@ def test_edits_cost_what_was_told(toy: Toy) -> None:
     assert forecast(toy)["runs"] == {}
     lr = r"(?s)(gaitset:.*?lr: )[0-9.e-]+"
     toy.edit(lr, r"\g<1>0.5")
-    told = forecast(toy)
-    assert "train@gaitset" in told["runs"] and "dataset" not in told["runs"]
-    assert all(seconds is not None for seconds in told["runs"].values())
+    foreseen = forecast(toy)
+    assert "train@gaitset" in foreseen["runs"] and "dataset" not in foreseen["runs"]
+    assert all(seconds is not None for seconds in foreseen["runs"].values())
     assert (toy.where / "dvc.lock").read_bytes() == before
-    assert toy.snakemake() == set(told["runs"])
+    assert toy.snakemake() == set(foreseen["runs"])
 
     toy.edit(lr, r"\g<1>0.25")
     toy.dvc("repro")
     toy.edit(lr, r"\g<1>0.5")
-    told = forecast(toy)
+    foreseen = forecast(toy)
     # All is known, as far as what the report and MLflow get, which are folders that hold more than these.
-    assert told["runs"].keys() <= {"track"}
-    assert {"train@gaitset", "prune@gaitset-0", "report"} <= set(told["restored"])
-    assert toy.snakemake() == set(told["runs"])
+    assert foreseen["runs"].keys() <= {"track"}
+    assert {"train@gaitset", "prune@gaitset-0", "report"} <= set(foreseen["restored"])
+    assert toy.snakemake() == set(foreseen["runs"])
 
 
 @pytest.mark.slow
 def test_a_new_percentile_is_told_by_what_others_took(toy: Toy) -> None:
     toy.edit(r"percentiles: \[(.*?)\]", r"percentiles: [\1, 75]")
-    told = forecast(toy)
-    assert {"prune@gaitset-75", "report", "track"} <= set(told["runs"])
-    assert not told["restored"]
-    assert all(seconds is not None for seconds in told["runs"].values())
-    assert toy.dvc("repro") == set(told["runs"])
+    foreseen = forecast(toy)
+    assert {"prune@gaitset-75", "report", "track"} <= set(foreseen["runs"])
+    assert not foreseen["restored"]
+    assert all(seconds is not None for seconds in foreseen["runs"].values())
+    assert toy.dvc("repro") == set(foreseen["runs"])
 
 
 @pytest.mark.slow
@@ -77,10 +77,10 @@ def test_what_was_deleted_comes_back_and_what_follows_from_it_does_not_run(toy: 
     toy.snakemake()
     for folder in ("data/raw", "results/train", "results/report"):
         shutil.rmtree(toy.where / folder)
-    told = forecast(toy)
-    assert told["runs"].keys() <= {"track"}
-    assert {"dataset", "train@gaitset", "report"} <= set(told["restored"])
-    assert toy.snakemake() == set(told["runs"])
+    foreseen = forecast(toy)
+    assert foreseen["runs"].keys() <= {"track"}
+    assert {"dataset", "train@gaitset", "report"} <= set(foreseen["restored"])
+    assert toy.snakemake() == set(foreseen["runs"])
 
 
 def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_device_costs_what_it_took_itself() -> None:
     assert took.likely("build@my-board-gaitset-30") == 90.0
     assert took.likely("build@local-gaitset-30") == 2.0
     assert took.likely("build@my-gaitset-30") is None
-    told = report(Forecast(2, [], {"build@local-gaitset-30": 2.0, "build@my-gaitset-30": None}, longest_s=2.0))
-    assert "  build          2             2 s, 1 not run yet" in told.splitlines()
+    text = report(Forecast(2, [], {"build@local-gaitset-30": 2.0, "build@my-gaitset-30": None}, longest_s=2.0))
+    assert "  build          2             2 s, 1 not run yet" in text.splitlines()
 
 
 def test_every_stage_is_read_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +118,9 @@ def test_every_stage_is_read_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(StageLoader, "load_stage", staticmethod(counted))
     with chdir(toy.where):
-        told = [stage.address for stage in private.foreseen()]
-    assert loaded == Counter(told)
-    assert len(told) >= 7
+        addresses = [stage.address for stage in private.foreseen()]
+    assert loaded == Counter(addresses)
+    assert len(addresses) >= 7
 
 
 PATHS = st.lists(st.sampled_from(["a", "b", "aa"]), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -158,8 +158,8 @@ def test_all_durations_are_gone_through_once_however_many_stages_are_new() -> No
 
 def test_the_report_says_what_is_not_known() -> None:
     assert report(Forecast(stages=9)) == "All 9 stages are up to date."
-    told = report(Forecast(9, ["export@a"], {"train@a": 3700.0, "train@b": 95.0, "probe@board": None}, longest_s=3700.0))
-    assert told.splitlines() == [
+    text = report(Forecast(9, ["export@a"], {"train@a": 3700.0, "train@b": 95.0, "probe@board": None}, longest_s=3700.0))
+    assert text.splitlines() == [
         "3 of 9 stages run; 1 come back from DVC's run-cache.",
         "  train          2       1 h 3 min",
         "  probe          1     not run yet",

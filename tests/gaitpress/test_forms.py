@@ -50,9 +50,9 @@ def test_what_params_yaml_says_of_int8_holds_for_all_files() -> None:
         forms.CPU: ("uint8", 7), forms.TENSORRT: ("int8", 8), forms.CPU_8BIT: ("uint8", 8), forms.OPENVINO: ("uint8", 8)
     }  # fmt: skip
     given = how.model_copy(update={"activations": "int8", "weight_bits": 8})
-    found = ways(given)
-    assert set(found) == {forms.CPU, forms.TENSORRT, forms.OPENVINO}  # the one for 8 bits would be the first again
-    assert {(way.activations, way.weight_bits) for way in found.values()} == {("int8", 8)}
+    by_file = ways(given)
+    assert set(by_file) == {forms.CPU, forms.TENSORRT, forms.OPENVINO}  # the one for 8 bits would be the first again
+    assert {(way.activations, way.weight_bits) for way in by_file.values()} == {("int8", 8)}
 
 
 def product(path: Path) -> None:
@@ -110,12 +110,12 @@ def test_int8_is_written_in_all_forms_at_once(world: World) -> None:
     files = {path.name for path in quantized.iterdir()}
     written = {forms.CPU, forms.CPU_8BIT, forms.OPENVINO, forms.TENSORRT}
     assert files == {*written, "signature.json", "metrics.json", "settings.json", "calibration.cache"}
-    found = {file: forms.described(quantized, file) for file in written}
-    assert {file: (each["activations"], each["weight_bits"], each["pairs_at"]) for file, each in found.items()} == {
+    descriptions = {file: forms.described(quantized, file) for file in written}
+    assert {file: (form["activations"], form["weight_bits"], form["pairs_at"]) for file, form in descriptions.items()} == {
         forms.CPU: ("uint8", 7, "kernels"), forms.CPU_8BIT: ("uint8", 8, "kernels"), forms.TENSORRT: ("int8", 8, "weights"),
         forms.OPENVINO: ("uint8", 8, "weights"),
     }  # fmt: skip
-    shapes = {file: each["input"]["shape"] for file, each in found.items()}
+    shapes = {file: form["input"]["shape"] for file, form in descriptions.items()}
     assert shapes[forms.CPU] == shapes[forms.CPU_8BIT] == shapes[forms.OPENVINO] == ["batch", "frames", *SHAPE]
     assert shapes[forms.TENSORRT] == ["batch", 4, *SHAPE]
     for file, shape in shapes.items():

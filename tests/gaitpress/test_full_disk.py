@@ -65,9 +65,9 @@ def test_a_full_disk_is_named_and_the_former_output_stays(tmp_path: Path, name: 
         out = disk.where / "results/out"
         with outputs.new_directory(out) as partial:
             (partial / "former").touch()
-        with pytest.raises(DiskFull) as told, outputs.new_directory(out) as partial:
+        with pytest.raises(DiskFull) as raised, outputs.new_directory(out) as partial:
             WRITERS[name](partial / name)
-        said = str(told.value)
+        said = str(raised.value)
         # These two give back what they could not use.
         if name in ("weights.safetensors", "database.db"):
             assert said.startswith(f"no space was left on the disk of {out.parent} (")

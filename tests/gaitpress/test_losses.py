@@ -121,9 +121,9 @@ def test_a_loss_is_against_the_dense_network_with_its_paired_interval(study: Stu
     dense = ByPerson.from_json(rows["p0 fp32"].by_person)
     for name, fewer in (("p0 int8", 1), ("p30 fp32", 3), ("p60 fp32", 60)):
         loss = rows[name].loss
-        found = paired.difference(dense, ByPerson.from_json(rows[name].by_person))
+        difference = paired.difference(dense, ByPerson.from_json(rows[name].by_person))
         assert loss.points == pytest.approx(100 * fewer / PEOPLE / PROBES)
-        assert (loss.low, loss.high) == pytest.approx((found.low, found.high))
+        assert (loss.low, loss.high) == pytest.approx((difference.low, difference.high))
         assert loss.unknown == ""
     assert rows["p30 int8"].loss is None, "it is not measured"
 
@@ -146,21 +146,21 @@ def test_without_limits_select_names_the_fastest_within_a_point(study: Study) ->
 
 
 def test_the_strict_reading_takes_the_upper_end(study: Study) -> None:
-    found = json.loads(study.select("--max-loss", "1.5", "--sure", "--json").stdout)
-    assert found["variant"]["key"] == "board-a/gaitset/p0-int8"
-    assert found["variant"]["rank1_loss_high"] <= 1.5
-    assert found["variant"]["loss_surely_within"] is True
-    assert found["limits"]["sure"] is True
+    choice = json.loads(study.select("--max-loss", "1.5", "--sure", "--json").stdout)
+    assert choice["variant"]["key"] == "board-a/gaitset/p0-int8"
+    assert choice["variant"]["rank1_loss_high"] <= 1.5
+    assert choice["variant"]["loss_surely_within"] is True
+    assert choice["limits"]["sure"] is True
     assert study.select("--max-loss", "1.5", "--sure").stdout.startswith("limits: max loss 1.5 points for sure\n")
-    assert found["reasons"]["board-a/gaitset/p30-fp32"][0].startswith("upper end of the loss against dense ")
+    assert choice["reasons"]["board-a/gaitset/p30-fp32"][0].startswith("upper end of the loss against dense ")
     assert "surely within 1.5 points" in study.select("--max-loss", "1.5", "--sure").stdout
     loose = json.loads(study.select("--max-loss", "1.5", "--json").stdout)["variant"]
     assert (loose["key"], loose["loss_surely_within"]) == ("board-a/gaitset/p30-fp32", False)
 
 
 def test_no_loss_at_all_may_be_allowed(study: Study) -> None:
-    found = json.loads(study.select("--max-loss", "0", "--json").stdout)
-    assert (found["variant"]["key"], found["variant"]["rank1_loss"]) == ("board-a/gaitset/p0-fp32", 0)
+    choice = json.loads(study.select("--max-loss", "0", "--json").stdout)
+    assert (choice["variant"]["key"], choice["variant"]["rank1_loss"]) == ("board-a/gaitset/p0-fp32", 0)
     assert "must be a number of points, 0 to 100" in study.select("--max-loss", "-1").stderr
 
 
@@ -187,9 +187,9 @@ def test_records_from_before_name_the_command_that_makes_them_anew(study: Study)
     assert f"upper end of the loss against dense unknown (made before the hits of each person were kept: {command})" in (
         strict.stdout
     )
-    found = json.loads(study.select("--json").stdout)["variant"]
-    assert (found["rank1_loss_high"], found["loss_surely_within"]) == (None, False)
-    assert command in found["loss_interval_unknown"]
+    variant = json.loads(study.select("--json").stdout)["variant"]
+    assert (variant["rank1_loss_high"], variant["loss_surely_within"]) == (None, False)
+    assert command in variant["loss_interval_unknown"]
     assert command in " ".join((study.report() / "pareto.txt").read_text().split())
 
 

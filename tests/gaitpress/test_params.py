@@ -184,9 +184,9 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
     ],
 )
 def test_each_fault_is_told_with_its_key_value_and_what_is_allowed(tmp_path: Path, old: str, new: str, said: str) -> None:
-    told = faults(tmp_path, (old, new))
-    assert len(told) == 1
-    assert told[0].startswith(said)
+    messages = faults(tmp_path, (old, new))
+    assert len(messages) == 1
+    assert messages[0].startswith(said)
 
 
 def test_the_models_that_are_delivered_have_their_architectures_checked() -> None:

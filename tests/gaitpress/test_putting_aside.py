@@ -77,7 +77,7 @@ def test_what_was_finished_before_an_edit_is_taken_up_when_the_edit_is_taken_bac
 
 
 @pytest.mark.parametrize(
-    ("work", "told"),
+    ("work", "message"),
     [
         ("Path('code.py').write_text('1')", "code.py: edited while"),
         ("Path('data/more').write_text('1')", "data/more (added): edited while"),
@@ -87,11 +87,11 @@ def test_what_was_finished_before_an_edit_is_taken_up_when_the_edit_is_taken_bac
     ],
 )
 def test_any_edit_of_what_dvc_hashes_is_told(
-    of_dvc: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, work: str, told: str
+    of_dvc: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, work: str, message: str
 ) -> None:
     done = of_dvc(f"{work}\nwrite('x')")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.startswith(f"error: {message}")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 

@@ -177,12 +177,12 @@ def test_the_whole_deployment_study_is_planned(where: Path) -> None:
     assert {10, 20, 30, 40, 50, 80} < set(settings.prune.percentiles)
     assert {entry.width for entry in settings.model.values()} == {1}
     assert {1, 8} == set(settings.benchmark.sweep)
-    told = call(where, "embedded-gait", "--show").stdout
+    printed = call(where, "embedded-gait", "--show").stdout
     # 3 models at 7 percentiles, in 4 precisions, on 2 boards.
     for name, count in (("trainings", 3), ("networks", 21), ("precisions", 84), ("engines", 168)):
-        assert re.search(rf"^{name} +{count} ", told, flags=re.M)
+        assert re.search(rf"^{name} +{count} ", printed, flags=re.M)
     for board in ("nano", "xavier"):
-        assert f"python -m remote add {board} ssh://you@host --runtime tensorrt" in told
+        assert f"python -m remote add {board} ssh://you@host --runtime tensorrt" in printed
 
 
 def test_an_unknown_recipe_is_told_with_what_there_is(where: Path) -> None:

@@ -82,8 +82,8 @@ def write_given(folder: Path, percentile: int, precision: str, latency: float, f
 
 def edit(where: Path, pattern: str, text: str) -> None:
     file = where / "params.yaml"
-    changed, found = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
-    assert found
+    changed, replaced = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
+    assert replaced
     file.write_text(changed, encoding="utf-8")
 
 
@@ -168,33 +168,33 @@ def test_a_team_reads_what_one_parameter_changes(team: Team, tmp_path: Path) -> 
     ci = team.clone(tmp_path / "ci")
     done = steps("review", ci, BASE=run(["git", "rev-parse", "origin/main"], ci).strip())
     assert done.returncode == 0, done.stderr
-    told = (ci / "review/comment.md").read_text(encoding="utf-8")
-    assert (ci / "summary.md").read_text(encoding="utf-8") == told
-    assert "dvc.lock is as params.yaml and the code say." in told
-    assert "| `model.gaitset.seed` | `1` | `2` |" in told
-    assert "| `prune.percentiles` | `[0, 30]` | `[0, 30, 60]` |" in told
+    posted = (ci / "review/comment.md").read_text(encoding="utf-8")
+    assert (ci / "summary.md").read_text(encoding="utf-8") == posted
+    assert "dvc.lock is as params.yaml and the code say." in posted
+    assert "| `model.gaitset.seed` | `1` | `2` |" in posted
+    assert "| `prune.percentiles` | `[0, 30]` | `[0, 30, 60]` |" in posted
     # The fastest within a point of the dense network: before, p30 in fp32; now int8 of it loses nothing.
-    chosen = next(line for line in told.splitlines() if line.startswith("| `local` |"))
+    chosen = next(line for line in posted.splitlines() if line.startswith("| `local` |"))
     assert "gaitset p30 fp32: 91.7 %, 8.00 ms" in chosen.split("|")[2] and "gaitset p30 int8" in chosen.split("|")[3]
-    lines = {line.split("`")[1]: line for line in told.splitlines() if line.startswith("| `local/")}
+    lines = {line.split("`")[1]: line for line in posted.splitlines() if line.startswith("| `local/")}
     assert set(lines) == {f"local/gaitset/{name}" for name in ("p0-int8", "p30-fp32", "p30-int8", "p60-fp32", "p60-int8")}
     assert "8.00 → 5.00 (−38 %)" in lines["local/gaitset/p30-fp32"]
     assert re.search(r"→ \d+\.\d \(−1\d\.\d; 95 %: −\d+\.\d to −\d+\.\d\)", lines["local/gaitset/p0-int8"])
     assert "**new**" in lines["local/gaitset/p60-fp32"]
-    assert "As before: 1 of 6 variants." in told
-    assert "synthetic data" in told
+    assert "As before: 1 of 6 variants." in posted
+    assert "synthetic data" in posted
     assert (ci / "review/change.png").read_bytes().startswith(b"\x89PNG")
     assert not (ci / "results/benchmark").exists()
     # The other way round, two are gone.
     run(["git", "switch", "-q", "-c", "back", "origin/main"], ci)
-    told = review(ci, run(["git", "rev-parse", "origin/work"], ci).strip()).stdout
-    assert "**gone**" not in told  # main is where the branch began: it changes nothing against that
+    printed = review(ci, run(["git", "rev-parse", "origin/work"], ci).strip()).stdout
+    assert "**gone**" not in printed  # main is where the branch began: it changes nothing against that
     edit(ci, r"percentiles: \[0, 30\]", "percentiles: [0]")
     lock = (ci / "dvc.lock").read_text()
-    told = review(ci, "origin/main")
-    assert (told.returncode, (ci / "dvc.lock").read_text()) == (1, lock)  # the report is of other percentiles
-    assert told.stdout.count("**gone**, was") == 2
-    assert "| `report` | `prune.percentiles` |" in told.stdout
+    done = review(ci, "origin/main")
+    assert (done.returncode, (ci / "dvc.lock").read_text()) == (1, lock)  # the report is of other percentiles
+    assert done.stdout.count("**gone**, was") == 2
+    assert "| `report` | `prune.percentiles` |" in done.stdout
 
 
 @pytest.mark.slow
@@ -207,9 +207,9 @@ def test_a_stale_lock_fails_with_the_stages_and_what_differs(team: Team, tmp_pat
     ci = team.clone(tmp_path / "ci")
     done = steps("review", ci, BASE="origin/main")
     assert done.returncode == 1
-    told = (ci / "summary.md").read_text(encoding="utf-8")
-    assert "**dvc.lock is out of date: 5 of 9 stages are not as params.yaml and the code say.**" in told
-    rows = {line.split("`")[1]: line for line in told.splitlines() if re.match(r"\| `([a-z]+@|report`)", line)}
+    summary = (ci / "summary.md").read_text(encoding="utf-8")
+    assert "**dvc.lock is out of date: 5 of 9 stages are not as params.yaml and the code say.**" in summary
+    rows = {line.split("`")[1]: line for line in summary.splitlines() if re.match(r"\| `([a-z]+@|report`)", line)}
     assert "`given.py`, `model.gaitset.seed`" in rows["train@gaitset"]
     assert (
         "`never run`" in rows["measured@local-gaitset-45-fp32"] and "`never run`" in rows["measured@local-gaitset-45-int8"]
@@ -218,9 +218,9 @@ def test_a_stale_lock_fails_with_the_stages_and_what_differs(team: Team, tmp_pat
     assert rows.keys() - {"train@gaitset", "probe@local", "report"} == {
         f"measured@local-gaitset-45-{p}" for p in ("fp32", "int8")
     }
-    assert "commit dvc.lock, and type `dvc push --run-cache`" in told
-    assert "Without a record yet: 2 of 6 variants." in told
-    assert "neither here nor in the store" not in told
+    assert "commit dvc.lock, and type `dvc push --run-cache`" in summary
+    assert "Without a record yet: 2 of 6 variants." in summary
+    assert "neither here nor in the store" not in summary
 
 
 @pytest.mark.slow  # runs, pushes and clones a pipeline
@@ -228,10 +228,10 @@ def test_where_stages_ran_the_comment_says_how_long_they_will_take(team: Team) -
     edit(team.where, SEED, r"\g<1>2")
     (team.where / "logs").mkdir()
     (team.where / "logs/durations.csv").write_text("train@gaitset,61.0\nmeasured@local-gaitset-0-fp32,5.0\n")
-    told = review(team.where, "main")
-    assert told.returncode == 1, told.stderr
-    assert "6 of 7 stages run" in told.stdout
-    assert re.search(r"train +1 +1 min 1 s", told.stdout)
+    done = review(team.where, "main")
+    assert done.returncode == 1, done.stderr
+    assert "6 of 7 stages run" in done.stdout
+    assert re.search(r"train +1 +1 min 1 s", done.stdout)
 
 
 @pytest.mark.slow  # runs, pushes and clones a pipeline
@@ -242,22 +242,22 @@ def test_results_that_nobody_pushed_are_named_as_such(team: Team, tmp_path: Path
     ci = team.clone(tmp_path / "ci")
     done = steps("review", ci, BASE="origin/main")
     assert done.returncode == 1
-    told = (ci / "review/comment.md").read_text(encoding="utf-8")
-    assert "dvc.lock is as params.yaml and the code say." in told
-    assert re.search(r"\*\*Of `this branch`:\*\* [1-7] of 8 records are neither here nor in the store", told)
-    assert "whoever made them types `dvc push --run-cache`" in told
+    posted = (ci / "review/comment.md").read_text(encoding="utf-8")
+    assert "dvc.lock is as params.yaml and the code say." in posted
+    assert re.search(r"\*\*Of `this branch`:\*\* [1-7] of 8 records are neither here nor in the store", posted)
+    assert "whoever made them types `dvc push --run-cache`" in posted
     shutil.rmtree(tmp_path / "store")
-    told = review(ci, "origin/main")
-    assert "8 of 8 records are neither here nor in the store" in told.stdout
-    assert "### Variants" not in told.stdout
-    assert "Traceback" not in told.stderr
+    done = review(ci, "origin/main")
+    assert "8 of 8 records are neither here nor in the store" in done.stdout
+    assert "### Variants" not in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow  # runs, pushes and clones a pipeline
 def test_a_branch_that_does_not_exist_says_what_to_type(team: Team) -> None:
-    told = review(team.where, "nothing")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert "error: nothing: fatal: Not a valid object name nothing; fetch it" in told.stderr
+    done = review(team.where, "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: nothing: fatal: Not a valid object name nothing; fetch it" in done.stderr
 
 
 def test_the_comment_is_posted_as_it_is_with_the_address_of_the_picture(tmp_path: Path) -> None:

@@ -37,13 +37,13 @@ def points(medians: list[float], spread: float = 0.001) -> list[Point]:
     return [Point(5 * place, p50, p50 * (1 - spread), p50 * (1 + spread)) for place, p50 in enumerate(medians)]
 
 
-def worth(found: dict[int | float, int | float]) -> list[int | float]:
-    return [percentile for percentile, first in found.items() if percentile == first]
+def worth(firsts: dict[int | float, int | float]) -> list[int | float]:
+    return [percentile for percentile, first in firsts.items() if percentile == first]
 
 
 @given(st.floats(0.01, 1000), st.lists(st.floats(-0.01, 0.01), min_size=1, max_size=20))
 def test_a_flat_series_has_one_tread(level: float, noise: list[float]) -> None:
-    assert set(treads(points([level * (1 + each) for each in noise])).values()) == {0}
+    assert set(treads(points([level * (1 + deviation) for deviation in noise])).values()) == {0}
 
 
 @given(st.lists(st.floats(1.05, 2), min_size=1, max_size=15))
@@ -69,13 +69,13 @@ def test_the_same_shape_again_never_begins_a_tread(medians: list[float], spread:
 @given(MEDIANS, st.floats(0, 0.5))
 def test_each_tread_is_faster_than_the_one_before_by_more_than_the_margin(medians: list[float], spread: float) -> None:
     series = {point.percentile: point for point in points(medians, spread)}
-    found = treads(series.values())
-    firsts = [series[percentile] for percentile in worth(found)]
+    by_percentile = treads(series.values())
+    firsts = [series[percentile] for percentile in worth(by_percentile)]
     assert firsts[0].percentile == 0
     for before, after in pairwise(firsts):
         assert after.p50 < before.p50 * (1 - NOISE_MARGIN)
         assert after.p50 < before.low and after.high < before.p50
-    assert all(first <= percentile for percentile, first in found.items())
+    assert all(first <= percentile for percentile, first in by_percentile.items())
 
 
 def test_small_gains_add_up_to_a_tread() -> None:
@@ -92,7 +92,7 @@ def test_a_median_within_an_interval_buys_nothing(wide: int) -> None:
 
 def test_the_interval_over_turns_is_wide_when_they_disagree() -> None:
     def turns(*medians: float) -> list[dict[str, float]]:
-        return [{"p50": each, "p50_low": each - 0.1, "p50_high": each + 0.1} for each in medians]
+        return [{"p50": median, "p50_low": median - 0.1, "p50_high": median + 0.1} for median in medians]
 
     p50, low, high = over_turns(turns(10, 10, 10))
     assert p50 == 10 and 9.85 < low < 10 < high < 10.15
@@ -104,7 +104,7 @@ def test_the_interval_over_turns_is_wide_when_they_disagree() -> None:
 def test_the_variation_over_turns_is_that_of_all_queries_together() -> None:
     rng = np.random.default_rng(0)
     samples = [rng.normal(mean, 1, count) for mean, count in ((10, 30), (12, 50), (11, 40))]
-    turns = [{"mean": each.mean(), "cov": each.std() / each.mean(), "queries": len(each)} for each in samples]
+    turns = [{"mean": times.mean(), "cov": times.std() / times.mean(), "queries": len(times)} for times in samples]
     together = np.concatenate(samples)
     assert pooled_cov(turns) == pytest.approx(together.std() / together.mean())
 
@@ -113,9 +113,9 @@ def test_the_variation_over_turns_is_that_of_all_queries_together() -> None:
     ("step", "last", "count"), [(5, 95, 20), (50, 50, 2), (30, 90, 4), (2.5, 97.5, 40), (0.1, 99.9, 1000), (99, 99, 2)]
 )
 def test_the_grid_goes_from_0_to_below_100(step: float, last: float, count: int) -> None:
-    found = scout.grid(step)
-    assert (found[0], found[-1], len(found)) == (0, last, count)
-    assert all(isinstance(percentile, int) == (percentile == int(percentile)) for percentile in found)
+    percentiles = scout.grid(step)
+    assert (percentiles[0], percentiles[-1], len(percentiles)) == (0, last, count)
+    assert all(isinstance(percentile, int) == (percentile == int(percentile)) for percentile in percentiles)
 
 
 @pytest.fixture
@@ -155,15 +155,15 @@ def made_timing(ms: float) -> Timing:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the engines that were measured, in order; the engines are real, their times are by their size."""
-    found: list[str] = []
+    names: list[str] = []
 
     def benchmark(self: PythonRuntime, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
-        found.append(engine.name)
+        names.append(engine.name)
         assert settings.repeats == 1
         return made_timing(self.check(engine)["bytes"] / 1e4)
 
     monkeypatch.setattr(PythonRuntime, "benchmark", benchmark)
-    return found
+    return names
 
 
 @pytest.mark.slow
@@ -173,23 +173,23 @@ def test_a_staircase_is_measured_printed_and_written(
     make_small(here / "params.yaml", **QUICK, **{"benchmark.repeats": 1})
     typed(monkeypatch, "--model", "gaitset", "--step", "20", "--json")
     *lines, last = capsys.readouterr().out.splitlines()
-    found = json.loads(last)["gaitset"]
-    assert found == json.loads((OUT / "gaitset.json").read_text())
+    staircase = json.loads(last)["gaitset"]
+    assert staircase == json.loads((OUT / "gaitset.json").read_text())
     assert (OUT / "gaitset.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in OUT.iterdir()) == ["gaitset.json", "gaitset.png"]
-    rows = found["rows"]
+    rows = staircase["rows"]
     assert [row["percentile"] for row in rows] == [0, 20, 40, 60, 80]
     assert {row["status"] for row in rows} == {"ok"}
     # Layers of 4 and 8 filters, rounded to 4: 20 % removes none, and 40 % and more leave 4. One measurement a shape.
     assert [row["same_shape_as"] for row in rows] == [None, 0, None, 40, 40]
-    assert len(found["turns"]) == 2
+    assert len(staircase["turns"]) == 2
     for row in rows:
         if row["same_shape_as"] is not None:
-            other = next(each for each in rows if each["percentile"] == row["same_shape_as"])
+            other = next(candidate for candidate in rows if candidate["percentile"] == row["same_shape_as"])
             assert (row["latency_ms"], row["macs"]) == (other["latency_ms"], other["macs"]) and not row["worth"]
         assert row["latency_ms"]["p50_low"] <= row["latency_ms"]["p50"] <= row["latency_ms"]["p50_high"]
-    assert found["worth"][0] == 0 and rows[0]["speedup"] == 1 and rows[0]["filters"] > rows[-1]["filters"]
-    assert (found["evidence"], found["data"], found["protocol"]["session"]) == ("host", "none", 1)
+    assert staircase["worth"][0] == 0 and rows[0]["speedup"] == 1 and rows[0]["filters"] > rows[-1]["filters"]
+    assert (staircase["evidence"], staircase["data"], staircase["protocol"]["session"]) == ("host", "none", 1)
     assert lines[-1].startswith("worth fine-tuning: 0 (the baseline)")
     assert "host CPU" in lines[0] and "data none" in lines[0]
 
@@ -200,12 +200,12 @@ def test_all_shapes_are_measured_before_any_is_measured_again(
 ) -> None:
     make_small(here / "params.yaml", **QUICK, **{"model.gaitset.width": 0.125, "benchmark.repeats": 4})
     typed(monkeypatch, "--model", "gaitset", "--step", "30")
-    found = json.loads((OUT / "gaitset.json").read_text())
-    upwards = list(dict.fromkeys(row["shape"] for row in found["rows"]))
+    staircase = json.loads((OUT / "gaitset.json").read_text())
+    upwards = list(dict.fromkeys(row["shape"] for row in staircase["rows"]))
     turns = [measured[start : start + len(upwards)] for start in range(0, len(measured), len(upwards))]
     assert len(turns) == 4 and all(sorted(turn) == sorted(upwards) for turn in turns)
     assert len({tuple(turn) for turn in turns}) > 1 and any(turn != upwards for turn in turns)
-    assert found["worth"] == [row["percentile"] for row in found["rows"] if row["same_shape_as"] is None]
+    assert staircase["worth"] == [row["percentile"] for row in staircase["rows"] if row["same_shape_as"] is None]
 
 
 @pytest.mark.slow
@@ -280,9 +280,9 @@ def test_what_does_not_fit_is_one_line(
         recorded.unlink()
     elif change == "other facts":
         facts.write(recorded, {**facts.read(recorded, "local"), "runtime_version": "0.1"})
-    with pytest.raises((DeviceError, StageError, ParamsError)) as told:
+    with pytest.raises((DeviceError, StageError, ParamsError)) as raised:
         typed(monkeypatch, *words)
-    assert said in str(told.value) and "\n" not in str(told.value)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
     assert not (here / "results").exists()
 
 

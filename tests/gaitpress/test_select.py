@@ -36,7 +36,7 @@ def strangers(draw: st.DrawFn) -> dict[str, Any] | None:
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[Row]:
-    found = []
+    variants = []
     for number in range(draw(st.integers(0, 9))):
         status = draw(st.sampled_from(["ok", "ok", "ok", "failed", "skipped", "missing"]))
         record: dict[str, Any] = {"status": status, "reason": "why", "valid": False, "invalid_reasons": ["why"]}
@@ -59,9 +59,9 @@ def rows(draw: st.DrawFn) -> list[Row]:
                     for batch, rate in enumerate(draw(st.lists(UNKNOWN, max_size=3)), start=1)
                 ],
             }
-        found.append(Row("board", "gaitset", number, "fp32", Path("record.json"), record))
-    dense = found[0] if found and found[0].rank1 is not None and draw(st.booleans()) else None
-    return [replace(row, dense=dense) for row in found]
+        variants.append(Row("board", "gaitset", number, "fp32", Path("record.json"), record))
+    dense = variants[0] if variants and variants[0].rank1 is not None and draw(st.booleans()) else None
+    return [replace(row, dense=dense) for row in variants]
 
 
 LIMITS = st.builds(
@@ -75,11 +75,11 @@ LIMITS = st.builds(
 def people(row: Row, fps: float | None) -> int | None:
     """Counted one by one: so many that one more would be too many."""
     record = row.record
-    rates = [record["throughput_per_s"], *(each["inferences_per_s"] for each in record["sweep"])]
-    each = fps or record["signature"]["inferences_per_video_second"]
+    rates = [record["throughput_per_s"], *(point["inferences_per_s"] for point in record["sweep"])]
+    per_person = fps or record["signature"]["inferences_per_video_second"]
     if not any(rates):
         return None
-    return max(count for count in range(9) if any(rate and count * each <= rate for rate in rates))
+    return max(count for count in range(9) if any(rate and count * per_person <= rate for rate in rates))
 
 
 def figures(row: Row) -> tuple[Any, ...]:
@@ -92,8 +92,8 @@ def figures(row: Row) -> tuple[Any, ...]:
 
 def recognised(row: Row) -> float | None:
     """How many enrolled people are recognised where 1 % of strangers are accepted."""
-    told = row.record["accuracy"]["open_set"] or {"promised": []}
-    return next((promise["tar"]["rate"] for promise in told["promised"] if promise["far"] == 1), None)
+    open_set = row.record["accuracy"]["open_set"] or {"promised": []}
+    return next((promise["tar"]["rate"] for promise in open_set["promised"] if promise["far"] == 1), None)
 
 
 def comparable(row: Row) -> bool:
@@ -135,9 +135,9 @@ def better(one: Row, other: Row, fastest: bool) -> bool:
 
 
 @given(rows(), LIMITS)
-def test_the_choice_is_that_of_looking_at_every_variant(found: list[Row], within: Limits) -> None:
-    choice = choose(found, within)
-    fitting = [row for row in found if comparable(row) and keeps(row, within)]
+def test_the_choice_is_that_of_looking_at_every_variant(variants: list[Row], within: Limits) -> None:
+    choice = choose(variants, within)
+    fitting = [row for row in variants if comparable(row) and keeps(row, within)]
     others = (within.max_latency, within.min_tar, within.max_energy, within.max_size, within.people)
     fastest = within.max_loss is not None or (within.min_rank1 is not None and others == (None,) * 5)
     if not fitting:
@@ -150,19 +150,19 @@ def test_the_choice_is_that_of_looking_at_every_variant(found: list[Row], within
 
 
 @given(rows(), LIMITS)
-def test_every_other_variant_has_a_reason(found: list[Row], within: Limits) -> None:
-    choice = choose(found, within)
-    told = [row for row in (choice.best, choice.nearest) if row is not None]
-    assert set(choice.reasons) == {row.key for row in found} - {row.key for row in told}
+def test_every_other_variant_has_a_reason(variants: list[Row], within: Limits) -> None:
+    choice = choose(variants, within)
+    named = [row for row in (choice.best, choice.nearest) if row is not None]
+    assert set(choice.reasons) == {row.key for row in variants} - {row.key for row in named}
     assert all(reasons and all(reasons) for reasons in choice.reasons.values())
     assert bool(choice.blocking) == (choice.nearest is not None)
 
 
 @given(rows(), LIMITS)
 def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_needs(
-    found: list[Row], within: Limits
+    variants: list[Row], within: Limits
 ) -> None:
-    choice = choose(found, within)
+    choice = choose(variants, within)
     if choice.nearest is None:
         return
     latency, rank1, energy, size = figures(choice.nearest)
@@ -186,12 +186,12 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
                 shares.append(1e9 if value is None else sign * (value - bound) / (bound or 1))
         return max(shares)
 
-    assert excess(choice.nearest) == min(excess(row) for row in found if comparable(row))
+    assert excess(choice.nearest) == min(excess(row) for row in variants if comparable(row))
 
 
 @given(rows(), st.integers(0, 3).map(float), st.booleans())
-def test_the_report_names_the_variant_that_select_chooses(found: list[Row], budget: float, sure: bool) -> None:
-    assert fastest_within(found, budget, sure) is choose(found, Limits(max_loss=budget, sure=sure)).best
+def test_the_report_names_the_variant_that_select_chooses(variants: list[Row], budget: float, sure: bool) -> None:
+    assert fastest_within(variants, budget, sure) is choose(variants, Limits(max_loss=budget, sure=sure)).best
 
 
 @pytest.mark.parametrize(
@@ -233,16 +233,16 @@ def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_prints_json_for_scripts(where: Path) -> None:
     done = run(where, "--device", "board-a", "--max-latency", "20ms", "--min-rank1", "70", "--max-energy", "50mJ", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    chosen = found["variant"]
+    printed = json.loads(done.stdout)
+    chosen = printed["variant"]
     assert (chosen["device"], chosen["data"], chosen["evidence"]) == ("board-a", "synthetic", "real-device")
     assert chosen["latency_p50_ms"] <= 20
     assert chosen["rank1_mean"] >= 70
     assert chosen["energy_mj_per_inference"] <= 50
-    assert len(found["reasons"]) == 249
+    assert len(printed["reasons"]) == 249
     limits = {"max_latency": 20.0, "min_rank1": 70.0, "max_energy": 50.0, "max_size": None, "people": None, "fps": None}
     limits |= {"min_tar": None}
-    assert found["limits"] == limits | {"max_loss": None, "sure": False}
+    assert printed["limits"] == limits | {"max_loss": None, "sure": False}
 
 
 def test_a_device_must_serve_so_many_people(where: Path) -> None:
@@ -264,10 +264,10 @@ def with_select(where: Path, other: Path, section: dict[str, Any]) -> None:
 def test_limits_of_the_params_hold_until_an_option_says_otherwise(where: Path, tmp_path: Path) -> None:
     with_select(where, tmp_path, {"device": "board-b", "max_latency": "3ms", "min_rank1": 50})
     options = ["--params", str(tmp_path / "params.yaml"), "--max-latency", "30ms", "--json"]
-    found = json.loads(run(where, *options).stdout)
-    assert found["variant"]["device"] == "board-b"
-    assert found["limits"]["max_latency"] == 30
-    assert found["limits"]["min_rank1"] == 50
+    printed = json.loads(run(where, *options).stdout)
+    assert printed["variant"]["device"] == "board-b"
+    assert printed["limits"]["max_latency"] == 30
+    assert printed["limits"]["min_rank1"] == 50
 
 
 def test_nothing_within_the_limits_is_status_1_with_what_stands_in_the_way(where: Path) -> None:

@@ -53,12 +53,12 @@ def test_a_study_has_a_cell_for_every_number_of_streams_and_batch(home: Path) ->
     options = ("--variant", "local/gaitset/p0-fp32", "--streams", "1", "2", "--batches", "1", "4", "--limit", "50ms")
     done = study(home, *options)
     assert done.returncode == 0, done.stderr
-    found = json.loads((home / "results/serve/local/gaitset/p0-fp32/study.json").read_text())
-    assert [(cell["streams"], cell["batch"]) for cell in found["cells"]] == [(1, 1), (1, 4), (2, 1), (2, 4)]
-    assert all(cell["people"] >= 1 and cell["p99_ms"] <= 50 for cell in found["cells"])
-    assert found["most_people"] == max(cell["people"] for cell in found["cells"])
-    assert (found["variant"]["device"], found["evidence"], found["asked"]["rate"]) == ("local", "host", 500)
-    assert f"the most: {found['most_people']} people" in done.stdout
+    written = json.loads((home / "results/serve/local/gaitset/p0-fp32/study.json").read_text())
+    assert [(cell["streams"], cell["batch"]) for cell in written["cells"]] == [(1, 1), (1, 4), (2, 1), (2, 4)]
+    assert all(cell["people"] >= 1 and cell["p99_ms"] <= 50 for cell in written["cells"])
+    assert written["most_people"] == max(cell["people"] for cell in written["cells"])
+    assert (written["variant"]["device"], written["evidence"], written["asked"]["rate"]) == ("local", "host", 500)
+    assert f"the most: {written['most_people']} people" in done.stdout
     assert "gaitset p0 fp32 on local" in done.stdout
     assert (home / "results/serve/local/gaitset/p0-fp32/people.png").stat().st_size > 1000
     again = study(home, *options)

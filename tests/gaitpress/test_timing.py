@@ -17,18 +17,18 @@ ALLOWED = {name: choices(filters, 4, 4) for name, filters in FILTERS.items()}
 
 
 def test_the_first_networks_have_each_group_narrow_and_whole_beside_others_that_are_not() -> None:
-    found = list(first_widths(ALLOWED, np.random.default_rng(0)))
-    assert all(widths[name] in ALLOWED[name] for widths in found for name in FILTERS)
-    assert found[0] == {"a": 4, "b": 4}
-    assert all(widths in found for widths in ({"a": 4, "b": 32}, {"a": 16, "b": 4}))
+    networks = list(first_widths(ALLOWED, np.random.default_rng(0)))
+    assert all(widths[name] in ALLOWED[name] for widths in networks for name in FILTERS)
+    assert networks[0] == {"a": 4, "b": 4}
+    assert all(widths in networks for widths in ({"a": 4, "b": 32}, {"a": 16, "b": 4}))
 
 
 def test_likely_networks_have_times_from_the_fastest_to_the_full_one() -> None:
     layers = [Layer("one", None, "a", 1), Layer("two", "a", "b", 1)]
     times = TimeModel(FILTERS, layers, 1.0, np.ones((2, len(SHAPES), len(BLOCKS))))
-    found = list(likely_widths(times, 4, 4, np.random.default_rng(0)))
-    assert all(widths[name] in ALLOWED[name] for widths in found for name in FILTERS)
-    took = [times.predict(widths) for widths in found]
+    networks = list(likely_widths(times, 4, 4, np.random.default_rng(0)))
+    assert all(widths[name] in ALLOWED[name] for widths in networks for name in FILTERS)
+    took = [times.predict(widths) for widths in networks]
     least, full = times.predict({"a": 4, "b": 4}), times.predict(FILTERS)
     assert least <= min(took) < least + 0.25 * (full - least) and max(took) > least + 0.7 * (full - least)
 
@@ -38,6 +38,6 @@ def test_a_slower_round_is_corrected_by_the_networks_of_every_round() -> None:
     shapes = {key: Shape("-".join(map(str, key)), 0) for key in keys}
     # In the second round, half as slow again, comes a network that takes 7 ms.
     rounds = [{"16-32": 10.0, "4-4": 2.0, "8-8": 4.0}, {"16-32": 15.0, "4-4": 3.0, "12-32": 10.5}]
-    found = _together(SimpleNamespace(filters=FILTERS, shapes=shapes), rounds)  # type: ignore[arg-type]
-    assert [each.widths for each in found] == [dict(zip(FILTERS, key, strict=True)) for key in keys]
-    assert [each.ms for each in found] == pytest.approx([10, 2, 4, 7])
+    corrected = _together(SimpleNamespace(filters=FILTERS, shapes=shapes), rounds)  # type: ignore[arg-type]
+    assert [network.widths for network in corrected] == [dict(zip(FILTERS, key, strict=True)) for key in keys]
+    assert [network.ms for network in corrected] == pytest.approx([10, 2, 4, 7])

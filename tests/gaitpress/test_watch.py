@@ -137,9 +137,9 @@ def test_a_gallery_is_listed_exported_taken_over_and_forgotten_by_name(shipped: 
     enrol(shipped, films, tmp_path, 40)
     enrol(shipped, films, tmp_path, 40)
     listed = watch(shipped, tmp_path, "--list").stdout
-    told = re.match(r"walker 40: (\d+) signatures of \d+ windows, last enrolled \d{4}-\d\d-\d\dT\S+\n$", listed)
-    assert told is not None, listed
-    count = int(told[1])
+    match = re.match(r"walker 40: (\d+) signatures of \d+ windows, last enrolled \d{4}-\d\d-\d\dT\S+\n$", listed)
+    assert match is not None, listed
+    count = int(match[1])
     assert count == len(json.loads((tmp_path / "gallery.json").read_text())["people"]["walker 40"]) >= 2
     assert oct((tmp_path / "gallery.json").stat().st_mode)[-3:] == "600"
     done = watch(shipped, tmp_path, "--export", "walker 40", "one.json")

@@ -47,15 +47,15 @@ def test_figures_and_faults_come_back_and_nothing_but_sent_files_stays_there(
         with pytest.raises(DeviceError, match=r"^board: watch\.py failed there: somebody was not enrolled: nobody walked"):
             there.enrol("empty", "somebody")
         there.enrol("walker", "somebody")
-        found = there.watch("walker", tmp_path)
+        figures = there.watch("walker", tmp_path)
         assert (Path(link.scratch) / "gallery.json").exists()
     assert there.opencv == cv2.__version__
-    assert found["most_people"] == 1
-    assert found["windows"] >= 1
-    assert found["frames"] + found["frames_dropped"] <= round(SECONDS * 25)
-    assert 0 < found["latency_ms"]["median"] <= found["latency_ms"]["p99"]
-    assert found["cpu_s"] > 0
-    assert found["seconds"] > 1
+    assert figures["most_people"] == 1
+    assert figures["windows"] >= 1
+    assert figures["frames"] + figures["frames_dropped"] <= round(SECONDS * 25)
+    assert 0 < figures["latency_ms"]["median"] <= figures["latency_ms"]["p99"]
+    assert figures["cpu_s"] > 0
+    assert figures["seconds"] > 1
     until(lambda: not list((server.home / "run").glob("*/*")))
     assert not list(server.home.rglob("gallery.json"))
 
@@ -78,8 +78,8 @@ def bare(tmp_path: Path) -> Path:
 def test_a_python_of_the_users_that_lacks_opencv_is_told_with_what_to_type(bare: Path, server: Server) -> None:
     with connect("board", server.address) as link, pytest.raises(DeviceError) as raised:
         opencv.brought(link, str(bare))
-    told = f"{bare} has no numpy and no cv2, which watch.py needs; there: `{bare} -m pip install opencv-python-headless`"
-    assert str(raised.value) == f"board: {told}"
+    message = f"{bare} has no numpy and no cv2, which watch.py needs; there: `{bare} -m pip install opencv-python-headless`"
+    assert str(raised.value) == f"board: {message}"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_boards_own_python_watches_with_its_engine_of_tensorrt(
         before = len(board.calls)
         there = There(*way(runtime), ship(study, tmp_path / "bundle.zip"), {"walker": film})
         there.enrol("walker", "somebody")
-        found = there.watch("walker", tmp_path)
+        figures = there.watch("walker", tmp_path)
     assert of.device.evidence(facts) == "simulated"
-    assert found["windows"] >= 1
+    assert figures["windows"] >= 1
     assert board.calls[before:] == ["tensorrt.Runtime"] * 2

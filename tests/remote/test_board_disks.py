@@ -33,7 +33,7 @@ def device(server: Server) -> Device:
     return Device("board", server.address, "onnxruntime", {"python": sys.executable})
 
 
-def found(server: Server, what: str) -> Finding:
+def checked(server: Server, what: str) -> Finding:
     [finding] = [finding for finding in check(device(server)) if finding.what == what]
     return finding
 
@@ -45,7 +45,7 @@ def remounted(disk: SmallDisk, options: str) -> None:
 def test_a_disk_that_became_read_only_is_told_and_usable_once_it_is_not(server: Server, disk: SmallDisk) -> None:
     """As an SD card becomes, once writing to it failed."""
     remounted(disk, "ro")
-    finding = found(server, "link")
+    finding = checked(server, "link")
     assert finding.verdict == "fault"
     assert "it cannot keep our files: " in finding.text
     assert "Read-only file system" in finding.text
@@ -58,7 +58,7 @@ def test_a_disk_that_became_read_only_is_told_and_usable_once_it_is_not(server: 
 
 def test_a_disk_that_takes_no_more_files_is_told_from_one_with_room(server: Server, disk: SmallDisk, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    finding = found(server, "disk")
+    finding = checked(server, "disk")
     assert finding.verdict == "warning"
     assert "more files, whatever room is free: few inodes are left" in finding.text
     with connect("board", server.address) as link:
@@ -73,7 +73,7 @@ def test_a_disk_that_takes_no_more_files_is_told_from_one_with_room(server: Serv
     with pytest.raises(OSError, match="No space"):
         for number in range(64):
             (disk.where / f"more-{number}").touch()
-    finding = found(server, "link")
+    finding = checked(server, "link")
     assert finding.verdict == "fault"
     assert "No space left on device" in finding.text
     assert finding.text.endswith(" KB and 0 inodes free")
@@ -94,7 +94,7 @@ def test_a_folder_from_which_no_program_may_run_is_told(server: Server, disk: Sm
         (packages / name).mkdir()
         (packages / name / "__init__.py").write_text(content)
     shutil.copy(library, packages)
-    with connect("board", server.address) as link, pytest.raises(DeviceError) as told:
+    with connect("board", server.address) as link, pytest.raises(DeviceError) as raised:
         try_out(link, f"{place}/bin/python", ("numpy", "onnxruntime"))
-    assert "no program may run from its disk (mount option noexec" in str(told.value)
-    assert "by the option python" in str(told.value)
+    assert "no program may run from its disk (mount option noexec" in str(raised.value)
+    assert "by the option python" in str(raised.value)

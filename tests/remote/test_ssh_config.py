@@ -146,8 +146,8 @@ def test_a_file_that_a_block_includes_counts_for_its_hosts_alone(home: Path) -> 
 
 def test_blocks_of_a_file_that_a_block_includes_count_for_hosts_of_both(with_ssh: Path) -> None:
     (with_ssh / ".ssh/lab").write_text("Host *\n User lab\nMatch originalhost lab-2,nano\n Port 99\n")
-    found = {name: looked_up(with_ssh, BLOCKS, f"ssh://{name}") for name in ("lab-1", "lab-2", "nano", "other")}
-    assert {name: (endpoint.user, endpoint.port) for name, endpoint in found.items()} == {
+    endpoints = {name: looked_up(with_ssh, BLOCKS, f"ssh://{name}") for name in ("lab-1", "lab-2", "nano", "other")}
+    assert {name: (endpoint.user, endpoint.port) for name, endpoint in endpoints.items()} == {
         "lab-1": ("lab", 24), "lab-2": ("lab", 99), "nano": ("somebody", 22), "other": ("somebody", 22)
     }  # fmt: skip
 
@@ -265,9 +265,9 @@ def test_a_variable_that_is_not_set_is_one_line(home: Path) -> None:
 def test_the_agent_is_the_configured_one(home: Path, monkeypatch: pytest.MonkeyPatch, named: str, agent: str | None) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     monkeypatch.setenv("ANOTHER", "/run/another")
-    found = looked_up(home, f"Host nano\n {named}\n IdentitiesOnly yes\n", "ssh://nano")
-    assert found.agent == (Path(agent.format(home=home)) if agent else None)
-    assert found.identities_only
+    endpoint = looked_up(home, f"Host nano\n {named}\n IdentitiesOnly yes\n", "ssh://nano")
+    assert endpoint.agent == (Path(agent.format(home=home)) if agent else None)
+    assert endpoint.identities_only
 
 
 def test_known_hosts_files_may_have_spaces(home: Path) -> None:

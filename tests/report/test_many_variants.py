@@ -23,18 +23,18 @@ def test_a_terminal_gets_the_best_of_many_variants_and_the_file_has_all(
     for name, value in few.items():
         monkeypatch.setattr(many_records, name, value)
     settings = many_records.study(tmp_path, one_machine=True)
-    told = report(tmp_path / "results", tmp_path / "report", settings)
+    printed = report(tmp_path / "results", tmp_path / "report", settings)
     written = (tmp_path / "report/pareto.txt").read_text()
     rows = load(Folders(tmp_path / "results"), settings)
     for device in few["DEVICES"]:
         own = [row for row in rows if row.device == device]
         best = [row for row in own if row.optimal]
-        assert f"and {len(own) - len(best)} variants that are not Pareto-optimal" in told
+        assert f"and {len(own) - len(best)} variants that are not Pareto-optimal" in printed
     for row in rows:
         assert f" {row.name} " in written
-    starred = [line for line in told.splitlines() if line.startswith("*  ")]
+    starred = [line for line in printed.splitlines() if line.startswith("*  ")]
     assert len(starred) == sum(row.optimal for row in rows) > 2
-    assert len(told.splitlines()) < 100 < len(written.splitlines())
+    assert len(printed.splitlines()) < 100 < len(written.splitlines())
 
 
 def test_a_few_variants_are_all_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,5 +42,5 @@ def test_a_few_variants_are_all_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, value in few.items():
         monkeypatch.setattr(many_records, name, value)
     settings = many_records.study(tmp_path)
-    told = report(tmp_path / "results", tmp_path / "report", settings)
-    assert told.startswith((tmp_path / "report/pareto.txt").read_text())
+    printed = report(tmp_path / "results", tmp_path / "report", settings)
+    assert printed.startswith((tmp_path / "report/pareto.txt").read_text())

@@ -91,9 +91,9 @@ def test_the_front_holds_exactly_the_points_that_none_beats(points: list[tuple[i
     def beaten(one: tuple[int, int]) -> bool:
         return any(cost <= one[0] and gain >= one[1] and (cost, gain) != one for cost, gain in points)
 
-    found = front(points)
-    assert sorted(found) == [position for position, point in enumerate(points) if not beaten(point)]
-    assert [points[position][0] for position in found] == sorted(points[position][0] for position in found)
+    positions = front(points)
+    assert sorted(positions) == [position for position, point in enumerate(points) if not beaten(point)]
+    assert [points[position][0] for position in positions] == sorted(points[position][0] for position in positions)
 
 
 def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World, drawn: None) -> None:
@@ -164,21 +164,21 @@ def test_measures_of_retrieval_are_shown_where_a_record_has_them(world: World) -
     assert pruned["mean_average_precision"] == ""
 
 
-def row_of(told: dict[str, Any] | None) -> records.Row:
-    return records.Row("local", "gaitset", 0, "fp32", Path("record.json"), {"accuracy": {"open_set": told}})
+def row_of(rates: dict[str, Any] | None) -> records.Row:
+    return records.Row("local", "gaitset", 0, "fp32", Path("record.json"), {"accuracy": {"open_set": rates}})
 
 
 @given(st.integers(0, 99), st.integers(4, 300), st.floats(-1, 4))
 def test_an_error_curve_has_only_rates_that_so_many_walks_can_show(seed: int, walks: int, apart: float) -> None:
     rng = np.random.default_rng(seed)
     right, wrong = (rng.normal(at, 1, walks).astype(np.float32) for at in (10, 10 + apart))
-    told = open_set.rates(open_set.Trials(np.arange(walks), right, wrong, walks))
-    curve = error_curve(row_of(told))
+    rates = open_set.rates(open_set.Trials(np.arange(walks), right, wrong, walks))
+    curve = error_curve(row_of(rates))
     assert curve is not None
     assert curve.far == sorted(set(curve.far))
     assert curve.frr == sorted(curve.frr, reverse=True)
     for far, frr in zip(curve.far, curve.frr, strict=True):
-        assert 100 / walks - 0.001 <= far <= max(MOST_ACCEPTED, told["eer"]) + 0.001
+        assert 100 / walks - 0.001 <= far <= max(MOST_ACCEPTED, rates["eer"]) + 0.001
         assert 0 < frr < 100
         if far == frr == curve.eer:
             continue
@@ -186,7 +186,7 @@ def test_an_error_curve_has_only_rates_that_so_many_walks_can_show(seed: int, wa
         assert far == pytest.approx(100 * accepted / walks, abs=1e-3)
         limit = np.sort(wrong)[accepted]
         assert frr == pytest.approx(100 * (1 - np.mean((right < limit) & (right < wrong))), abs=1e-3)
-    assert (curve.eer is None) == (not 100 / walks <= told["eer"] <= 100 - 100 / walks)
+    assert (curve.eer is None) == (not 100 / walks <= rates["eer"] <= 100 - 100 / walks)
 
 
 def test_whoever_makes_no_error_has_no_line() -> None:
@@ -198,9 +198,9 @@ def test_whoever_makes_no_error_has_no_line() -> None:
 
 @pytest.mark.slow
 def test_the_page_has_error_curves_where_records_have_them(world: World) -> None:
-    def page(told: dict[str, Any] | None) -> str:
+    def page(rates: dict[str, Any] | None) -> str:
         for percentile in (0, 50):
-            edit(world, percentile, accuracy={**world.joined(percentile)["accuracy"], "open_set": told})
+            edit(world, percentile, accuracy={**world.joined(percentile)["accuracy"], "open_set": rates})
         return (write(world) / "index.html").read_text(encoding="utf-8")
 
     people = np.arange(20)
@@ -251,10 +251,10 @@ def test_the_latex_table_has_every_measured_variant_and_says_of_what_it_is_evide
 
 @given(st.text())
 def test_no_text_means_anything_to_latex(text: str) -> None:
-    found = latex.escaped(text)
-    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", *(rf"\{each}" for each in "&%$#_{}")):
-        found = found.replace(command, "")
-    assert not set(found) & set("&%$#_{}~^\\")
+    rest = latex.escaped(text)
+    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", *(rf"\{sign}" for sign in "&%$#_{}")):
+        rest = rest.replace(command, "")
+    assert not set(rest) & set("&%$#_{}~^\\")
 
 
 def test_a_failed_variant_is_listed_with_its_reason_and_on_no_front(world: World) -> None:
@@ -453,10 +453,10 @@ def test_curves_are_those_of_the_listed_percentiles(world: World) -> None:
     where = Folders(world.where / "results")
     for place in (where.train / "gaitset", *(where.finetune / f"gaitset/p{p}" for p in (0, 50, 99))):
         outputs.write_json(place / "history.json", [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_loss": 3.0}])
-    found = curves(where, world.settings)
-    assert [each.name for each in found] == ["training", "fine-tuning, p0", "fine-tuning, p50"]
-    assert found[0].metrics == {"loss": [[1, 2.0], [2, 1.0]], "val_loss": [[2, 3.0]]}
-    assert found[0].counter == "epoch"
+    shown = curves(where, world.settings)
+    assert [training.name for training in shown] == ["training", "fine-tuning, p0", "fine-tuning, p50"]
+    assert shown[0].metrics == {"loss": [[1, 2.0], [2, 1.0]], "val_loss": [[2, 3.0]]}
+    assert shown[0].counter == "epoch"
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=900))

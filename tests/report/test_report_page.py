@@ -142,10 +142,10 @@ def test_columns_sort_both_ways_with_unknown_figures_last(page: Browser) -> None
     values = f"[...document.querySelectorAll('#variants-table tbody')].map((b) => b.rows[0].cells[{column}].dataset.v)"
     for turn in (1, -1):
         page.evaluate(f"{head}.click()")
-        found = page.evaluate(values)
-        known = [float(value) for value in found if value]
+        cells = page.evaluate(values)
+        known = [float(value) for value in cells if value]
         assert known == sorted(known)[::turn]
-        assert found[len(known) :] == [""] * (500 - len(known)) != []
+        assert cells[len(known) :] == [""] * (500 - len(known)) != []
     assert page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')") == "descending"
 
 
@@ -186,9 +186,9 @@ def test_validity_and_evidence_are_told_of_every_variant(page: Browser) -> None:
         assert verdict in text
         assert ("simulated" in text) == (device == "board-b")
         assert "synthetic" in text
-    told = page.evaluate("document.querySelector('header').innerText")
-    assert "not measured on real hardware" in told
-    assert "synthetic data" in told
+    header = page.evaluate("document.querySelector('header').innerText")
+    assert "not measured on real hardware" in header
+    assert "synthetic data" in header
 
 
 def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
@@ -201,8 +201,8 @@ def test_tables_by_view_follow_the_variant(page: Browser, out: Path) -> None:
     cells = page.evaluate("[...document.querySelectorAll('#heat table:nth-child(2) td')].map((td) => td.textContent)")
     expected = [rate for row in chosen.get("rank1_by_view", "rank1", "bg") for rate in row]
     assert [cell == "–" for cell in cells] == [rate is None for rate in expected]
-    told = [(float(cell), rate) for cell, rate in zip(cells, expected, strict=True) if rate is not None]
-    assert all(shown == pytest.approx(rate, abs=0.0501) for shown, rate in told)
+    known = [(float(cell), rate) for cell, rate in zip(cells, expected, strict=True) if rate is not None]
+    assert all(shown == pytest.approx(rate, abs=0.0501) for shown, rate in known)
 
 
 def test_people_who_are_not_enrolled_have_a_table(page: Browser, out: Path) -> None:
@@ -260,8 +260,8 @@ def test_the_keyboard_goes_through_the_error_curves(page: Browser) -> None:
     rates = []
     for _ in range(3):
         page.press("ArrowRight")
-        told = page.evaluate(readout)
-        rates.append(float(told.partition("equal error rate ")[2].partition(" %")[0]))
+        text = page.evaluate(readout)
+        rates.append(float(text.partition("equal error rate ")[2].partition(" %")[0]))
     assert rates == sorted(rates)
     wide = f"[...{DET}.querySelectorAll('.lines path')].filter((path) => path.getAttribute('stroke-width') === '3').length"
     page.wait_for(f"{wide} === 1")
@@ -342,9 +342,9 @@ def test_the_bars_of_live_recognition_show_the_shares_of_its_parts(browser: Brow
     browser.open(out / "index.html", width=width, height=800)
     browser.evaluate("document.querySelector('#live .parts').scrollIntoView({block: 'center', inline: 'end'})")
     bars = "[...document.querySelectorAll('#live .parts')].map((bar) => [...bar.children].map((part) => part.offsetWidth))"
-    found = browser.evaluate(bars)
-    assert len(found) == 2
-    for masks, tracks, network in found:
+    widths = browser.evaluate(bars)
+    assert len(widths) == 2
+    for masks, tracks, network in widths:
         assert masks == pytest.approx(tracks + network, abs=3)
         assert tracks == pytest.approx(network, abs=1)
         assert tracks > 20

@@ -339,9 +339,9 @@ def test_frames_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
     params = settings(tmp_path, entry, dataset="mine")
     succeeds("dataset", params, out=tmp_path / "raw")
     succeeds("preprocess", params, modality="silhouette", dataset=tmp_path / "raw", out=tmp_path / "pre")
-    told = json.loads((tmp_path / "pre/metrics.json").read_text())
-    faults = told["faults"] - told["doubtful"]  # these people are rectangles, which preprocess doubts
-    assert (told["sequences"], told["frames"], faults) == (6, 36, 1)
+    metrics = json.loads((tmp_path / "pre/metrics.json").read_text())
+    faults = metrics["faults"] - metrics["doubtful"]  # these people are rectangles, which preprocess doubts
+    assert (metrics["sequences"], metrics["frames"], faults) == (6, 36, 1)
 
 
 def test_a_person_none_of_whose_walks_is_usable_keeps_their_place_in_the_partition(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_the_record_holds_every_figure_that_the_report_and_mlflow_show(finished:
     assert record["latency_ms"]["queries"] >= 20
     assert record["ms_per_video_second"] == pytest.approx(record["latency_ms"]["p50"] * 25 / 4, rel=1e-3)
     assert len(record["repeats"]) == 2
-    assert [(each["batch"], each["reason"]) for each in record["sweep"]] == [(1, None), (3, None)]
+    assert [(point["batch"], point["reason"]) for point in record["sweep"]] == [(1, None), (3, None)]
 
 
 def test_the_accuracy_is_that_of_the_engine_itself(finished: World, world: World) -> None:
@@ -141,9 +141,9 @@ def test_what_does_not_fit_is_refused_with_the_remedy(world: World, change: str,
     elif change == "device":
         world.devices.write_text("nano: {transport: local}\n")
     for stage, made in ((world.benchmark, world.record()), (world.recognise, world.rates())):
-        with pytest.raises((DeviceError, StageError)) as told:
+        with pytest.raises((DeviceError, StageError)) as raised:
             stage()
-        assert said in str(told.value)
+        assert said in str(raised.value)
         assert not made.exists()
 
 
@@ -217,9 +217,9 @@ def test_a_network_beyond_the_runtimes_operator_sets_is_not_even_sent(world: Wor
     facts.write(world.facts, old)
     monkeypatch.setattr(PythonRuntime, "facts", lambda self: old)
     monkeypatch.setattr(PythonRuntime, "build", lambda *_: pytest.fail("it was sent"))
-    with pytest.raises(DeviceError) as told:
+    with pytest.raises(DeviceError) as raised:
         world.build()
-    assert str(told.value) == "export.opset = 17: ONNX Runtime 1.8.1 reads up to opset 14; set export.opset: 14"
+    assert str(raised.value) == "export.opset = 17: ONNX Runtime 1.8.1 reads up to opset 14; set export.opset: 14"
 
 
 @pytest.mark.parametrize("precision", some(["fp16", "int8"], "int8"))

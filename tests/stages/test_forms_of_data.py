@@ -574,6 +574,6 @@ def test_the_guide_has_exactly_these_rows() -> None:
 def test_doubtful_walks_are_counted_and_shown(world: World) -> None:
     frames_of_films(world)
     out = world.where / "silhouette"
-    found = json.loads((out / "metrics.json").read_text())
-    assert (found["doubtful"], found["sequences"]) == (12, 12)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["doubtful"], metrics["sequences"]) == (12, 12)
     assert cv2.imread(str(out / "look.png")).shape[0] > 12 * 64

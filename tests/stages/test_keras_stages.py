@@ -72,10 +72,10 @@ def test_it_is_trained_and_fine_tuned(where: Path) -> None:
 
 
 def test_pruning_makes_it_smaller_and_fine_tuning_keeps_its_size(where: Path) -> None:
-    found = metrics(where, "prune")
-    assert found["filters"] < found["filters_before"]
-    assert found["params"] < found["params_before"] == metrics(where, "train")["params"]
-    assert found["params"] == metrics(where, "finetune")["params"]
+    pruned = metrics(where, "prune")
+    assert pruned["filters"] < pruned["filters_before"]
+    assert pruned["params"] < pruned["params_before"] == metrics(where, "train")["params"]
+    assert pruned["params"] == metrics(where, "finetune")["params"]
 
 
 def test_its_onnx_file_gives_its_signatures_and_that_of_int8_nearly_the_same(where: Path) -> None:

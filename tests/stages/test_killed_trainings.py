@@ -134,10 +134,10 @@ def worked(process: psutil.Popen) -> float:
 
 def content(folder: Path) -> dict[str, bytes]:
     """The content of its files; of a model of Keras, whose file has dates and numbers of objects in it, the weights."""
-    found = {file.name: file.read_bytes() for file in folder.iterdir()}
-    if "model.keras" in found:
-        found["model.keras"] = zipfile.ZipFile(folder / "model.keras").read("model.weights.h5")
-    return found
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    if "model.keras" in files:
+        files["model.keras"] = zipfile.ZipFile(folder / "model.keras").read("model.weights.h5")
+    return files
 
 
 # Each takes two to five minutes: a process that starts and is killed twenty times, with a framework to import each time.

@@ -46,10 +46,10 @@ def test_gaitset_as_published_with_a_warning_of_the_layer_that_collapsed(tmp_pat
     dense = small(SMALLER["gaitset"], 0.5)
     (tmp_path / "dense").mkdir()
     torch_model.save(dense, tmp_path / "dense")
-    told, warned, pruning, metrics = prune(
+    printed, warned, pruning, metrics = prune(
         tmp_path, "gaitset", 10, **{"prune.mode": "published", "prune.spare": ["global4", "conv9"]}
     )
-    lines = told.splitlines()
+    lines = printed.splitlines()
     assert lines[0] == (
         "mode published: the study's own algorithm; not used: prune.criterion, prune.scope, prune.round_to, prune.keep_min, "
         "prune.reconstruct"
@@ -91,8 +91,8 @@ def test_a_keras_model_without_a_warning(tmp_path: Path) -> None:
     dense = library.build("cnn3d", entry, 5)
     (tmp_path / "dense").mkdir()
     library.save(dense, tmp_path / "dense")
-    told, warned, pruning, metrics = prune(tmp_path, "cnn3d", 50, **{"prune.spare": ["frame1"]})
-    assert told.startswith("spared: none; no layer of this model is called frame1\nlayer")
+    printed, warned, pruning, metrics = prune(tmp_path, "cnn3d", 50, **{"prune.spare": ["frame1"]})
+    assert printed.startswith("spared: none; no layer of this model is called frame1\nlayer")
     assert "warning" not in warned
     assert pruning["warnings"] == []
     assert metrics["collapsed_layers"] == 0
@@ -131,17 +131,19 @@ WAYS = (
 def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, column: int) -> None:
     table = PAGE[PAGE.index("| GaitSet | before") :].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    told = {row[column]: [int(cell.strip("*")) for cell in row[column + 1 : column + 5]] for row in rows[2:] if row[column]}
+    on_page = {
+        row[column]: [int(cell.strip("*")) for cell in row[column + 1 : column + 5]] for row in rows[2:] if row[column]
+    }
 
     entry = recipes.load(recipe).model[name]
     if entry.framework == "keras":
         pytest.importorskip("tensorflow")
     surgery = importlib.import_module(f"compress.pruning.{entry.framework}_surgery")
     dense = framework(entry.framework).build(name, entry, 150)
-    found = [surgery.prune(dense, how)[1] for how in WAYS]
-    assert told == {
-        ", ".join(first.units): [first.filters, *(len(selections[layer].kept) for selections in found)]
-        for layer, first in found[0].items()
+    by_way = [surgery.prune(dense, how)[1] for how in WAYS]
+    assert on_page == {
+        ", ".join(first.units): [first.filters, *(len(selections[layer].kept) for selections in by_way)]
+        for layer, first in by_way[0].items()
     }
 
 

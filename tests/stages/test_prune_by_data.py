@@ -128,7 +128,7 @@ def test_a_network_pruned_to_a_time_is_judged_by_its_data_and_solved_on_them_too
     assert written["proof_error"] < 1e-10
     assert 0.4 * len(layers) < written["time"]["predicted_ms"] <= written["time"]["asked_ms"] == 0.5 * len(layers)
     assert written["time"]["predicted_ms"] == pytest.approx(
-        times.predict({name: each["after"] for name, each in written["layers"].items()}), abs=1e-4
+        times.predict({name: layer["after"] for name, layer in written["layers"].items()}), abs=1e-4
     )
     assert written["reconstruction"]
     assert all(of_layer["after"] < of_layer["before"] for of_layer in written["reconstruction"].values())
@@ -193,7 +193,7 @@ def test_a_keras_network_is_pruned_by_it(where: Path) -> None:
     filters = np.moveaxis(dense.get_layer("conv1").get_weights()[0], -1, 0)
     kept = np.moveaxis(one.get_layer("conv1").get_weights()[0], -1, 0)
     assert 0 < len(kept) < len(filters)
-    assert not any(np.array_equal(filters[3], each) for each in kept)
+    assert not any(np.array_equal(filters[3], row) for row in kept)
 
 
 def test_without_the_data_or_with_others_it_says_so(where: Path) -> None:

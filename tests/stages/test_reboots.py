@@ -110,11 +110,11 @@ def test_work_that_a_reboot_ends_is_no_result_and_the_next_try_is_whole(
         rebooting(server, lambda: server.agents(phase), orderly),
         pytest.raises(
             DeviceError, match=r"local: the connection|ended from outside; nothing was recorded|cannot be reached"
-        ) as told,
+        ) as raised,
     ):
         work()
-    print(f"{phase}: {told.value}")
-    assert len(str(told.value).splitlines()) == 1
+    print(f"{phase}: {raised.value}")
+    assert len(str(raised.value).splitlines()) == 1
     assert not made.exists()
     assert not list(made.parent.glob(".*"))
     assert work()["status"] == "ok"
@@ -198,9 +198,9 @@ def test_an_environment_that_a_reboot_cut_off_is_made_anew(
 
     with connect("board", server.address) as link:
         assert link.home
-        with rebooting(server, installing), pytest.raises(DeviceError, match="board: the connection was lost") as told:
+        with rebooting(server, installing), pytest.raises(DeviceError, match="board: the connection was lost") as raised:
             interpreter.interpreter(link, {}, needs, folder)
-        assert len(str(told.value).splitlines()) == 1
+        assert len(str(raised.value).splitlines()) == 1
         assert not (server.home / folder).exists()
         assert not interpreter.is_there(link, needs, folder)
         python = interpreter.interpreter(link, {}, needs, folder)

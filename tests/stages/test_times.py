@@ -82,7 +82,7 @@ def test_a_network_is_pruned_to_the_time_that_was_asked_for(measured: tuple[Path
     learnt = TimeModel.of_json(table["times"])
     full = table["networks"][0]
     assert full == {"widths": dict(learnt.filters), "ms": table["dense_ms"]}
-    assert len({tuple(each["widths"].values()) for each in table["networks"]}) == len(table["networks"])
+    assert len({tuple(network["widths"].values()) for network in table["networks"]}) == len(table["networks"])
 
     least = learnt.predict({name: min(4, filters) for name, filters in learnt.filters.items()})
     percentile = round(50 * (1 - least / table["dense_ms"]))

@@ -77,8 +77,8 @@ def test_no_iterations_take_published_weights_as_they_are(world: World, publishe
     frames = torch.rand(1, 5, 64, 44)
     with torch.inference_mode():
         expected = published(frames)
-        found = torch_model.load(tmp_path / "out")(frames)
-    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+        computed = torch_model.load(tmp_path / "out")(frames)
+    assert (computed - expected).abs().max() <= 1e-5 * expected.abs().max()
     assert json.loads((tmp_path / "out/history.json").read_text()) == []
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["params"] == sum(tensor.numel() for tensor in published.parameters())

@@ -42,18 +42,18 @@ def board(servers: Callable[..., Server], clock: Clock) -> Server:
 def test_a_check_says_how_wrong_the_clock_is_and_what_follows(clock: Clock, board: Server) -> None:
     device = Device("board", board.address, "onnxruntime", {"python": sys.executable})
 
-    def found() -> tuple[str, str]:
+    def of_date() -> tuple[str, str]:
         [finding] = [finding for finding in check(device) if finding.what == "date"]
         return finding.verdict, finding.text
 
-    assert found() == ("ok", "its clock and this computer's agree")
+    assert of_date() == ("ok", "its clock and this computer's agree")
     for to, words in (("+24h", "1 days and 0 h ahead of this computer"), ("-24h", "1 days and 0 h behind this computer")):
         clock.set(to)
-        verdict, text = found()
+        verdict, text = of_date()
         assert verdict == "warning"
         assert words in text
     clock.set("@1970-01-01 00:05:00")
-    assert found()[1].startswith("it is 1970-01-01 00:")
+    assert of_date()[1].startswith("it is 1970-01-01 00:")
 
 
 SET = [*((clock, clock) for clock in CLOCKS), ("@1970-01-01 00:05:00", "+0"), ("+24h", "-24h")]
@@ -95,10 +95,10 @@ def test_the_lock_tells_how_long_it_is_held_whatever_the_clock_does(
         waiting = threading.Timer(1.0, clock.set, ["-24h"])
         waiting.start()
         holder = second.start([second.python, second.place(Path("remote/lock_holder.py")), "another", "a job"])
-        told = json.loads(holder.stdout.readline())["waiting_for"]
+        holding = json.loads(holder.stdout.readline())["waiting_for"]
         waiting.join()
         holder.kill()
-    assert 0 <= told["seconds"] < 600
+    assert 0 <= holding["seconds"] < 600
 
 
 def test_an_engine_that_was_built_before_the_clock_was_set_is_kept(tmp_path: Path) -> None:

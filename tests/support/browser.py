@@ -99,7 +99,9 @@ class Browser:
             details = what["exceptionDetails"]
             self.faults.append(details.get("exception", {}).get("description") or details["text"])
         elif event == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning", "assert"):
-            self.faults.append(" ".join(str(each.get("value", each.get("description"))) for each in what["args"]))
+            self.faults.append(
+                " ".join(str(argument.get("value", argument.get("description"))) for argument in what["args"])
+            )
         elif event == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
             self.faults.append(what["entry"]["text"])
         elif event == "Network.requestWillBeSent":

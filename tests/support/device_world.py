@@ -192,9 +192,9 @@ class World:
 
     def recognise(self, percentile: float = 0) -> dict[str, Any]:
         """Run the stage recognise; returns the rates."""
-        found = recognise(self.measured(percentile), self.test, self.where / "preprocessed", 1)
-        outputs.write_json(self.rates(percentile), found)
-        return found
+        rates = recognise(self.measured(percentile), self.test, self.where / "preprocessed", 1)
+        outputs.write_json(self.rates(percentile), rates)
+        return rates
 
     def joined(self, percentile: float = 0) -> dict[str, Any]:
         """The record with the rates of its engine."""

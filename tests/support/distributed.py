@@ -31,14 +31,14 @@ def steps(
     store: SequenceStore, processes: Processes, weights: list[dict[str, torch.Tensor]]
 ) -> list[dict[str, torch.Tensor]]:
     """The weights after one step in float64 from each of ``weights``."""
-    found = []
+    states = []
     for seed, start in enumerate(weights):
         model = alone.network().double()
         model.load_state_dict(start)
         training = replace(SGD, seed=seed, sampling=replace(SGD.sampling, seed=seed))
         torch_loop.fit(model, store, range(len(store.sequences)), training, processes=processes)
-        found.append(model.state_dict())
-    return found
+        states.append(model.state_dict())
+    return states
 
 
 def main() -> None:
@@ -47,9 +47,9 @@ def main() -> None:
     with Processes.joined() as processes:
         if what == "steps":
             given = torch.load(out / "weights.pt", weights_only=True)
-            found = steps(store, processes, given)
+            states = steps(store, processes, given)
             if processes.first:
-                torch.save(found, out / "found.pt")
+                torch.save(states, out / "found.pt")
         elif what == "embed":
             collected = embed(alone.network().eval(), store, range(len(store.sequences)), processes)
             if processes.first:

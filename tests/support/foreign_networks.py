@@ -148,7 +148,7 @@ class OriginalGaitSet(nn.Module):
     def _set_layer(self, number: int, frames: Tensor) -> Tensor:
         block = self.get_submodule(f"set_layer{number}").forward_block
         maps = per_frame(nn.Sequential(block, nn.LeakyReLU()), frames)
-        return torch.stack([F.max_pool2d(each, 2) for each in maps]) if number in (2, 4) else maps
+        return torch.stack([F.max_pool2d(frame, 2) for frame in maps]) if number in (2, 4) else maps
 
     def _gl_layer(self, number: int, maps: Tensor) -> Tensor:
         return F.leaky_relu(self.get_submodule(f"gl_layer{number}").conv(maps))
@@ -255,10 +255,10 @@ class GaitPart(nn.Module):
         aggregated = []
         for part in range(self.PARTS):
             series = torch.stack([step[part] for step in steps], 2)  # [batch, channels, frames]
-            found = torch.zeros_like(series)
+            weighted = torch.zeros_like(series)
             for convs, window in ((self.TFA.pooling_func.conv1d3x1, 3), (self.TFA.pooling_func.conv1d3x3, 5)):
-                found = found + run(convs[part], series).sigmoid() * self._template(series, window)
-            aggregated.append(found.amax(2))
+                weighted = weighted + run(convs[part], series).sigmoid() * self._template(series, window)
+            aggregated.append(weighted.amax(2))
         return self.Head(aggregated)
 
     @staticmethod
@@ -327,7 +327,7 @@ class GaitGL(nn.Module):
         for number, (name, layer) in enumerate(layers):
             clip = layer(clip, strips, stacked=number + 1 == len(layers))
             if name == "GLConvA0" and layers[number + 1][0] != name:
-                clip = torch.stack([F.max_pool2d(each, 2) for each in clip.unbind(2)], 2)
+                clip = torch.stack([F.max_pool2d(frame, 2) for frame in clip.unbind(2)], 2)
         maps = clip.amax(2).clamp(min=1e-6)  # [batch, channels, 64, width]
         parts = [(maps[:, :, row] ** self.HPP.p).mean(2) ** (1 / self.HPP.p) for row in range(64)]
         unnormalised = self.Head0(parts)

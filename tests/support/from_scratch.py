@@ -38,12 +38,12 @@ def _filled(command: str, item: Mapping[str, Any], params: Any) -> str:
     """A command with the values of an item, and of params.yaml, in place of ``${...}``."""
 
     def value(match: re.Match[str]) -> str:
-        keys, found = match[1].split("."), params
+        keys, entry = match[1].split("."), params
         if keys[0] == "item":
             return str(item[keys[1]])
         for key in keys:
-            found = found[key]
-        return str(found)
+            entry = entry[key]
+        return str(entry)
 
     return re.sub(r"\$\{(.*?)\}", value, command)
 

@@ -136,8 +136,8 @@ def record(rng: random.Random, device: str, model: str, percentile: float, preci
     if fate < 0.06:
         status, reason = rng.choice([("failed", "out of memory"), ("skipped", "no int8 on this board")])
         absent = dict.fromkeys(("latency_ms", "ms_per_video_second", "energy_mj_per_inference", "accuracy", "rank1_by_view"))
-        told = {"reason": reason, "valid": False, "invalid_reasons": [reason], "energy_reason": reason}
-        return common | absent | told | {"status": status}
+        refusal = {"reason": reason, "valid": False, "invalid_reasons": [reason], "energy_reason": reason}
+        return common | absent | refusal | {"status": status}
     p50 = rng.uniform(2, 40)
     rank1 = {kind: rng.uniform(40, 99) for kind in ("nm", "bg", "cl")}
     mean = sum(rank1.values()) / 3

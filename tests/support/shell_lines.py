@@ -53,9 +53,11 @@ def shown(page: Path) -> Iterator[Shown]:
 def lines(page: Path) -> list[str]:
     """The lines of a page's blocks that begin with a program, as they stand, in order; comments at their ends go."""
     text = page.read_text(encoding="utf-8")
-    found = [line for block in BLOCK.finditer(text) for _, line in _lines(block[2] or block[1] or "")]
+    in_blocks = [line for block in BLOCK.finditer(text) for _, line in _lines(block[2] or block[1] or "")]
     return [
-        re.sub(r"\s+#.*", "", line) for line in found if re.match(r"(cd|git|scp|ln|source|" + "|".join(CHECKED) + ") ", line)
+        re.sub(r"\s+#.*", "", line)
+        for line in in_blocks
+        if re.match(r"(cd|git|scp|ln|source|" + "|".join(CHECKED) + ") ", line)
     ]
 
 

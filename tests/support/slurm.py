@@ -73,22 +73,22 @@ class Job:
     end: datetime
 
     @classmethod
-    def read(cls, told: str) -> Job:
+    def read(cls, paragraph: str) -> Job:
         """From a paragraph of ``scontrol show job``."""
 
-        def found(pattern: str) -> str:
-            match = re.search(pattern, told)
+        def first(pattern: str) -> str:
+            match = re.search(pattern, paragraph)
             return (match[1] if match else None) or "0"
 
-        days, hours, minutes = (int(found(rf"TimeLimit={part}:")) for part in TIME_LIMIT)
+        days, hours, minutes = (int(first(rf"TimeLimit={part}:")) for part in TIME_LIMIT)
         return cls(
-            found(r"Comment=rule_([a-z]+)"),
-            int(found(r"CPUs/Task=(\d+)")),
-            int(found(r" *TRES=\S*mem=(\d+)M")),
+            first(r"Comment=rule_([a-z]+)"),
+            int(first(r"CPUs/Task=(\d+)")),
+            int(first(r" *TRES=\S*mem=(\d+)M")),
             60 * (24 * days + hours) + minutes,
-            int(found(r"TresPerJob=gres:gpu:(\d+)")),
-            datetime.fromisoformat(found(r"StartTime=(\S+)")),
-            datetime.fromisoformat(found(r"EndTime=(\S+)")),
+            int(first(r"TresPerJob=gres:gpu:(\d+)")),
+            datetime.fromisoformat(first(r"StartTime=(\S+)")),
+            datetime.fromisoformat(first(r"EndTime=(\S+)")),
         )
 
 
@@ -134,8 +134,8 @@ class Cluster:
 
     def jobs(self) -> list[Job]:
         """All jobs that have ended, in the order of their submission."""
-        told = self._ask("scontrol", "show", "job")
-        return [Job.read(paragraph) for paragraph in told.split("\n\n") if "EndTime" in paragraph]
+        printed = self._ask("scontrol", "show", "job")
+        return [Job.read(paragraph) for paragraph in printed.split("\n\n") if "EndTime" in paragraph]
 
     def _run(self, name: str, *options: str) -> None:
         with (self.where / f"{name}.log").open("wb") as log:

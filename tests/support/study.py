@@ -38,8 +38,8 @@ class Study(World):
 
 
 def row(study: Study) -> Row:
-    [found] = load(study.records, study.settings)
-    return found
+    [only] = load(study.records, study.settings)
+    return only
 
 
 def ship(study: Study, out: Path) -> Path:

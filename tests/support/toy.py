@@ -97,8 +97,8 @@ def commit(where: Path, message: str) -> None:
 def rates(where: Path, device: str, model: str, percentile: float, precision: str = "fp32") -> dict[str, Any]:
     """The accuracy of an engine, as recognise told it."""
     path = where / f"results/recognise/{device}/{model}/p{percentile}-{precision}.json"
-    told: dict[str, Any] = json.loads(path.read_text())["accuracy"]
-    return told
+    accuracy: dict[str, Any] = json.loads(path.read_text())["accuracy"]
+    return accuracy
 
 
 def evaluated(where: Path, model: str, percentile: float) -> dict[str, Any]:
@@ -107,5 +107,5 @@ def evaluated(where: Path, model: str, percentile: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "stages.evaluate", "--model", model, "--out", str(out)]
     command += ["--trained", f"results/finetune/{model}/p{percentile}", "--test", f"data/test/{model}.json"]
     run([*command, "--preprocessed", "data/preprocessed"], where)
-    told: dict[str, Any] = json.loads(out.read_text())
-    return told
+    metrics: dict[str, Any] = json.loads(out.read_text())
+    return metrics

@@ -101,8 +101,8 @@ class Toy:
     def edit(self, pattern: str, text: str, name: str = "params.yaml") -> None:
         """Change a file at once, so that a stage that runs reads either the former or the new one."""
         file, beside = self.where / name, self.where.with_name(f"{self.where.name}.edited")
-        changed, found = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
-        assert found, f"{name} has no {pattern}"
+        changed, replaced = re.subn(pattern, text, file.read_text(encoding="utf-8"), count=1)
+        assert replaced, f"{name} has no {pattern}"
         beside.write_text(changed, encoding="utf-8")
         shutil.copymode(file, beside)
         beside.replace(file)
@@ -133,13 +133,13 @@ class Toy:
         run(command, self.where)
         return set(self.ran()[before:])
 
-    def agree(self, told: str = "") -> None:
-        """Both engines say that there is nothing to do; ``told`` is for the message if not."""
+    def agree(self, history: str = "") -> None:
+        """Both engines say that there is nothing to do; ``history`` is for the message if not."""
         with chdir(self.where), Repo() as repo:  # which is what `dvc status` and `dvc repro` ask
-            assert repo.status() == {}, told
-            assert repo.reproduce() == [], told
+            assert repo.status() == {}, history
+            assert repo.reproduce() == [], history
         planned = run(["snakemake", "-n", "--cores", "2", "all"], self.where)
-        assert "Nothing to be done" in planned, f"{told}\n{planned}"
+        assert "Nothing to be done" in planned, f"{history}\n{planned}"
 
     def results(self) -> dict[str, str]:
         """Every output's content by path."""

@@ -40,7 +40,7 @@ def contents(path: Path) -> list[str]:
 def values(named: Iterable[str], where: Path = Path()) -> list[Any]:
     """What stands at each file:dotted.key."""
     files: dict[str, Any] = {}
-    found = []
+    read = []
     for name in named:
         file, _, dotted = name.partition(":")
         if file not in files:
@@ -48,8 +48,8 @@ def values(named: Iterable[str], where: Path = Path()) -> list[Any]:
         value = files[file]
         for key in dotted.split("."):
             value = value[key]
-        found.append(value)
-    return found
+        read.append(value)
+    return read
 
 
 def digest(address: str, given: Sequence[Any], read: Sequence[str]) -> str:

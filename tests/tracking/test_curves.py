@@ -24,7 +24,7 @@ from tracking import curves
 from tracking.curves import Curves
 
 T = TypeVar("T")
-Told = Mapping[str, list[tuple[int, float]]]
+ByCurve = Mapping[str, list[tuple[int, float]]]
 FOLDER = Path("logs/tensorboard/train/gaitset")
 
 
@@ -79,7 +79,7 @@ def losses(iterations: range) -> list[tuple[int, Any]]:
     return [(iteration, pytest.approx(loss(iteration))) for iteration in iterations]
 
 
-def board(folder: Path = FOLDER) -> Told:
+def board(folder: Path = FOLDER) -> ByCurve:
     """What TensorBoard reads of the only training under a folder, by curve."""
     # Its readers would load TensorFlow, for seconds, only to open files.
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
@@ -87,12 +87,12 @@ def board(folder: Path = FOLDER) -> Told:
 
     [training] = folder.iterdir()
     read = event_accumulator.EventAccumulator(str(training)).Reload()
-    told = {tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    by_curve = {tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
     # The page has a reader of its own, with rules of its own.
     shown = plugin_event_accumulator.EventAccumulator(str(training)).Reload()
-    for tag, curve in told.items():
+    for tag, curve in by_curve.items():
         assert [event.step for event in shown.Tensors(tag)] == [step for step, _ in curve]
-    return told
+    return by_curve
 
 
 def runs() -> list[Any]:
@@ -110,10 +110,10 @@ def logged(run: Any, key: str) -> list[tuple[int, float]]:
     return sorted((metric.step, metric.value) for metric in history)
 
 
-def waited_for(found: Callable[[], T]) -> T:
+def waited_for(ask: Callable[[], T]) -> T:
     """What a function returns, once it is something."""
     started = time.monotonic()
-    while not (something := found()):
+    while not (something := ask()):
         assert time.monotonic() - started < 30
         time.sleep(0.05)
     return something

@@ -20,7 +20,7 @@ from tracking.server import TrackingServer
 
 pytest.importorskip("psycopg2", reason="needs the driver of PostgreSQL: pip install psycopg2-binary")
 PASSWORD = "a/b?c#d@e[f"
-PROGRAMS = [Path(found) for found in [shutil.which("initdb")] if found] or sorted(
+PROGRAMS = [Path(program) for program in [shutil.which("initdb")] if program] or sorted(
     Path("/usr/lib/postgresql").glob("*/bin/initdb")
 )
 

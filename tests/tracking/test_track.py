@@ -56,9 +56,9 @@ def edit(world: World, percentile: float, **values: Any) -> None:
 
 def test_each_variant_is_one_flat_run_with_its_settings_figures_and_tags(world: World) -> None:
     receipt = tracked(world)
-    found = {run.data.tags["variant"]: run for run in runs(world)}
-    assert set(found) == set(receipt["variants"]) == {f"walkers/local/gaitset/p{p}-fp32" for p in (0, 50)}
-    run, record = found["walkers/local/gaitset/p50-fp32"], world.joined(50)
+    by_variant = {run.data.tags["variant"]: run for run in runs(world)}
+    assert set(by_variant) == set(receipt["variants"]) == {f"walkers/local/gaitset/p{p}-fp32" for p in (0, 50)}
+    run, record = by_variant["walkers/local/gaitset/p50-fp32"], world.joined(50)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "gaitset p50 fp32 @ local"
     assert run.data.params["percentile"] == "50"
@@ -192,7 +192,7 @@ def test_a_run_has_its_curves_network_tables_and_data(world: World) -> None:
     assert network.read_bytes() == (world.quantized(50) / "model.onnx").read_bytes()
     run = mlflow.get_run(run_id)
     test_set = json.loads(world.test.read_text())
-    [dataset] = {(each.dataset.name, each.dataset.digest, each.dataset.profile) for each in run.inputs.dataset_inputs}
+    [dataset] = {(entry.dataset.name, entry.dataset.digest, entry.dataset.profile) for entry in run.inputs.dataset_inputs}
     assert dataset[0] == "walkers"
     assert test_set["digest"].startswith(dataset[1])
     assert json.loads(dataset[2])["sequences"]["probe"] == len(test_set["probe"])
@@ -291,8 +291,8 @@ def test_colleagues_with_one_server_share_the_runs_of_the_same_results(
     from mlflow import MlflowClient
 
     shared = MlflowClient(mlflow_server)
-    found = shared.search_runs([shared.get_experiment_by_name("gait").experiment_id])
-    assert {run.data.tags["variant"]: run.info.run_id for run in found} == {
+    logged_runs = shared.search_runs([shared.get_experiment_by_name("gait").experiment_id])
+    assert {run.data.tags["variant"]: run.info.run_id for run in logged_runs} == {
         variant: logged["run_id"] for variant, logged in mine["variants"].items()
     }
     run_id = mine["variants"]["walkers/local/gaitset/p50-fp32"]["run_id"]
@@ -324,9 +324,9 @@ def test_a_database_of_another_mlflow_is_told_what_to_do(world: World, revision:
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     uri = f"sqlite:///{database}"
     server = TrackingServer(uri, "gaitpress")
-    with pytest.raises(StageError) as told, server.errors_in_one_line():
+    with pytest.raises(StageError) as raised, server.errors_in_one_line():
         server.open()
-    assert said.format(version=mlflow.__version__, uri=uri) in str(told.value)
+    assert said.format(version=mlflow.__version__, uri=uri) in str(raised.value)
 
 
 @pytest.mark.parametrize("kept", [0.3, None], ids=["cut", "text"])
@@ -368,11 +368,11 @@ def test_processes_that_make_the_database_at_once_share_it(tmp_path: Path) -> No
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [process.communicate() for process in started]
-    assert [process.returncode for process in started] == [0, 0], told
+    printed = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0, 0], printed
     from mlflow import MlflowClient
 
-    experiments = {MlflowClient(uri).get_run(run_id.strip()).info.experiment_id for run_id, _ in told}
+    experiments = {MlflowClient(uri).get_run(run_id.strip()).info.experiment_id for run_id, _ in printed}
     assert len(experiments) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 

@@ -88,21 +88,21 @@ class Sequence:
         """Bring everything up to date by one of the engines and check all that must hold then."""
         command = self._command()
         self.done.append(" ".join(command))
-        told = " > ".join(self.done)
+        history = " > ".join(self.done)
         before = len(self.toy.ran())
         try:
             run(command, self.toy.where)
         except AssertionError as error:
-            raise AssertionError(f"{told}\n{error}") from None
+            raise AssertionError(f"{history}\n{error}") from None
         ran = self.toy.ran()[before:]
-        assert len(ran) == len(set(ran)), f"{told}: {ran}"
+        assert len(ran) == len(set(ran)), f"{history}: {ran}"
         made = self._complete()
-        assert made == made_from_scratch(self.toy.where), told
+        assert made == made_from_scratch(self.toy.where), history
         again = {address for address in ran if (address, _content(made[address])) in self.known}
-        assert not again, f"{told}: known, but computed again: {sorted(again)}"
-        self.toy.agree(told)
+        assert not again, f"{history}: known, but computed again: {sorted(again)}"
+        self.toy.agree(history)
         kept = _kept(made)
-        assert self._named(kept) == kept, told
+        assert self._named(kept) == kept, history
         self.known |= kept
 
     def _command(self) -> list[str]:
@@ -243,8 +243,8 @@ class Sequence:
             run(shlex.split(command[1]), self.toy.where)
 
     def _stands(self, files: dict[str, str]) -> bool:
-        found = [self.toy.where / file for file in files]
-        return all(file.exists() and file.read_text() == text for file, text in zip(found, files.values(), strict=True))
+        paths = [self.toy.where / file for file in files]
+        return all(file.exists() and file.read_text() == text for file, text in zip(paths, files.values(), strict=True))
 
 
 HAPPENS: dict[Callable[[Sequence], str | None], int] = {

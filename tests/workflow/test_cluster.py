@@ -28,13 +28,13 @@ class Story:
     """Two runs on a cluster: in the first a stage fails, in the second it does not.
 
     Attributes:
-        told: what Snakemake printed in each.
+        printed: what Snakemake printed in each.
         ran: the addresses of the stages that ran in each.
         jobs: all that Slurm has run.
     """
 
     toy: Toy
-    told: tuple[str, str]
+    printed: tuple[str, str]
     ran: tuple[list[str], list[str]]
     jobs: list[Job]
 
@@ -72,7 +72,7 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def test_a_job_that_fails_on_a_node_costs_no_other_and_the_next_run_goes_on(story: Story) -> None:
-    assert "Error in rule prune:" in story.told[0]
+    assert "Error in rule prune:" in story.printed[0]
     assert {"benchmark@local-gaitset-60", "benchmark@local-cnn2d-0"} <= set(story.ran[0])
     assert set(story.ran[1]) == {FAILING, "benchmark@local-cnn2d-60", "report", "track"}
 
@@ -96,7 +96,7 @@ def test_jobs_wait_for_the_gpus_that_another_has(story: Story) -> None:
 
 def test_a_device_does_one_job_at_a_time(story: Story) -> None:
     running = most = 0
-    for line in story.told[0].splitlines():
+    for line in story.printed[0].splitlines():
         running += line == "localrule benchmark:"
         running -= line.startswith("Finished jobid") and line.endswith("(Rule: benchmark)")
         most = max(most, running)

@@ -78,8 +78,8 @@ def begin(toy: Toy) -> Iterator[Callable[..., Begun]]:
         return begun[-1]
 
     yield start
-    for each in begun:
-        each.let_go()
+    for run in begun:
+        run.let_go()
 
 
 def trained(toy: Toy) -> bool:
@@ -128,9 +128,9 @@ def test_what_was_made_of_something_else_is_not_recorded(
     run = begin(ENGINES[engine], f"hold/{TRAIN}", lambda: TRAIN in toy.ran())
     before = {name: (toy.where / name).read_text() for name in (EDITS[edit][0], "dvc.lock")}
     edited(toy, edit)
-    status, told = run.let_go()
+    status, output = run.let_go()
     assert status
-    assert EDITS[edit][3] in told
+    assert EDITS[edit][3] in output
     assert (toy.where / "dvc.lock").read_text() == before["dvc.lock"]
     if edit == "input":
         (toy.where / EDITS[edit][0]).write_text(before[EDITS[edit][0]])
@@ -165,13 +165,13 @@ def slow_to_load(toy: Toy) -> dict[str, str]:
 def test_an_edit_before_the_stage_has_loaded(toy: Toy, begin: Callable[..., Begun], engine: str, edit: str) -> None:
     run = begin(ENGINES[engine], "hold/python", lambda: (toy.where / "late/there").exists(), **slow_to_load(toy))
     edited(toy, edit)
-    status, told = run.let_go()
+    status, output = run.let_go()
     if engine == "dvc":  # which looks afterwards
-        assert status == 0, told
+        assert status == 0, output
         assert trained(toy)
     else:  # which has looked before
         assert status
-        assert "edited as train@gaitset began; nothing was made yet. Run the same again" in told
+        assert "edited as train@gaitset began; nothing was made yet. Run the same again" in output
     reproduced(toy, engine)
 
 
@@ -183,8 +183,8 @@ def test_an_edit_when_the_output_is_in_place_is_no_matter_to_snakemake(
     run = begin(ENGINES["snakemake"], f"last/{TRAIN}", (toy.where / "results/train/gaitset/content").exists)
     made_of, before = trained(toy), (toy.where / EDITS[edit][0]).read_text()
     edited(toy, edit)
-    status, told = run.let_go()
-    assert status == 0, told
+    status, output = run.let_go()
+    assert status == 0, output
     assert made_of
     assert stale(toy)
     (toy.where / EDITS[edit][0]).write_text(before)
@@ -200,5 +200,5 @@ def test_what_a_stage_does_not_list_may_be_edited(toy: Toy, begin: Callable[...,
     (toy.where / "stages/prune.py").write_text("# edited\n")
     os.utime(toy.where / "stages/train.py")
     os.utime(toy.where / "data/raw/walkers/content")
-    status, told = run.let_go()
-    assert status == 0, told
+    status, output = run.let_go()
+    assert status == 0, output

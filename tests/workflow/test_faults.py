@@ -65,9 +65,9 @@ class Run:
         for _ in range(2400):
             if holds():
                 return self
-            assert self.process.poll() is None, self.told()
+            assert self.process.poll() is None, self.printed()
             time.sleep(0.05)
-        raise AssertionError(f"never: {what}\n{self.told()}")
+        raise AssertionError(f"never: {what}\n{self.printed()}")
 
     def until_training(self) -> Run:
         return self.until("the training begins", lambda: "train@gaitset" in self.ran())
@@ -80,38 +80,38 @@ class Run:
         """What has run since it began."""
         return self._toy.ran()[self._before :]
 
-    def told(self) -> str:
+    def printed(self) -> str:
         return self._log.read_text()
 
     def processes(self, what: str) -> list[psutil.Process]:
         """Those with ``what`` in their command line, shells left out."""
-        found = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return [each for each in found if what in " ".join(each.cmdline()[:4]) and "sh" not in each.name()]
+        processes = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        return [process for process in processes if what in " ".join(process.cmdline()[:4]) and "sh" not in process.name()]
 
     def kill(self, what: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the one process with ``what`` in its command line."""
-        (found,) = self.processes(what)
-        found.send_signal(number)
+        (process,) = self.processes(what)
+        process.send_signal(number)
 
     def kill_all(self, number: signal.Signals) -> None:
         os.killpg(self.process.pid, number)
 
     def ended(self) -> str:
         """Wait for its end, which must be a failure; what it printed."""
-        assert self.process.wait(60), self.told()
-        return self.told()
+        assert self.process.wait(60), self.printed()
+        return self.printed()
 
 
 @pytest.fixture
 def started() -> Iterator[list[Run]]:
     runs: list[Run] = []
     yield runs
-    for each in runs:
+    for begun in runs:
         try:
-            os.killpg(each.process.pid, signal.SIGKILL)
+            os.killpg(begun.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-        each.process.wait()
+        begun.process.wait()
 
 
 def logged(toy: Toy) -> str:
@@ -134,9 +134,9 @@ def test_a_failed_stage_leaves_no_output_and_stops_only_what_needs_it(toy: Toy) 
     (toy.where / "fail").mkdir()
     failing = toy.where / "fail/prune@gaitset-60"
     failing.touch()
-    told = toy.fails(SNAKEMAKE)
-    assert "error: prune@gaitset-60 was told to fail" in told
-    assert "Traceback" not in told
+    printed = toy.fails(SNAKEMAKE)
+    assert "error: prune@gaitset-60 was told to fail" in printed
+    assert "Traceback" not in printed
     assert not (toy.where / "results/prune/gaitset/p60").exists()
     assert "benchmark@local-gaitset-0" in toy.ran()
     failing.unlink()
@@ -152,10 +152,10 @@ def test_after_a_signal_to_all_processes_the_next_run_goes_on(
 ) -> None:
     started.append(Run(toy, command).until_training())
     started[0].kill_all(number)
-    told = started[0].ended()
+    printed = started[0].ended()
     wait_until_gone(started[0].process.pid)
     started[0].let_go()
-    assert "Traceback" not in told or command[0] == "dvc"
+    assert "Traceback" not in printed or command[0] == "dvc"
     # By the other engine: what the first one noted of its jobs must not stay behind as work to do.
     assert "train@gaitset" in (toy.snakemake() if command[0] == "dvc" else toy.dvc("repro"))
     planned = run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
@@ -172,7 +172,7 @@ def test_jobs_of_a_killed_snakemake_go_on_and_the_next_one_waits_for_them(toy: T
     started.append(Run(toy, SNAKEMAKE))
     started[1].until("it waits", lambda: "waiting, for another process is at work" in logged(toy))
     started[1].let_go()
-    assert started[1].process.wait(60) == 0, started[1].told()
+    assert started[1].process.wait(60) == 0, started[1].printed()
     assert started[0].ran().count("train@gaitset") == 1
     complete(toy)
 
@@ -182,10 +182,10 @@ def test_what_is_being_made_is_out_of_date_to_whoever_asks_meanwhile(toy: Toy, s
     started.append(Run(toy, SNAKEMAKE).until_training())
     asked = run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
     assert "train" in asked
-    told = toy.fails(SNAKEMAKE)
-    assert "another Snakemake" in told or "no other Snakemake process" in told
+    printed = toy.fails(SNAKEMAKE)
+    assert "another Snakemake" in printed or "no other Snakemake process" in printed
     started[0].let_go()
-    assert started[0].process.wait(60) == 0, started[0].told()
+    assert started[0].process.wait(60) == 0, started[0].printed()
     complete(toy)
 
 
@@ -206,10 +206,10 @@ def test_a_job_whose_dvc_was_killed_ends_and_runs_again(toy: Toy, started: list[
 def test_the_locks_of_a_running_snakemake_stay(toy: Toy, started: list[Run]) -> None:
     started.append(Run(toy, SNAKEMAKE).until_training())
     assert "another snakemake runs in this folder, so its locks stay" in toy.fails([*SNAKEMAKE, "--unlock"])
-    told = toy.fails(SNAKEMAKE)
-    assert told.index("leave --unlock alone") < told.index("LockException")
+    printed = toy.fails(SNAKEMAKE)
+    assert printed.index("leave --unlock alone") < printed.index("LockException")
     started[0].let_go()
-    assert started[0].process.wait(60) == 0, started[0].told()
+    assert started[0].process.wait(60) == 0, started[0].printed()
     assert toy.snakemake() == set()
     complete(toy)
 
@@ -218,7 +218,7 @@ def test_the_locks_of_a_running_snakemake_stay(toy: Toy, started: list[Run]) -> 
 def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, started: list[Run]) -> None:
     started.append(Run(toy, SNAKEMAKE).until_training())
     started[0].kill("snakemake", signal.SIGTERM)
-    started[0].until("it says so", lambda: "Will exit after finishing currently running jobs" in started[0].told())
+    started[0].until("it says so", lambda: "Will exit after finishing currently running jobs" in started[0].printed())
     started[0].let_go()
     started[0].ended()
     assert started[0].ran() == ["train@gaitset"]
@@ -238,8 +238,8 @@ def test_a_terminated_snakemake_lets_its_jobs_end_and_starts_no_more(toy: Toy, s
 )
 def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
     (toy.where / ".dvc/tmp/rwlock").write_text(content.replace("ROOT", str(toy.where)))
-    told = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where)
-    assert "train@gaitset" in toy.ran(), told
+    printed = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where)
+    assert "train@gaitset" in toy.ran(), printed
     assert "waiting" not in logged(toy)
 
 
@@ -261,9 +261,9 @@ def test_a_damaged_dvc_lock_is_told_with_the_command_that_mends_it(
     left = re.match(cut, (toy.where / "dvc.lock").read_text(), re.DOTALL)
     assert left
     (toy.where / "dvc.lock").write_text(left[0])
-    told = toy.fails(SNAKEMAKE)
+    printed = toy.fails(SNAKEMAKE)
     command = "git checkout dvc.lock" if committed else "mv dvc.lock dvc.lock.damaged"
-    assert f"error: dvc.lock is damaged; type `{command}` and run again" in told
+    assert f"error: dvc.lock is damaged; type `{command}` and run again" in printed
     run(command.split(), toy.where)
     assert toy.snakemake() <= {"probe@local", "track"}
     complete(toy)
@@ -287,8 +287,8 @@ def test_after_a_full_disk_the_next_run_goes_on(made: Toy, tmp_path: Path, comma
             free = shutil.disk_usage(disk).free
             with (disk / "filler").open("wb") as filler:
                 filler.write(bytes(max(0, free - (16384 if lr == "2e-3" else 0))))
-            told = toy.fails(command)
-            assert "No space left on device" in told, told
+            printed = toy.fails(command)
+            assert "No space left on device" in printed, printed
             (disk / "filler").unlink()
         _mended_if_told(toy)
         toy.snakemake()

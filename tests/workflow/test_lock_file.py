@@ -65,9 +65,9 @@ def test_the_file_is_the_one_that_dvc_writes(
 ) -> None:
     text = written(before)
     assume(dumps_yaml(serialize.parse_yaml_for_update(text, "dvc.lock")) == text)  # DVC itself loses some odd texts
-    found = with_entries(text, [dumps_yaml({"stages": {name: entry}})])
+    changed = with_entries(text, [dumps_yaml({"stages": {name: entry}})])
     # None is the answer to what is not plain; then DVC writes the file.
-    assert found is None or found == by_dvc(text, name, entry, tmp_path_factory.getbasetemp())
+    assert changed is None or changed == by_dvc(text, name, entry, tmp_path_factory.getbasetemp())
     alone = entry_of(text, dumps_yaml({"stages": {name: None}}).split("\n")[1])
     assert alone is None or loads_yaml(alone).get("stages", {}) == {key: before[key] for key in before if key == name}
 

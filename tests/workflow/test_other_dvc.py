@@ -93,8 +93,8 @@ def test_it_lists_the_same_stages_and_says_once_that_it_is_slower(toy: Toy, tmp_
 
 @pytest.mark.slow
 def test_snakemake_makes_the_same(toy: Toy, other: str) -> None:
-    told = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where, PYTHONPATH=other)
-    assert told.count(NOTE) == 1, told
+    printed = run(["snakemake", "--cores", "2", "results/train/gaitset"], toy.where, PYTHONPATH=other)
+    assert printed.count(NOTE) == 1, printed
     assert NOTE not in (toy.where / "logs/train-gaitset.log").read_text()
     ((file, text),) = made_from_scratch(toy.where)["train@gaitset"].items()
     assert (toy.where / file).read_text() == text
@@ -140,9 +140,9 @@ def test_a_stage_runs_fails_and_is_told_of(toy: Toy, other: str) -> None:
 @pytest.mark.slow
 def test_the_forecast_counts_what_is_out_of_date_and_what_follows(toy: Toy, other: str) -> None:
     command = (sys.executable, "-m", "gaitpress", "forecast", "--json")
-    expected, found = (json.loads(asked(toy, *command, dvc=dvc)[0]) for dvc in (None, other))
-    assert found["runs"] == expected["runs"] and next(iter(found["runs"])) == "train@gaitset"
-    assert found["longest_s"] == expected["longest_s"]
+    expected, other_forecast = (json.loads(asked(toy, *command, dvc=dvc)[0]) for dvc in (None, other))
+    assert other_forecast["runs"] == expected["runs"] and next(iter(other_forecast["runs"])) == "train@gaitset"
+    assert other_forecast["longest_s"] == expected["longest_s"]
 
 
 @pytest.mark.slow
@@ -195,11 +195,11 @@ def test_a_killed_runner_takes_the_stage_with_it(toy: Toy, other: str) -> None:
 def test_other_parameters_and_a_name_that_is_gone_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     private.try_names()
     name, parameters = "dvc.rwlock:rwlock", private.FUNCTIONS["dvc.rwlock:rwlock"]
-    for functions, told in (
+    for functions, message in (
         ({name: f"{parameters} more"}, "dvc.rwlock:rwlock takes "),
         ({f"{name}_of_old": parameters}, "dvc.rwlock:rwlock_of_old is not there"),
     ):
-        with monkeypatch.context() as other, pytest.raises(ImportError, match=told):
+        with monkeypatch.context() as other, pytest.raises(ImportError, match=message):
             other.setattr(private, "FUNCTIONS", functions)
             private.try_names()
     monkeypatch.setattr(private, "ATTRIBUTES", {"dvc.repo:Repo": "tmp_dir tmp_dir_of_old"})

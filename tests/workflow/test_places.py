@@ -45,9 +45,9 @@ def test_a_folder_of_outputs_that_is_linked_to_another_disk_is_refused_before_an
     (tmp_path / "large").mkdir()
     (toy.where / name).parent.mkdir(exist_ok=True)
     (toy.where / name).symlink_to(tmp_path / "large")
-    told = toy.fails(command)
-    assert f"error: {name} is a link to {tmp_path / 'large'}, where DVC records nothing" in told
-    assert f"mount --bind {tmp_path / 'large'} {name}" in told
+    printed = toy.fails(command)
+    assert f"error: {name} is a link to {tmp_path / 'large'}, where DVC records nothing" in printed
+    assert f"mount --bind {tmp_path / 'large'} {name}" in printed
     assert (toy.where / name).is_symlink()
     assert not list((tmp_path / "large").iterdir())
 

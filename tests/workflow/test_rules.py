@@ -69,29 +69,29 @@ def test_the_table_of_no_device_is_not_one_of_a_device_too() -> None:
 
 
 def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
-    told = rules(snakemake())
-    (trained,), _, (record,), (page,) = (told.outputs(stage) for stage in PIPELINE.stages.values())
+    declared = rules(snakemake())
+    (trained,), _, (record,), (page,) = (declared.outputs(stage) for stage in PIPELINE.stages.values())
     assert is_flagged(trained, "directory") and not is_flagged(record, "directory")
     assert is_flagged(page, "directory") and is_flagged(page, "report")
 
 
 def test_a_measurement_of_this_machine_has_it_to_itself_and_a_board_is_not_kept_waiting() -> None:
-    told, benchmark = rules(snakemake()), PIPELINE.stages["benchmark"]
+    declared, benchmark = rules(snakemake()), PIPELINE.stages["benchmark"]
     here, there = (item(device=device, model="gaitset") for device in ("local", "my-board"))
     for stage in (benchmark, PIPELINE.stages["times"]):
-        assert [told.threads(stage)(job) for job in (here, there)] == [8, 1]
-        assert told.resources(stage)["device_local"](here) == 1
-    assert [told.priority(benchmark)(job) for job in (here, there)] == [1, 1000]
+        assert [declared.threads(stage)(job) for job in (here, there)] == [8, 1]
+        assert declared.resources(stage)["device_local"](here) == 1
+    assert [declared.priority(benchmark)(job) for job in (here, there)] == [1, 1000]
     assert rules(snakemake(cores=None)).threads(benchmark)(here) == os.cpu_count()
-    taken = told.resources(benchmark)
+    taken = declared.resources(benchmark)
     assert [taken[name](there) for name in ("device_local", "device_my_board")] == [0, 1]
 
 
 def test_a_training_takes_as_much_for_each_of_its_processes() -> None:
-    told, train = rules(snakemake()), PIPELINE.stages["train"]
-    assert told.threads(train)(item(model="gaitset")) == 6
-    assert told.resources(train) == {"mem": "32GB", "gpu": 3}
-    assert told.priority(train)(item(model="gaitset")) == 2
+    declared, train = rules(snakemake()), PIPELINE.stages["train"]
+    assert declared.threads(train)(item(model="gaitset")) == 6
+    assert declared.resources(train) == {"mem": "32GB", "gpu": 3}
+    assert declared.priority(train)(item(model="gaitset")) == 2
 
 
 def test_devices_are_limited_to_one_job_unless_the_user_says_more() -> None:
@@ -110,13 +110,13 @@ def test_devices_of_like_names_share_nothing() -> None:
 
 def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:
     workflow = snakemake(cores=None, nodes=100)
-    told = rules(workflow)
-    told.limit_resources()
+    declared = rules(workflow)
+    declared.limit_resources()
     assert workflow.global_resources["cores_here"] == os.cpu_count()
     assert "gpu" not in workflow.global_resources
-    stay = {name: told.stays_here(stage) for name, stage in PIPELINE.stages.items()}
+    stay = {name: declared.stays_here(stage) for name, stage in PIPELINE.stages.items()}
     assert stay == {"train": False, "times": True, "benchmark": True, "report": True}
-    assert told.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
+    assert declared.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
 
 
 def test_a_snakemake_without_what_is_needed_is_told_with_the_versions_that_have_it() -> None:
@@ -143,5 +143,7 @@ def test_a_scheduler_without_such_a_limit_is_left_alone() -> None:
 
 def test_no_other_file_has_names_of_snakemakes_own() -> None:
     imports = re.compile(r"^\s*(from|import) snakemake\b", re.MULTILINE)
-    found = [str(file.relative_to(ROOT)) for file in (ROOT / "workflow").rglob("*.py") if imports.search(file.read_text())]
-    assert found == ["workflow/snakemake/session.py"]
+    importing = [
+        str(file.relative_to(ROOT)) for file in (ROOT / "workflow").rglob("*.py") if imports.search(file.read_text())
+    ]
+    assert importing == ["workflow/snakemake/session.py"]

@@ -63,13 +63,13 @@ def test_the_height_of_a_job_is_the_longest_way_to_the_end(pipeline: Pipeline) -
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ({"foreach": "${models}"}, "dvc.yaml: prune uses foreach; write it as a matrix"),
         ({"matrix": {"model": "${mdoels}"}}, r"dvc.yaml: \$\{mdoels\} is not in params.yaml"),
         ({"outs": ["${prune.criterion}"]}, r"dvc.yaml: \$\{prune.criterion\} is not in params.yaml"),
     ],
 )
-def test_what_cannot_be_a_rule_is_told(spec: dict[str, object], told: str) -> None:
-    with pytest.raises(PipelineError, match=told):
+def test_what_cannot_be_a_rule_is_told(spec: dict[str, object], message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
         Stage.read("prune", spec, PARAMS)

@@ -77,11 +77,11 @@ def test_snakemake_finds_nothing_to_do_after_dvc(size: Size, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_both_engines_give_the_same_results_and_the_same_lock_file(size: Size, tmp_path: Path) -> None:
     other = size.make(tmp_path)
-    told = run(["snakemake", "--cores", "2", "--verbose", "all"], other.where)
+    printed = run(["snakemake", "--cores", "2", "--verbose", "all"], other.where)
     ran = other.ran()
     assert {"dataset", "train@gaitset", "report", "track"} <= set(ran)
     # Snakemake looks for jobs to start at first and when one has ended, not all the time.
-    assert 0 < told.count("Ready jobs:") <= 1 + len(ran)
+    assert 0 < printed.count("Ready jobs:") <= 1 + len(ran)
     assert other.results() == size.made_by_dvc.results()
     assert read_yaml(other.where / "dvc.lock") == read_yaml(size.made_by_dvc.where / "dvc.lock")
     other.agree()
@@ -91,8 +91,8 @@ def test_both_engines_give_the_same_results_and_the_same_lock_file(size: Size, t
 def _reports_itself(toy: Toy, profile: Path) -> None:
     """Snakemake's own report shows what the stage ``report`` made, and needs no network."""
     (toy.where / "results/report/pareto.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
-    told = run(["snakemake", "--report", "snakemake-report.html"], toy.where)
-    assert "Adding pareto.svg" in told and "Report created" in told
+    printed = run(["snakemake", "--report", "snakemake-report.html"], toy.where)
+    assert "Adding pareto.svg" in printed and "Report created" in printed
     if PROGRAM is None:
         return
     profile.mkdir()
@@ -106,9 +106,9 @@ def _reports_itself(toy: Toy, profile: Path) -> None:
 
 def test_lint_finds_nothing_but_that_rules_have_no_environments_of_their_own() -> None:
     """They share the one that `make` sets up."""
-    told = subprocess.run(["snakemake", "--lint"], cwd=ROOT, env=environment(), text=True, capture_output=True).stderr
-    found = {line.strip() for line in told.splitlines() if line.startswith("    * ")}
-    assert found == {"* Specify a conda environment or container for each rule.:"}, told
+    printed = subprocess.run(["snakemake", "--lint"], cwd=ROOT, env=environment(), text=True, capture_output=True).stderr
+    advice = {line.strip() for line in printed.splitlines() if line.startswith("    * ")}
+    assert advice == {"* Specify a conda environment or container for each rule.:"}, printed
 
 
 @pytest.mark.slow
@@ -155,8 +155,8 @@ def test_what_is_known_is_restored_before_any_job_starts_and_by_no_dry_run(toy: 
     toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 45, 60]")
     run(["snakemake", "-n", "--cores", "2", "all"], toy.where)
     assert toy.results() == changed
-    told = run(["snakemake", "--cores", "2", "results/finetune/gaitset/p60"], toy.where)
-    assert "Nothing to be done" in told
+    printed = run(["snakemake", "--cores", "2", "results/finetune/gaitset/p60"], toy.where)
+    assert "Nothing to be done" in printed
     assert toy.results()["results/finetune/gaitset/p60/content"] == before["results/finetune/gaitset/p60/content"]
     assert toy.results()["results/report/content"] == changed["results/report/content"]
     assert toy.snakemake() == branch("gaitset", 45) | branch("cnn2d", 45) | FAN_IN
@@ -209,8 +209,8 @@ def test_after_a_stage_failed_once_everything_agrees_again(toy: Toy, again: str)
     failing = toy.where / "fail" / "finetune@gaitset-60"
     failing.parent.mkdir()
     failing.touch()
-    told = toy.fails(["snakemake", "--cores", "2", "all"])
-    assert "finetune@gaitset-60 was told to fail" in told
+    printed = toy.fails(["snakemake", "--cores", "2", "all"])
+    assert "finetune@gaitset-60 was told to fail" in printed
     # Branches that do not need it went on.
     assert "benchmark@local-gaitset-0-fp32" in (toy.where / "ran.txt").read_text()
     failing.unlink()
@@ -246,7 +246,7 @@ def test_wrong_parameters_are_told_before_anything_runs(tmp_path: Path) -> None:
     toy = one_branch(tmp_path)
     assert toy.dvc("repro", "dataset")
     toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 140]")
-    told = toy.fails(["snakemake", "--cores", "2", "all"])
-    assert "params.yaml: prune.percentiles[1] = 140: must be at least 0 and less than 100" in told
-    assert "Traceback" not in told
+    printed = toy.fails(["snakemake", "--cores", "2", "all"])
+    assert "params.yaml: prune.percentiles[1] = 140: must be at least 0 and less than 100" in printed
+    assert "Traceback" not in printed
     assert json.loads((toy.where / ".dvc/tmp/rwlock").read_text() or "{}") == {}

@@ -80,8 +80,8 @@ def near(person: Person, box: tuple[int, int, int, int], within: int = 8) -> boo
 @pytest.mark.parametrize(("values", "channel"), [("logit", 0), ("score", 1)])
 def test_a_segmenter_alone_tells_people_apart_who_do_not_touch(tmp_path: Path, values: str, channel: int) -> None:
     segmenter(tmp_path / "s.onnx", values)
-    found = Networks(describe(tmp_path, segmenter={"file": "s.onnx", "values": values, "channel": channel}))
-    people = found.people(picture())
+    networks = Networks(describe(tmp_path, segmenter={"file": "s.onnx", "values": values, "channel": channel}))
+    people = networks.people(picture())
     assert len(people) == 2
     assert near(people[0], (60, 40, 40, 120)) and near(people[1], (260, 40, 40, 120))
     assert set(np.unique(people[0].mask)) <= {0, 255}
@@ -118,8 +118,8 @@ def test_a_yolo_gives_centres_sizes_and_a_score_for_each_class(tmp_path: Path) -
     for person, left in ((0, 60), (1, 260)):
         parts = {"detector": {"file": "d.onnx", "form": "yolo", "person": person}}
         parts["segmenter"] = {"file": "s.onnx", "values": "logit"}
-        [found] = Networks(describe(tmp_path, **parts)).people(picture())
-        assert near(found, (left, 40, 40, 120), 4)
+        [segmented] = Networks(describe(tmp_path, **parts)).people(picture())
+        assert near(segmented, (left, 40, 40, 120), 4)
 
 
 def test_what_does_not_fit_the_contract_is_told_with_what_was_found(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_mediapipes_weights_see_walkers_as_background_subtraction_does(tmp_path:
     overlaps = []
     for frame in film[35:95:4]:
         [theirs] = background.people(frame)
-        found = networks.people(frame)
-        overlaps.append(max((overlap(mine, theirs, frame) for mine in found), default=0.0))
+        people = networks.people(frame)
+        overlaps.append(max((overlap(mine, theirs, frame) for mine in people), default=0.0))
     assert np.median(overlaps) > 0.85, overlaps
     assert sum(value > 0.7 for value in overlaps) >= 0.7 * len(overlaps), overlaps
 

@@ -26,8 +26,8 @@ def masks(frame: np.ndarray) -> list[Person]:
     """What background subtraction makes of it: people who touch are one."""
     moved = 255 - cv2.inRange(frame, (110, 110, 110), (130, 130, 130))
     count, labels = cv2.connectedComponents(moved)
-    found = [person_of(np.where(labels == label, np.uint8(255), np.uint8(0))) for label in range(1, count)]
-    return [person for person in found if person is not None]
+    people = [person_of(np.where(labels == label, np.uint8(255), np.uint8(0))) for label in range(1, count)]
+    return [person for person in people if person is not None]
 
 
 def followed(paths: list[tuple[np.ndarray, tuple[int, int, int]]]) -> tuple[Tracks, list[dict[int, float]]]:
@@ -139,9 +139,9 @@ def test_a_track_expects_its_person_where_they_go() -> None:
 
 def test_parts_above_each_other_are_one_person_and_those_beside_each_other_are_not() -> None:
     place = np.full((HIGH, WIDE, 3), 120, np.uint8)
-    found = Background()
-    found.learn([place] * 5)
+    background = Background()
+    background.learn([place] * 5)
     frame = picture((100, GREEN), (300, BLUE))
     frame[110:125] = 120  # a belt like the background
-    people = found.people(frame)
+    people = background.people(frame)
     assert [(person.left + person.width // 2, person.height) for person in people] == [(100, 121), (300, 121)]

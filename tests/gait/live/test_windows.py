@@ -36,12 +36,12 @@ def test_a_window_comes_when_it_is_full_and_then_with_each_step() -> None:
 
 def test_its_silhouettes_are_those_that_preprocessing_makes_of_the_whole_picture() -> None:
     window, people = Window(5, 5, 25, 64), [walking(number) for number in range(5)]
-    found = [window.add(person, number / 25) for number, person in enumerate(people)][-1]
+    aligned = [window.add(person, number / 25) for number, person in enumerate(people)][-1]
     whole = np.zeros((5, 240, 320), np.uint8)
     for frame, person in zip(whole, people, strict=True):
         frame[50 : 50 + person.height, 130 : 130 + person.width] = person.mask
-    assert found is not None
-    for mine, theirs in zip(found.astype(int), silhouettes.align_all(whole, 64), strict=True):
+    assert aligned is not None
+    for mine, theirs in zip(aligned.astype(int), silhouettes.align_all(whole, 64), strict=True):
         # Widths are rounded a little otherwise, which can move the centre by a column.
         assert min(np.abs(np.roll(mine, shift, 1) - theirs).mean() for shift in (-1, 0, 1)) < 3
 
@@ -67,13 +67,13 @@ def test_walkers_of_any_view_walk() -> None:
     empty = next(iter(Scene([], 0.04, width=480, height=240).frames()))[0]
     for heading in (0, 60, 90):
         scene = Scene([Passing(44, 0, 2, (0, 0), heading)], 0.88, width=480, height=240)
-        window, found = Window(20, 20, 25, 64), []
+        window, full = Window(20, 20, 25, 64), []
         for number, (frame, boxes) in enumerate(scene.frames()):
             left, top, width, height = boxes[44]
             mask = (np.abs(frame.astype(int) - empty).max(2) > 20).astype(np.uint8) * 255
             person = Person(left, top, np.ascontiguousarray(mask[top : top + height, left : left + width]))
-            found.append(window.add(person, number / 25) is not None)
-        assert any(found), heading
+            full.append(window.add(person, number / 25) is not None)
+        assert any(full), heading
 
 
 def test_a_window_knows_to_which_side_the_person_walks() -> None:

@@ -135,9 +135,9 @@ def test_what_other_programs_do_meanwhile_is_noted(tmp_path: Path) -> None:
     np.save(example, np.ones((1, 4), np.float32))
 
     def others() -> float:
-        found = agent.benchmark(ONNX_RUNTIME, engine, example, 1, 0.0, 1.5, 1)["others"]
-        assert found is not None
-        return float(found)
+        share = agent.benchmark(ONNX_RUNTIME, engine, example, 1, 0.0, 1.5, 1)["others"]
+        assert share is not None
+        return float(share)
 
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
         beside = others()

@@ -53,7 +53,7 @@ def link(server: Server) -> Iterator[Transport]:
         yield link
 
 
-def told(link: Transport, python: Path) -> str:
+def message_of(link: Transport, python: Path) -> str:
     with pytest.raises(DeviceError) as raised:
         try_out(link, str(python), NEEDS)
     said = str(raised.value)
@@ -63,7 +63,7 @@ def told(link: Transport, python: Path) -> str:
 
 
 def test_a_package_made_for_newer_processors_is_named_with_an_older_one(link: Transport, server: Server) -> None:
-    said = told(link, environment(server.home / "python", ILLEGAL))
+    said = message_of(link, environment(server.home / "python", ILLEGAL))
     assert said.startswith("onnxruntime 1.22.1 stops at an instruction that this ")
     assert "(SIGILL)" in said
     place = f"{server.where}/gaitpress-python"
@@ -75,7 +75,7 @@ def test_the_board_is_named_and_the_package_that_stops(servers: Callable[..., Se
     board = Jetson(tmp_path / "root", "nano")
     server = servers("nano", GAITPRESS_SIMULATED_ROOT=str(board.root))
     with connect("pi4", server.address) as link:
-        said = told(link, environment(tmp_path / "theirs", "", numpy=ILLEGAL))
+        said = message_of(link, environment(tmp_path / "theirs", "", numpy=ILLEGAL))
     assert said.startswith(f"numpy 2.3.0 stops at an instruction that this {board.kind.model} does not have")
     assert f"`{tmp_path}/theirs/bin/python -m pip install 'numpy<2.3'`" in said
 
@@ -103,7 +103,7 @@ def test_each_reason_has_a_remedy(link: Transport, server: Server) -> None:
     [package] = own.glob("lib/python*/site-packages/onnxruntime/__init__.py")
     for does, why, remedy in REASONS:
         package.write_text(does)
-        said = told(link, python)
+        said = message_of(link, python)
         assert said.startswith(f"onnxruntime 1.22.1 {why}"), said
         assert remedy.format(own=own) in said
 

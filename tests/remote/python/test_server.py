@@ -66,10 +66,10 @@ def test_a_batch_is_full_or_goes_when_the_first_has_waited() -> None:
 
 def test_a_server_that_falls_behind_does_not_hide_it() -> None:
     """100 questions a second, and 20 ms for each: half of them are answered in time, and later ones wait ever longer."""
-    found = server.trial([takes(0.02)], INPUTS[:1], 4, 25, 0.0, 1.0)
-    assert found["answered"] < 0.95
-    assert found["p99_ms"] is None  # more than one in a hundred got no answer at all
-    assert found["p50_ms"] > 10 * 20
+    trial = server.trial([takes(0.02)], INPUTS[:1], 4, 25, 0.0, 1.0)
+    assert trial["answered"] < 0.95
+    assert trial["p99_ms"] is None  # more than one in a hundred got no answer at all
+    assert trial["p50_ms"] > 10 * 20
 
 
 @pytest.mark.slow
@@ -99,9 +99,9 @@ def test_a_moment_that_something_else_took_does_not_halve_the_answer(monkeypatch
     delays = iter([0.5])  # of the first question in the search
 
     def first(*given: Any) -> float:
-        found: float = full(*given)
+        most: float = full(*given)
         searching.set()
-        return found
+        return most
 
     def answer(values: np.ndarray) -> None:
         time.sleep(0.005 + (next(delays, 0) if searching.is_set() else 0))
@@ -146,14 +146,14 @@ def test_the_program_answers_with_people_latencies_and_throughput(tmp_path: Path
     np.save(example, np.ones((2, 4), np.float32))
     done = serve(linear(tmp_path / "engine.onnx"), example)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["throughput_per_s"] > 0
-    served = [row for row in found["trials"] if row["p99_ms"] is not None and row["p99_ms"] <= 30]
-    assert found["people"] == max((row["people"] for row in served), default=0)
+    printed = json.loads(done.stdout)
+    assert printed["throughput_per_s"] > 0
+    served = [row for row in printed["trials"] if row["p99_ms"] is not None and row["p99_ms"] <= 30]
+    assert printed["people"] == max((row["people"] for row in served), default=0)
     if served:
-        assert 0 < found["p50_ms"] <= found["p99_ms"] <= 30
-    assert all(row["questions"] >= 150 for row in found["trials"])
-    assert (found["energy_mj_per_inference"] is None) == (found["energy_reason"] is not None)
+        assert 0 < printed["p50_ms"] <= printed["p99_ms"] <= 30
+    assert all(row["questions"] >= 150 for row in printed["trials"])
+    assert (printed["energy_mj_per_inference"] is None) == (printed["energy_reason"] is not None)
     (tmp_path / "broken.onnx").write_bytes(b"junk")
     done = serve(tmp_path / "broken.onnx", example)
     assert done.returncode == 1

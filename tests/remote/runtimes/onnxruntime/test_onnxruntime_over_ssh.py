@@ -191,10 +191,10 @@ def test_a_network_for_whose_engine_a_disk_has_no_room_is_no_failed_build(server
     engine.mkdir()
     with mounted(server.home, 6 << 20) as disk:
         with runtime_on(device(server)) as runtime:
-            with pytest.raises(DeviceError, match=r"nano: no room on its disk for an engine of about 4\.2 MB at ") as told:
+            with pytest.raises(DeviceError, match=r"nano: no room on its disk for an engine of about 4\.2 MB at ") as raised:
                 runtime.build(onnx, engine, "fp32", 1)
-            assert "make room there, and run again" in str(told.value)
-            assert not isinstance(told.value, EngineFailed)
+            assert "make room there, and run again" in str(raised.value)
+            assert not isinstance(raised.value, EngineFailed)
             assert list(engine.iterdir()) == []
         subprocess.run(["mount", "-o", "remount,size=20m", disk.where], check=True)
         with runtime_on(device(server)) as runtime:

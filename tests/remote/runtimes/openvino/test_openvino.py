@@ -64,9 +64,9 @@ def expected(network: Path) -> list[np.ndarray]:
     return [session.run(None, {"input": given})[0] for given in INPUTS]
 
 
-def error(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
+def error(computed: list[np.ndarray], exact: list[np.ndarray]) -> float:
     """The greatest difference as a share of the greatest value."""
-    return max(float(np.abs(one - other).max() / np.abs(other).max()) for one, other in zip(found, exact, strict=True))
+    return max(float(np.abs(one - other).max() / np.abs(other).max()) for one, other in zip(computed, exact, strict=True))
 
 
 @pytest.mark.parametrize(("precision", "capability", "least", "most"), [

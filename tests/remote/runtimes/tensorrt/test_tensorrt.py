@@ -161,9 +161,9 @@ def test_a_build_for_which_the_boards_disk_has_no_room_is_no_result(jetson: Jets
     jetson.fault = "full-disk"
     with pytest.raises(
         DeviceError, match=r"board: no room on its disk for an engine .*No space left.*make room there"
-    ) as told:
+    ) as raised:
         build(start(), tmp_path)
-    assert not isinstance(told.value, EngineFailed)
+    assert not isinstance(raised.value, EngineFailed)
     assert list((tmp_path / "cache-nano/gaitpress/engines").glob("*.plan*")) == []
 
 
