@@ -55,7 +55,7 @@ def said_of_failure(command: list[str], where: Path) -> str | None:
     return line
 
 
-def test_a_disk_that_fills_is_told_in_every_stage_which_goes_on_once_there_is_room(tmp_path: Path) -> None:
+def test_a_disk_that_fills_is_reported_in_every_stage_which_goes_on_once_there_is_room(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", SIZE) as disk:
         where = disk.where / "repository"
         where.mkdir()

@@ -141,7 +141,7 @@ def test_every_command_is_in_the_one_help() -> None:
     assert max(map(len, help.stdout.splitlines())) <= 120
 
 
-def test_a_mistyped_command_is_told_the_nearest() -> None:
+def test_a_mistyped_command_names_the_nearest() -> None:
     done = subprocess.run([sys.executable, "-m", "gaitpress", "selct"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "error: no command selct; did you mean select?\n")
 

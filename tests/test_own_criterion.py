@@ -137,7 +137,7 @@ def test_scores_by_chance_follow_from_the_seed(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_what_is_checked_is_told_as_on_the_page(home: Path, gaitset: tuple[Any, Path], tmp_path: Path) -> None:
+def test_what_is_checked_is_reported_as_on_the_page(home: Path, gaitset: tuple[Any, Path], tmp_path: Path) -> None:
     errors = re.findall(r"^ +(error: .*)$", PAGE, re.MULTILINE)
     _, where = gaitset
     try:

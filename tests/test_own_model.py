@@ -102,7 +102,7 @@ def test_pruning_finds_ties_that_do_not_hold(monkeypatch: pytest.MonkeyPatch, ch
         ('filter_group("conv1 conv2"', 'filter_group("conv1 conv3"'),
     ],
 )
-def test_ties_that_cannot_be_cut_are_told(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str]) -> None:
+def test_ties_that_cannot_be_cut_are_reported(monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str]) -> None:
     made = module(changed)
     monkeypatch.setitem(sys.modules, "gait.models.mygait", made)
     with pytest.raises(CompressionError, match="mygait: filter_groups"):

@@ -100,7 +100,7 @@ def test_the_rates_are_by_what_people_carry(home: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_told_before_anything_runs(
+def test_what_does_not_fit_is_reported_before_anything_runs(
     home: Path, tmp_path: Path, before: str, after: str, message: str
 ) -> None:
     text = (home / "params.yaml").read_text()

@@ -110,7 +110,7 @@ def test_its_code_is_named_and_that_of_others_stays_as_it_was(home: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_a_room_does_not_name_is_told(home: Path) -> None:
+def test_what_a_room_does_not_name_is_reported(home: Path) -> None:
     file = home / FOLDER / "__init__.py"
     try:
         file.write_text(FILES[f"{FOLDER}/__init__.py"].replace("    uses=python.CODE,\n", ""), encoding="utf-8")

@@ -56,7 +56,7 @@ def test_fpgm_takes_the_filters_that_others_resemble_whatever_their_size() -> No
     assert filter_scores(np.ones((2, 4)), "fpgm").tolist() == [0, 0]
 
 
-def test_an_unknown_criterion_is_told() -> None:
+def test_an_unknown_criterion_is_reported() -> None:
     with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l3")
     assert str(caught.value) == (
@@ -66,7 +66,9 @@ def test_an_unknown_criterion_is_told() -> None:
 
 
 @pytest.mark.parametrize("scores", [[1.0], [[1.0, 2.0]], [1.0, np.nan], [-np.inf, 1.0], 1.0], ids=str)
-def test_scores_that_are_not_one_finite_number_a_filter_are_told(monkeypatch: pytest.MonkeyPatch, scores: object) -> None:
+def test_scores_that_are_not_one_finite_number_a_filter_are_reported(
+    monkeypatch: pytest.MonkeyPatch, scores: object
+) -> None:
     module = SimpleNamespace(scores=lambda weights: np.array(scores))
     monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", module)
     with pytest.raises(CompressionError, match="criterion l1: must give 2 finite scores for layer conv1, one a filter"):
@@ -84,7 +86,7 @@ def test_a_criterion_says_by_its_arguments_what_it_needs() -> None:
     ]  # fmt: skip
 
 
-def test_an_argument_that_nothing_provides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_that_nothing_provides_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, f"{criteria.__name__}.l1", SimpleNamespace(scores=lambda weights, frames: weights))
     with pytest.raises(CompressionError) as caught:
         filter_scores(KERNELS, "l1")

@@ -140,7 +140,7 @@ def test_scales_are_the_gammas_of_the_batch_norm_that_follows() -> None:
     assert selections["second"].kept.tolist() == [0, 1, 3]
 
 
-def test_a_layer_without_batch_norm_and_no_batches_are_told() -> None:
+def test_a_layer_without_batch_norm_and_no_batches_are_reported() -> None:
     with pytest.raises(CompressionError, match="layer first: no batch norm with a scale follows its convolution"):
         keras_surgery.prune(network(), replace(SETTINGS, criterion="batch-norm"))
     with pytest.raises(CompressionError, match="needs training batches, and there are none"):

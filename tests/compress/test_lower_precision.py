@@ -116,7 +116,7 @@ def test_int8_of_opset_11_computes_what_int8_of_opset_13_does(name: str, tmp_pat
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-6)
 
 
-def test_a_network_that_cannot_be_raised_to_the_operator_set_of_int8_is_told(tmp_path: Path) -> None:
+def test_a_network_that_cannot_be_raised_to_the_operator_set_of_int8_is_reported(tmp_path: Path) -> None:
     source = network(tmp_path / "fp32.onnx", [1, 2], "Teleport", opset=11)
     with pytest.raises(CompressionError, match=r"int8 needs opset 13, .* export.opset = 11 cannot be raised .*Teleport"):
         to_int8(source, tmp_path / "int8.onnx", [np.ones((1, 2), np.float32)], "minmax", True, "uint8", 7)
@@ -200,7 +200,7 @@ def test_a_cache_is_written_as_tensorrt_does(tmp_path: Path) -> None:
     [("x: 3c008912\n", "line 1"), ("TRT-8201-MinMaxCalibration\nx 3c008912\n", "line 2"), ("", "line 1"),
      ("TRT-8201-MinMaxCalibration\nx: 3c00891\n", "line 2")],
 )  # fmt: skip
-def test_what_is_no_cache_is_told_with_the_line(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_no_cache_is_reported_with_the_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "calibration.cache").write_text(text)
     with pytest.raises(CompressionError, match=said):
         calibration_cache.read(tmp_path / "calibration.cache")

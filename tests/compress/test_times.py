@@ -1,4 +1,4 @@
-"""The times of networks by their widths: learnt from networks whose times are made, and told for others."""
+"""The times of networks by their widths: learnt from networks whose times are made, and predicted for others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def networks(count: int, seed: int = 0) -> list[MeasuredNetwork]:
     return [MeasuredNetwork(widths, took(widths)) for widths in [FILTERS, *drawn]]
 
 
-def test_times_of_networks_that_were_not_measured_are_told() -> None:
+def test_times_of_networks_that_were_not_measured_are_reported() -> None:
     times, errors = fit(LAYERS, FILTERS, networks(50))
     assert np.percentile(np.abs(errors), 90) < 0.03
     for other in networks(50, seed=1):

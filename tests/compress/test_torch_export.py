@@ -102,7 +102,7 @@ class Mixing(OneAtATime):
 @pytest.mark.parametrize(
     ("kind", "said"), [(OneAtATime, "1 outputs for 3 inputs at once"), (Mixing, "change each other's signatures")]
 )
-def test_a_model_that_takes_one_sequence_at_a_time_is_told_with_the_remedy(
+def test_a_model_that_takes_one_sequence_at_a_time_is_reported_with_the_remedy(
     tmp_path: Path, kind: type[OneAtATime], said: str
 ) -> None:
     settings = params.load(ROOT / "params.yaml")

@@ -223,7 +223,9 @@ def nothing(signatures: Tensor) -> Tensor:
     ("of_batch", "message"),
     [(None, "needs training batches, and there are none"), (nothing, "the training loss of 2 samples depends on no filter")],
 )
-def test_a_loss_that_says_nothing_of_any_filter_is_told(of_batch: Callable[[Tensor], Tensor] | None, message: str) -> None:
+def test_a_loss_that_says_nothing_of_any_filter_is_reported(
+    of_batch: Callable[[Tensor], Tensor] | None, message: str
+) -> None:
     model = small(SMALLER["gaitset"])
     with pytest.raises(CompressionError, match=message):
         torch_surgery.prune(model, SETTINGS, [] if of_batch is None else [(batch(model), of_batch)])

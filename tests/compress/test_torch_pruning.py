@@ -121,7 +121,7 @@ def test_the_proof_fails_for_groups_that_should_be_one() -> None:
     assert torch_surgery.proof_error(model, pruned, selections, shape(model)) > 1e-3
 
 
-def test_a_forgotten_reader_is_told() -> None:
+def test_a_forgotten_reader_is_reported() -> None:
     with pytest.raises(CompressionError, match="gaitset: filter_groups does not fit the network"):
         torch_surgery.prune(gaitset(Unread), SETTINGS)
 

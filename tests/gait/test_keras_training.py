@@ -125,12 +125,12 @@ def test_mixed_precision_leaves_an_ordinary_float32_model(store: SequenceStore, 
     ).any()
 
 
-def test_a_training_that_diverges_is_told(store: SequenceStore) -> None:
+def test_a_training_that_diverges_is_reported(store: SequenceStore) -> None:
     with pytest.raises(DataError, match=r"diverged in epoch 1, step [0-9]"):
         trained(store, replace(TRAINING, optimizer="sgd", lr=1e6))
 
 
-def test_too_few_sequences_for_a_validation_part_are_told(store: SequenceStore) -> None:
+def test_too_few_sequences_for_a_validation_part_are_reported(store: SequenceStore) -> None:
     with pytest.raises(DataError, match="9 training sequences are too few: at least 10"):
         keras_loop.fit(None, store, range(9), TRAINING)
 
@@ -235,7 +235,7 @@ here.keras_model.save(model, out)
         assert same(keras_model.load(tmp_path / "killed"), keras_model.load(tmp_path / "whole"))
 
     @pytest.mark.slow
-    def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+    def test_a_checkpoint_of_another_model_is_reported(self, store: SequenceStore, tmp_path: Path) -> None:
         training = replace(TRAINING, epochs=1, extra_epochs=0)
         model = network()
         trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))

@@ -135,7 +135,7 @@ def test_the_learning_rate_falls_as_pytorchs_scheduler_of_that_name_has_it(decay
         scheduler.step()
 
 
-def test_a_training_that_diverges_is_told_with_its_iteration_and_the_last_good_checkpoint(
+def test_a_training_that_diverges_is_reported_with_its_iteration_and_the_last_good_checkpoint(
     store: SequenceStore, tmp_path: Path
 ) -> None:
     model = network()
@@ -274,7 +274,7 @@ here.torch_model.save(model, Path({str(tmp_path)!r}))
         trained(store, training, again, checkpoints=self.checkpoints(tmp_path, again))
         assert same(expected, again)
 
-    def test_a_damaged_checkpoint_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+    def test_a_damaged_checkpoint_is_reported(self, store: SequenceStore, tmp_path: Path) -> None:
         model = network()
         training = replace(TRAINING, iterations=2)
         trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
@@ -282,7 +282,7 @@ here.torch_model.save(model, Path({str(tmp_path)!r}))
         with pytest.raises(DataError, match=r"checkpoint is damaged .* remove it to train from the start"):
             trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))
 
-    def test_a_checkpoint_of_another_model_is_told(self, store: SequenceStore, tmp_path: Path) -> None:
+    def test_a_checkpoint_of_another_model_is_reported(self, store: SequenceStore, tmp_path: Path) -> None:
         model = network()
         training = replace(TRAINING, iterations=2)
         trained(store, training, model, checkpoints=self.checkpoints(tmp_path, model))

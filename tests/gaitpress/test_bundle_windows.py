@@ -112,7 +112,7 @@ def test_windows_are_looked_for_among_means_of_windows(shipped: tuple[Row, Place
     ],
     ids=["other data", "walks shorter than a window", "no test set"],
 )
-def test_without_such_windows_nothing_is_told(
+def test_without_such_windows_nothing_is_reported(
     shipped: tuple[Row, Places, SequenceStore], change: Callable[[Row], Row]
 ) -> None:
     row, places, _ = shipped

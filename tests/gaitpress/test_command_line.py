@@ -84,7 +84,7 @@ def test_paths_without_braces_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["mdel", "model", "out"])
-def test_a_name_in_braces_that_nothing_has_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_name_in_braces_that_nothing_has_is_reported(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(StageError) as raised:
         parsed(monkeypatch, "--out", f"results/{{{name}}}")
     assert str(raised.value) == f"--out results/{{{name}}}: nothing is called {{{name}}}; known here: {{dataset}}"

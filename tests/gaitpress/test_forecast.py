@@ -1,4 +1,4 @@
-"""What is told beforehand of a run is what the run then does."""
+"""What is forecast of a run is what the run then does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def forecast(toy: Toy) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_edits_cost_what_was_told(toy: Toy) -> None:
+def test_edits_cost_what_was_forecast(toy: Toy) -> None:
     before = (toy.where / "dvc.lock").read_bytes()
     assert forecast(toy)["runs"] == {}
     lr = r"(?s)(gaitset:.*?lr: )[0-9.e-]+"
@@ -63,7 +63,7 @@ def test_edits_cost_what_was_told(toy: Toy) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_percentile_is_told_by_what_others_took(toy: Toy) -> None:
+def test_a_new_percentile_is_forecast_by_what_others_took(toy: Toy) -> None:
     toy.edit(r"percentiles: \[(.*?)\]", r"percentiles: [\1, 75]")
     foreseen = forecast(toy)
     assert {"prune@gaitset-75", "report", "track"} <= set(foreseen["runs"])

@@ -1,4 +1,4 @@
-"""Which of a network's files a device takes, and what is told of it."""
+"""Which of a network's files a device takes, and what is said of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk is told in one line, with its folder and what to do, whichever library could not write."""
+"""A full disk is reported in one line, with its folder and what to do, whichever library could not write."""
 
 from __future__ import annotations
 

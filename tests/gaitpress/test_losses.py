@@ -202,7 +202,7 @@ def test_what_cannot_be_compared_has_no_interval_and_says_why(study: Study) -> N
     assert rows["p30 fp32"].loss.high is None
 
 
-def test_damaged_hits_are_told_with_the_command(study: Study) -> None:
+def test_damaged_hits_are_reported_with_the_command(study: Study) -> None:
     study.edit("p30-fp32", lambda rates: rates["rank1_by_person"].update(hits="?"))
     with pytest.raises(
         StageError,

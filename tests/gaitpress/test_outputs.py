@@ -67,7 +67,7 @@ def test_when_the_last_step_fails_the_former_directory_comes_back(tmp_path: Path
     assert listing(tmp_path) == {"out": None, "out/old": "old"}
 
 
-def test_a_file_in_the_way_of_a_directory_is_told_before_any_work(tmp_path: Path) -> None:
+def test_a_file_in_the_way_of_a_directory_is_reported_before_any_work(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text("precious")
     with pytest.raises(StageError, match="out: is in the way"), outputs.new_directory(path):

@@ -183,7 +183,9 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_each_fault_is_told_with_its_key_value_and_what_is_allowed(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_each_fault_is_reported_with_its_key_value_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
     messages = faults(tmp_path, (old, new))
     assert len(messages) == 1
     assert messages[0].startswith(said)
@@ -194,7 +196,7 @@ def test_the_models_that_are_delivered_have_their_architectures_checked() -> Non
     assert OF_MODELS.keys() == settings.model.keys()
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, ("[0, 30, 60]", "[-1]"), ("scope: layer", "scope: all"), ("session: 1", "session: -1"))) == 3
 
 
@@ -209,7 +211,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ("3", "must be a mapping"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_mapping_is_reported_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(params.ParamsError, match=said):
@@ -219,7 +221,7 @@ def test_a_file_that_is_no_mapping_is_told_in_one_line(tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize(("encoding", "line"), [("utf-16", 1), ("latin-1", 2)])
-def test_a_file_of_another_encoding_is_told_in_one_line(tmp_path: Path, encoding: str, line: int) -> None:
+def test_a_file_of_another_encoding_is_reported_in_one_line(tmp_path: Path, encoding: str, line: int) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes("a: 1\n# für alle\n".encode(encoding))
     with pytest.raises(params.ParamsError, match=f"^{path}: line {line} is not UTF-8: save the file in that encoding$"):

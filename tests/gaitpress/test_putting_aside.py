@@ -86,7 +86,7 @@ def test_what_was_finished_before_an_edit_is_taken_up_when_the_edit_is_taken_bac
         ("Path('params.yaml').write_text('{')", "params.yaml"),
     ],
 )
-def test_any_edit_of_what_dvc_hashes_is_told(
+def test_any_edit_of_what_dvc_hashes_is_reported(
     of_dvc: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, work: str, message: str
 ) -> None:
     done = of_dvc(f"{work}\nwrite('x')")

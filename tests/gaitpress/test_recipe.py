@@ -185,7 +185,7 @@ def test_the_whole_deployment_study_is_planned(where: Path) -> None:
         assert f"python -m remote add {board} ssh://you@host --runtime tensorrt" in printed
 
 
-def test_an_unknown_recipe_is_told_with_what_there_is(where: Path) -> None:
+def test_an_unknown_recipe_is_reported_with_what_there_is(where: Path) -> None:
     done = call(where, "casiab")
     assert done.returncode == 1
     assert done.stderr == "error: no recipe casiab; did you mean casia-b?\n"

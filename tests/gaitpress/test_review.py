@@ -1,4 +1,4 @@
-"""What a pull request changes, told from real git repositories with DVC's stores, as a team's CI would ask for it."""
+"""What a pull request changes, reported from real git repositories with DVC's stores, as a team's CI would ask for it."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def test_words_of_a_branch_mean_nothing_in_markdown(text: str, shown: str) -> No
     assert comment._escaped(text) == shown
 
 
-def test_a_folder_without_a_repository_is_told_without_advice_to_fetch(
+def test_a_folder_without_a_repository_is_reported_without_advice_to_fetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -336,7 +336,7 @@ def test_a_camera_by_rtsp_that_goes_and_hangs_is_watched_again(shipped: Path, fi
     assert json.loads((tmp_path / "figures.json").read_text())["windows"] >= 3
 
 
-def test_what_cannot_be_watched_is_told_in_one_line(shipped: Path, films: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_watched_is_reported_in_one_line(shipped: Path, films: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film")
     for options, said in (
         (["--source", "none.mp4"], "--source none.mp4: no such file; a camera is a number, a stream rtsp://..."),

@@ -75,7 +75,7 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path / "bare/bin/python"
 
 
-def test_a_python_of_the_users_that_lacks_opencv_is_told_with_what_to_type(bare: Path, server: Server) -> None:
+def test_a_python_of_the_users_that_lacks_opencv_is_reported_with_what_to_type(bare: Path, server: Server) -> None:
     with connect("board", server.address) as link, pytest.raises(DeviceError) as raised:
         opencv.brought(link, str(bare))
     message = f"{bare} has no numpy and no cv2, which watch.py needs; there: `{bare} -m pip install opencv-python-headless`"
@@ -101,7 +101,7 @@ def test_a_boards_own_python_that_is_too_old_or_lacks_opencv(
         opencv.brought(link, "python3")
 
 
-def test_opencv_that_cannot_be_loaded_is_told_with_the_systems_package(bare: Path, server: Server) -> None:
+def test_opencv_that_cannot_be_loaded_is_reported_with_the_systems_package(bare: Path, server: Server) -> None:
     [packages] = bare.parents[1].glob("lib/python*/site-packages")
     for name, text in (
         ("numpy", ""),
@@ -132,7 +132,7 @@ def small_disk(where: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", where], check=True)
 
 
-def test_a_board_without_room_is_told(measured_bundle: Path, film: Path, server: Server) -> None:
+def test_a_board_without_room_is_reported(measured_bundle: Path, film: Path, server: Server) -> None:
     said = r"^board: the bundle cannot be unpacked there: .*No space left on device"
     with (
         small_disk(server.home / "run"),

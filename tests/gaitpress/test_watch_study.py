@@ -138,7 +138,7 @@ NOBODY: dict[str, Any] = {
 }
 
 
-def test_a_cell_is_told_in_a_line_also_without_a_window() -> None:
+def test_a_cell_is_reported_in_a_line_also_without_a_window() -> None:
     assert in_words(CELL) == (
         "4 at once (most 4): name after 428 ms, 99 % within 542 ms; 9.7 pictures/s, 510 of 850 dropped, 2 of 15 windows; "
         "masks 75%, tracks 12%, network 12%"

@@ -42,7 +42,7 @@ def remounted(disk: SmallDisk, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", disk.where], check=True)
 
 
-def test_a_disk_that_became_read_only_is_told_and_usable_once_it_is_not(server: Server, disk: SmallDisk) -> None:
+def test_a_disk_that_became_read_only_is_reported_and_usable_once_it_is_not(server: Server, disk: SmallDisk) -> None:
     """As an SD card becomes, once writing to it failed."""
     remounted(disk, "ro")
     finding = checked(server, "link")
@@ -84,7 +84,7 @@ def test_a_disk_that_takes_no_more_files_is_told_from_one_with_room(server: Serv
         assert Path(link.place(tmp_path / "file")).read_text() == "x"
 
 
-def test_a_folder_from_which_no_program_may_run_is_told(server: Server, disk: SmallDisk, tmp_path: Path) -> None:
+def test_a_folder_from_which_no_program_may_run_is_reported(server: Server, disk: SmallDisk, tmp_path: Path) -> None:
     remounted(disk, "noexec,size=64m,nr_inodes=4000")
     library = next(Path("/usr/lib").glob("*/libz.so.1"), None) or pytest.skip("there is no libz here")
     place = server.home / "python"

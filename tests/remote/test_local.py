@@ -95,7 +95,7 @@ def test_files_stay_in_their_places_and_are_copied_to_others(tmp_path: Path) -> 
     assert not scratch.exists()
 
 
-def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_user_without_a_home_reads_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)  # whom no system lists

@@ -562,7 +562,9 @@ def test_a_server_that_wants_more_than_the_right_key_is_not_said_to_refuse_the_k
         ("Ciphers", "chacha20-poly1305@openssh.com", "Ciphers aes256-ctr"),
     ],
 )
-def test_a_server_that_allows_too_little_is_told_what_to_allow(server: Server, keyword: str, value: str, usual: str) -> None:
+def test_a_server_that_allows_too_little_is_reported_with_what_to_allow(
+    server: Server, keyword: str, value: str, usual: str
+) -> None:
     server.kill()
     server.settings[keyword] = value
     server.start()

@@ -37,7 +37,7 @@ def test_a_terminal_gets_the_best_of_many_variants_and_the_file_has_all(
     assert len(printed.splitlines()) < 100 < len(written.splitlines())
 
 
-def test_a_few_variants_are_all_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_variants_are_all_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {"DEVICES": ("board-a",), "MODELS": ("gaitset",), "PERCENTILES": range(MANY // 2)}
     for name, value in few.items():
         monkeypatch.setattr(many_records, name, value)

@@ -117,7 +117,7 @@ def test_the_report_is_a_page_a_picture_a_table_and_figures(world: World, drawn:
         assert figures[f"p{row['percentile']}-fp32"]["rank1_mean"] == record["accuracy"]["rank1"]["mean"]
 
 
-def test_how_fast_other_batches_are_is_told(world: World) -> None:
+def test_how_fast_other_batches_are_is_shown(world: World) -> None:
     sweep = [
         {"batch": 1, "latency_ms": 4.0, "inferences_per_s": 250.0, "cov": 0.1, "queries": 9, "reason": None},
         {"batch": 4, "latency_ms": 8.0, "inferences_per_s": 500.0, "cov": 0.1, "queries": 9, "reason": None},
@@ -131,7 +131,7 @@ def test_how_fast_other_batches_are_is_told(world: World) -> None:
     assert "batch 1: 4.00 ms, 250 inferences/s; batch 4: 8.00 ms, 500 inferences/s; batch 8: out of memory" in page
 
 
-def test_data_and_evidence_are_told_everywhere(world: World) -> None:
+def test_data_and_evidence_are_shown_everywhere(world: World) -> None:
     out = write(world)
     for name in ("index.html", "pareto.txt"):
         text = " ".join((out / name).read_text(encoding="utf-8").split())
@@ -140,7 +140,7 @@ def test_data_and_evidence_are_told_everywhere(world: World) -> None:
     assert all(row["data"] == "synthetic" for row in csv.DictReader((out / "variants.csv").open()))
 
 
-def test_how_rank1_was_measured_is_told_of_a_protocol_whose_file_is_gone_too(world: World) -> None:
+def test_how_rank1_was_measured_is_shown_for_a_protocol_whose_file_is_gone_too(world: World) -> None:
     accuracy = world.joined(50)["accuracy"]
     assert "over all pairs of different views" in (write(world) / "index.html").read_text()
     edit(world, 50, accuracy={**accuracy, "protocol": "by-carrying"})
@@ -334,7 +334,7 @@ def test_hostile_text_in_a_record_stays_text(world: World) -> None:
     assert not re.search(r"<script>alert|<img src=http", page)
 
 
-def test_a_variant_without_a_record_is_told_and_leftovers_are_not(world: World) -> None:
+def test_a_variant_without_a_record_is_reported_and_leftovers_are_not(world: World) -> None:
     shutil.copy(world.record(0), world.records.benchmark / "local/gaitset/p99-fp32.json")
     (world.records.benchmark / "local/gaitset/p98-fp32.json").write_text("junk")
     world.record(50).unlink()
@@ -358,7 +358,7 @@ def test_a_damaged_record_is_one_line_that_names_it_and_the_old_report_stays(wor
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_no_record_at_all_is_told(world: World) -> None:
+def test_no_record_at_all_is_reported(world: World) -> None:
     shutil.rmtree(world.records.benchmark)
     with pytest.raises(StageError, match="holds no record"):
         write(world)

@@ -180,7 +180,7 @@ def test_the_keyboard_goes_through_the_variants_and_to_the_table(page: Browser) 
     assert seen[-1].startswith(f"{name} on board-a")
 
 
-def test_validity_and_evidence_are_told_of_every_variant(page: Browser) -> None:
+def test_validity_and_evidence_are_shown_for_every_variant(page: Browser) -> None:
     texts = page.evaluate(f"{SHOWN}.map((body) => [body.dataset.device, body.dataset.verdict, body.innerText])")
     for device, verdict, text in texts:
         assert verdict in text

@@ -299,7 +299,7 @@ def test_work_begun_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> N
     assert len(SequenceStore.open(tmp_path / "out").sequences) == 30
 
 
-def test_what_cannot_be_read_is_counted_listed_and_told(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_counted_listed_and_reported(tmp_path: Path) -> None:
     root = on_disk(tmp_path / "CASIA-B", subjects=4)
     silhouettes = root / casia_b.SILHOUETTES
     cut = silhouettes / "002.tar.gz"

@@ -118,7 +118,7 @@ def test_a_link_that_is_cut_costs_the_job_that_was_running_and_no_other(tmp_path
 
 
 @pytest.mark.slow
-def test_a_device_with_a_full_disk_is_told_and_usable_once_there_is_room(world: World, server: Server) -> None:
+def test_a_device_with_a_full_disk_is_reported_and_usable_once_there_is_room(world: World, server: Server) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", server.home / "files"]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small disk cannot be mounted here")

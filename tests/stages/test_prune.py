@@ -163,7 +163,7 @@ def test_the_page_shows_what_stays_of_fresh_weights(name: str, recipe: str, colu
         ("round_to", 0, "prune.round_to = 0: must be at least 1"),
     ],
 )
-def test_wrong_settings_are_told(tmp_path: Path, key: str, value: object, said: str) -> None:
+def test_wrong_settings_are_reported(tmp_path: Path, key: str, value: object, said: str) -> None:
     shutil.copy("params.yaml", tmp_path)
     make_small(tmp_path / "params.yaml", **{f"prune.{key}": value})
     with pytest.raises(params.ParamsError) as caught:

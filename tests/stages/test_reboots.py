@@ -1,4 +1,4 @@
-"""A board that reboots in each phase of a stage's work: what is told, what is tried again, and that nothing half is kept."""
+"""A board that reboots in each phase of a stage's work: what is said, what is tried again, and that nothing half is kept."""
 
 from __future__ import annotations
 

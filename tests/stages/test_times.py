@@ -160,7 +160,7 @@ def test_without_a_table_pruning_says_what_makes_one(tmp_path: Path) -> None:
     assert "holds no times; run `dvc repro times@local-gaitset`" in done.stderr
 
 
-def test_a_time_far_from_what_was_asked_for_and_doubtful_times_are_told() -> None:
+def test_a_time_far_from_what_was_asked_for_and_doubtful_times_are_reported() -> None:
     good = {"device": "local", "dense_ms": 10.0, "asked_ms": 5.0, "predicted_ms": 4.9, "error": 0.02}
     assert time_warnings(good) == []
     (coarse,) = time_warnings({**good, "predicted_ms": 5 * (1 - TIME_TOLERANCE) - 0.01})

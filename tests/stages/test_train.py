@@ -183,7 +183,7 @@ def test_several_processes_are_started_from_params_yaml(world: World, tmp_path: 
 
 
 @pytest.mark.slow
-def test_an_error_in_several_processes_is_told_without_a_stack(world: World, tmp_path: Path) -> None:
+def test_an_error_in_several_processes_is_reported_without_a_stack(world: World, tmp_path: Path) -> None:
     done = train(
         world, tmp_path / "out", 3, section={"processes": 2}, augment=[{"name": "flip", "probability": 1, "degrees": 3}]
     )

@@ -95,7 +95,7 @@ def commit(where: Path, message: str) -> None:
 
 
 def rates(where: Path, device: str, model: str, percentile: float, precision: str = "fp32") -> dict[str, Any]:
-    """The accuracy of an engine, as recognise told it."""
+    """The accuracy of an engine, as recognise reported it."""
     path = where / f"results/recognise/{device}/{model}/p{percentile}-{precision}.json"
     accuracy: dict[str, Any] = json.loads(path.read_text())["accuracy"]
     return accuracy

@@ -1,4 +1,4 @@
-"""What is told of a training while it goes: lines on stderr, TensorBoard's curves, a run in MLflow."""
+"""What is reported of a training while it goes: lines on stderr, TensorBoard's curves, a run in MLflow."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_neither_the_import_nor_a_row_for_tensorboard_loads_a_framework() -> Non
     assert board(Path("logs/tensorboard/train/gln")) == {"loss": [(1, 1.0)]}
 
 
-def test_tensorboard_shows_what_was_told() -> None:
+def test_tensorboard_shows_what_was_reported() -> None:
     with watching() as watcher:
         watcher.begin_phase()
         iterate(watcher, 1, 5, 5)
@@ -362,7 +362,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_password(
         iterate(watcher, 1, 3, 3)
     warning, last = capsys.readouterr().err.splitlines()
     if warning.startswith("train/gaitset"):
-        warning, last = last, warning  # they are told by two threads
+        warning, last = last, warning  # two threads print them
     assert warning.startswith("warning: MLflow at http://127.0.0.1:9/mlflow cannot be reached")
     assert warning.endswith("; training goes on without MLflow")
     assert "secret" not in warning

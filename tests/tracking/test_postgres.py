@@ -69,7 +69,7 @@ def address(port: int, password: str = PASSWORD, database: str = "postgres") -> 
 
 
 @pytest.mark.parametrize(("password", "database"), [("tops3cret", "postgres"), (PASSWORD, "nowhere")])
-def test_a_refused_login_is_told_at_once_and_without_the_password(port: int, password: str, database: str) -> None:
+def test_a_refused_login_is_reported_at_once_and_without_the_password(port: int, password: str, database: str) -> None:
     # MLflow itself tries for minutes, and then says something else.
     with pytest.raises(StageError) as raised:
         TrackingServer(address(port, password, database), "gait").open()

@@ -77,7 +77,7 @@ def test_the_first_that_keeps_the_limits_is_the_champion(home: World) -> None:
     assert promote.in_words(row(home, 0), again).endswith("champion already")
 
 
-def test_a_champion_that_no_longer_passes_is_told_so_and_stays(home: World) -> None:
+def test_a_champion_that_no_longer_passes_is_reported_and_stays(home: World) -> None:
     proposed(home, 0)
     now = proposed(home, 0, Limits(max_size=1.0))
     assert (now.champion, len(now.reasons)) == (True, 1)

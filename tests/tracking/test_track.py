@@ -316,7 +316,7 @@ def test_the_environment_variable_goes_before_the_params(world: World, monkeypat
         ("451aebb31d03", "an older MLflow made it; copy it, then type `mlflow db upgrade {uri}`"),
     ],
 )
-def test_a_database_of_another_mlflow_is_told_what_to_do(world: World, revision: str, said: str) -> None:
+def test_a_database_of_another_mlflow_is_reported_with_what_to_do(world: World, revision: str, said: str) -> None:
     import mlflow
 
     database = world.where / "mlflow.db"
@@ -330,7 +330,7 @@ def test_a_database_of_another_mlflow_is_told_what_to_do(world: World, revision:
 
 
 @pytest.mark.parametrize("kept", [0.3, None], ids=["cut", "text"])
-def test_a_damaged_database_is_told_what_to_do_and_stays(world: World, kept: float | None) -> None:
+def test_a_damaged_database_is_reported_with_what_to_do_and_stays(world: World, kept: float | None) -> None:
     database = world.where / "mlflow.db"
     whole = database.read_bytes()
     left = b"notes" if kept is None else whole[: int(kept * len(whole))]

@@ -252,7 +252,7 @@ def test_a_damaged_list_of_locks_is_mended(toy: Toy, content: str) -> None:
         pytest.param(False, "", id="empty"),
     ],
 )
-def test_a_damaged_dvc_lock_is_told_with_the_command_that_mends_it(
+def test_a_damaged_dvc_lock_is_reported_with_the_command_that_mends_it(
     made: Toy, tmp_path: Path, committed: bool, cut: str
 ) -> None:
     toy = made.copy(tmp_path)
@@ -290,14 +290,14 @@ def test_after_a_full_disk_the_next_run_goes_on(made: Toy, tmp_path: Path, comma
             printed = toy.fails(command)
             assert "No space left on device" in printed, printed
             (disk / "filler").unlink()
-        _mended_if_told(toy)
+        _mended_if_reported(toy)
         toy.snakemake()
         complete(toy)
     finally:
         run(["umount", "-l", str(disk)], tmp_path)
 
 
-def _mended_if_told(toy: Toy) -> None:
+def _mended_if_reported(toy: Toy) -> None:
     """Type what the first run says, if it says something."""
     done = subprocess.run(SNAKEMAKE, cwd=toy.where, env=environment(), capture_output=True, text=True)
     if done.returncode:

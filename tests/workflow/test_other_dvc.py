@@ -117,7 +117,7 @@ def test_snakemake_runs_all_and_restores_what_is_known(toy: Toy, other: str) -> 
 
 
 @pytest.mark.slow
-def test_a_stage_runs_fails_and_is_told_of(toy: Toy, other: str) -> None:
+def test_a_stage_runs_fails_and_is_reported(toy: Toy, other: str) -> None:
     before = len(toy.ran())
     command = (sys.executable, "-m", "workflow.dvc.run_stage", "train@gaitset")
     failing = toy.where / "fail/train@gaitset"

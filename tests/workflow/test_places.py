@@ -66,7 +66,7 @@ def test_an_output_that_is_linked_to_another_disk_is_not_replaced(fresh: Toy, tm
 
 
 @pytest.mark.slow
-def test_an_archive_without_git_is_told_what_to_type(fresh: Toy, tmp_path: Path) -> None:
+def test_an_archive_without_git_is_reported_with_what_to_type(fresh: Toy, tmp_path: Path) -> None:
     toy = fresh.copy(tmp_path)
     shutil.rmtree(toy.where / ".git")
     for command in (SNAKEMAKE, ["python", "-m", "gaitpress", "forecast"]):

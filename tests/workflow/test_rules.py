@@ -1,4 +1,4 @@
-"""What the rule of a stage tells Snakemake, and what Snakemake is told of the run."""
+"""What the rule of a stage tells Snakemake, and what Snakemake hears of the run."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:
     assert declared.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
 
 
-def test_a_snakemake_without_what_is_needed_is_told_with_the_versions_that_have_it() -> None:
+def test_a_snakemake_without_what_is_needed_is_reported_with_the_versions_that_have_it() -> None:
     workflow = snakemake()
     del workflow.global_resources
     with pytest.raises(SystemExit, match=r"has no workflow\.global_resources; pip install 'snakemake>="):

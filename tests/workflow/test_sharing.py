@@ -15,7 +15,7 @@ from simulator.ssh_server import Server, free_port
 from tests.support.toy import commit, run
 from tests.support.toy_pipeline import SMALL, Toy
 
-NEVER_SHARED = {"probe@local", "track"}  # this machine's own facts, and what its MLflow has been told
+NEVER_SHARED = {"probe@local", "track"}  # this machine's own facts, and what went to its MLflow
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,6 @@ def test_the_height_of_a_job_is_the_longest_way_to_the_end(pipeline: Pipeline) -
         ({"outs": ["${prune.criterion}"]}, r"dvc.yaml: \$\{prune.criterion\} is not in params.yaml"),
     ],
 )
-def test_what_cannot_be_a_rule_is_told(spec: dict[str, object], message: str) -> None:
+def test_what_cannot_be_a_rule_is_reported(spec: dict[str, object], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         Stage.read("prune", spec, PARAMS)

@@ -28,7 +28,7 @@ def test_the_answer_names_all_that_was_never_run(toy: Toy) -> None:
         assert {"dataset", "train@gaitset", "report"} <= set(query.answer())
 
 
-def test_what_makes_no_sense_to_dvc_is_told_in_its_words(toy: Toy) -> None:
+def test_what_makes_no_sense_to_dvc_is_reported_in_its_words(toy: Toy) -> None:
     toy.edit("stages:", "stages: [", "dvc.yaml")
     with StatusQuery(False, Path("logs/status.log")) as query, pytest.raises(PipelineError, match=r"dvc\.yaml"):
         query.answer()

@@ -242,7 +242,7 @@ def test_an_edited_stage_reruns_with_what_follows_from_it(toy: Toy) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_parameters_are_told_before_anything_runs(tmp_path: Path) -> None:
+def test_wrong_parameters_are_reported_before_anything_runs(tmp_path: Path) -> None:
     toy = one_branch(tmp_path)
     assert toy.dvc("repro", "dataset")
     toy.edit(r"percentiles: \[.*?\]", "percentiles: [0, 140]")

@@ -122,7 +122,7 @@ def test_a_yolo_gives_centres_sizes_and_a_score_for_each_class(tmp_path: Path) -
         assert near(segmented, (left, 40, 40, 120), 4)
 
 
-def test_what_does_not_fit_the_contract_is_told_with_what_was_found(tmp_path: Path) -> None:
+def test_what_does_not_fit_the_contract_is_reported_with_what_was_found(tmp_path: Path) -> None:
     segmenter(tmp_path / "s.onnx", "logit")
     detector(tmp_path / "d.onnx", [[0, 0, 1, 1]], [0.9, 0.8])
     (tmp_path / "bad.onnx").write_bytes(b"x")

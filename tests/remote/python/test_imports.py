@@ -1,4 +1,4 @@
-"""A device whose Python cannot import what its runtime needs is told why, and what to type there."""
+"""Of a device whose Python cannot import what its runtime needs, the message says why, and what to type there."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_reason_has_a_remedy(link: Transport, server: Server) -> None:
         assert remedy.format(own=own) in said
 
 
-def test_a_python_that_is_not_there_is_told(link: Transport) -> None:
+def test_a_python_that_is_not_there_is_reported(link: Transport) -> None:
     with pytest.raises(DeviceError, match=r"pi4: /nowhere/python cannot be used: .*(not found|No such file)"):
         try_out(link, "/nowhere/python", NEEDS)
 
