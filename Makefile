@@ -34,7 +34,7 @@ mlflow: $(STAMP) ## the variants compared in MLflow: starts it if it does not ru
 	@python -m gaitpress compare
 
 test: $(STAMP) ## the tests: ten minutes on two cores
-	python -m pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	python -m pytest -m "not slow" --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP) ## longer tests, and the other members of families: more models, the demo's own, more of the two engines
 	python -m pytest -m slow

@@ -6,6 +6,8 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     if (version := VERSION.search(text)) and version[1] != "1.2":
         raise ParamsError(f"{path}: %YAML {version[1]}: the file is read as YAML 1.2; remove this line")
     try:
-        data = YAML(typ="safe", pure=True).load(text)
+        data = deepcopy(_read(text))
     except YAMLError as error:
         raise ParamsError(f"{path}: {_why(error, text)}") from None
     except RecursionError as error:
@@ -63,6 +65,13 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: must be a mapping of sections")
     return data
+
+
+@lru_cache(maxsize=32)
+def _read(text: str) -> Any:
+    """The content of a text, in the same object each time: recipes of one command go back to the same files."""
+    # Not by libyaml, which a deeply nested text would kill with the process.
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _why(error: YAMLError, text: str) -> str:

@@ -96,6 +96,7 @@ def test_the_people_are_told_apart_after_some_epochs(
     assert "val_loss" not in history[3]  # the extra epoch learns from all
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(store: SequenceStore, complete: tuple[Any, Any, Path]) -> None:
     assert same(complete[0], trained(store)[0])
 

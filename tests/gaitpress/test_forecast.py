@@ -109,7 +109,8 @@ def test_a_device_costs_what_it_took_itself() -> None:
     assert "  build          2             2 s, 1 not run yet" in text.splitlines()
 
 
-def test_every_stage_is_read_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stage_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Toy.make(tmp_path, percentiles=(0,), declared=SMALL)
     load, loaded = StageLoader.load_stage, Counter[str]()
 
     def counted(dvcfile: Any, name: str, *others: Any) -> Any:

@@ -76,6 +76,7 @@ def test_the_same_filters_go_each_time(where: Path) -> None:
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_filters_that_matter_least_to_the_training_loss_go(where: Path) -> None:
     done = prune(where, "one")
     assert done.returncode == 0, done.stderr

@@ -176,6 +176,7 @@ def test_who_is_at_work_is_waited_for_and_out_of_date_to_who_asks(toy: Toy, othe
     assert toy.ran()[before:] == ["train@gaitset"]
 
 
+@pytest.mark.slow
 def test_a_killed_runner_takes_the_stage_with_it(toy: Toy, other: str) -> None:
     held = toy.where / "hold/train@gaitset"
     held.parent.mkdir()

@@ -104,6 +104,7 @@ def _reports_itself(toy: Toy, profile: Path) -> None:
         assert not [fault for fault in page.faults if "tailwindcss" not in fault]
 
 
+@pytest.mark.slow
 def test_lint_finds_nothing_but_that_rules_have_no_environments_of_their_own() -> None:
     """They share the one that `make` sets up."""
     printed = subprocess.run(["snakemake", "--lint"], cwd=ROOT, env=environment(), text=True, capture_output=True).stderr
