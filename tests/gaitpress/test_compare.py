@@ -218,6 +218,7 @@ def test_an_interface_that_serves_this_store_is_used(command: Command, store: St
     assert "Ctrl-C" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_interface_to_another_store_is_not_used_even_if_that_has_the_same_runs(
     command: Command, store: Store, tmp_path: Path
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_port_that_another_program_has_is_passed_by(store: Store) -> None:
         other.shutdown()
 
 
+@pytest.mark.slow
 def test_no_trace_of_the_question_stays_in_the_store(command: Command, store: Store) -> None:
     from mlflow import MlflowClient
 
@@ -304,6 +306,7 @@ def test_the_environment_variable_goes_before_the_params(
     assert "while `make mlflow` runs" in printed
 
 
+@pytest.mark.slow
 def test_a_server_elsewhere_is_used_as_it_is(
     command: Command, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

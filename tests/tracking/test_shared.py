@@ -138,6 +138,7 @@ def written_in(place: Place, run_id: str) -> Path:
     return artifacts.parents[3]
 
 
+@pytest.mark.slow
 def test_a_copied_or_moved_repository_has_its_artifacts_beside_its_database(tmp_path: Path) -> None:
     first = Place(tmp_path / "first")
     first.measure(1)
