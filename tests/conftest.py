@@ -1,3 +1,4 @@
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,17 @@ for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("gaitpress", deadline=None, derandomize=True)
 settings.load_profile("gaitpress")
+
+
+def pytest_configure() -> None:
+    """Search for no garbage while modules are imported: that would take a sixth of their time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on search for garbage, but not among modules and tests, which stay."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

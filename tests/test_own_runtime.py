@@ -121,7 +121,8 @@ def test_what_a_room_does_not_name_is_reported(home: Path) -> None:
     assert f"{FOLDER}: ROOM.uses lacks remote/python/agent.py" in done.stdout
 
 
-@pytest.mark.parametrize("device", ["ref", pytest.param("strict", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["ref", "strict"])
 def test_it_builds_measures_and_recognises(home: Path, tmp_path: Path, device: str) -> None:
     world = World(tmp_path, percentiles=(0,))
     expected = {**world.build(), **world.recognise()}
