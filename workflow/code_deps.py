@@ -45,7 +45,15 @@ BY_NAME = {
     "gait/training/torch/augmentations/__init__.py": (),  # and its augmentations
     "compress/pruning/criteria/__init__.py": (CRITERION,),
     "gaitpress/surgery.py": ("compress/pruning/torch_surgery.py", "compress/pruning/keras_surgery.py"),
-    "stages/prune.py": ("compress/pruning/torch_reconstruction.py", "compress/pruning/keras_reconstruction.py"),
+    # Also the values of keys that params.yaml leaves out; the stage partition names those of trainings.
+    "stages/needs.py": ("gaitpress/defaults/pruning.py",),
+    "stages/prune.py": (
+        "compress/pruning/torch_reconstruction.py",
+        "compress/pruning/keras_reconstruction.py",
+        "gaitpress/defaults/pruning.py",
+    ),
+    "stages/quantize.py": ("gaitpress/defaults/precision.py",),
+    "stages/report.py": ("gaitpress/defaults/choice.py",),
     "remote/jetson/program.py": ("remote/jetson/onboard",),
     "remote/runtimes/__init__.py": (),  # the stage runtime names the code of each runtime
     "remote/python/runtime.py": ("remote/python/agent.py", "remote/python/conditions.py"),
@@ -86,12 +94,6 @@ IDLE = {
     "recognise": ("gait/data/partitions.py",),
     "report": ("gait/data", "gait/evaluation"),
     "track": ("gait/data", "gait/evaluation"),
-}
-# The values of keys that params.yaml leaves out. The stage partition names those of trainings.
-DEFAULTS = {
-    **dict.fromkeys(("needs", "prune"), "gaitpress/defaults/pruning.py"),
-    "quantize": "gaitpress/defaults/precision.py",
-    "report": "gaitpress/defaults/choice.py",
 }
 # The code around the work: the command line, reading params.yaml (DVC watches its values itself), messages,
 # connections to devices. A change here must not cost anybody a week of training.
@@ -201,8 +203,7 @@ def faults(dvc_yaml: Mapping[str, Any], models: Iterable[str], root: Path) -> It
         if module is None:
             yield f"{stage}: its cmd runs no module of ours"
             continue
-        needed = {DEFAULTS[stage]} if stage in DEFAULTS else set()
-        needed |= _needed(stage, module[1].replace(".", "/") + ".py", spec.get("deps", []), models, root)
+        needed = _needed(stage, module[1].replace(".", "/") + ".py", spec.get("deps", []), models, root)
         listed = [dep for dep in spec.get("deps", []) if isinstance(dep, str) and _is_code(dep)]
         for name in sorted(needed):
             if not any(_covers(dep, name) for dep in listed):
