@@ -48,7 +48,7 @@ def test_a_step_from_equal_weights_is_the_same(store: SequenceStore, together: S
         start.append(distributed.steps(store, Processes(), start)[-1])
     torch.save(start[:-1], tmp_path / "weights.pt")
     together(tmp_path, "steps")
-    weights_after = torch.load(tmp_path / "found.pt", weights_only=True)
+    weights_after = torch.load(tmp_path / "computed.pt", weights_only=True)
     for before, expected, after in zip(start, start[1:], weights_after, strict=False):
         for name, value in expected.items():
             assert (after[name] - value).abs().max() <= 1e-10 * (value - before[name]).abs().max().clamp(min=1)
@@ -81,13 +81,13 @@ def test_signatures_are_the_same_and_in_order(store: SequenceStore, together: St
     torch.set_num_threads(1)
     expected = embed(alone.network().eval(), store, range(len(store.sequences)), Processes())
     together(tmp_path, "embed", processes)
-    assert np.array_equal(torch.load(tmp_path / "found.pt", weights_only=True).numpy(), expected.values)
+    assert np.array_equal(torch.load(tmp_path / "computed.pt", weights_only=True).numpy(), expected.values)
 
 
 @pytest.mark.slow
 def test_a_training_is_tested_by_the_first_process_s_network(together: Start, tmp_path: Path) -> None:
     together(tmp_path, "tested")
-    in_the_test, afterwards = torch.load(tmp_path / "found.pt", weights_only=True)
+    in_the_test, afterwards = torch.load(tmp_path / "computed.pt", weights_only=True)
     assert torch.equal(in_the_test, afterwards)
 
 

@@ -49,11 +49,11 @@ def main() -> None:
             given = torch.load(out / "weights.pt", weights_only=True)
             states = steps(store, processes, given)
             if processes.first:
-                torch.save(states, out / "found.pt")
+                torch.save(states, out / "computed.pt")
         elif what == "embed":
             collected = embed(alone.network().eval(), store, range(len(store.sequences)), processes)
             if processes.first:
-                torch.save(torch.from_numpy(collected.values), out / "found.pt")
+                torch.save(torch.from_numpy(collected.values), out / "computed.pt")
             else:
                 assert collected is None
         elif what == "tested":
@@ -72,7 +72,7 @@ def main() -> None:
             )
             if processes.first:
                 after = embed(model, store, everyone, Processes())
-                torch.save([torch.from_numpy(made.values) for made in (collected[-1], after)], out / "found.pt")
+                torch.save([torch.from_numpy(made.values) for made in (collected[-1], after)], out / "computed.pt")
         else:
             training = replace(alone.TRAINING, iterations=5)
             model = alone.network()
