@@ -228,4 +228,4 @@ def test_the_pages_models_go_through_the_whole_dag(tmp_path: Path) -> None:
     assert stale() == set()
     (where / "gait/losses/supcon.py").write_text(FILES["gait/losses/supcon.py"] + "\n# edited\n")
     run(["dvc", "repro", "partition@mygait", "partition@mycnn"], where)
-    assert stale() == {"train@mygait", "finetune@mygait-50"}
+    assert stale() == {"needs@mygait", "train@mygait", "finetune@mygait-50"}
