@@ -54,17 +54,18 @@ class Engine:
         return {key: self.build[key] for key in ("key", "sha256", "onnx_sha256", "runtime", "version")}
 
     @contextmanager
-    def connected(self, work: str) -> Iterator[tuple[Runtime, dict[str, Any]]]:
+    def connected(self, work: str, times: bool = True) -> Iterator[tuple[Runtime, dict[str, Any]]]:
         """The device's runtime, with the device's facts as they are now.
 
         Args:
             work: what the engine is used for, such as "the benchmark"; whoever waits for the device reads it.
+            times: whether times are measured, so that nothing else may run there.
 
         Raises:
             StageError: the engine has to be built again.
             DeviceError: the device is no longer what its facts say.
         """
-        with runtime_on(self.device, f"{work} of {self.variant.folder}") as runtime:
+        with runtime_on(self.device, f"{work} of {self.variant.folder}", times) as runtime:
             now = runtime.facts()
             facts.check(self.variant.device, facts.read(self.facts, self.variant.device), now)
             try:

@@ -1,4 +1,4 @@
-"""Lock a device for one job at a time: a second job would disturb the times of the first."""
+"""Lock a device, so that no second job disturbs the times of the first; jobs that time nothing may share it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOLDER = Path(__file__).with_name("lock_holder.py")
 
 
 @contextlib.contextmanager
-def held(link: Transport, doing: str) -> Iterator[None]:
-    """Hold a device; wait for its present holder, and name that one on standard error.
+def held(link: Transport, doing: str, shared: bool = False) -> Iterator[None]:
+    """Hold a device, alone or with others that share it; wait for its present holder, and name that one on standard error.
 
     The lock is on the device itself, and a process there that ends with the connection keeps it: neither a client that dies
     nor a device that boots leaves it behind. A new connection takes it again.
@@ -28,11 +28,12 @@ def held(link: Transport, doing: str) -> Iterator[None]:
     Args:
         link: the way to the device.
         doing: the purpose, in words, for users who wait.
+        shared: whether other jobs that share the device may run beside this one.
     """
-    holders = [_take(link, doing)]
+    holders = [_take(link, doing, shared)]
 
     def take_again() -> None:
-        holders.append(_take(link, doing))
+        holders.append(_take(link, doing, shared))
 
     link.after_reconnecting.append(take_again)
     try:
@@ -46,10 +47,10 @@ def held(link: Transport, doing: str) -> Iterator[None]:
             holder.kill()
 
 
-def _take(link: Transport, doing: str) -> Process:
+def _take(link: Transport, doing: str, shared: bool) -> Process:
     who = f"{_user()}@{socket.gethostname()} (process {os.getpid()})"
     script = link.place(HOLDER)
-    holder = link.start([link.python, script, who, doing])
+    holder = link.start([link.python, script, who, doing, "shared" if shared else "alone"])
     try:
         while answer := next_answer(holder.stdout):
             if answer.get("held"):

@@ -55,7 +55,7 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
     try:
         if measured.build["status"] != "ok":
             raise EngineFailed(measured.build["reason"] or "the build failed")
-        with measured.connected("the test") as (runtime, _):
+        with measured.connected("the test", times=False) as (runtime, _):
             measured.check(runtime)
             record |= rates(runtime, measured.folder, store, test_set, measured.signature, threads)
     except EngineFailed as error:

@@ -41,16 +41,20 @@ def part(name: str, module: str) -> Any:
 
 
 @contextmanager
-def runtime_on(device: Device, doing: str | None = None) -> Iterator[Runtime]:
+def runtime_on(device: Device, doing: str | None = None, times: bool = True) -> Iterator[Runtime]:
     """Yield the runtime of a device that the inventory accepted, over a connection that lasts as long as the context.
 
     Args:
         device: an entry of devices.yaml.
         doing: the purpose, in words; with it, this waits for other users and locks the device. Without it, the device may
             be shared.
+        times: whether times are measured there. Jobs that measure none share this machine; a board has them one by one, for
+            its memory may hold no second engine.
 
     Raises:
         DeviceError: the device cannot be reached or locked.
     """
-    with connect(device.name, device.transport) as link, held(link, doing) if doing else nullcontext():
-        yield part(device.runtime, "runtime").opened(link, device.options)
+    with connect(device.name, device.transport) as link:
+        lock = held(link, doing, shared=not (times or link.far)) if doing else nullcontext()
+        with lock:
+            yield part(device.runtime, "runtime").opened(link, device.options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ CLIENT = """
 import sys, time
 from remote.lock import held
 from remote.transport import connect
-with connect("nano", sys.argv[1]) as link, held(link, "a long job"):
+with connect("nano", sys.argv[1]) as link, held(link, "a long job", shared="shared" in sys.argv):
     print("mine", flush=True)
     time.sleep(60)
 """
@@ -39,9 +40,9 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return request.getfixturevalue("server").address
 
 
-def taken(address: str) -> subprocess.Popen[bytes]:
+def taken(address: str, *company: str) -> subprocess.Popen[bytes]:
     """Another client that holds the device."""
-    client = subprocess.Popen([sys.executable, "-c", CLIENT, address], cwd=ROOT, stdout=subprocess.PIPE)
+    client = subprocess.Popen([sys.executable, "-c", CLIENT, address, *company], cwd=ROOT, stdout=subprocess.PIPE)
     assert client.stdout
     assert client.stdout.readline() == b"mine\n"
     return client
@@ -82,6 +83,28 @@ def test_jobs_run_in_turn_and_the_second_names_the_one_it_waits_for(address: str
     assert order == ["first begins", "first ends", "second begins"]
     assert "nano is busy: " in output
     assert f"(process {os.getpid()}) is at the first job, for 0 min " in output
+
+
+def test_jobs_that_share_a_device_run_together_and_one_that_is_alone_has_its_turn_before_later_ones(address: str) -> None:
+    sharers = [taken(address, "shared"), taken(address, "shared")]
+    words = [sys.executable, "-c", CLIENT, address]
+    alone = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert alone.stdout and alone.stderr
+    assert b"is at a long job" in alone.stderr.readline()
+    later = subprocess.Popen([*words, "shared"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert later.stdout and later.stderr
+    assert f"process {alone.pid}) is at a long job".encode() in later.stderr.readline()
+    assert not select.select([alone.stdout], [], [], 0.5)[0]
+    sharers[0].kill()
+    assert not select.select([alone.stdout], [], [], 1)[0], "one of the two that share is still there"
+    sharers[1].kill()
+    assert alone.stdout.readline() == b"mine\n"
+    assert not select.select([later.stdout], [], [], 1)[0]
+    alone.kill()
+    assert later.stdout.readline() == b"mine\n"
+    later.kill()
+    for client in (*sharers, alone, later):
+        client.wait()
 
 
 def test_a_client_that_is_killed_leaves_no_lock_behind(address: str) -> None:

@@ -24,6 +24,7 @@ PIPELINE = Pipeline(
         "benchmark": Stage(
             "benchmark", {"device": DEVICES, "model": ["gaitset"]}, ("trained/{model}",), ("records/{device}/{model}.json",)
         ),
+        "recognise": Stage("recognise", {"device": DEVICES, "model": ["gaitset"]}, (), ("rates/{device}/{model}.json",)),
         "report": Stage("report", {}, ("records",), ("page",)),
     }
 )
@@ -70,7 +71,7 @@ def test_the_table_of_no_device_is_not_one_of_a_device_too() -> None:
 
 def test_outputs_without_a_suffix_are_folders_and_the_report_is_shown() -> None:
     declared = rules(snakemake())
-    (trained,), _, (record,), (page,) = (declared.outputs(stage) for stage in PIPELINE.stages.values())
+    (trained,), _, (record,), _, (page,) = (declared.outputs(stage) for stage in PIPELINE.stages.values())
     assert is_flagged(trained, "directory") and not is_flagged(record, "directory")
     assert is_flagged(page, "directory") and is_flagged(page, "report")
 
@@ -80,11 +81,20 @@ def test_a_measurement_of_this_machine_has_it_to_itself_and_a_board_is_not_kept_
     here, there = (item(device=device, model="gaitset") for device in ("local", "my-board"))
     for stage in (benchmark, PIPELINE.stages["times"]):
         assert [declared.threads(stage)(job) for job in (here, there)] == [8, 1]
-        assert declared.resources(stage)["device_local"](here) == 1
+        assert declared.resources(stage)["device_local"](here) == 8
     assert [declared.priority(benchmark)(job) for job in (here, there)] == [1, 1000]
     assert rules(snakemake(cores=None)).threads(benchmark)(here) == os.cpu_count()
     taken = declared.resources(benchmark)
     assert [taken[name](there) for name in ("device_local", "device_my_board")] == [0, 1]
+
+
+def test_engines_are_tested_beside_each_other_here_and_one_by_one_on_a_board() -> None:
+    declared, stage = rules(snakemake()), PIPELINE.stages["recognise"]
+    here, there = (item(device=device, model="gaitset") for device in ("local", "my-board"))
+    taken = declared.resources(stage)
+    assert [declared.threads(stage)(job) for job in (here, there)] == [1, 1]
+    assert [taken["device_local"](job) for job in (here, there)] == [1, 0]
+    assert [taken["device_my_board"](job) for job in (here, there)] == [0, 1]
 
 
 def test_a_training_takes_as_much_for_each_of_its_processes() -> None:
@@ -94,11 +104,14 @@ def test_a_training_takes_as_much_for_each_of_its_processes() -> None:
     assert declared.priority(train)(item(model="gaitset")) == 2
 
 
-def test_devices_are_limited_to_one_job_unless_the_user_says_more() -> None:
+def test_devices_have_one_job_that_is_alone_unless_the_user_says_more() -> None:
     workflow = snakemake()
     rules(workflow).limit_resources()
     limits = workflow.global_resources
     assert (limits["device_local"], limits["device_my_board"]) == (5, 1)
+    del limits["device_local"]
+    rules(workflow).limit_resources()
+    assert limits["device_local"] == 8
     assert "gpu" in limits and "cores_here" not in limits
 
 
@@ -115,7 +128,7 @@ def test_on_a_cluster_those_that_stay_share_the_cores_here() -> None:
     assert workflow.global_resources["cores_here"] == os.cpu_count()
     assert "gpu" not in workflow.global_resources
     stay = {name: declared.stays_here(stage) for name, stage in PIPELINE.stages.items()}
-    assert stay == {"train": False, "times": True, "benchmark": True, "report": True}
+    assert stay == {"train": False, "times": True, "benchmark": True, "recognise": True, "report": True}
     assert declared.resources(PIPELINE.stages["report"])["cores_here"](item()) == 1
 
 

@@ -46,10 +46,9 @@ class Rules:
     session: Session
 
     def limit_resources(self) -> None:
-        """Tell Snakemake which resources no two jobs share."""
-        # A device does one job at a time, whatever the number of cores here.
+        """Tell Snakemake how much of each resource running jobs may take together."""
         for device in self.params["devices"]:
-            self.session.limit(resource_of(device), 1)
+            self.session.limit(resource_of(device), self._whole(device))
         if self.session.on_cluster:
             # --cores means nothing there, so the threads of the jobs that stay here have a limit of their own.
             self.session.limit("cores_here", os.cpu_count() or 1)
@@ -83,8 +82,8 @@ class Rules:
         """The number of threads that a job takes."""
 
         def threads_of(wildcards: Any) -> int:
-            # Nothing else may run while a job measures this machine itself; the stage recognise runs an engine on all cores.
-            if stage.name in ("times", "benchmark", "recognise") and wildcards.device in self.on_this_machine:
+            # Nothing else may run while a job measures this machine itself.
+            if stage.name in ("times", "benchmark") and wildcards.device in self.on_this_machine:
                 return self.session.cores
             return self.params["threads"].get(stage.name, 1) * self._processes(stage)
 
@@ -100,7 +99,8 @@ class Rules:
             taken["cores_here"] = self.threads(stage)
         if "device" in stage.axes:
             for device in self.params["devices"]:
-                taken[resource_of(device)] = lambda wildcards, device=device: int(wildcards.device == device)
+                share = 1 if stage.name == "recognise" else self._whole(device)
+                taken[resource_of(device)] = lambda job, device=device, share=share: share * (job.device == device)
         return taken
 
     def priority(self, stage: Stage) -> OfJob:
@@ -114,6 +114,13 @@ class Rules:
             return self.pipeline.height(stage.address(wildcards))
 
         return priority_of
+
+    def _whole(self, device: str) -> int:
+        """How much of a device its jobs take that have it alone; the stage recognise takes 1, for it measures no time.
+
+        So a board does one job at a time, whatever the number of cores here, and this machine tests several engines at once.
+        """
+        return self.session.cores if device in self.on_this_machine else 1
 
     def _processes(self, stage: Stage) -> int:
         """The number of processes of a job that work together, each with its own threads and GPUs."""
