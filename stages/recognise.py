@@ -29,7 +29,8 @@ def recognise(measured: engine.Engine, test: Path, preprocessed: Path, threads: 
     Args:
         measured: the engine and where it is.
         test, preprocessed: the model's test set, and the folder of all modalities.
-        threads: for computing the rates and, on processors, for the engine; they change no rate.
+        threads: cores of this machine for computing the rates and, where it is the device, for the engine; they change no
+            rate.
 
     Returns:
         The record: ``status`` and ``reason``, the ``variant``, the ``engine``, the ``settings`` of the test and, if the

@@ -117,10 +117,15 @@ class PythonRuntime:
         return engines.check(engine, self.facts, onnx)
 
     def run(self, engine: Path, inputs: Iterable[np.ndarray], threads: int) -> list[np.ndarray]:
-        """See Runtime. As many processes share the inputs as there are cores for, with ``threads`` each."""
+        """See Runtime. Processes share the inputs: here as many as ``threads``, for a job has a share of this machine; on
+        another, which runs nothing else, as many as there are cores for with ``threads`` each.
+        """
         cores = self.check(engine)["facts"]["cores"]
         there = self.link.place(engine / self.package.engine)
-        processes = min(MAX_PROCESSES_FAR if self.link.far else MAX_PROCESSES, max(1, cores // threads))
+        if self.link.far:
+            processes = min(MAX_PROCESSES_FAR, max(1, cores // threads))
+        else:
+            processes, threads = min(MAX_PROCESSES, threads), 1
         try:
             words = ["run", "--engine", there, "--threads", str(threads), *self._part()]
             return self.agent.stream(AGENT, words, threads, inputs, processes)

@@ -1,7 +1,9 @@
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,29 @@ def test_an_engine_computes_the_outputs_of_its_network(runtime: PythonRuntime, b
     inputs = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float32) for rows in (1, 7)]
     for given, output in zip(inputs, runtime.run(engine, inputs, 1), strict=True):
         np.testing.assert_allclose(output, session.run(None, {"x": given})[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_engine_takes_no_more_of_this_machine_than_its_threads(
+    runtime: PythonRuntime, built: tuple[Path, Path], threads: int
+) -> None:
+    at_work: list[int] = []
+
+    def inputs() -> Iterator[np.ndarray]:
+        for _ in range(4 * threads):
+            time.sleep(0.2)  # until all that start have started
+            at_work.append(sum(b"run" in words for words in commands_of_children()))
+            yield np.ones((1, 4), np.float32)
+
+    runtime.run(built[1], inputs(), threads)
+    assert max(at_work) == threads
+
+
+def commands_of_children() -> Iterator[list[bytes]]:
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text().split():
+            with suppress(OSError):
+                yield Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
 
 
 def test_building_again_gives_the_same_key(runtime: PythonRuntime, built: tuple[Path, Path], tmp_path: Path) -> None:
