@@ -177,7 +177,7 @@ def test_the_lock_of_a_board_that_reboots_is_taken_again_and_never_left_behind(s
         server.reboot(DOWN_S)
         assert link.run(["true"], repeatable=True).code == 0
         with connect("board", server.address) as other:
-            holder = other.start([other.python, other.place(Path("remote/lock_holder.py")), "another", "a job"])
+            holder = other.start([other.python, other.place(Path("remote/lock_holder.py")), "another", "a job", "alone"])
             assert b"waiting_for" in holder.stdout.readline()
             holder.kill()
     with connect("board", server.address) as other, held(other, "the next job"):

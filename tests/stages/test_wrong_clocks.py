@@ -94,7 +94,7 @@ def test_the_lock_tells_how_long_it_is_held_whatever_the_clock_does(
         clock.set("+24h")
         waiting = threading.Timer(1.0, clock.set, ["-24h"])
         waiting.start()
-        holder = second.start([second.python, second.place(Path("remote/lock_holder.py")), "another", "a job"])
+        holder = second.start([second.python, second.place(Path("remote/lock_holder.py")), "another", "a job", "alone"])
         holding = json.loads(holder.stdout.readline())["waiting_for"]
         waiting.join()
         holder.kill()
