@@ -158,7 +158,7 @@ def _disk(facts: dict[str, str], home: str) -> Finding:
 def _power(link: Transport, facts: dict[str, str], device: Device) -> Finding:
     """Say what will measure a record's energy; the program that will read it answers."""
     nothing = "no energy in records"
-    rapl = facts.get("rapl") if runtimes.room_of(device.runtime).counts_energy else None
+    rapl = facts.get("rapl") if runtimes.room_of(device.runtime).on_processor else None
     if rapl == "unreadable":
         how = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj there lets all users, until its next start"
         return Finding("power", "warning", f"the counters are there, but this user may not read them: {nothing}; {how}")

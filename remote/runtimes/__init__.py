@@ -48,13 +48,12 @@ def runtime_on(device: Device, doing: str | None = None, times: bool = True) -> 
         device: an entry of devices.yaml.
         doing: the purpose, in words; with it, this waits for other users and locks the device. Without it, the device may
             be shared.
-        times: whether times are measured there. Jobs that measure none share this machine; a board has them one by one, for
-            its memory may hold no second engine.
+        times: whether times are measured there. Jobs that measure none share this machine's processor.
 
     Raises:
         DeviceError: the device cannot be reached or locked.
     """
     with connect(device.name, device.transport) as link:
-        lock = held(link, doing, shared=not (times or link.far)) if doing else nullcontext()
-        with lock:
+        shared = not (times or link.far) and room_of(device.runtime).on_processor
+        with held(link, doing, shared) if doing else nullcontext():
             yield part(device.runtime, "runtime").opened(link, device.options)

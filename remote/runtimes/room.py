@@ -40,7 +40,8 @@ class Room:
             what they are.
         options: the settings of a device with this runtime, and their types: str, bool or int.
         fixed_axes: whether it takes networks with a fixed number of frames, unless params.yaml says otherwise.
-        counts_energy: whether it runs on a computer's processor, whose own counters measure energy where it has any.
+        on_processor: whether it runs on a computer's processor, whose own counters measure energy where it has any, and
+            which may run several engines at once; the memory of a board or a GPU may hold no second one.
         reads: the ONNX files that it reads, if they are known.
         uses: the code outside its folder that works on its devices, as files and folders (the modules in them) relative to
             the repository; code that all runtimes share need not be here.
@@ -50,7 +51,7 @@ class Room:
     files: Callable[[Mapping[str, Any]], Sequence[str]]
     options: Mapping[str, type] = field(default_factory=dict)
     fixed_axes: bool = False
-    counts_energy: bool = False
+    on_processor: bool = False
     reads: Reads | None = None
     uses: Sequence[str] = ()
 

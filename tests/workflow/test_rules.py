@@ -51,8 +51,9 @@ def snakemake(cores: int | None = 8, nodes: int | None = None, main: bool = True
     return SimpleNamespace(is_main_process=main, global_resources={"device_local": 5}, resource_settings=settings)
 
 
-def rules(workflow: Any) -> Rules:
-    return Rules(PIPELINE, PARAMS, {"benchmark@my-board-gaitset"}, Path("marker"), {"local"}, Session(workflow))
+def rules(workflow: Any, on_processor: frozenset[str] = frozenset({"local"})) -> Rules:
+    stale, here = {"benchmark@my-board-gaitset"}, {"local"}
+    return Rules(PIPELINE, PARAMS, stale, Path("marker"), here, on_processor, Session(workflow))
 
 
 def test_only_of_a_job_that_is_out_of_date_do_dates_count() -> None:
@@ -95,6 +96,8 @@ def test_engines_are_tested_beside_each_other_here_and_one_by_one_on_a_board() -
     assert [declared.threads(stage)(job) for job in (here, there)] == [1, 1]
     assert [taken["device_local"](job) for job in (here, there)] == [1, 0]
     assert [taken["device_my_board"](job) for job in (here, there)] == [0, 1]
+    on_gpu = rules(snakemake(), on_processor=frozenset())
+    assert {on_gpu.resources(PIPELINE.stages[name])["device_local"](here) for name in ("recognise", "times")} == {1}
 
 
 def test_a_training_takes_as_much_for_each_of_its_processes() -> None:

@@ -36,6 +36,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     from gaitpress.params import load as load_params
     from remote import inventory
     from remote.errors import DeviceError
+    from remote.runtimes import room_of
     from tracking.addresses import untracked
     from workflow.dvc import links
     from workflow.dvc.stages import Pipeline, PipelineError, read_yaml
@@ -71,6 +72,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     if session.main:
         time_stamps.mark(marker, pipeline.targets())
     here = {name for name, device in devices.items() if device.transport == "local"}
-    rules = Rules(pipeline, params, stale, marker, here, session)
+    on_processor = {name for name in here if room_of(devices[name].runtime).on_processor}
+    rules = Rules(pipeline, params, stale, marker, here, on_processor, session)
     rules.limit_resources()
     return rules

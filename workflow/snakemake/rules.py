@@ -35,6 +35,7 @@ class Rules:
         stale: the addresses of the jobs that are out of date.
         marker: a file that is newer than any output.
         on_this_machine: the devices that are this machine.
+        on_this_processor: those of them whose engines run on its processor, several at once.
         session: this run of Snakemake.
     """
 
@@ -43,6 +44,7 @@ class Rules:
     stale: Collection[str]
     marker: Path
     on_this_machine: Collection[str]
+    on_this_processor: Collection[str]
     session: Session
 
     def limit_resources(self) -> None:
@@ -99,6 +101,7 @@ class Rules:
             taken["cores_here"] = self.threads(stage)
         if "device" in stage.axes:
             for device in self.params["devices"]:
+                # The stage recognise measures no time.
                 share = 1 if stage.name == "recognise" else self._whole(device)
                 taken[resource_of(device)] = lambda job, device=device, share=share: share * (job.device == device)
         return taken
@@ -116,11 +119,8 @@ class Rules:
         return priority_of
 
     def _whole(self, device: str) -> int:
-        """How much of a device its jobs take that have it alone; the stage recognise takes 1, for it measures no time.
-
-        So a board does one job at a time, whatever the number of cores here, and this machine tests several engines at once.
-        """
-        return self.session.cores if device in self.on_this_machine else 1
+        """How much of a device a job takes that has it alone; a board does one job at a time, whatever the cores here."""
+        return self.session.cores if device in self.on_this_processor else 1
 
     def _processes(self, stage: Stage) -> int:
         """The number of processes of a job that work together, each with its own threads and GPUs."""

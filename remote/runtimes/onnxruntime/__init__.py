@@ -10,7 +10,7 @@ ROOM = Room(
     title="ONNX Runtime",
     files=lambda facts: ("model-8bit.onnx", "model.onnx") if exact_products(facts) else ("model.onnx",),
     options={"python": str},
-    counts_energy=True,
+    on_processor=True,
     # The newest operator set and IR version of each version:
     # https://onnxruntime.ai/docs/reference/compatibility.html
     reads=Reads(

@@ -10,6 +10,6 @@ ROOM = Room(
     title="OpenVINO",
     files=lambda facts: ("openvino.onnx", "model.onnx") if exact_products(facts) else ("model.onnx",),
     options={"python": str},
-    counts_energy=True,
+    on_processor=True,
     uses=python.CODE,
 )
