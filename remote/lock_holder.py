@@ -37,7 +37,7 @@ def main(who, doing, company):
     if company == "shared":
         if not holder.take(seats):
             return
-        holder.leave(0)
+        holder.listeners.pop(0).close()  # the door
     elif not all(holder.take([seat]) for seat in seats):
         return
     holder.since = time.monotonic()
@@ -71,9 +71,6 @@ class Holder:
                 _say({"waiting_for": holder})
             if not self.attend(ROUND_S):
                 return False
-
-    def leave(self, position):
-        self.listeners.pop(position).close()
 
     def attend(self, seconds):
         """Wait for so many seconds, or for a question, and answer it. Whether somebody still wants the device."""
