@@ -58,7 +58,7 @@ class NormUnit(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.bn(self.conv(maps))
+        return self.bn(convolved_2d(self.conv, maps))
 
 
 class ResidualBlock(nn.Module):
@@ -99,6 +99,20 @@ class PlainConvs(nn.ModuleDict):
             if number % 2 == 0 and number <= 2 * self.poolings:
                 maps = F.max_pool2d(maps, 2)
         return maps
+
+
+def convolved_2d(conv: nn.Conv2d, maps: Tensor) -> Tensor:
+    """A bias-free convolution; while a 1x1 one with a stride learns on the CPU, it is given no pixel that it would skip.
+
+    oneDNN's gradient of such weights writes past its memory where maps have fewer channels than a vector register numbers
+    (8 with AVX2, 16 with AVX-512), as those of pruned networks do. Training then ends, hangs or learns from wrong gradients
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+    plain = conv.kernel_size != (1, 1) or conv.stride == (1, 1) or maps.device.type != "cpu"
+    if plain or not torch.is_grad_enabled() or torch.jit.is_tracing():
+        return conv(maps)
+    rows, columns = conv.stride
+    return F.conv2d(maps[:, :, ::rows, ::columns], conv.weight)
 
 
 def convolved_3d(conv: nn.Conv3d, maps: Tensor) -> Tensor:

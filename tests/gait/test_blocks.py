@@ -1,5 +1,8 @@
 """Each layer of the silhouette models against a naive computation in numpy, written from its definition."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +109,35 @@ def test_bnneck() -> None:
                 one, other = normal[sample, part], weights(neck.weight)[part, :, label]
                 expected[sample, part, label] = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
     np.testing.assert_allclose(computed(neck, signatures), expected, **CLOSE)
+
+
+SHORTCUT = """
+import torch
+from gait.models.deepgaitv2 import NormUnit3d
+from gait.networks.blocks import NormUnit
+
+for channels in (2, 4, 8, 12):
+    for unit, size, order in (
+        (NormUnit(channels, 8, 1, 2), (16, channels, 64, 44), torch.channels_last),
+        (NormUnit3d(channels, 8, 1, 2), (4, channels, 4, 64, 44), torch.channels_last_3d),
+    ):
+        maps = torch.rand(size).contiguous(memory_format=order).requires_grad_()
+        unit.to(memory_format=order).eval()(maps).square().sum().backward()
+        exact = NormUnit(channels, 8, 1).double().eval()
+        exact.conv.weight.data = unit.conv.weight.detach().double().reshape(8, channels, 1, 1)
+        every_second = maps.detach().double()[..., ::2, ::2].flatten(2).unsqueeze(-1).requires_grad_()
+        exact(every_second).square().sum().backward()
+        for own, right in (
+            (unit.conv.weight.grad.flatten(), exact.conv.weight.grad.flatten()),
+            (maps.grad[..., ::2, ::2].flatten(), every_second.grad.flatten()),
+        ):
+            assert (own - right).abs().max() < 1e-5 * right.abs().max(), (unit, size)
+"""
+
+
+def test_gradients_of_a_strided_shortcut_on_few_channels() -> None:
+    # In a process of its own, for a library that writes past its memory ends or hangs the process.
+    subprocess.run([sys.executable, "-c", SHORTCUT], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
