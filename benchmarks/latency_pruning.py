@@ -45,7 +45,10 @@ class Model:
         self.name, self.work, self.train = name, work, train
         prune = {**work.settings["prune"], "reconstruct": train and work.settings["prune"]["reconstruct"]}
         self.to_time = work.params("latency", prune={**prune, "mode": "latency", "device": "local"})
-        self.uniformly = work.params("percentile", prune={**prune, "mode": "percentile"})
+        uniform = {**prune, "mode": "percentile", "scope": "layer"}
+        self.uniformly = work.params("percentile", prune=uniform)
+        # Time is a matter of widths, and those of uniform percentiles are the same by every criterion.
+        self.widths = work.params("widths", prune={**uniform, "criterion": "mean-l1", "reconstruct": False})
         self.words = ["--model", name]
         self.facts = work.stage("probe", "facts.json", self.to_time, "--device", "local", "--devices", DEVICES)
         self.dense = self._trained() if train else work.fresh(name, self.uniformly, CLASSES)
@@ -62,16 +65,16 @@ class Model:
         least = budget.ms(tuple(0 for _ in budget.names)) / self.table["dense_ms"]
         return [percentile for percentile in ASKED if 1 - percentile / 100 >= least]
 
-    def pruned(self, percentile: int, to_time: bool) -> Path:
-        """The folder of the network at a percentile."""
-        way, file = ("time", self.to_time) if to_time else ("uniform", self.uniformly)
+    def pruned(self, percentile: int, way: str) -> Path:
+        """The folder of the network at a percentile, pruned to a time, uniformly, or uniformly in widths alone."""
+        file = {"time": self.to_time, "uniform": self.uniformly, "widths": self.widths}[way]
         words = [*self.words, "--percentile", str(percentile), "--dense", str(self.dense)]
         words += ["--times", str(self.work.where / "times"), *(self.work.training(self.name) if self.train else ())]
         return self.work.stage("prune", f"prune/{self.name}/{way}-{percentile}", file, *words)
 
-    def rank1(self, percentile: int, to_time: bool) -> float:
+    def rank1(self, percentile: int, way: str) -> float:
         """The mean rank-1 of the network at a percentile, fine-tuned, in %."""
-        pruned = self.pruned(percentile, to_time)
+        pruned = self.pruned(percentile, way)
         words = [*self.words, "--percentile", str(percentile), "--pruned", str(pruned), *self.work.training(self.name)]
         tuned = self.work.stage("finetune", f"finetune/{self.name}/{pruned.name}", self.uniformly, *words)
         words = [*self.words, "--trained", str(tuned), *self.work.test(self.name)]
@@ -96,8 +99,8 @@ def timed(model: Model) -> dict[str, dict[str, Any]]:
     library.use_threads(1)
     folders = [
         model.dense,
-        *(model.pruned(percentile, True) for percentile in model.asked()),
-        *(model.pruned(percentile, False) for percentile in UNIFORM),
+        *(model.pruned(percentile, "time") for percentile in model.asked()),
+        *(model.pruned(percentile, "widths") for percentile in UNIFORM),
     ]
     benchmark = settings.benchmark.model_copy(update={"sweep": []})
     with (
@@ -125,8 +128,8 @@ def rows(model: Model) -> list[dict[str, Any]]:
     result = []
     for percentile in model.asked():
         ours = costs[f"time-{percentile}"]
-        uniform = min(UNIFORM, key=lambda other: abs(costs[f"uniform-{other}"]["ms"] - ours["ms"]))
-        peer = costs[f"uniform-{uniform}"]
+        uniform = min(UNIFORM, key=lambda other: abs(costs[f"widths-{other}"]["ms"] - ours["ms"]))
+        peer = costs[f"widths-{uniform}"]
         asked = 1 - percentile / 100
         result.append(
             {
@@ -143,7 +146,7 @@ def rows(model: Model) -> list[dict[str, Any]]:
             }
         )
         if model.train:
-            result[-1] |= {"rank1": model.rank1(percentile, True), "uniform_rank1": model.rank1(uniform, False)}
+            result[-1] |= {"rank1": model.rank1(percentile, "time"), "uniform_rank1": model.rank1(uniform, "uniform")}
     return result
 
 
@@ -160,8 +163,11 @@ def sentence(row: Mapping[str, Any]) -> str:
 def run(where: Path, models: Sequence[str], train: bool, quiet: bool) -> list[dict[str, Any]]:
     all_rows = []
     work = Work(where, read_yaml("params.yaml"))
-    for name in models:
-        of_model = rows(Model(name, work, train))
+    pruned = [Model(name, work, train) for name in models]
+    for model in pruned:  # all times first, for nothing else may run on the machine meanwhile
+        timed(model)
+    for model in pruned:
+        of_model = rows(model)
         all_rows += of_model
         if not quiet:
             print("\n".join(map(sentence, of_model)), flush=True)
