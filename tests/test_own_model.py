@@ -133,7 +133,7 @@ def test_the_stage_prune_says_what_the_page_says(
         settings = tmp_path / "params.yaml"  # without reconstruction, which needs data
         text = (home / "params.yaml").read_text(encoding="utf-8")
         by_weights = text.replace("reconstruct: true", "reconstruct: false").replace(
-            "criterion: taylor", "criterion: mean-l1"
+            "criterion: reconstruction-error", "criterion: mean-l1"
         )
         settings.write_text(by_weights, encoding="utf-8")
         stage = ("-m", "stages.prune", "--params", settings, "--model", "mygait", "--percentile", 50)

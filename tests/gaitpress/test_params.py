@@ -51,7 +51,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("sweep: []", "sweep: [1, 4]", "benchmark.sweep[1] = 4: must be at most 1, the value of export.max_batch"),
         ("sweep: []", "sweep: [1, 1]", "benchmark.sweep[1] = 1: is listed twice"),
         (
-            "criterion: taylor",
+            "criterion: reconstruction-error",
             "criterion: l3",
             "prune.criterion = l3: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random', 'reconstruction-error' "
             "or 'taylor'",
@@ -78,7 +78,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
             "devices[0] = none: is no device's name; prune.device uses it for no device",
         ),
         (
-            "criterion: taylor",
+            "criterion: reconstruction-error",
             "criterion: mean_l1",
             "prune.criterion = mean_l1: must be 'batch-norm', 'fpgm', 'l1', 'l2', 'mean-l1', 'random', "
             "'reconstruction-error' or 'taylor'; did you mean mean-l1?",
@@ -114,7 +114,7 @@ def test_numbers_are_read_as_yaml_1_2(tmp_path: Path) -> None:
         ("  mode: percentile", "\tmode: percentile", "line 15 has a tab; YAML takes blanks there"),
         ("seed: 1", "seed:\t1", "line 36 has a tab; YAML takes blanks there"),
         ("# The demo", "%YAML 1.1\n---\n# The demo", "%YAML 1.1: the file is read as YAML 1.2; remove this line"),
-        ("criterion:", "criterium:", "prune.criterium = taylor: unknown key; did you mean criterion?"),
+        ("criterion:", "criterium:", "prune.criterium = reconstruction-error: unknown key; did you mean criterion?"),
         ("  round_to: 4 ", "  #", "prune.round_to: is missing"),
         ("round_to: 4", "round_to: 4.5", "prune.round_to = 4.5: must be a whole number"),
         ("kind: flow", "kind: flo", "preprocess.flow.kind = flo: must be one of 'silhouette', 'flow'"),
