@@ -23,7 +23,7 @@ from benchmarks.common.work import Work
 from gaitpress import outputs
 from workflow.dvc.stages import read_yaml
 
-MODELS, PERCENTILE, SEEDS = ("gaitbase",), 70, 5
+MODELS, PERCENTILE, SEEDS = ("gaitset", "gaitbase"), 70, 5
 
 
 def measure(where: Path, model: str, percentile: int, seeds: int) -> dict[str, Any]:
