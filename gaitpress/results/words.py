@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gait import protocols
 from gaitpress.results import digits
-from gaitpress.results.figures import LOSS, LOSS_HIGH, LOSS_LOW, SPEEDUP
+from gaitpress.results.figures import LOSS, SPEEDUP
 from gaitpress.results.machines import described
 from gaitpress.results.records import Condition, Row
 
@@ -134,7 +134,7 @@ def distance(rows: Sequence[Row]) -> str:
 
 
 def loss(row: Row, budget: float) -> str:
-    """What a variant loses against its dense network, such as "loses 0.4 (−0.2 to 1.0): surely within 1 point".
+    """What a variant loses or gains against its dense network, such as "loses 0.4 (−0.2 to 1.0): surely within 1 point".
 
     Args:
         row: a variant whose loss is known.
@@ -144,11 +144,19 @@ def loss(row: Row, budget: float) -> str:
         return "its loss is unknown"
     if row.key == row.dense.key:
         return "the dense network itself"
-    start = f"loses {LOSS.text(row)}"
+    verb, points, ends = lost_or_gained(row.loss.points, row.loss.low, row.loss.high)
     if row.loss.unknown:
-        return f"{start}, not sure: its interval is unknown ({row.loss.unknown})"
+        return f"{verb} {points}, not sure: its interval is unknown ({row.loss.unknown})"
     sure = f"surely within {LOSS.limit(budget)}" if row.loss.surely_within(budget) else "not sure"
-    return f"{start} ({digits.interval(LOSS_LOW.of(row), LOSS_HIGH.of(row), 'points')}): {sure}"
+    return f"{verb} {points} ({ends}): {sure}"
+
+
+def lost_or_gained(points: float, low: float | None, high: float | None) -> tuple[str, str, str]:
+    """A loss in words: the verb, the points and their interval, such as "gains", "1.4", "−2.6 to 5.0" where it is −1.4."""
+    if round(points, 1) >= 0:
+        return "loses", digits.points(points), digits.interval(low, high, "points")
+    ends = digits.DASH if low is None or high is None else digits.interval(-high, -low, "points")
+    return "gains", digits.points(-points), ends
 
 
 def faster(row: Row) -> str:

@@ -26,6 +26,7 @@ from gaitpress.params.select import Select
 from gaitpress.results.figures import MACS, SIZE
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row, load
+from gaitpress.results.words import lost_or_gained
 from report import conclusion
 from stages.report import report
 from tests.support.many_records import rates_of, record
@@ -200,6 +201,19 @@ def test_what_cannot_be_compared_has_no_interval_and_says_why(study: Study) -> N
     assert rows["p0 int8"].loss.unknown == "its protocol's mean rank-1 is not the mean of its hits"
     assert rows["p30 fp32"].loss.unknown.startswith("the two were tested on different walks: `dvc repro recognise@")
     assert rows["p30 fp32"].loss.high is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ((0.8, -0.2, 1.3), ("loses", "0.8", "\N{MINUS SIGN}0.2 to 1.3")),
+        ((-1.4, -5.0, 2.6), ("gains", "1.4", "\N{MINUS SIGN}2.6 to 5.0")),
+        ((-0.04, -0.5, 0.4), ("loses", "0.0", "\N{MINUS SIGN}0.5 to 0.4")),
+        ((-2.0, None, None), ("gains", "2.0", "\N{EN DASH}")),
+    ],
+)
+def test_a_loss_below_zero_is_a_gain(loss: tuple[float, float | None, float | None], said: tuple[str, str, str]) -> None:
+    assert lost_or_gained(*loss) == said
 
 
 def test_damaged_hits_are_reported_with_the_command(study: Study) -> None:

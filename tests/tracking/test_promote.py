@@ -101,6 +101,15 @@ def test_the_next_champion_loses_no_more_than_it_may(home: World) -> None:
     assert champion(home) == "local/gaitset/p50-fp32"
 
 
+def test_a_better_champion_gains_points(home: World) -> None:
+    lose(home, 50, 2)
+    tracked(home)
+    proposed(home, 50)
+    gain = row(home, 0).rank1 - row(home, 50).rank1
+    said = promote.in_words(row(home, 0), proposed(home, 0))
+    assert f"champion in place of version 1: it gains {gain:.1f} points of mean rank-1 (95 %: " in said
+
+
 def test_a_loss_that_must_be_sure_counts_to_the_end_of_its_interval(home: World) -> None:
     proposed(home, 0)
     lose(home, 50, 7)

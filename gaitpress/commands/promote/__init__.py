@@ -31,6 +31,7 @@ from gaitpress.params.promote import Promote
 from gaitpress.results.figures import RANK1
 from gaitpress.results.folders import Folders
 from gaitpress.results.records import Row
+from gaitpress.results.words import lost_or_gained
 from tracking.addresses import address, without_credentials
 from tracking.registry import Registry, Version
 from tracking.runs import described
@@ -121,8 +122,8 @@ def _against(row: Row, before: Version, hits: Any, gate: Promote) -> tuple[str, 
         return "", f"it cannot be compared with {name}: {error}; remove its alias {CHAMPION} to begin anew"
     if difference is None:
         return "", f"it cannot be compared with {name}: one person tells nothing of others"
-    lost = f"{difference.points:.1f} points of mean rank-1 (95 %: {difference.low:.1f} to {difference.high:.1f})"
-    words = f"it loses {lost} against {name}"
+    verb, points, ends = lost_or_gained(difference.points, difference.low, difference.high)
+    words = f"it {verb} {points} points of mean rank-1 (95 %: {ends}) against {name}"
     loss = difference.high if gate.sure else difference.points
     most = f"promote.max_loss = {gate.max_loss:g}{' for sure' if gate.sure else ''}"
     return words, f"{words}, more than {most}" if round(loss, 6) > gate.max_loss else None
