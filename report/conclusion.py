@@ -33,7 +33,8 @@ def _sentences(device: str, rows: Sequence[Row], settings: Select) -> list[str]:
     low, high = figures.LATENCY_LOW.of(best), figures.LATENCY_HIGH.of(best)
     return [
         f"On {device} deploy {best.name}: of {len(rows)} variants it is the fastest {answers.budget(settings)}.",
-        f"A query takes {figures.LATENCY.text(best)} ms ({digits.interval(low, high)})"
+        f"A second of video takes {figures.TIME.text(best)} ms of computing, a query {figures.LATENCY.text(best)} ms "
+        f"({digits.interval(low, high)})"
         f"{', ' * bool(words.faster(best))}{words.faster(best)}.",
         _accuracy(best, settings.max_loss),
     ]

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from operator import eq
 from pathlib import Path
 
+from gaitpress import params
 from gaitpress.command_line import DURATIONS
 from remote import inventory
 from workflow.dvc.status import answering
@@ -146,6 +147,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, with every stage")
     options = parser.parse_args()
+    params.load(Path("params.yaml"))  # a run with a mistake in it would not start
 
     def answered(dvc: Way) -> None:
         with answering() as answer:

@@ -145,9 +145,9 @@ def loss(row: Row, budget: float) -> str:
     if row.key == row.dense.key:
         return "the dense network itself"
     verb, points, ends = lost_or_gained(row.loss.points, row.loss.low, row.loss.high)
+    sure = f"{'surely' if row.loss.surely_within(budget) else 'not surely'} within {LOSS.limit(budget)}"
     if row.loss.unknown:
-        return f"{verb} {points}, not sure: its interval is unknown ({row.loss.unknown})"
-    sure = f"surely within {LOSS.limit(budget)}" if row.loss.surely_within(budget) else "not sure"
+        return f"{verb} {points}, {sure}: its interval is unknown ({row.loss.unknown})"
     return f"{verb} {points} ({ends}): {sure}"
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gaitpress.commands.forecast import Forecast, Took, recorded, report
 from gaitpress.commands.forecast import forecast as costs
-from tests.support.toy import environment
+from tests.support.toy import ROOT, environment
 from tests.support.toy_pipeline import SMALL, Toy
 from workflow.dvc import private
 from workflow.dvc.way import Fate, Foreseen
@@ -81,6 +81,15 @@ def test_what_was_deleted_comes_back_and_what_follows_from_it_does_not_run(toy: 
     assert foreseen["runs"].keys() <= {"track"}
     assert {"dataset", "train@gaitset", "report"} <= set(foreseen["restored"])
     assert toy.snakemake() == set(foreseen["runs"])
+
+
+def test_a_mistake_in_the_settings_is_refused_as_by_a_run(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("[0, 30, 60]", "[0, 30, 140]"), encoding="utf-8")
+    command = [sys.executable, "-m", "gaitpress", "forecast"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: params.yaml: prune.percentiles[2] = 140: must be at least 0 and less than 100\n"
 
 
 def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _line(row: Row, within: Limits) -> str:
     evidence = f"{words.data([row])}, {words.EVIDENCE[row.get('evidence')]}"
     return (
         f"{row.name} on {row.device}: rank-1 {RANK1.text(row)} %, "
-        f"{LATENCY.text(row)} ms, "
+        f"{LATENCY.text(row)} ms ({TIME.text(row)} a second of video), "
         f"{'energy unknown' if ENERGY.of(row) is None else f'{ENERGY.text(row)} mJ'}, "
         f"{SIZE.text(row)} MB{people} ({evidence})"
     )
