@@ -87,7 +87,8 @@ def test_a_mistake_in_the_settings_is_refused_as_by_a_run(tmp_path: Path) -> Non
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("[0, 30, 60]", "[0, 30, 140]"), encoding="utf-8")
     command = [sys.executable, "-m", "gaitpress", "forecast"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    there = environment() | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=there, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: params.yaml: prune.percentiles[2] = 140: must be at least 0 and less than 100\n"
 
