@@ -104,7 +104,7 @@ class PlainConvs(nn.ModuleDict):
 def convolved_2d(conv: nn.Conv2d, maps: Tensor) -> Tensor:
     """A bias-free convolution; while a 1x1 one with a stride learns on the CPU, it is given no pixel that it would skip.
 
-    oneDNN's gradient of such weights writes past its memory where maps have fewer channels than a vector register numbers
+    oneDNN's gradient of such weights writes past its memory where maps have fewer channels than a vector has numbers
     (8 with AVX2, 16 with AVX-512), as those of pruned networks do. Training then ends, hangs or learns from wrong gradients
     (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
