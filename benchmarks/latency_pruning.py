@@ -163,10 +163,10 @@ def sentence(row: Mapping[str, Any]) -> str:
 def run(where: Path, models: Sequence[str], train: bool, quiet: bool) -> list[dict[str, Any]]:
     all_rows = []
     work = Work(where, read_yaml("params.yaml"))
-    pruned = [Model(name, work, train) for name in models]
-    for model in pruned:  # all times first, for nothing else may run on the machine meanwhile
+    compared = [Model(name, work, train) for name in models]
+    for model in compared:  # all times first, for nothing else may run on the machine meanwhile
         timed(model)
-    for model in pruned:
+    for model in compared:
         of_model = rows(model)
         all_rows += of_model
         if not quiet:

@@ -26,9 +26,10 @@ def test_a_dense_model_is_between_60_and_95_percent(rows: dict[str, dict], model
 def test_a_dense_model_is_above_the_gait_energy_image(rows: dict[str, dict], model: str) -> None:
     ours, baseline = rows[model]["rank1"], rows["gait-energy image"]["rank1"]
     assert ours["mean"] > baseline["mean"]
-    # Without bag and coat, views 18 degrees apart are so alike that the image itself recognises all.
-    for condition in ("bg", "cl"):
-        assert ours["conditions"][condition]["rate"] > baseline["conditions"][condition]["rate"]
+    for condition in ("nm", "bg", "cl"):
+        image = baseline["conditions"][condition]["rate"]
+        # Normal walks from views 18 degrees apart may be so alike that the image recognises all: nothing is above that.
+        assert ours["conditions"][condition]["rate"] > image or (condition, image) == ("nm", 100)
 
 
 @pytest.mark.parametrize("name", ["gaitset", "cnn2d", "gait-energy image"])

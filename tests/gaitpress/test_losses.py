@@ -182,7 +182,7 @@ def test_records_from_before_name_the_command_that_makes_them_anew(study: Study)
     said = study.select()
     assert said.returncode == 0, said.stderr
     unknown = f"its interval is unknown (made before the hits of each person were kept: {command})"
-    assert f"loses 0.8, not surely within 1 point: {unknown}" in (said.stdout)
+    assert f"loses 0.8, not surely within 1 point: {unknown}" in said.stdout
     strict = study.select("--max-loss", "1", "--sure", "--all")
     assert f"upper end of the loss against dense unknown (made before the hits of each person were kept: {command})" in (
         strict.stdout
@@ -263,7 +263,7 @@ def test_the_report_answers_at_its_head_and_has_the_loss_in_every_table(study: S
     costs = f"2.50× as fast as gaitset p0 fp32, loses 0.8 ({ends}): not surely within 1 point"
     assert f"<strong>gaitset p30 fp32</strong>, {costs}." in head
     assert f"<small>{ends}</small>" in page[page.index('id="variants-table"') :]
-    assert f"gaitset p30 fp32, {costs}" in ((out / "pareto.txt").read_text(encoding="utf-8"))
+    assert f"gaitset p30 fp32, {costs}" in (out / "pareto.txt").read_text(encoding="utf-8")
     lines = {(row["percentile"], row["precision"]): row for row in csv.DictReader((out / "variants.csv").open())}
     line = lines["30", "fp32"]
     assert [float(line[name]) for name in ("rank1_loss", "rank1_loss_low", "rank1_loss_high")] == [
