@@ -70,6 +70,8 @@ class Source:
         self._capture = self._open()
         if self._capture is None:
             what = "holds no video that OpenCV can read" if self.is_file else "gives no picture"
+            if name.isdecimal():
+                what += "; in place of a camera's number, --source takes a film, walk.mp4, or a stream, rtsp://..."
             if STREAM.match(name):
                 what += f"; {FFMPEG_SAYS}=32 before the command shows why"
             raise SourceError(f"--source {name}: {what}")

@@ -3,7 +3,8 @@
     python -m gaitpress forecast
     python -m gaitpress forecast --json
 
-It says which stages come back from DVC's run-cache, which run, and for how long, by the time that each last took.
+It says which stages come back from DVC's run-cache, which run, and for how long, by the time that each last took. For
+one that has not run yet it takes that of the most similar stage of its name, of another percentile or model, and says so.
 
 A stage that follows from a stage that runs counts as running too, for nobody knows yet what it will read. If its inputs come
 out as before, it costs nothing. With an unknown version of DVC, stages that would come back count as running as well.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from operator import eq
@@ -34,12 +36,14 @@ class Forecast:
         stages: how many stages the DAG has.
         restored: addresses of the stages whose outputs DVC would bring back.
         runs: seconds by the address of each stage that would run, in running order; None if no stage of its name has run.
+        guessed: addresses of those that have not run themselves, and whose seconds are those of the most similar stage.
         longest_s: seconds of the longest chain of these stages, each of which waits for the stage before.
     """
 
     stages: int = 0
     restored: list[str] = field(default_factory=list)
     runs: dict[str, float | None] = field(default_factory=dict)
+    guessed: list[str] = field(default_factory=list)
     longest_s: float = 0.0
 
     @property
@@ -65,6 +69,8 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float], devic
         elif stage.fate is Fate.RUNS:
             seconds = took.likely(stage.address)
             costs.runs[stage.address] = seconds
+            if seconds is not None and stage.address not in durations:
+                costs.guessed.append(stage.address)
             ends[stage.address] = (seconds or 0.0) + max((ends.get(before, 0.0) for before in stage.after), default=0.0)
             costs.longest_s = max(costs.longest_s, ends[stage.address])
     return costs
@@ -123,12 +129,18 @@ def report(costs: Forecast) -> str:
     kinds: dict[str, list[float | None]] = {}
     for address, seconds in costs.runs.items():
         kinds.setdefault(address.partition("@")[0], []).append(seconds)
+    guessed = Counter(address.partition("@")[0] for address in costs.guessed)
     lines = [f"{len(costs.runs)} of {costs.stages} stages run; {len(costs.restored)} come back from DVC's run-cache."]
     for kind, times in kinds.items():
         known = [seconds for seconds in times if seconds is not None]
         unknown = f", {len(times) - len(known)} not run yet" if 0 < len(known) < len(times) else ""
+        unknown += f", {guessed[kind]} of them guessed by a similar one" if guessed[kind] else ""
         lines.append(f"  {kind:<12}{len(times):>4}  {_readable(sum(known)) if known else 'not run yet':>14}{unknown}")
-    if costs.total_s:
+    new = sum(seconds is None for seconds in costs.runs.values())
+    if new and costs.total_s:
+        lines.append(f"{len(costs.runs) - new} of them take {_readable(costs.total_s)} one after the other.")
+        lines.append(f"How long the other {new} take is known once they have run.")
+    elif costs.total_s:
         lines.append(f"One after the other they take {_readable(costs.total_s)} if each takes as long as it last did,")
         lines.append(f"and with any number at a time at least {_readable(costs.longest_s)}.")
     return "\n".join(lines)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,7 @@ from gaitpress.params.benchmark import Benchmark
 from gaitpress.progress import progress
 from gaitpress.timing.bench import Bench
 from remote import runtimes
-from remote.benchmark import BenchmarkSettings
+from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed
 
 PRECISION = "fp32"  # int8 needs activations of a trained network
@@ -87,7 +89,7 @@ def build(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.
 def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path, first: int = 0) -> None:
     """Time all shapes by turns, each turn in random order, so that a machine that slows down or warms up favours none.
 
-    A turn is the same as a repeat of a benchmark record: a process of its own.
+    A turn of a shape is as a repeat of a benchmark record, but all shapes of a turn share a process where the runtime can.
 
     Args:
         label: what is measured, for messages.
@@ -107,15 +109,10 @@ def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchma
     turns = range(first, first + settings.repeats)
     order = [(turn, shapes[place]) for turn in turns for place in rng.permutation(len(shapes))]
     remaining = [(turn, shape) for turn, shape in order if not any(past["turn"] == turn for past in shape.turns)]
-    for turn, shape in progress(remaining, len(remaining), f"{label}: measuring"):
-        if shape.reason is not None:
-            continue
-        example_shape = [settings.batch, *shape.network["benchmark_shape"][1:]]
-        example = np.random.default_rng(0).random(example_shape, np.float32)
-        try:
-            timing = bench.runtime.benchmark(kept / shape.key, example, one_turn)
-        except EngineFailed as error:
-            shape.reason = str(error)
+    timed = _timed(remaining, bench, kept, one_turn)
+    for turn, shape, timing in progress(timed, len(remaining), f"{label}: measuring"):
+        if isinstance(timing, EngineFailed):
+            shape.reason = str(timing)
             continue
         measured = {
             "shape": shape.key,
@@ -129,6 +126,22 @@ def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchma
         shape.turns.append(measured)
         with (kept / TURNS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(measured) + "\n")
+
+
+def _timed(
+    order: Sequence[tuple[int, Shape]], bench: Bench, kept: Path, settings: BenchmarkSettings
+) -> Iterator[tuple[int, Shape, Timing | EngineFailed]]:
+    """The times of shapes in this order of turns, without those that failed before."""
+    for turn, group in itertools.groupby(order, key=lambda pair: pair[0]):
+        shapes = [shape for _, shape in group if shape.reason is None]
+        if not shapes:
+            continue
+        # Shapes of a model differ in their filters, not in their input.
+        example_shape = [settings.batch, *shapes[0].network["benchmark_shape"][1:]]
+        example = np.random.default_rng(0).random(example_shape, np.float32)
+        folders = [kept / shape.key for shape in shapes]
+        with closing(bench.runtime.times(folders, example, settings)) as timings:
+            yield from ((turn, shape, timing) for shape, timing in zip(shapes, timings, strict=True))
 
 
 def _former_turns(path: Path) -> list[dict[str, Any]]:
@@ -153,5 +166,5 @@ def protocol(settings: Benchmark) -> dict[str, Any]:
         "precision": PRECISION,
         "weights": "fresh: not trained",
         "input": "random, uniform in 0..1, the same for all shapes",
-        "order": "by turns (repeats of them), one process for a shape, in a new random order in each turn",
+        "order": "by turns (repeats of them), all shapes of a turn in one process if the runtime can, in a random order",
     }

@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import re
+import runpy
 import statistics
 import subprocess
 import sys
@@ -140,16 +141,20 @@ def _inputs(source):
             yield from _inputs(io.BytesIO(zlib.decompress(packed)))
 
 
-def benchmark(part, engine, example, threads, warmup_s, duration_s, queries):
+def benchmark(part, engine, example, threads, warmup_s, duration_s, queries, before=None):
     """Time single queries, after a warm-up; all times in ms, inputs and outputs in this process's memory.
+
+    ``before`` is the reference time after another engine that this process has just timed. Then the processor is warm, and
+    the warm-up does not wait for times to settle.
 
     Returns:
         ``samples_ms`` (one a query), ``warmup``, the reference times before and after, and ``others``: how many cores other
         programs, or other guests of the same host, kept busy meanwhile; None where the system does not say.
     """
     query = _query(part, engine, example, threads)
-    before = reference_ms()
-    warmup = warm_up(query, warmup_s)
+    settle = before is None
+    before = reference_ms() if settle else before
+    warmup = warm_up(query, warmup_s, settle)
     samples: list = []
     gc.disable()
     begun, busy, own = time.perf_counter(), busy_s(), time.process_time()
@@ -165,6 +170,24 @@ def benchmark(part, engine, example, threads, warmup_s, duration_s, queries):
         "reference_ms_after": reference_ms(),
         "others": None if others is None else round(max(0.0, others), 3),
     }
+
+
+def times(part, engines, example, threads, warmup_s, duration_s, queries, conditions):
+    """Time engines one after the other; yield the answer of ``benchmark`` for each, with the machine's state, or ``error``.
+
+    The state is what the program ``conditions`` reads ``before`` and ``after``.
+    """
+    read = runpy.run_path(str(conditions))["read"]
+    reference, state = None, read()
+    for engine in engines:
+        try:
+            answer = benchmark(part, engine, example, threads, warmup_s, duration_s, queries, reference)
+        except Exception as error:  # the others may run
+            yield {"error": f"{type(error).__name__}: {error}"}
+            continue
+        gc.collect()  # the engine's memory is free before the next one is loaded
+        before, reference, state = state, answer["reference_ms_after"], read()
+        yield {**answer, "before": before, "after": state}
 
 
 def busy_s(root=Path("/")):
@@ -194,8 +217,8 @@ def _timed(answer, values):
     return query
 
 
-def warm_up(query, warmup_s):
-    """Run for at least ``warmup_s`` seconds and until the rolling median settles; give up after 10 times that.
+def warm_up(query, warmup_s, settle=True):
+    """Run for at least ``warmup_s`` seconds and, to ``settle``, until the rolling median does; give up after 10 times that.
 
     ``settled`` is None if that was too short to compare two medians.
     """
@@ -210,7 +233,7 @@ def warm_up(query, warmup_s):
             medians.append(statistics.median(window))
             window, opened = [], now
             settled = abs(medians[-1] / medians[-2] - 1) <= SETTLED if len(medians) > 1 else None
-        if now - start >= (warmup_s if settled else 10 * warmup_s):
+        if now - start >= (warmup_s if settled or not settle else 10 * warmup_s):
             return {"seconds": round(now - start, 3), "queries": done, "settled": settled}
 
 
@@ -345,11 +368,13 @@ def main(arguments):
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "energy", "profile", "sweep"])
+    parser.add_argument("command", choices=["facts", "build", "run", "benchmark", "times", "energy", "profile", "sweep"])
     parser.add_argument("--part", type=Path, required=True, help="the runtime's own file")
     parser.add_argument("--options", type=json.loads, default={}, help="JSON: the device's options")
     parser.add_argument("--onnx", type=Path)
     parser.add_argument("--engine", type=Path)
+    parser.add_argument("--engines", type=Path, nargs="*", default=[], help="for times")
+    parser.add_argument("--conditions", type=Path, help="the program that reads the machine's state, for times")
     parser.add_argument("--precision", default="fp32", help="of the network to build")
     parser.add_argument("--example", type=Path, help="an .npy file with the input")
     parser.add_argument("--threads", type=int, default=1)
@@ -370,6 +395,12 @@ def main(arguments):
             return run(part, engine, threads, sys.stdin.buffer, answers)
         elif settings.command == "benchmark":
             answer = benchmark(part, engine, example, threads, settings.warmup_s, settings.duration_s, settings.queries)
+        elif settings.command == "times":
+            how = settings.warmup_s, settings.duration_s, settings.queries
+            for answer in times(part, settings.engines, example, threads, *how, settings.conditions):
+                answers.write(json.dumps(answer).encode() + b"\n")
+                answers.flush()
+            return
         elif settings.command == "profile":
             answer = profile(part, engine, example, threads, settings.duration_s)
         elif settings.command == "sweep":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,10 @@ from remote.transport import Transport
 
 AGENT, CONDITIONS, SERVER = (Path(__file__).with_name(name) for name in ("agent.py", "conditions.py", "server.py"))
 REASON_LENGTH = 300
+PROTOCOL = {
+    "timed": "one call of the runtime after the other, from input array to output array",
+    "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
+}
 MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer, and each holds the engine in memory
 # An SSH server runs ten commands of a login at once (MaxSessions): these, the link's guard, the lock, a file on its way, and
 # one that ends another.
@@ -132,6 +136,37 @@ class PythonRuntime:
         except EngineFailed as error:
             raise EngineFailed(_brief(error, there, self.package.engine)) from None
 
+    def times(
+        self, engine_folders: Sequence[Path], example: np.ndarray, settings: BenchmarkSettings
+    ) -> Generator[Timing | EngineFailed, None, None]:
+        """See Runtime."""
+        cores = self.facts()["cores"]
+        for engine in engine_folders:
+            self.check(engine)
+        remaining = [self.link.place(engine / self.package.engine) for engine in engine_folders]
+        nothing = {"reason": "not measured: only times were asked for"}
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / "example.npy"
+            np.save(file, np.ascontiguousarray(example[: settings.batch], np.float32))
+            words = ["times", "--example", self.link.place(file), "--threads", str(settings.threads), *self._part()]
+            words += ["--warmup-s", str(settings.warmup_s), "--duration-s", str(settings.duration_s)]
+            words += ["--queries", str(settings.min_queries), "--conditions", self.link.place(CONDITIONS), "--engines"]
+            while remaining:
+                done = 0
+                try:
+                    answers = self.agent.answers(AGENT, [*words, *remaining], settings.threads)
+                    for there, answer in zip(remaining, answers, strict=True):
+                        done += 1
+                        if "error" in answer:
+                            yield EngineFailed(_brief(answer["error"], there, self.package.engine))
+                            continue
+                        states = answer["before"], answer["after"]
+                        yield benchmark.timing([answer], *states, nothing, nothing, [], settings, PROTOCOL, cores)
+                except EngineFailed as error:  # this engine ended the process
+                    yield EngineFailed(_brief(error, remaining[done], self.package.engine))
+                    done += 1
+                remaining = remaining[done:]
+
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime."""
         cores = self.check(engine)["facts"]["cores"]
@@ -153,11 +188,7 @@ class PythonRuntime:
             except EngineFailed as error:
                 raise EngineFailed(_brief(error, there, self.package.engine)) from None
             sweep = self._sweep(there, values, settings, Path(scratch)) if settings.sweep else []
-        protocol = {
-            "timed": "one call of the runtime after the other, from input array to output array",
-            "transfers": "none: inputs and outputs are in the processor's own memory, so latency is compute time",
-        }
-        return benchmark.timing(repeats, before, after, energy, nodes, sweep, settings, protocol, cores)
+        return benchmark.timing(repeats, before, after, energy, nodes, sweep, settings, PROTOCOL, cores)
 
     def serve(self, engine: Path, example: np.ndarray, load: Load) -> dict[str, Any]:
         """How many people the device serves at once: see remote/python/server.py, which says what the answer holds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from remote.benchmark import BenchmarkSettings, Timing
+    from remote.errors import EngineFailed
 
 Version = tuple[int, ...]
 
@@ -126,6 +127,26 @@ class Runtime(Protocol):
         Raises:
             StaleEngine: as for check.
             EngineFailed: the engine refuses an input or breaks.
+        """
+        ...
+
+    def times(
+        self, engine_folders: Sequence[Path], example: np.ndarray, settings: BenchmarkSettings
+    ) -> Generator[Timing | EngineFailed, None, None]:
+        """Time engines one after the other: one repeat of each, without energy, nodes and other batches.
+
+        Engines share a process where the runtime can, for hundreds of them are timed to learn what widths cost.
+
+        Args:
+            engine_folders: their directories.
+            example: as for benchmark.
+            settings: how to measure.
+
+        Yields:
+            for each engine in this order its times, or why there are none; the others go on.
+
+        Raises:
+            StaleEngine: as for check.
         """
         ...
 

@@ -115,8 +115,9 @@ def test_a_device_costs_what_it_took_itself() -> None:
     assert took.likely("build@my-board-gaitset-30") == 90.0
     assert took.likely("build@local-gaitset-30") == 2.0
     assert took.likely("build@my-gaitset-30") is None
-    text = report(Forecast(2, [], {"build@local-gaitset-30": 2.0, "build@my-gaitset-30": None}, longest_s=2.0))
-    assert "  build          2             2 s, 1 not run yet" in text.splitlines()
+    new = [Foreseen(f"build@{item}", (), Fate.RUNS) for item in ("local-gaitset-0", "local-gaitset-30", "my-gaitset-30")]
+    text = report(costs(new, durations, DEVICES))
+    assert "  build          3             4 s, 1 not run yet, 1 of them guessed by a similar one" in text.splitlines()
 
 
 def test_every_stage_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +175,11 @@ def test_the_report_says_what_is_not_known() -> None:
         "3 of 9 stages run; 1 come back from DVC's run-cache.",
         "  train          2       1 h 3 min",
         "  probe          1     not run yet",
+        "2 of them take 1 h 3 min one after the other.",
+        "How long the other 1 take is known once they have run.",
+    ]
+    text = report(Forecast(9, [], {"train@a": 3700.0, "train@b": 95.0}, longest_s=3700.0))
+    assert text.splitlines()[-2:] == [
         "One after the other they take 1 h 3 min if each takes as long as it last did,",
         "and with any number at a time at least 1 h 1 min.",
     ]

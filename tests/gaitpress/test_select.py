@@ -176,15 +176,16 @@ def test_the_nearest_miss_would_fit_if_its_blocking_limits_were_as_loose_as_it_n
     assert not keeps(choice.nearest, within)
     assert keeps(choice.nearest, replace(within, **{limit: needed[limit] for limit in blocking}))
 
-    def excess(row: Row) -> float:
-        shares = []
+    def excess(row: Row) -> tuple[int, float]:
+        missing, shares = 0, [0.0]
         bounds = (within.max_latency, within.min_rank1, within.max_energy, within.max_size)
         bounds += (within.people, within.max_loss, within.min_tar)
         values = (*figures(row), people(row, within.fps), loss(row, within), recognised(row))
         for bound, value, sign in zip(bounds, values, (1, -1, 1, 1, -1, 1, -1), strict=True):
             if bound is not None:
-                shares.append(1e9 if value is None else sign * (value - bound) / (bound or 1))
-        return max(shares)
+                missing += value is None
+                shares += [] if value is None else [sign * (value - bound) / (bound or 1)]
+        return missing, max(shares)
 
     assert excess(choice.nearest) == min(excess(row) for row in variants if comparable(row))
 

@@ -341,7 +341,11 @@ def test_what_cannot_be_watched_is_reported_in_one_line(shipped: Path, films: Pa
     for options, said in (
         (["--source", "none.mp4"], "--source none.mp4: no such file; a camera is a number, a stream rtsp://..."),
         (["--source", "text.mp4"], "--source text.mp4: holds no video that OpenCV can read"),
-        (["--source", "77"], "--source 77: gives no picture"),
+        (
+            ["--source", "77"],
+            "--source 77: gives no picture; in place of a camera's number, --source takes a film, walk.mp4, or a stream, "
+            "rtsp://...",
+        ),
         (["--source", "text.mp4", "--out", "x.gif"], "--out x.gif: must end in .mp4 or .avi"),
         (
             ["--source", films / "40.avi", "--far", "5"],

@@ -145,13 +145,13 @@ def test_times_by_width_go_on_where_a_reboot_ended_them(world: World, server: Se
 
     def at_work(phase: str, finished: int) -> bool:
         """Whether the board builds or measures a network, after so many others."""
-        return len({"build": networks, "benchmark": turns}[phase]()) >= finished and bool(server.agents(phase))
+        return len({"build": networks, "times": turns}[phase]()) >= finished and bool(server.agents(phase))
 
     for phase, orderly, finished in (
         ("build", False, 2),
         ("build", True, 5),
-        ("benchmark", False, 2),
-        ("benchmark", True, 5),
+        ("times", False, 2),
+        ("times", True, 5),
     ):
         built, measured = networks(), turns()
         with rebooting(server, partial(at_work, phase, finished), orderly):

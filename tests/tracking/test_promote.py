@@ -107,7 +107,8 @@ def test_a_better_champion_gains_points(home: World) -> None:
     proposed(home, 50)
     gain = row(home, 0).rank1 - row(home, 50).rank1
     said = promote.in_words(row(home, 0), proposed(home, 0))
-    assert f"champion in place of version 1: it gains {gain:.1f} points of mean rank-1 (95 %: " in said
+    assert "champion in place of version 1, for it keeps all limits, promote.max_loss too:\n" in said
+    assert f"\n  it gains {gain:.1f} points of mean rank-1 (95 %: " in said
 
 
 def test_a_loss_that_must_be_sure_counts_to_the_end_of_its_interval(home: World) -> None:

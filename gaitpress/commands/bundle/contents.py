@@ -45,10 +45,7 @@ README = """# {name}
 enrols the walks under people/<name>/<walk>/ or people/<name>/<condition>/<view>/ and names the nearest people for each walk
 under unknown/; `--help` tells what the pictures must be: silhouettes, no photographs and no videos.
 
-    .venv/bin/python watch.py{option} --source 0 --enrol ada
-    .venv/bin/python watch.py{option} --source 0
-
-enrols ada, who walks by alone, and then names people before the camera; `--help` tells more.
+{watch}
 
 `MODEL_CARD.md` says what the network was trained on, how good and fast it is, and its limits.
 `model.onnx` is the network as any processor takes it, `settings.json` how its inputs are made, `engine/` what was built
@@ -56,6 +53,14 @@ for and measured on {device}, `record.json` the measurement. `sha256sum -c SHA25
 
 {how}
 """
+
+
+WATCH = """    .venv/bin/python watch.py{option} --source 0 --enrol ada
+    .venv/bin/python watch.py{option} --source 0
+
+enrols ada, who walks by alone, and then names people before the camera. In place of 0, the first camera, --source takes a
+film or a stream (rtsp://...); `--help` tells more."""
+NO_WATCH = "`watch.py` is for networks of silhouettes: this one takes optical flow of pictures in which one person walks."
 
 
 def write(row: Row, places: Places, out: Path) -> None:
@@ -134,12 +139,15 @@ def _facing(row: Row, places: Places) -> str | None:
 def _write_texts(
     row: Row, build: Mapping[str, Any], side: str | None, of_windows: Mapping[str, Any] | None, out: Path
 ) -> None:
+    option = " --engine" if _shipped(row).engine_first else ""
+    watched = row.settings["data"]["preprocess"]["kind"] == "silhouette"
     texts = {
         "MODEL_CARD.md": card(row, build, of_windows),
         "README.md": README.format(
             name=row.name,
             device=row.device,
-            option=" --engine" if _shipped(row).engine_first else "",
+            option=option,
+            watch=WATCH.format(option=option) if watched else NO_WATCH,
             how=_shipped(row).how.format(device=row.device),
         ),
         "requirements.txt": "".join(f"{name}\n" for name in _requirements(row)),

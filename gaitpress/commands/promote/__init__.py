@@ -139,7 +139,8 @@ def in_words(row: Row, outcome: Outcome) -> str:
         return "\n".join([*lines, f"{CHAMPION}: the first"])
     if outcome.again:
         return "\n".join([*lines, f"{CHAMPION} already"])
-    return "\n".join([*lines, f"{CHAMPION} in place of version {outcome.before.number}: {outcome.words}"])
+    passed = f"{CHAMPION} in place of version {outcome.before.number}, for it keeps all limits, promote.max_loss too:"
+    return "\n".join([*lines, passed, f"  {outcome.words}"])
 
 
 def main() -> None:

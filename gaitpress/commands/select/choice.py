@@ -195,21 +195,31 @@ def _worse(row: Row, best: Row, by_time: bool) -> str:
     for word in (*words, "more energy", "larger"):
         figure, unit = compared[word]
         values = figure.of(row), figure.of(best)
-        text, best_text = ("unknown" if value is None else f"{value:.6g}" for value in values)
         if values[0] != values[1]:
+            text, best_text = _apart(*values)
             return f"{word} than {best.name}: {text}, not {best_text} {unit}"
     return f"equal to {best.name}, which params.yaml lists first"
 
 
-def _excess(row: Row, within: Limits) -> float:
-    """The greatest share by which a limit is broken; infinite where the figure is unknown."""
-    worst = 0.0
+def _apart(one: float | None, other: float | None) -> tuple[str, str]:
+    """Two different figures in three digits, or in as many as tell them apart."""
+    for digits in (3, 4, 6):
+        text, other_text = ("unknown" if value is None else f"{value:.{digits}g}" for value in (one, other))
+        if text != other_text:
+            return text, other_text
+    return repr(one), repr(other)
+
+
+def _excess(row: Row, within: Limits) -> tuple[int, float]:
+    """How many limits a variant breaks by a missing figure, and the greatest share by which it breaks another."""
+    missing, worst = 0, 0.0
     for limit, figure in limited(within).items():
         bound = getattr(within, limit)
         if bound is not None:
             value = figure.of(row)
             if value is None or not math.isfinite(value):
-                return math.inf
+                missing += 1
+                continue
             # A loss may be forbidden altogether: then its points count.
             worst = max(worst, ((bound - value) if figure.better == "more" else (value - bound)) / (bound or 1))
-    return worst
+    return missing, worst

@@ -113,7 +113,7 @@ def failure(log: Log, code: int, timed_out: bool = False) -> str | None:
 
 def timing(
     runs: Sequence[Run],
-    transferred: Run,
+    transferred: Run | None,
     states: tuple[State, State],
     cooled: Mapping[str, Any],
     held: Held,
@@ -128,7 +128,7 @@ def timing(
 
     Args:
         runs: the repeats, without transfers.
-        transferred: a run with transfers.
+        transferred: a run with transfers, if there was one.
         states: the states of the board before the first run and after the last.
         cooled: the board's answer after it waited to cool down.
         held: the outcome for power mode and clocks.
@@ -193,7 +193,7 @@ def timing(
             + ("as a CUDA graph" if graph else "no CUDA graph"),
             "transfers": COPIES if always_copies(version) else NO_COPIES,
             "types": TYPES_OF_FILE if strongly_typed(version) else TYPES_CHOSEN,
-            "with_transfers": _with_transfers(transferred),
+            **({"with_transfers": _with_transfers(transferred)} if transferred else {}),
             "enqueue_bound": any(run.log.enqueue_bound for run in runs),
             "options": _options(runs[0].log),
         },

@@ -10,7 +10,8 @@ import hashlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from remote.disk import refuse_if_full
 from remote.errors import DeviceError, EngineFailed, TimedOut
 from remote.facts import Remembered
 from remote.jetson import power
-from remote.jetson.board import Board
+from remote.jetson.board import Board, Held
 from remote.jetson.onboard.observe import ENERGY_S, IDLE_S, POWER_HZ
 from remote.runtimes.tensorrt import measurement
 from remote.runtimes.tensorrt.board import ONBOARD, infer, look
@@ -125,29 +126,11 @@ class TensorRT:
         trtexec one after the other: the repeats, one that copies inputs and outputs, one for the energy, one that times
         layers, and one for each other batch.
         """
-        described = self.check(engine)
-        facts, [(name, axes)] = described["facts"], described["inputs"].items()
-        options = RunOptions(
-            warmup_ms=math.ceil(1000 * settings.warmup_s),
-            duration_s=math.ceil(settings.duration_s),
-            queries=math.ceil(settings.min_queries / settings.repeats),
-            dla_core=self._dla_core,
-            graph=self._graph,
-        )
-
-        def with_example(batch: int, options: RunOptions) -> RunOptions:
-            """The options with the first inputs of the example."""
-            values = example[:batch]
-            if None not in axes and list(axes) != list(values.shape):
-                raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(values.shape)}")
-            shapes = {name: tuple(values.shape)} if None in axes else {}
-            return dataclasses.replace(options, shapes=shapes, inputs={name: self._placed_values(values)})
-
-        headline = with_example(settings.batch, options)
-        mode = self._mode()
-        engine_runs = _Measured(self, facts, self.transport.place(engine / ENGINE))
-        with self.board.held(mode, bool(self.options.get("lock_clocks"))) as outcome:
-            cooled = self.board.ask("cool", {"below_c": measurement.HOT_C, "wait_s": COOL_S}, timeout_s=COOL_S + 60)
+        engine_runs = _Measured(self, engine)
+        options = self._options(settings)
+        headline = engine_runs.with_example(example[: settings.batch], options)
+        with self._held() as outcome:
+            cooled = self._cooled()
             before = self.board.state()
             runs = [engine_runs.run(headline)[0] for _ in range(settings.repeats)]
             after = self.board.state()
@@ -156,11 +139,54 @@ class TensorRT:
             # A graph is one launch, whose layers nobody times.
             nodes = engine_runs.nodes(dataclasses.replace(headline, duration_s=1, queries=PROFILED, graph=False))
             brief = dataclasses.replace(options, duration_s=1, queries=SWEPT_QUERIES)
-            sweep = [engine_runs.swept(batch, partial(with_example, batch, brief)) for batch in settings.sweep]
-        version = _version(facts)
+            sweep = [
+                engine_runs.swept(batch, partial(engine_runs.with_example, example[:batch], brief))
+                for batch in settings.sweep
+            ]
+        version = _version(engine_runs.facts)
         return measurement.timing(
             runs, transferred, (before, after), cooled, outcome, energy, nodes, sweep, settings, version, self._graph
         )
+
+    def times(
+        self, engine_folders: Sequence[Path], example: np.ndarray, settings: BenchmarkSettings
+    ) -> Generator[Timing | EngineFailed, None, None]:
+        """See Runtime. Each is a process of trtexec; power mode and clocks are set once for all."""
+        nothing = {"reason": "not measured: only times were asked for"}
+        options = self._options(settings)
+        with self._held() as outcome:
+            for engine in engine_folders:
+                try:
+                    engine_runs = _Measured(self, engine)
+                    headline = engine_runs.with_example(example[: settings.batch], options)
+                    cooled = self._cooled()
+                    before = self.board.state()
+                    run, _ = engine_runs.run(headline)
+                except EngineFailed as error:
+                    yield error
+                    continue
+                states, version = (before, self.board.state()), _version(engine_runs.facts)
+                yield measurement.timing(
+                    [run], None, states, cooled, outcome, nothing, nothing, [], settings, version, self._graph
+                )
+
+    def _options(self, settings: BenchmarkSettings) -> RunOptions:
+        """The options of one repeat, without an input."""
+        return RunOptions(
+            warmup_ms=math.ceil(1000 * settings.warmup_s),
+            duration_s=math.ceil(settings.duration_s),
+            queries=math.ceil(settings.min_queries / settings.repeats),
+            dla_core=self._dla_core,
+            graph=self._graph,
+        )
+
+    def _held(self) -> AbstractContextManager[Held]:
+        """Power mode and clocks as the device's options say; the former ones are put back."""
+        return self.board.held(self._mode(), bool(self.options.get("lock_clocks")))
+
+    def _cooled(self) -> dict[str, Any]:
+        """The board's answer after it waited to cool down."""
+        return self.board.ask("cool", {"below_c": measurement.HOT_C, "wait_s": COOL_S}, timeout_s=COOL_S + 60)
 
     def _try(self, onnx: Path) -> str:
         """Ask TensorRT's parser on this computer, if it is here; return its answer in words.
@@ -235,7 +261,8 @@ class TensorRT:
         file.write_text(f"TRT-{log.digits(version)}-EntropyCalibration2\n{scales}", encoding="utf-8")
         return self.transport.place(file)
 
-    def _placed_values(self, example: np.ndarray) -> str:
+    def placed_values(self, example: np.ndarray) -> str:
+        """The path on the board of inputs as trtexec reads them."""
         values = self.board.folder / "example.bin"
         np.ascontiguousarray(example, np.float32).tofile(values)
         return self.transport.place(values)
@@ -264,10 +291,24 @@ class TensorRT:
 
 
 class _Measured:
-    """Runs an engine on the board under observation."""
+    """Runs an engine on the board under observation; ``facts`` are those of the board."""
 
-    def __init__(self, runtime: TensorRT, facts: Mapping[str, Any], placed: str):
-        self.runtime, self.facts, self.placed = runtime, facts, placed
+    def __init__(self, runtime: TensorRT, engine: Path):
+        described = runtime.check(engine)
+        self.runtime, self.facts, self._inputs = runtime, described["facts"], described["inputs"]
+        self.placed = runtime.transport.place(engine / ENGINE)
+
+    def with_example(self, values: np.ndarray, options: RunOptions) -> RunOptions:
+        """The options of a run with these inputs.
+
+        Raises:
+            EngineFailed: the engine takes inputs of another shape.
+        """
+        [(name, axes)] = self._inputs.items()
+        if None not in axes and list(axes) != list(values.shape):
+            raise EngineFailed(f"the engine takes inputs of the shape {axes}, not {list(values.shape)}")
+        shapes = {name: tuple(values.shape)} if None in axes else {}
+        return dataclasses.replace(options, shapes=shapes, inputs={name: self.runtime.placed_values(values)})
 
     def run(self, options: RunOptions, **power_request: Any) -> tuple[measurement.Run, dict[str, Any]]:
         file = f"{self.runtime.transport.scratch}/times.json"

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from remote.benchmark import BenchmarkSettings
+from remote.benchmark import BenchmarkSettings, Timing
 from remote.errors import EngineFailed, StaleEngine
 from remote.python.runtime import PythonRuntime
 from remote.runtimes import part
@@ -215,6 +215,54 @@ exec {sys.executable} "$@"
     assert [row["reason"] for row in timing.sweep] == [
         None, None, "the measuring process was killed (signal 9), most likely because memory ran out"
     ]  # fmt: skip
+
+
+@ONE_IS_QUICK
+def test_engines_are_timed_in_one_process_and_one_that_fails_or_kills_it_stops_no_other(
+    tmp_path: Path, built: tuple[Path, Path], opened: Opened
+) -> None:
+    folders = [tmp_path / name for name in ("first", "broken", "deadly", "last")]
+    for folder in folders:
+        shutil.copytree(built[1], folder)
+    part = tmp_path / "part.py"
+    with LocalTransport() as link:
+        package = opened(link, {}).package
+        part.write_text(
+            package.part.read_text()
+            + f"""
+import os
+from pathlib import Path
+whole = load
+def load(engine, threads, options):
+    if "broken" in str(engine):
+        raise ValueError("of a broken engine")
+    if "deadly" in str(engine):
+        os.kill(os.getpid(), 9)
+    with open({str(tmp_path / "loads")!r}, "a") as file:
+        file.write(str(os.getpid()) + "\\n")
+    return whole(engine, threads, options)
+"""
+        )
+        runtime = PythonRuntime(link, {}, replace(package, part=part))
+        settings = replace(SETTINGS, repeats=1)
+        first, broken, deadly, last = runtime.times(folders, np.ones((2, 4), np.float32), settings)
+        assert [str(broken), str(deadly)] == [
+            "ValueError: of a broken engine",
+            "the measuring process was killed (signal 9), most likely because memory ran out",
+        ]
+        assert isinstance(first, Timing)
+        assert isinstance(last, Timing)
+        for timing in (first, last):
+            assert timing.latency_ms["queries"] >= 30
+            assert timing.latency_ms["p50"] > 0
+            assert timing.conditions["reference_ms_after"] > 0
+            assert timing.energy is None
+        (tmp_path / "loads").unlink()
+        again = list(runtime.times([folders[0], folders[3]], np.ones((2, 4), np.float32), settings))
+        assert len(set((tmp_path / "loads").read_text().split())) == 1
+        # The second finds a warm processor: its reference time before is the first one's after.
+        one, two = (timing.conditions for timing in again if isinstance(timing, Timing))
+        assert two["reference_ms_before"] == one["reference_ms_after"]
 
 
 def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from remote.benchmark import Timing
 from remote.errors import DeviceError, EngineFailed
 from remote.runtimes.tensorrt import runtime as tensorrt
 from simulator.jetson import Jetson
@@ -71,6 +72,28 @@ def test_a_board_of_each_jetpack_builds_runs_and_measures(
     )
     copies = board.kind.tensorrt < (7, 2)
     assert timing.protocol["transfers"].startswith("this TensorRT copies" if copies else "none: ")
+
+
+def test_times_alone_are_one_run_an_engine_and_one_that_fails_stops_no_other(
+    jetson: Jetson, tmp_path: Path, start: Start
+) -> None:
+    engine = build(start(), tmp_path)[2]
+    runtime = start(lock_clocks=True, power_mode="5W")
+    before = len(jetson.calls)
+    whole = replace(SETTINGS, repeats=1)
+    timings = runtime.times([engine, engine], EXAMPLE, whole)
+    first = next(timings)
+    assert isinstance(first, Timing)
+    assert first.latency_ms["queries"] >= 30
+    assert (first.energy, first.conditions["power_mode"], jetson.mode) == (None, "5W", 1)
+    jetson.fault = "oom"
+    second = next(timings)
+    assert isinstance(second, EngineFailed)
+    assert list(timings) == []
+    runs = [call for call in jetson.calls[before:] if "--loadEngine" in call]
+    assert len(runs) == 2
+    assert not any("--exportProfile" in call for call in runs)
+    assert (jetson.mode, jetson.locked) == (0, False)
 
 
 @pytest.mark.slow
