@@ -45,6 +45,24 @@ class Agent:
             raise _failure(self.link, answer or {}, done)
         return answer
 
+    def answers(self, script: Path, arguments: Sequence[str], threads: int = 1) -> Iterator[dict[str, Any]]:
+        """The answers of a script that has several, as they come.
+
+        Raises:
+            EngineFailed: the script crashed.
+            LinkLost: the connection broke, which ends the script.
+            DeviceError: something outside ended the script.
+        """
+        process = self.link.start(self._command(script, arguments), _environment(threads))
+        try:
+            while (answer := next_answer(process.stdout)) is not None:
+                yield answer
+            done = process.wait()
+            if done.code:
+                raise _failure(self.link, {}, done)
+        finally:
+            process.kill()
+
     def stream(
         self, script: Path, arguments: Sequence[str], threads: int, inputs: Iterable[np.ndarray], processes: int = 1
     ) -> list[np.ndarray]:

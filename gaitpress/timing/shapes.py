@@ -89,7 +89,7 @@ def build(library: Any, pruned: Any, entry: Any, bench: Bench, settings: params.
 def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchmark, kept: Path, first: int = 0) -> None:
     """Time all shapes by turns, each turn in random order, so that a machine that slows down or warms up favours none.
 
-    Where the runtime can, shapes share processes, in which they take turns of a few queries.
+    A turn of a shape is as a repeat of a benchmark record, but all shapes of a turn share a process where the runtime can.
 
     Args:
         label: what is measured, for messages.
@@ -166,5 +166,5 @@ def protocol(settings: Benchmark) -> dict[str, Any]:
         "precision": PRECISION,
         "weights": "fresh: not trained",
         "input": "random, uniform in 0..1, the same for all shapes",
-        "order": "by turns (repeats of them) in a random order; on processors engines share a process, a few queries each",
+        "order": "by turns (repeats of them), all shapes of a turn in one process if the runtime can, in a random order",
     }

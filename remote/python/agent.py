@@ -53,7 +53,6 @@ WINDOW_S, WINDOW_QUERIES, SETTLED = 0.25, 10, 0.01  # windows of the rolling med
 IDLE_S = 1.0
 REST_S, LEAST_S = 2.0, 3.0  # where power is sampled, as for TensorRT: rest before and after, and the shortest measurement
 SWEPT_QUERIES = 5  # of each batch, at least
-BLOCK = 5  # queries of an engine in a turn
 
 
 def opened(part, options):
@@ -142,74 +141,53 @@ def _inputs(source):
             yield from _inputs(io.BytesIO(zlib.decompress(packed)))
 
 
-def benchmark(part, engine, example, threads, warmup_s, duration_s, queries):
+def benchmark(part, engine, example, threads, warmup_s, duration_s, queries, before=None):
     """Time single queries, after a warm-up; all times in ms, inputs and outputs in this process's memory.
+
+    ``before`` is the reference time after another engine that this process has just timed. Then the processor is warm, and
+    the warm-up does not wait for times to settle.
 
     Returns:
         ``samples_ms`` (one a query), ``warmup``, the reference times before and after, and ``others``: how many cores other
         programs, or other guests of the same host, kept busy meanwhile; None where the system does not say.
     """
     query = _query(part, engine, example, threads)
-    before = reference_ms()
-    warmup = warm_up(query, warmup_s)
+    settle = before is None
+    before = reference_ms() if settle else before
+    warmup = warm_up(query, warmup_s, settle)
     samples: list = []
     gc.disable()
     begun, busy, own = time.perf_counter(), busy_s(), time.process_time()
     while len(samples) < queries or time.perf_counter() < begun + duration_s:
         samples.append(query())
-    others = _others(begun, busy, own)
+    ended, busy_after, own_after = time.perf_counter(), busy_s(), time.process_time()
     gc.enable()
+    others = None if busy is None or busy_after is None else (busy_after - busy - own_after + own) / (ended - begun)
     return {
         "samples_ms": [round(sample, 5) for sample in samples],
         "warmup": warmup,
         "reference_ms_before": before,
         "reference_ms_after": reference_ms(),
-        "others": others,
+        "others": None if others is None else round(max(0.0, others), 3),
     }
 
 
 def times(part, engines, example, threads, warmup_s, duration_s, queries, conditions):
-    """Time engines by turns of a few queries, so that all see the same changes of the machine's speed, within seconds.
+    """Time engines one after the other; yield the answer of ``benchmark`` for each, with the machine's state, or ``error``.
 
-    Returns:
-        ``engines``: for each of them the answer of ``benchmark``, or ``error``; and the machine's state ``before`` and
-        ``after``, as the program ``conditions`` reads it.
+    The state is what the program ``conditions`` reads ``before`` and ``after``.
     """
     read = runpy.run_path(str(conditions))["read"]
-    state, reference = read(), reference_ms()
-    answers: list = [{"samples_ms": []} for _ in engines]
-    timed: dict = {}
-    for number, engine in enumerate(engines):
+    reference, state = None, read()
+    for engine in engines:
         try:
-            timed[number] = _query(part, engine, example, threads)
-            timed[number]()  # allocates the memory
+            answer = benchmark(part, engine, example, threads, warmup_s, duration_s, queries, reference)
         except Exception as error:  # the others may run
-            timed.pop(number, None)
-            answers[number] = {"error": f"{type(error).__name__}: {error}"}
-    warmup = warm_up(next(iter(timed.values())), warmup_s) if timed else None
-    gc.disable()
-    begun, busy, own = time.perf_counter(), busy_s(), time.process_time()
-    remaining = list(timed)
-    while remaining:
-        for number in remaining:
-            timed[number]()  # caches hold another engine's weights
-            answers[number]["samples_ms"] += [round(timed[number](), 5) for _ in range(BLOCK)]
-        samples = {number: answers[number]["samples_ms"] for number in remaining}
-        remaining = [number for number, ms in samples.items() if len(ms) < queries or sum(ms) < 1000 * duration_s]
-    others = _others(begun, busy, own)
-    gc.enable()
-    common = {"warmup": warmup, "reference_ms_before": reference, "reference_ms_after": reference_ms(), "others": others}
-    for number in timed:
-        answers[number].update(common)
-    return {"engines": answers, "before": state, "after": read()}
-
-
-def _others(begun, busy, own):
-    """How many cores others kept busy since a time, when all and this process had been busy for so long; None if unknown."""
-    seconds, busy_after, own_after = time.perf_counter() - begun, busy_s(), time.process_time()
-    if busy is None or busy_after is None:
-        return None
-    return round(max(0.0, (busy_after - busy - own_after + own) / seconds), 3)
+            yield {"error": f"{type(error).__name__}: {error}"}
+            continue
+        gc.collect()  # the engine's memory is free before the next one is loaded
+        before, reference, state = state, answer["reference_ms_after"], read()
+        yield {**answer, "before": before, "after": state}
 
 
 def busy_s(root=Path("/")):
@@ -239,8 +217,8 @@ def _timed(answer, values):
     return query
 
 
-def warm_up(query, warmup_s):
-    """Run for at least ``warmup_s`` seconds and until the rolling median settles; give up after 10 times that.
+def warm_up(query, warmup_s, settle=True):
+    """Run for at least ``warmup_s`` seconds and, to ``settle``, until the rolling median does; give up after 10 times that.
 
     ``settled`` is None if that was too short to compare two medians.
     """
@@ -255,7 +233,7 @@ def warm_up(query, warmup_s):
             medians.append(statistics.median(window))
             window, opened = [], now
             settled = abs(medians[-1] / medians[-2] - 1) <= SETTLED if len(medians) > 1 else None
-        if now - start >= (warmup_s if settled else 10 * warmup_s):
+        if now - start >= (warmup_s if settled or not settle else 10 * warmup_s):
             return {"seconds": round(now - start, 3), "queries": done, "settled": settled}
 
 
@@ -419,7 +397,10 @@ def main(arguments):
             answer = benchmark(part, engine, example, threads, settings.warmup_s, settings.duration_s, settings.queries)
         elif settings.command == "times":
             how = settings.warmup_s, settings.duration_s, settings.queries
-            answer = times(part, settings.engines, example, threads, *how, settings.conditions)
+            for answer in times(part, settings.engines, example, threads, *how, settings.conditions):
+                answers.write(json.dumps(answer).encode() + b"\n")
+                answers.flush()
+            return
         elif settings.command == "profile":
             answer = profile(part, engine, example, threads, settings.duration_s)
         elif settings.command == "sweep":

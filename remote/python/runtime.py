@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,6 @@ MAX_PROCESSES = 8  # one process here prepares no more inputs than these answer,
 # An SSH server runs ten commands of a login at once (MaxSessions): these, the link's guard, the lock, a file on its way, and
 # one that ends another.
 MAX_PROCESSES_FAR = 6
-MAX_TOGETHER, MAX_TOGETHER_BYTES = 16, 128 << 20  # engines that are timed in one process
 
 
 @dataclass(frozen=True)
@@ -144,35 +143,29 @@ class PythonRuntime:
         cores = self.facts()["cores"]
         for engine in engine_folders:
             self.check(engine)
+        remaining = [self.link.place(engine / self.package.engine) for engine in engine_folders]
+        nothing = {"reason": "not measured: only times were asked for"}
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "example.npy"
             np.save(file, np.ascontiguousarray(example[: settings.batch], np.float32))
-            words = ["times", "--example", self.link.place(file), "--threads", str(settings.threads)]
+            words = ["times", "--example", self.link.place(file), "--threads", str(settings.threads), *self._part()]
             words += ["--warmup-s", str(settings.warmup_s), "--duration-s", str(settings.duration_s)]
             words += ["--queries", str(settings.min_queries), "--conditions", self.link.place(CONDITIONS), "--engines"]
-            nothing = {"reason": "not measured: only times were asked for"}
-            for group in _groups([engine / self.package.engine for engine in engine_folders]):
-                for there, answer, states in self._times_of(words, [self.link.place(file) for file in group], settings):
-                    if "error" in answer:
-                        yield EngineFailed(_brief(answer["error"], there, self.package.engine))
-                    else:
+            while remaining:
+                done = 0
+                try:
+                    answers = self.agent.answers(AGENT, [*words, *remaining], settings.threads)
+                    for there, answer in zip(remaining, answers, strict=True):
+                        done += 1
+                        if "error" in answer:
+                            yield EngineFailed(_brief(answer["error"], there, self.package.engine))
+                            continue
+                        states = answer["before"], answer["after"]
                         yield benchmark.timing([answer], *states, nothing, nothing, [], settings, PROTOCOL, cores)
-
-    def _times_of(
-        self, words: Sequence[str], engines: Sequence[str], settings: BenchmarkSettings
-    ) -> Iterator[tuple[str, dict[str, Any], tuple[dict[str, Any], dict[str, Any]]]]:
-        """Each engine of a process with its answer and the machine's states, if it has an answer."""
-        try:
-            answer = self._call([*words, *engines], settings.threads)
-        except EngineFailed as error:
-            if len(engines) == 1:
-                yield engines[0], {"error": error}, ({}, {})
-            else:  # One engine ended the process: run each by itself, so that the others have times.
-                for engine in engines:
-                    yield from self._times_of(words, [engine], settings)
-            return
-        for engine, of_engine in zip(engines, answer["engines"], strict=True):
-            yield engine, of_engine, (answer["before"], answer["after"])
+                except EngineFailed as error:  # this engine ended the process
+                    yield EngineFailed(_brief(error, remaining[done], self.package.engine))
+                    done += 1
+                remaining = remaining[done:]
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
         """See Runtime."""
@@ -272,19 +265,6 @@ class PythonRuntime:
 
     def _part(self) -> list[str]:
         return ["--part", self.link.place(self.package.part), "--options", json.dumps(dict(self.options))]
-
-
-def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Engines that a device holds in memory together; each group has one at least."""
-    group: list[Path] = []
-    size = 0
-    for file in files:
-        if group and (len(group) == MAX_TOGETHER or size + file.stat().st_size > MAX_TOGETHER_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(file)
-        size += file.stat().st_size
-    yield group
 
 
 def _brief(error: object, path: str, name: str) -> str:

@@ -260,8 +260,9 @@ def load(engine, threads, options):
         (tmp_path / "loads").unlink()
         again = list(runtime.times([folders[0], folders[3]], np.ones((2, 4), np.float32), settings))
         assert len(set((tmp_path / "loads").read_text().split())) == 1
+        # The second finds a warm processor: its reference time before is the first one's after.
         one, two = (timing.conditions for timing in again if isinstance(timing, Timing))
-        assert one == two
+        assert two["reference_ms_before"] == one["reference_ms_after"]
 
 
 def test_an_input_of_the_wrong_shape_is_the_engines_failure(runtime: PythonRuntime, built: tuple[Path, Path]) -> None:
