@@ -4,8 +4,8 @@ On device `local`, in fp32, with params.yaml's settings. The stage `times` measu
 70 % of its time. These networks, the full one and those of uniform percentiles (`mode: percentile`, every 5 %) are timed in
 one run, by turns. `asked` and `measured` are shares of the full network's time; `off` is how far they are apart, in %.
 `uniform` is the percentile whose time is nearest to the measured one, and `macs_ratio` the multiply-adds of the network that
-was pruned to a time, divided by those of the uniform one. Weights are fresh, and nothing is reconstructed: that changes no
-time. A time that the widths of a small network do not reach has no row.
+was pruned to a time, divided by those of the uniform one. Weights are fresh, filters go by `mean-l1`, and nothing is
+reconstructed: that needs no data, and changes no time. A time that the widths of a small network do not reach has no row.
 
 With `--train`, networks are trained on params.yaml's dataset, pruned, reconstructed if `prune.reconstruct` says so, and
 fine-tuned, and `rank1` is the mean rank-1 of both.
@@ -43,7 +43,9 @@ class Model:
 
     def __init__(self, name: str, work: Work, train: bool) -> None:
         self.name, self.work, self.train = name, work, train
-        prune = {**work.settings["prune"], "reconstruct": train and work.settings["prune"]["reconstruct"]}
+        prune = dict(work.settings["prune"])
+        if not train:
+            prune |= {"reconstruct": False, "criterion": "mean-l1"}  # there are no data
         self.to_time = work.params("latency", prune={**prune, "mode": "latency", "device": "local"})
         uniform = {**prune, "mode": "percentile", "scope": "layer"}
         self.uniformly = work.params("percentile", prune=uniform)
