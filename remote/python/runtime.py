@@ -162,9 +162,10 @@ class PythonRuntime:
                             continue
                         states = answer["before"], answer["after"]
                         yield benchmark.timing([answer], *states, nothing, nothing, [], settings, PROTOCOL, cores)
-                except EngineFailed as error:  # this engine ended the process
-                    yield EngineFailed(_brief(error, remaining[done], self.package.engine))
-                    done += 1
+                except EngineFailed as error:
+                    if done < len(remaining):  # this engine ended the process; after the last answer nothing is lost
+                        yield EngineFailed(_brief(error, remaining[done], self.package.engine))
+                        done += 1
                 remaining = remaining[done:]
 
     def benchmark(self, engine: Path, example: np.ndarray, settings: BenchmarkSettings) -> Timing:
