@@ -13,6 +13,7 @@ P99_FROM = 1000  # fewer samples hold no 99th percentile worth the name
 MAX_DRIFT = 0.10
 # Cores that others may keep busy during a measurement: half a one, or a share of all.
 OTHERS, OTHERS_SHARE = 0.5, 0.1
+TIMES_ALONE = {"reason": "not measured: only times were asked for"}  # in place of energy and nodes
 
 
 @dataclass(frozen=True)

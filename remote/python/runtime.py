@@ -144,7 +144,6 @@ class PythonRuntime:
         for engine in engine_folders:
             self.check(engine)
         remaining = [self.link.place(engine / self.package.engine) for engine in engine_folders]
-        nothing = {"reason": "not measured: only times were asked for"}
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "example.npy"
             np.save(file, np.ascontiguousarray(example[: settings.batch], np.float32))
@@ -161,7 +160,9 @@ class PythonRuntime:
                             yield EngineFailed(_brief(answer["error"], there, self.package.engine))
                             continue
                         states = answer["before"], answer["after"]
-                        yield benchmark.timing([answer], *states, nothing, nothing, [], settings, PROTOCOL, cores)
+                        yield benchmark.timing(
+                            [answer], *states, benchmark.TIMES_ALONE, benchmark.TIMES_ALONE, [], settings, PROTOCOL, cores
+                        )
                 except EngineFailed as error:
                     if done < len(remaining):  # this engine ended the process; after the last answer nothing is lost
                         yield EngineFailed(_brief(error, remaining[done], self.package.engine))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from remote import engines
-from remote.benchmark import BenchmarkSettings, Timing, not_swept, swept
+from remote.benchmark import TIMES_ALONE, BenchmarkSettings, Timing, not_swept, swept
 from remote.digest import sha256
 from remote.disk import refuse_if_full
 from remote.errors import DeviceError, EngineFailed, TimedOut
@@ -152,7 +152,6 @@ class TensorRT:
         self, engine_folders: Sequence[Path], example: np.ndarray, settings: BenchmarkSettings
     ) -> Generator[Timing | EngineFailed, None, None]:
         """See Runtime. Each is a process of trtexec; power mode and clocks are set once for all."""
-        nothing = {"reason": "not measured: only times were asked for"}
         options = self._options(settings)
         with self._held() as outcome:
             for engine in engine_folders:
@@ -167,7 +166,7 @@ class TensorRT:
                     continue
                 states, version = (before, self.board.state()), _version(engine_runs.facts)
                 yield measurement.timing(
-                    [run], None, states, cooled, outcome, nothing, nothing, [], settings, version, self._graph
+                    [run], None, states, cooled, outcome, TIMES_ALONE, TIMES_ALONE, [], settings, version, self._graph
                 )
 
     def _options(self, settings: BenchmarkSettings) -> RunOptions:
