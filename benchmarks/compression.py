@@ -6,10 +6,7 @@ quantise. All engines are timed in one run, by turns in a random order, and thei
 
 `latency_ratio` is the time of the dense network in fp32 by ONNX Runtime divided by that of the fastest variant whose mean
 rank-1 is at most one point below it, `by_runtime` that of the fastest of each runtime against the same dense network;
-`rank1_loss` is what the variant loses. `rank1_over_torch_pruning` is how much better our pruning, reconstruction
-included, is than Torch-Pruning's magnitude and Taylor importances: the mean difference in mean rank-1 over seeds of
-fine-tuning, with its interval (Student, 95 %). As many filters of each layer go, so that latency is equal, and all are
-fine-tuned by the same settings.
+`rank1_loss` is what the variant loses. For other selections of filters see `python -m benchmarks.selections`.
 
 `--work` keeps what was made, so that an interrupted benchmark goes on.
 """
@@ -27,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import turns
-from benchmarks.common.selections import compared
 from benchmarks.common.turns import FULL, PRECISIONS
 from benchmarks.common.work import Work
 from gaitpress import outputs
@@ -38,7 +34,6 @@ from stages.recognise import rates
 from workflow.dvc.stages import read_yaml
 
 PERCENTILES = (0, 70, 75, 80)
-COMPARED, SEEDS = 70, (1, 2, 3, 4, 5)
 ALLOWED_LOSS = 1.0  # points of mean rank-1
 # Learning rates of the dense networks. Those of fine-tuning are half of them, divided by the share of filters that stay, for
 # narrow networks take higher rates.
@@ -49,8 +44,7 @@ HARDER = {"views": ["054", "090", "126"], "frames": 31}  # walkers of --difficul
 ROUNDS = 9
 THREADS = 2  # of training and recognition; latency is that of one
 DENSE = f"p0-fp32 {FULL}"
-# How training time is divided: the dense model, each percentile's fine-tuning, and each of those that compare selections.
-TRAIN, EACH, EACH_COMPARED = 0.3, 0.1, 0.02
+TRAIN, EACH = 0.4, 0.15  # of the training time: the dense model, and each percentile's fine-tuning
 FIXED_SHARE = 0.05  # of the time of a dense iteration, however narrow the network: batches and pooling stay
 
 
@@ -135,7 +129,6 @@ def planned(budget_s: float, iteration_s: float) -> dict[str, Any]:
         "iteration_s": round(iteration_s, 2),
         "train": within(TRAIN, 0),
         "finetune": {f"p{percentile}": within(EACH, percentile) for percentile in PERCENTILES},
-        "compared": within(EACH_COMPARED, COMPARED),
     }
 
 
@@ -184,7 +177,6 @@ def measure(where: Path, model: str, budget_min: float, difficulty: float | None
     plan = outputs.read_json(file)
     rows = measured(work, model, variants(work, model, plan))
     chosen = best(rows)
-    sections = schedules(model, plan["train"], plan["compared"], work.settings, COMPARED)
     return {
         "benchmark": "compression",
         "model": model,
@@ -192,7 +184,6 @@ def measure(where: Path, model: str, budget_min: float, difficulty: float | None
         "rank1_loss": round(rows[DENSE]["mean"] - chosen["mean"], 2),
         "best": chosen["variant"],
         "by_runtime": {runtime: best(rows, (runtime,))["times_faster"] for runtime in PRECISIONS},
-        **compared(work, model, COMPARED, where / "train", sections, SEEDS),
         "plan": plan,
         "data": "synthetic",
         **{key: walkers[key] for key in ("difficulty", "noise")},

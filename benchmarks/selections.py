@@ -3,8 +3,7 @@
 On the synthetic walkers of params.yaml, by the stages of the pipeline: train once, prune by params.yaml's criterion with its
 reconstruction, and by Torch-Pruning's magnitude and Taylor importances with as many filters gone from each layer. All are
 fine-tuned by the same settings, with several seeds. `rank1_over_torch_pruning` is how much better ours is: the mean
-difference in mean rank-1 with its interval (Student, 95 %), paired by seed. For GaitSet at the published width see
-`python -m benchmarks.compression`.
+difference in mean rank-1 with its interval (Student, 95 %), paired by seed.
 
 `--work` keeps what was made, so that an interrupted benchmark goes on.
 """

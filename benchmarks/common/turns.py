@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from gaitpress import outputs
 from remote import runtimes
 from remote.benchmark import BenchmarkSettings
+from remote.errors import EngineFailed
 from remote.inventory import Device
 from remote.runtimes import Runtime
 from stages.build import file_for
@@ -60,14 +61,25 @@ def built(runtime: Runtime, quantized: Path, precision: str, out: Path) -> Engin
 
 
 def by_turns(engines: Mapping[str, Engine], example: np.ndarray, rounds: int) -> dict[str, list[float]]:
-    """The median time of a query in ms, one for each turn; each turn takes all engines in another random order."""
+    """The median time of a query in ms, one for each turn.
+
+    Each turn takes the runtimes in another random order, and a runtime all its engines, in one process.
+    """
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in engines}
+    by_runtime: dict[Runtime, list[str]] = {}
+    for name, engine in engines.items():
+        by_runtime.setdefault(engine.runtime, []).append(name)
     for turn in range(rounds):
         print(f"{time.strftime('%H:%M:%S')} timing, turn {turn + 1} of {rounds}", file=sys.stderr)
-        for name in rng.permutation(list(engines)):
-            engine = engines[name]
-            times[name].append(engine.runtime.benchmark(engine.folder, example, ONCE).latency_ms["p50"])
+        for place in rng.permutation(len(by_runtime)):
+            runtime, names = list(by_runtime.items())[place]
+            order = rng.permutation(names)
+            with closing(runtime.times([engines[name].folder for name in order], example, ONCE)) as timings:
+                for name, timing in zip(order, timings, strict=True):
+                    if isinstance(timing, EngineFailed):
+                        sys.exit(f"error: {name}: {timing}")
+                    times[name].append(timing.latency_ms["p50"])
     return times
 
 

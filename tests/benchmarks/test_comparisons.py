@@ -43,11 +43,9 @@ def test_ways_of_recovery_are_compared_on_the_same_dense_networks(tmp_path: Path
     assert again["rows"] == comparison["rows"]  # the seconds that stages took as well
 
 
-def test_gaitset_is_compressed_and_compared_with_torch_pruning(tmp_path: Path) -> None:
+def test_gaitset_is_compressed_and_its_fastest_variant_chosen(tmp_path: Path) -> None:
     comparison = result(tmp_path, "compression", "--budget", "0.01")
     assert comparison["latency_ratio"] >= 1
-    assert set(comparison["rank1_over_torch_pruning"]) == {"magnitude", "taylor"}
-    assert all(len(values) == 5 for values in comparison["seeds"].values())
     names = {f"p0-fp32 {runtime}" for runtime in ("onnxruntime", "openvino")} | {"p0-int8 openvino", "p70-fp32 onnxruntime"}
     assert {row["variant"] for row in comparison["variants"]} >= names
     assert set(comparison["by_runtime"]) == {"onnxruntime", "openvino"}
