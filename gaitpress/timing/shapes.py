@@ -117,7 +117,7 @@ def measure(label: str, shapes: Sequence[Shape], bench: Bench, settings: Benchma
         measured = {
             "shape": shape.key,
             "turn": turn,
-            **{name: timing.latency_ms[name] for name in ("p50", "p50_low", "p50_high", "mean", "cov", "queries")},
+            **{name: timing.latency_ms[name] for name in ("p50", "p50_low", "p50_high", "mean", "min", "cov", "queries")},
             "repeat": dict(timing.repeats[0]),
             "conditions": dict(timing.conditions),
             "timed": {name: timing.protocol[name] for name in ("timed", "transfers") if name in timing.protocol},

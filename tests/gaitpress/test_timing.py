@@ -9,8 +9,11 @@ import pytest
 
 from compress.pruning.time_budget import choices
 from compress.pruning.times import BLOCKS, SHAPES, Layer, TimeModel
+from gaitpress import params
 from gaitpress.timing.shapes import Shape
-from gaitpress.timing.table import _together, first_widths, likely_widths
+from gaitpress.timing.table import _together, first_widths, in_short_turns, least_ms, likely_widths
+from remote.errors import EngineFailed
+from tests.support.toy import ROOT
 
 FILTERS = {"a": 16, "b": 32}
 ALLOWED = {name: choices(filters, 4, 4) for name, filters in FILTERS.items()}
@@ -41,3 +44,20 @@ def test_a_slower_round_is_corrected_by_the_networks_of_every_round() -> None:
     corrected = _together(SimpleNamespace(filters=FILTERS, shapes=shapes), rounds)  # type: ignore[arg-type]
     assert [network.widths for network in corrected] == [dict(zip(FILTERS, key, strict=True)) for key in keys]
     assert [network.ms for network in corrected] == pytest.approx([10, 2, 4, 7])
+
+
+def test_a_network_takes_the_time_of_its_fastest_query_of_the_rounds_turns() -> None:
+    turns = [{"turn": number, "p50": 1 + least, "min": least} for number, least in enumerate([1.0, 4.0, 3.0, 2.0])]
+    shape = Shape("8-8", 16, turns=turns)
+    assert (least_ms(shape, range(4)), least_ms(shape, range(1, 3))) == (1.0, 3.0)
+    shape.reason = "out of memory"
+    with pytest.raises(EngineFailed, match="8-8: out of memory"):
+        least_ms(shape, range(4))
+
+
+def test_short_turns_measure_as_long_as_the_repeats_that_they_replace() -> None:
+    repeats = params.load(ROOT / "params.yaml").benchmark
+    short = in_short_turns(repeats)
+    assert short.repeats > repeats.repeats and short.min_queries == repeats.min_queries
+    assert short.repeats * short.duration_s == pytest.approx(repeats.repeats * repeats.duration_s)
+    assert short.repeats * short.warmup_s == pytest.approx(repeats.repeats * repeats.warmup_s)
