@@ -11,6 +11,7 @@ import numpy as np
 BOOTSTRAPS = 500
 P99_FROM = 1000  # fewer samples hold no 99th percentile worth the name
 MAX_DRIFT = 0.10
+MOST_REPEATS = 3  # times as many as were asked for, on a machine whose speed wavers
 # Cores that others may keep busy during a measurement: half a one, or a share of all.
 OTHERS, OTHERS_SHARE = 0.5, 0.1
 TIMES_ALONE = {"reason": "not measured: only times were asked for"}  # in place of energy and nodes
@@ -160,6 +161,23 @@ def drift(repeats: Sequence[Mapping[str, Any]]) -> float:
     return max(times) / min(times) - 1 if times else 0.0
 
 
+def calmest(repeats: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """The repeats whose slower reference time is the least, in the order in which they ran.
+
+    Only the machine decides, never the network's own times: so a machine with a slow and a fast state is measured in the
+    fast one, and a network that is slow by itself stays so.
+    """
+    slower = [max(repeat["reference_ms_before"], repeat["reference_ms_after"]) for repeat in repeats]
+    return [repeats[place] for place in sorted(np.argsort(slower, kind="stable")[:count])]
+
+
+def wanted(repeats: Sequence[Mapping[str, Any]], count: int) -> bool:
+    """Whether a further repeat is wanted: there are fewer than ``count``, or the machine was not as fast in so many."""
+    if len(repeats) < count:
+        return True
+    return len(repeats) < MOST_REPEATS * count and drift(calmest(repeats, count)) > MAX_DRIFT
+
+
 def judge(statistics: Mapping[str, Any], reference_drift: float, max_cov: float) -> list[str]:
     """The reasons why a measurement is invalid; empty if it is valid."""
     reasons = []
@@ -221,7 +239,7 @@ def timing(
     """Put the answers of the agent together.
 
     Args:
-        repeats: the agent's answers, one a process.
+        repeats: the agent's answers, one a process; of more than were asked for, the calmest count.
         before: the machine's conditions before the first repeat.
         after: the machine's conditions after the last repeat.
         energy: the agent's answer to the energy run.
@@ -231,12 +249,13 @@ def timing(
         protocol: entries that the runtime adds to the protocol.
         cores: of the machine.
     """
-    statistics = latency([repeat["samples_ms"] for repeat in repeats])
-    reference_drift = drift(repeats)
+    calm = calmest(repeats, settings.repeats)
+    statistics = latency([repeat["samples_ms"] for repeat in calm])
+    reference_drift = drift(calm)
     return Timing(
         latency_ms=statistics,
         throughput_per_s=_round(1000 * settings.batch / statistics["mean"]),
-        invalid_reasons=[*judge(statistics, reference_drift, settings.max_cov), *disturbed(repeats, cores)],
+        invalid_reasons=[*judge(statistics, reference_drift, settings.max_cov), *disturbed(calm, cores)],
         conditions={
             "load_before": before["load"],
             "load_after": after["load"],
@@ -245,12 +264,13 @@ def timing(
             "cpu_mhz_after": after["cpu_mhz"],
             "governor": before["governor"],
             "temperature_c": after["temperature_c"],
-            "reference_ms_before": repeats[0]["reference_ms_before"],
-            "reference_ms_after": repeats[-1]["reference_ms_after"],
+            "reference_ms_before": calm[0]["reference_ms_before"],
+            "reference_ms_after": calm[-1]["reference_ms_after"],
             "reference_drift": _round(reference_drift),
+            "repeats_left_out": len(repeats) - len(calm),
             "unreadable": {**before["unreadable"], **after["unreadable"]},
         },
-        repeats=[summary(repeat) for repeat in repeats],
+        repeats=[summary(repeat) for repeat in calm],
         protocol={
             **settings.as_protocol(),
             **protocol,

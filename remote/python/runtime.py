@@ -183,7 +183,9 @@ class PythonRuntime:
             timed = ["benchmark", *common, "--warmup-s", str(settings.warmup_s), "--queries", str(queries)]
             try:
                 before = self.agent.call(CONDITIONS, repeatable=True)
-                repeats = [self._call(timed, settings.threads) for _ in range(settings.repeats)]
+                repeats: list[dict[str, Any]] = []
+                while benchmark.wanted(repeats, settings.repeats):
+                    repeats.append(self._call(timed, settings.threads))
                 after = self.agent.call(CONDITIONS)
                 energy = self._energy(common, settings, Path(scratch))
                 nodes = self._call(["profile", *common], settings.threads)

@@ -75,6 +75,30 @@ def test_drift_is_the_slowest_reference_over_the_fastest(times: list[tuple[float
     assert benchmark.drift(repeats) >= 0
 
 
+def reference(before: float, after: float) -> dict[str, Any]:
+    return {"reference_ms_before": before, "reference_ms_after": after}
+
+
+def test_repeats_during_which_the_machine_was_slower_are_replaced() -> None:
+    fast, slow, slowed = reference(1.0, 1.05), reference(1.3, 1.31), reference(1.0, 1.3)
+    assert benchmark.calmest([slow, fast, slowed, fast], 2) == [fast, fast]
+    assert benchmark.calmest([slowed, slow, fast], 2) == [slowed, fast]
+    assert benchmark.wanted([fast], 2)
+    assert not benchmark.wanted([fast, fast], 2)
+    assert benchmark.wanted([fast, slow], 2)
+    assert not benchmark.wanted([slow, slow], 2)  # as fast as each other: nothing says that it was ever faster
+    assert not benchmark.wanted([slow, fast, slowed, fast], 2)
+    assert benchmark.wanted([slowed] * 5, 2) and not benchmark.wanted([slowed] * 6, 2)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=9), st.integers(1, 4))
+def test_the_calmest_repeats_drift_no_more_than_all(times: list[tuple[float, float]], count: int) -> None:
+    repeats = [reference(*pair) for pair in times]
+    calm = benchmark.calmest(repeats, count)
+    assert len(calm) == min(count, len(repeats))
+    assert benchmark.drift(calm) <= benchmark.drift(repeats)
+
+
 def test_a_batch_has_its_median_time_and_the_rate_of_all_its_queries() -> None:
     row = benchmark.swept(4, [10.0, 10.0, 20.0, 40.0])
     assert (row["latency_ms"], row["inferences_per_s"], row["queries"]) == (15, 200, 4)

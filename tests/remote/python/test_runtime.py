@@ -2,7 +2,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +160,26 @@ def test_a_measurement_has_the_requested_repeats_and_queries(runtime: PythonRunt
     # OpenVINO may fuse all of so small a network into one node.
     assert timing.nodes["nodes"]
     assert all(node["name"] and node["op"] and node["ms"] >= 0 for node in timing.nodes["nodes"])
+
+
+@ONE_IS_QUICK
+def test_a_repeat_on_a_slower_machine_is_replaced(
+    runtime: PythonRuntime, built: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, references = PythonRuntime._call, iter([1.0, 1.5, 1.02])
+
+    def on_a_wavering_machine(self: PythonRuntime, arguments: Sequence[str], *others: Any, **named: Any) -> dict[str, Any]:
+        answer = call(self, arguments, *others, **named)
+        if arguments[0] == "benchmark":
+            answer |= dict.fromkeys(("reference_ms_before", "reference_ms_after"), next(references))
+        return answer
+
+    monkeypatch.setattr(PythonRuntime, "_call", on_a_wavering_machine)
+    timing = runtime.benchmark(built[1], np.ones((2, 4), np.float32), SETTINGS)
+    assert [repeat["reference_ms_before"] for repeat in timing.repeats] == [1.0, 1.02]
+    assert timing.conditions["repeats_left_out"] == 1
+    assert timing.conditions["reference_drift"] == pytest.approx(0.02)
+    assert not any("drift" in reason for reason in timing.invalid_reasons)
 
 
 @pytest.mark.slow
