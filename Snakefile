@@ -17,6 +17,7 @@ wildcard_constraints:
 
 onstart:
     rules_of.session.look_for_jobs_when_one_has_ended()
+    rules_of.print_time_left()
 
 
 rule all:

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from operator import eq
 from pathlib import Path
 
 from gaitpress import params
-from gaitpress.command_line import DURATIONS
+from gaitpress.durations import StageTimes, recorded
 from remote import inventory
 from workflow.dvc.status import answering
 from workflow.dvc.way import Fate, Foreseen, Way, as_program
@@ -60,66 +58,20 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float], devic
         durations: seconds that stages last took, by address.
         devices: the names of the devices.
     """
-    costs, took = Forecast(), Took(durations, devices)
+    costs, times = Forecast(), StageTimes(durations, devices)
     ends: dict[str, float] = {}
     for stage in foreseen:
         costs.stages += 1
         if stage.fate is Fate.RETURNS:
             costs.restored.append(stage.address)
         elif stage.fate is Fate.RUNS:
-            seconds = took.likely(stage.address)
+            seconds = times.likely(stage.address)
             costs.runs[stage.address] = seconds
             if seconds is not None and stage.address not in durations:
                 costs.guessed.append(stage.address)
             ends[stage.address] = (seconds or 0.0) + max((ends.get(before, 0.0) for before in stage.after), default=0.0)
             costs.longest_s = max(costs.longest_s, ends[stage.address])
     return costs
-
-
-class Took:
-    """How long stages took, for those that have not run."""
-
-    def __init__(self, durations: Mapping[str, float], devices: Collection[str]) -> None:
-        """Take seconds that stages last took, by address in the order in which they ran, and the names of the devices."""
-        self._durations, self._devices = durations, devices
-        # The parts of their items and their seconds, by the stage's name and the device.
-        self._alike: dict[tuple[str, str | None], list[tuple[list[str], float]]] = {}
-        for address, seconds in reversed(list(durations.items())):
-            name, _, items = address.partition("@")
-            self._alike.setdefault((name, self._device(items)), []).append((items.split("-"), seconds))
-
-    def likely(self, address: str) -> float | None:
-        """How long a stage will take: as long as it last took, or as the stage of its name with the most alike item did.
-
-        What another device took says nothing of this one.
-
-        Returns:
-            Seconds; None if no stage of its name has run, on its device if it has one.
-        """
-        if address in self._durations:
-            return self._durations[address]
-        name, _, items = address.partition("@")
-        parts = items.split("-")
-        # Among stages that share as much, the last to run.
-        alike = self._alike.get((name, self._device(items)), [])
-        _, seconds = max(alike, key=lambda other: sum(map(eq, parts, other[0])), default=(None, None))
-        return seconds
-
-    def _device(self, items: str) -> str | None:
-        """The device of a stage: the first part of its item, if any; names of devices may have dashes too."""
-        return max((device for device in self._devices if f"{items}-".startswith(f"{device}-")), key=len, default=None)
-
-
-def recorded(path: Path = DURATIONS) -> dict[str, float]:
-    """Seconds that stages last took, by address, in the order in which they last ran."""
-    durations: dict[str, float] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            whole = re.fullmatch(r"(.+),(\d+\.\d)", line)  # a line that a full disk cut does not match
-            if whole:
-                durations.pop(whole[1], None)
-                durations[whole[1]] = float(whole[2])
-    return durations
 
 
 def report(costs: Forecast) -> str:

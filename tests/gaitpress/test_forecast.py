@@ -16,8 +16,9 @@ from dvc.stage.loader import StageLoader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaitpress.commands.forecast import Forecast, Took, recorded, report
+from gaitpress.commands.forecast import Forecast, report
 from gaitpress.commands.forecast import forecast as costs
+from gaitpress.durations import StageTimes, recorded
 from tests.support.toy import ROOT, environment
 from tests.support.toy_pipeline import SMALL, Toy
 from workflow.dvc import private
@@ -101,20 +102,20 @@ def test_durations_are_the_last_ones_and_those_of_the_most_alike(tmp_path: Path)
     )
     durations = recorded(listed)
     assert durations == {"prune@gaitset-30": 2.5, "train@gaitset": 80.0, "prune@cnn2d-30": 4.0, "prune@gaitset-0": 3.0}
-    took = Took(durations, DEVICES)
-    assert took.likely("prune@gaitset-0") == 3.0
-    assert took.likely("prune@gaitset-45") == 3.0  # the same model, which ran last
-    assert took.likely("prune@cnn2d-45") == 4.0
-    assert took.likely("train@gln") == 80.0
-    assert took.likely("report") is None
+    times = StageTimes(durations, DEVICES)
+    assert times.likely("prune@gaitset-0") == 3.0
+    assert times.likely("prune@gaitset-45") == 3.0  # the same model, which ran last
+    assert times.likely("prune@cnn2d-45") == 4.0
+    assert times.likely("train@gln") == 80.0
+    assert times.likely("report") is None
 
 
 def test_a_device_costs_what_it_took_itself() -> None:
     durations = {"build@my-board-gaitset-0": 90.0, "build@local-gaitset-0": 2.0, "build@gone-gaitset-30": 5.0}
-    took = Took(durations, DEVICES)
-    assert took.likely("build@my-board-gaitset-30") == 90.0
-    assert took.likely("build@local-gaitset-30") == 2.0
-    assert took.likely("build@my-gaitset-30") is None
+    times = StageTimes(durations, DEVICES)
+    assert times.likely("build@my-board-gaitset-30") == 90.0
+    assert times.likely("build@local-gaitset-30") == 2.0
+    assert times.likely("build@my-gaitset-30") is None
     new = [Foreseen(f"build@{item}", (), Fate.RUNS) for item in ("local-gaitset-0", "local-gaitset-30", "my-gaitset-30")]
     text = report(costs(new, durations, DEVICES))
     assert "  build          3             4 s, 1 not run yet, 1 of them guessed by a similar one" in text.splitlines()

@@ -53,7 +53,7 @@ def snakemake(cores: int | None = 8, nodes: int | None = None, main: bool = True
 
 def rules(workflow: Any, on_processor: frozenset[str] = frozenset({"local"})) -> Rules:
     stale, here = {"benchmark@my-board-gaitset"}, {"local"}
-    return Rules(PIPELINE, PARAMS, stale, Path("marker"), here, on_processor, Session(workflow))
+    return Rules(PIPELINE, PARAMS, stale, stale, Path("marker"), here, on_processor, Session(workflow))
 
 
 def test_only_of_a_job_that_is_out_of_date_do_dates_count() -> None:

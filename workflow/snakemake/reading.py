@@ -44,6 +44,7 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
     from workflow.snakemake.rules import Rules
 
     stale: set[str] = set()
+    asked_for: set[str] = set()
     try:
         with query or nullcontext():
             settings = load_params("params.yaml")  # complains with the key and what is allowed
@@ -73,6 +74,6 @@ def read(workflow: Any, command_line: Sequence[str]) -> Rules:
         time_stamps.mark(marker, pipeline.targets())
     here = {name for name, device in devices.items() if device.transport == "local"}
     on_processor = {name for name in here if room_of(devices[name].runtime).on_processor}
-    rules = Rules(pipeline, params, stale, marker, here, on_processor, session)
+    rules = Rules(pipeline, params, stale, asked_for, marker, here, on_processor, session)
     rules.limit_resources()
     return rules

@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from workflow.dvc.stages import Pipeline, Stage
 from workflow.snakemake.session import Session, ancient, directory, has_gpu, report
+from workflow.snakemake.time_left import Job, TimeLeft
 
 # Jobs of these stages never go to a cluster: this machine reaches the devices, may be a device itself, and reaches MLflow.
 HERE = {"runtime", "probe", "times", "build", "benchmark", "recognise", "report", "track"}
+BESIDE_OTHERS = "recognise"  # measures no time, so its jobs share a device that is a processor
 # Patterns of the axes: names may hold dots and dashes, numbers may be fractions; none holds a slash.
 AXES = {
     "device": r"(?!none/)[^/]+",  # untimed makes the files of `none`, which stands for no device
@@ -33,6 +36,7 @@ class Rules:
         pipeline: the stages of dvc.yaml.
         params: the content of params.yaml.
         stale: the addresses of the jobs that are out of date.
+        asked_for: the addresses of the jobs that the command line asks for, and of all before them.
         marker: a file that is newer than any output.
         on_this_machine: the devices that are this machine.
         on_this_processor: those of them whose engines run on its processor, several at once.
@@ -42,6 +46,7 @@ class Rules:
     pipeline: Pipeline
     params: Mapping[str, Any]
     stale: Collection[str]
+    asked_for: Collection[str]
     marker: Path
     on_this_machine: Collection[str]
     on_this_processor: Collection[str]
@@ -57,6 +62,24 @@ class Rules:
         elif self.session.main:
             # Two jobs never share the GPUs of this machine, if it has any; a cluster's scheduler takes care of its own.
             self.session.limit("gpu", int(has_gpu()))
+
+    def print_time_left(self) -> None:
+        """Let Snakemake print how long the run will still take; not on a cluster, whose scheduler lets jobs wait."""
+        if self.session.on_cluster:
+            return
+        items = {stage.address(item): (stage, item) for stage in self.pipeline.stages.values() for item in stage.items()}
+        jobs = []
+        for address, after in self.pipeline.in_running_order():
+            if address in self.stale and address in self.asked_for:
+                stage, item = items[address]
+                alone = item.get("device") if stage.name != BESIDE_OTHERS else None
+                jobs.append(Job(address, tuple(after), self.threads(stage)(SimpleNamespace(**item)), alone))
+
+        def address_of(rule: str, wildcards: Mapping[str, str]) -> str | None:
+            stage = self.pipeline.stages.get(rule)
+            return stage.address(wildcards) if stage else None
+
+        self.session.print_time_left(TimeLeft(jobs, self.session.cores, self.params["devices"]), address_of)
 
     def inputs(self, stage: Stage) -> OfJob:
         """The outputs of other jobs that a job reads, and the marker; their dates count only if the job is out of date."""
@@ -101,8 +124,7 @@ class Rules:
             taken["cores_here"] = self.threads(stage)
         if "device" in stage.axes:
             for device in self.params["devices"]:
-                # The stage recognise measures no time.
-                share = 1 if stage.name == "recognise" else self._whole(device)
+                share = 1 if stage.name == BESIDE_OTHERS else self._whole(device)
                 taken[resource_of(device)] = lambda job, device=device, share=share: share * (job.device == device)
         return taken
 

@@ -5,13 +5,18 @@ They were tried with Snakemake 9.27.1.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from snakemake.io import ancient, directory, report
+from snakemake.logging import logger
+
+from workflow.snakemake.time_left import TimeLeft
 
 __all__ = ["Session", "ancient", "directory", "has_gpu", "report"]
 
@@ -63,6 +68,44 @@ class Session:
         default = DEFAULT_LIMIT, DEFAULT_TIMESPAN_S
         if limit is not None and (getattr(limit, "max_jobs", None), getattr(limit, "timespan", None)) == default:
             scheduler.job_rate_limiter = None
+
+    def print_time_left(self, left: TimeLeft, address_of: Callable[[str, Mapping[str, str]], str | None]) -> None:
+        """Print how long the run will still take, below each of Snakemake's lines that say how many steps are done.
+
+        Where Snakemake prints no such lines, as with ``--quiet`` or with a logger of the user's, nothing is printed.
+
+        Args:
+            left: the jobs of this run.
+            address_of: the address of the stage of a rule's name and a job's wildcards; None for other rules.
+        """
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.name == "DefaultStreamHandler":
+                logger.addHandler(_Below(handler, left, address_of))
+
+
+class _Below(logging.Handler):
+    """Follows the events of a run, and adds lines below those of Snakemake's own handler."""
+
+    def __init__(
+        self,
+        lines: logging.StreamHandler[Any],
+        left: TimeLeft,
+        address_of: Callable[[str, Mapping[str, str]], str | None],
+    ) -> None:
+        super().__init__()
+        self._lines, self._left, self._address_of = lines, left, address_of
+        self._addresses: dict[int, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, of_event = getattr(record, "event", None), vars(record)
+        if event == "job_info":
+            if address := self._address_of(of_event["rule_name"], of_event["wildcards"] or {}):
+                self._addresses[of_event["jobid"]] = address
+                self._left.started(address)
+        elif event == "job_finished":
+            self._left.ended(self._addresses.get(of_event["job_id"], ""))
+        elif event == "progress" and self._lines.filter(record) and (words := self._left.words()):
+            print(words, file=self._lines.stream, flush=True)
 
 
 def has_gpu() -> bool:

@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gaitpress.commands.forecast import Forecast, forecast, recorded
+from gaitpress.commands.forecast import Forecast, forecast
 from gaitpress.commands.review import comment, picture, side
+from gaitpress.durations import recorded
 from gaitpress.errors import StageError
 from remote import inventory
 from workflow.dvc import plain
