@@ -89,10 +89,10 @@ def mark(kind: str, data: str, look: Spec, **more: Any) -> Spec:
     return {"type": kind, "clip": True, "from": {"data": data}, "encode": {"update": look}, **more}
 
 
-def staircase(data: str, look: Spec) -> Spec:
+def staircase(data: str, look: Spec, **more: Any) -> Spec:
     """Between two optimal points the slower has to be paid for in full, so a front is a staircase."""
     ends = {"x": scaled("x", "x"), "y": scaled("y", "y"), "interpolate": {"value": "step-after"}}
-    return mark("line", data, ends | look)
+    return mark("line", data, ends | look, **more)
 
 
 def per(data: str, field: str, inner: Spec) -> Spec:

@@ -302,6 +302,25 @@ def test_of_twelve_variants_all_have_named_error_curves(
     assert browser.faults == []
 
 
+@pytest.mark.parametrize("device", ["board-a", "board-b"])
+def test_no_name_lies_on_the_line_of_the_front(page: Browser, device: str) -> None:
+    chart = f"document.querySelector('figure[data-chart=\"pareto/{device}\"]')"
+    page.evaluate(f"{chart}.scrollIntoView()")
+    page.wait_for(f"{chart}.dataset.drawn !== undefined")
+    # The boxes of letters have room above and below them.
+    on_it = f"""(() => {{
+        const line = {chart}.querySelector('.front-line path'), at = line.getScreenCTM(), long = line.getTotalLength();
+        const places = [...Array(500).keys()].map((n) => line.getPointAtLength(n / 499 * long).matrixTransform(at));
+        const texts = [...{chart}.querySelectorAll('.mark-text.names text')];
+        const names = texts.filter((text) => text.getAttribute('opacity') !== '0' && text.textContent);
+        const on = (box, {{x, y}}) => x > box.left + 2 && x < box.right - 2 && y > box.top + 4 && y < box.bottom - 4;
+        const lying = names.filter((text) => places.some((place) => on(text.getBoundingClientRect(), place)));
+        return [names.length, lying.map((text) => text.textContent)];
+    }})()"""
+    named, lying = page.evaluate(on_it)
+    assert named > 3 and lying == []
+
+
 @pytest.mark.slow
 def test_on_paper_it_has_every_chart_as_wide_as_the_paper(page: Browser, tmp_path: Path) -> None:
     undrawn = "[...document.querySelectorAll('figure[data-chart]')].filter((figure) => !figure.dataset.drawn).length"
