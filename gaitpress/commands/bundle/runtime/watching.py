@@ -151,9 +151,9 @@ class Watching:
             return f"{self._options.source}: no picture"
         rate = "" if of["frames_per_s"] is None else f" ({of['frames_per_s']:.1f} a second)"
         lines = [
-            f"{of['frames']} frames{rate}, {of['frames_dropped']} dropped",
-            f"{of['tracks']} tracks, {of['tracks_split']} split; at most {of['most_people']} people at once",
-            f"{of['windows']} windows, {of['windows_dropped']} dropped",
+            f"frames: {of['frames']}{rate}, {of['frames_dropped']} dropped",
+            f"tracks: {of['tracks']}, {of['tracks_split']} split; people at once: at most {of['most_people']}",
+            f"windows: {of['windows']}, {of['windows_dropped']} dropped",
         ]
         if of["latency_ms"]:
             median, most = (of["latency_ms"][key] for key in ("median", "p99"))
