@@ -14,20 +14,26 @@ from report.table import WIDTH
 
 
 def text(rows: Sequence[Row], settings: Select) -> str:
-    """A paragraph for each device.
+    """A paragraph for each device, with the command that ships its engine.
 
     Args:
         rows: the variants of all devices.
         settings: the budget within which the fastest variant is the one to deploy.
     """
-    paragraphs = (" ".join(_sentences(device, listed, settings)) for device, listed in by_device(rows).items())
-    return "\n".join(textwrap.fill(words, WIDTH, break_on_hyphens=False) + "\n" for words in paragraphs)
+    return "\n".join(_paragraph(device, listed, settings) for device, listed in by_device(rows).items())
 
 
-def _sentences(device: str, rows: Sequence[Row], settings: Select) -> list[str]:
+def _paragraph(device: str, rows: Sequence[Row], settings: Select) -> str:
+    """The sentences, and the command that ships the engine."""
+    best = None if settings.max_loss is None else next(iter(answers.fastest(rows, settings)), None)
+    sentences = textwrap.fill(" ".join(_sentences(device, rows, best, settings)), WIDTH, break_on_hyphens=False)
+    ship = f"To ship it: python -m gaitpress bundle --variant {best.key} --out shipped/gait\n" if best else ""
+    return f"{sentences}\n{ship}"
+
+
+def _sentences(device: str, rows: Sequence[Row], best: Row | None, settings: Select) -> list[str]:
     if settings.max_loss is None:
         return [f"On {device}: `python -m gaitpress select` names the best variant by your limits."]
-    best = next(iter(answers.fastest(rows, settings)), None)
     if best is None:
         return _without_times(device, rows, settings, settings.max_loss)
     low, high = figures.LATENCY_LOW.of(best), figures.LATENCY_HIGH.of(best)

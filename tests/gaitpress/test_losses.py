@@ -236,7 +236,8 @@ def test_the_conclusion_says_what_to_deploy_how_fast_it_is_and_what_it_costs(stu
     times = r"A second of video takes [\d.]+ ms of computing, a query [\d.]+ ms \([\d.]+–[\d.]+\), "
     assert re.search(times + r"2\.50× as fast as gaitset p0 fp32\. ", words)
     assert f"It recognises {chosen.rank1:.1f} % ({rank1[0]:.1f}–{rank1[1]:.1f}) of the probes" in words
-    assert words.endswith(f"; loses 0.8 ({ends}): not surely within 1 point.")
+    ship = f" To ship it: python -m gaitpress bundle --variant {chosen.key} --out shipped/gait"
+    assert words.endswith(f"; loses 0.8 ({ends}): not surely within 1 point.{ship}")
     assert "python -m gaitpress select" in conclusion.text(list(rows.values()), Select(max_loss=None))
     sure = " ".join(conclusion.text(list(rows.values()), Select(sure=True)).split())
     assert "deploy gaitset p0 fp32" in sure and "the dense network itself" in sure

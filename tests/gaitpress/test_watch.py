@@ -165,7 +165,7 @@ def test_a_gallery_is_listed_exported_taken_over_and_forgotten_by_name(shipped: 
     other = json.dumps({**content, "network": "0" * 64})
     (tmp_path / "other.json").write_text(other)
     for file, said in {
-        "other.json": "its signatures are of another network; enrol people anew, in another --gallery",
+        "other.json": "its signatures are of another network; enrol anew, as with --gallery gallery-2.json",
         "broken.json": "is no gallery that this program knows",
     }.items():
         (tmp_path / file).exists() or (tmp_path / file).write_text("{")

@@ -76,10 +76,10 @@ def test_what_never_ran_is_named_as_unknown() -> None:
     clock, durations = Clock(), dict[str, float]()
     jobs = [Job(address, (), 1) for address in ("train@gaitset", "prune@gaitset-0", "prune@gaitset-30", "report")]
     left = TimeLeft(jobs, 1, DEVICES, lambda: durations, clock)
-    assert left.words() == "time left: 3 stages have not run yet, so nobody knows how long they take"
+    assert left.words() == "time left: not known before each stage has run once; 3 of them have not"
     durations |= {"train@gaitset": 80.0, "prune@gaitset-0": 60.0}
     clock.now = 10
-    assert left.words() == "more than 3 min left: 1 stage has not run yet, so nobody knows how long they take"
+    assert left.words() == "time left: not known before each stage has run once; 1 of them has not"
 
 
 def test_hours_have_minutes_and_the_least_time_is_a_minute() -> None:
@@ -96,7 +96,7 @@ def test_a_run_says_how_long_the_rest_takes(tmp_path: Path) -> None:
         steps = [place for place, line in enumerate(lines) if re.match(r"1 of 2 steps", line)]
         return lines[steps[0] + 1] if steps else done.stderr
 
-    assert below_the_first_step() == "time left: 1 stage has not run yet, so nobody knows how long they take"
+    assert below_the_first_step() == "time left: not known before each stage has run once; 1 of them has not"
     toy.edit(r"(?m)^    frames: \d+ ", "    frames: 20 ")
     assert below_the_first_step() == "about 1 min left"
     toy.edit(r"(?m)^    frames: \d+ ", "    frames: 22 ")

@@ -76,9 +76,8 @@ class TimeLeft:
         self._next = now + (self._clock() - now) / SHARE
         if not unknown:
             return f"about {readable(math.ceil(seconds / 60))} left"
-        stages = "1 stage has" if unknown == 1 else f"{unknown} stages have"
-        known = f"more than {readable(int(seconds / 60))} left: " if seconds >= 60 else "time left: "
-        return f"{known}{stages} not run yet, so nobody knows how long they take"
+        have = "has" if unknown == 1 else "have"
+        return f"time left: not known before each stage has run once; {unknown} of them {have} not"
 
     def _rest(self, address: str, all_of_it: float, now: float) -> float:
         """Seconds that a job will still take, of those that it takes in all."""

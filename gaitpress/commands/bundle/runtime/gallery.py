@@ -61,7 +61,7 @@ class GalleryFile:
         if not known:
             raise ValueError(f"{path}: is no gallery that this program knows")
         if gallery.network != network:
-            raise ValueError(f"{path}: its signatures are of another network; enrol people anew, in another --gallery")
+            raise ValueError(f"{path}: its signatures are of another network; enrol anew, as with --gallery gallery-2.json")
         return gallery
 
     def signatures(self, name: str) -> list[np.ndarray]:
