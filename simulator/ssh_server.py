@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
+START_S = 10.0
 
 
 def free_port() -> int:
@@ -76,17 +77,17 @@ class Server:
         with suppress(OSError):
             Path("/run/sshd").mkdir(exist_ok=True)  # sshd as root needs it
         assert SSHD
-        log = (self.where / "log").open("ab")
-        with log:
+        log = self.where / "log"
+        before = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as written:
             command = [SSHD, "-D", "-e", "-f", str(self.where / "config")]
-            self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert self._process.poll() is None, (self.where / "log").read_text()
+            self._process = subprocess.Popen(command, stderr=written, stdin=subprocess.DEVNULL, start_new_session=True)
+        # A connection would not prove it: one to a port where nobody listens may reach itself.
+        until = time.monotonic() + START_S
+        while b"Server listening on" not in log.read_bytes()[before:]:
+            assert self._process.poll() is None, log.read_text()
+            assert time.monotonic() < until, "the SSH server does not listen"
             time.sleep(0.02)
-        raise AssertionError("the SSH server does not listen")
 
     def kill(self) -> None:
         """End the server and all its sessions at once, as if a board lost its power; its commands run on for a while."""
