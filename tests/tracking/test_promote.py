@@ -74,7 +74,7 @@ def test_the_first_that_keeps_the_limits_is_the_champion(home: World) -> None:
     assert champion(home) == "local/gaitset/p0-fp32"
     again = proposed(home, 0)
     assert again.before is not None and again.before.number == again.version.number == "1"
-    assert promote.in_words(row(home, 0), again).endswith("champion already")
+    assert promote.in_words(row(home, 0), again).endswith("champion already: nothing changed")
 
 
 def test_a_champion_that_no_longer_passes_is_reported_and_stays(home: World) -> None:

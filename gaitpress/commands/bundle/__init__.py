@@ -9,6 +9,7 @@ or folder.
 
 from __future__ import annotations
 
+import difflib
 import sys
 import tempfile
 from pathlib import Path
@@ -48,7 +49,8 @@ def named(key: str, results: Path, settings: params.Params) -> Row:
     """
     rows = {row.key: row for row in load(Folders(results), settings)}
     if key not in rows:
-        raise StageError(f"--variant {key}: is none of params.yaml's, such as {next(iter(rows))}")
+        closest = difflib.get_close_matches(key, list(rows), 1, cutoff=0)[0]
+        raise StageError(f"--variant {key}: is none of params.yaml's, such as {closest}")
     return rows[key]
 
 

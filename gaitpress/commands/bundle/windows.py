@@ -42,7 +42,7 @@ def strangers(row: Row, places: Places) -> dict[str, Any] | None:
     def signatures(what: str, positions: Sequence[int]) -> Iterator[tuple[str, list[np.ndarray]]]:
         """The person of each walk and the signatures of its windows, if it has any."""
         some = _some(positions)
-        for position in progress(some, len(some), f"thresholds of windows, walks {what}"):
+        for position in progress(some, len(some), f"walks {what}, for the threshold of watch.py"):
             walk = store.sequences[position]
             if of_walk := [network.run([OUTPUT], {INPUT: window})[0] for window in _windows(store, walk, length)]:
                 yield walk.identity, of_walk

@@ -138,7 +138,7 @@ def in_words(row: Row, outcome: Outcome) -> str:
     if outcome.before is None:
         return "\n".join([*lines, f"{CHAMPION}: the first"])
     if outcome.again:
-        return "\n".join([*lines, f"{CHAMPION} already"])
+        return "\n".join([*lines, f"{CHAMPION} already: nothing changed"])
     passed = f"{CHAMPION} in place of version {outcome.before.number}, for it keeps all limits, promote.max_loss too:"
     return "\n".join([*lines, passed, f"  {outcome.words}"])
 

@@ -99,7 +99,7 @@ def _fetched(files: Any, path: str, target: Path) -> str | None:
 def _rows(folders: Folders, settings: Params, wanted: int, missing: list[str]) -> tuple[list[Row], str]:
     fault = f"{len(missing)} of {wanted} records are neither here nor in the store ({missing[0]}); {PUSH}" if missing else ""
     if len(missing) == wanted:
-        return [], fault or "its dvc.lock names no record"
+        return [], fault or "no results to compare: its dvc.lock names no record"
     try:
         return load(folders, settings), fault
     except StageError as error:

@@ -227,7 +227,7 @@ class Watching:
                 if cv2.waitKey(1) & 0xFF in (27, ord("q")):
                     raise KeyboardInterrupt
             except cv2.error:
-                self._tell("this OpenCV shows no windows, as opencv-python would; going on without one")
+                self._tell("this OpenCV shows no windows, opencv-python does; going on without one: --out makes a film")
                 self._options.headless = True
         self._drawing += time.perf_counter() - start
 
