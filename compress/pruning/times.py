@@ -1,23 +1,27 @@
 """The time of a network by the widths of its layers, learnt from measured networks.
 
 A layer's time depends on how many filters it reads and how many it gives, so the time of a network is a constant and, for
-each layer, a function of two widths. Kernels work on blocks of filters: 17 may take as long as 32. So each function is a
-sum, with coefficients of at least 0, of products of both widths and of each width alone, as they are and rounded up to
-blocks of a few sizes. Such a sum never falls as a width grows.
+each layer, a function of two widths. Kernels work on blocks of filters: 17 may take as long as 32. Layers narrower than a
+block take other kernels: ONNX Runtime's convolutions with AVX-512 pass over 12 channels one by one and over 16 at once. So
+each function is a sum, with coefficients of at least 0, of products of both widths' parts and of each width's alone. A
+width's parts are the width, its blocks, and its blocks where at least one is full. Such a sum never falls as a width grows.
+The size of the blocks is the one that best predicts networks left out of the fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from compress.errors import CompressionError
 
-BLOCKS = (1, 8, 16, 32)  # filters: sizes of vectors and tiles on processors and GPUs
-SHAPES = ("both", "reads", "gives")
+BLOCKS = (8, 16, 32)  # filters: sizes of vectors and tiles on processors and GPUs
+PARTS = 3  # of a width
+COEFFICIENTS = PARTS * PARTS + 2 * PARTS  # of a layer: of products of both widths' parts, then of those of each
 FOLDS = 8
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
@@ -54,12 +58,14 @@ class TimeModel:
     Attributes:
         filters: the number of filters of each group in the full network.
         layers: the layers whose time depends on widths.
+        block: how many filters kernels compute at once.
         constant: the time in ms that depends on no width.
-        weights: the parts of each layer's time in the full network, in ms, [layers, 3 SHAPES, 4 BLOCKS].
+        weights: the coefficients of each layer's parts, in ms, [layers, COEFFICIENTS].
     """
 
     filters: Mapping[str, int]
     layers: Sequence[Layer]
+    block: int
     constant: float
     weights: np.ndarray
 
@@ -71,19 +77,19 @@ class TimeModel:
     def table(self, number: int, choices: Mapping[str, np.ndarray]) -> np.ndarray:
         """The time in ms of a layer, for all widths to choose from: [widths that it reads, widths that it gives]."""
         layer = self.layers[number]
-        reads, gives = (_parts(group, self.filters, choices) for group in (layer.reads, layer.gives))
-        both, of_reads, of_gives = self.weights[number]
-        ms: np.ndarray = (reads * both) @ gives.T + (reads @ of_reads)[:, None] + (gives @ of_gives)[None]
-        return ms
+        reads, gives = (_parts(group, self.filters, choices, self.block) for group in (layer.reads, layer.gives))
+        both, of_reads, of_gives = np.split(self.weights[number], [PARTS * PARTS, PARTS * PARTS + PARTS])
+        ms: np.ndarray = reads @ both.reshape(PARTS, PARTS) @ gives.T
+        return ms + (reads @ of_reads)[:, None] + (gives @ of_gives)[None]
 
     def as_json(self) -> dict[str, Any]:
         """The content of a JSON file, for :meth:`of_json`."""
         return {
             "filters": dict(self.filters),
+            "block": self.block,
             "constant": self.constant,
             "layers": [
-                {**vars(layer), "ms": dict(zip(SHAPES, weights.tolist(), strict=True))}
-                for layer, weights in zip(self.layers, self.weights, strict=True)
+                {**vars(layer), "ms": weights.tolist()} for layer, weights in zip(self.layers, self.weights, strict=True)
             ],
         }
 
@@ -91,16 +97,17 @@ class TimeModel:
     def of_json(cls, content: Mapping[str, Any]) -> TimeModel:
         """The model from the content that :meth:`as_json` gave."""
         layers = [Layer(row["name"], row["reads"], row["gives"], row["macs"]) for row in content["layers"]]
-        weights = [[row["ms"][shape] for shape in SHAPES] for row in content["layers"]]
-        return cls(content["filters"], layers, content["constant"], np.array(weights, np.float64))
+        weights = np.array([row["ms"] for row in content["layers"]], np.float64)
+        return cls(content["filters"], layers, content["block"], content["constant"], weights)
 
 
-def _parts(group: str | None, filters: Mapping[str, int], choices: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Widths as shares of the full one, both rounded up to each size of blocks: [widths, blocks]."""
+def _parts(group: str | None, filters: Mapping[str, int], choices: Mapping[str, np.ndarray], block: int) -> np.ndarray:
+    """The parts of widths as shares: width, blocks, and blocks where at least one is full: [widths, PARTS]."""
     if group is None:
-        return np.ones((1, len(BLOCKS)))
-    blocks = np.array(BLOCKS)
-    return np.ceil(np.asarray(choices[group])[:, None] / blocks) / np.ceil(filters[group] / blocks)
+        return np.ones((1, PARTS))
+    widths = np.asarray(choices[group])
+    blocks = np.ceil(widths / block) / np.ceil(filters[group] / block)
+    return np.stack([widths / filters[group], blocks, (widths >= block) * blocks], axis=1)
 
 
 def fit(
@@ -109,8 +116,8 @@ def fit(
     """Learn times from measured networks.
 
     The fit is least squares of relative errors, with coefficients of at least 0. Where the measurements cannot separate
-    layers, time follows multiply-adds: a ridge pulls the coefficients there. Its strength is the one that best predicts
-    networks left out of the fit.
+    layers, time follows multiply-adds: a ridge pulls the coefficients there. Its strength and the size of the blocks are
+    those that best predict networks left out of the fit.
 
     Args:
         layers: the layers whose time depends on widths.
@@ -126,32 +133,39 @@ def fit(
     if len(measured) < 2:
         raise CompressionError("one network does not show how time depends on widths: there is nothing to prune")
     times = np.array([network.ms for network in measured])
-    rows = np.stack([_features(layers, filters, network.widths) for network in measured])
-    folds = np.random.default_rng(0).permutation(len(measured)) % min(FOLDS, len(measured))
-    errors_by_ridge = {ridge: np.zeros(len(measured)) for ridge in RIDGES}
-    for ridge, errors in errors_by_ridge.items():
-        for fold in range(folds.max() + 1):
-            left_out = folds == fold
-            weights = _weights(rows[~left_out], times[~left_out], layers, ridge)
-            errors[left_out] = rows[left_out] @ weights / times[left_out] - 1
-    best = min(RIDGES, key=lambda ridge: float(np.square(errors_by_ridge[ridge]).sum()))
-    weights = _weights(rows, times, layers, best)
-    shaped = weights[1:].reshape(len(layers), len(SHAPES), len(BLOCKS))
-    return TimeModel(dict(filters), list(layers), float(weights[0]), shaped), errors_by_ridge[best]
+    rows = {block: np.stack([_features(layers, filters, network.widths, block) for network in measured]) for block in BLOCKS}
+    errors = {
+        (block, ridge): _errors_left_out(rows[block], times, layers, ridge) for block, ridge in product(BLOCKS, RIDGES)
+    }
+    block, ridge = min(errors, key=lambda chosen: float(np.square(errors[chosen]).sum()))
+    weights = _weights(rows[block], times, layers, ridge)
+    shaped = weights[1:].reshape(len(layers), COEFFICIENTS)
+    return TimeModel(dict(filters), list(layers), block, float(weights[0]), shaped), errors[block, ridge]
 
 
-def _features(layers: Sequence[Layer], filters: Mapping[str, int], widths: Mapping[str, int]) -> np.ndarray:
-    """The parts of a network's time: 1, and the parts of each layer's, [1 + layers * shapes * blocks]."""
+def _errors_left_out(rows: np.ndarray, times: np.ndarray, layers: Sequence[Layer], ridge: float) -> np.ndarray:
+    """[measured]: the relative error of each network's time as a fit without its part of the networks predicts it."""
+    folds = np.random.default_rng(0).permutation(len(times)) % min(FOLDS, len(times))
+    errors = np.zeros(len(times))
+    for fold in range(folds.max() + 1):
+        left_out = folds == fold
+        weights = _weights(rows[~left_out], times[~left_out], layers, ridge)
+        errors[left_out] = rows[left_out] @ weights / times[left_out] - 1
+    return errors
+
+
+def _features(layers: Sequence[Layer], filters: Mapping[str, int], widths: Mapping[str, int], block: int) -> np.ndarray:
+    """What a network's coefficients are multiplied with: 1, and the parts of each layer, [1 + layers * COEFFICIENTS]."""
     one = {name: np.array([width]) for name, width in widths.items()}
     parts = [np.ones(1)]
     for layer in layers:
-        reads, gives = (_parts(group, filters, one)[0] for group in (layer.reads, layer.gives))
-        parts += [reads * gives, reads * (layer.reads is not None), gives * (layer.gives is not None)]
+        reads, gives = (_parts(group, filters, one, block)[0] for group in (layer.reads, layer.gives))
+        parts += [np.outer(reads, gives).ravel(), reads * (layer.reads is not None), gives * (layer.gives is not None)]
     return np.concatenate(parts)
 
 
 def _weights(rows: np.ndarray, times: np.ndarray, layers: Sequence[Layer], ridge: float) -> np.ndarray:
-    """The coefficients of the parts, [parts], in ms."""
+    """The coefficients, [1 + layers * COEFFICIENTS], in ms."""
     relative = rows / times[:, None]
     pull = np.sqrt(ridge * len(times)) / times.max() * np.eye(rows.shape[1])
     wanted = np.concatenate([np.ones(len(times)), pull @ _by_multiply_adds(relative, layers)])
@@ -160,13 +174,17 @@ def _weights(rows: np.ndarray, times: np.ndarray, layers: Sequence[Layer], ridge
 
 
 def _by_multiply_adds(relative: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
-    """The coefficients if time depended on a constant and the multiply-adds alone, [parts]."""
-    plain = np.zeros(relative.shape[1])
-    macs = [layer.macs for layer in layers]
-    plain[1 :: len(SHAPES) * len(BLOCKS)] = np.array(macs) / max(sum(macs), 1)
-    constant, factor = _not_negative(np.stack([relative[:, 0], relative @ plain], axis=1), np.ones(len(relative)))
-    plain *= factor
-    plain[0] = constant
+    """The coefficients if a multiply-add took as long in each layer, [1 + layers * COEFFICIENTS].
+
+    How its time depends on the parts of both widths is the same in all layers then.
+    """
+    macs = np.array([layer.macs for layer in layers])
+    shares = macs / max(macs.sum(), 1)
+    alike = np.zeros((relative.shape[1], 1 + PARTS * PARTS))
+    alike[0, 0] = 1
+    for part in range(PARTS * PARTS):
+        alike[1 + part :: COEFFICIENTS, 1 + part] = shares
+    plain: np.ndarray = alike @ _not_negative(relative @ alike, np.ones(len(relative)))
     return plain
 
 

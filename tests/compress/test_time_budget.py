@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings, select
 from compress.pruning.time_budget import Problem, choices, problem_of, solve, widths_within
-from compress.pruning.times import BLOCKS, SHAPES, Layer, TimeModel
+from compress.pruning.times import BLOCKS, COEFFICIENTS, PARTS, Layer, TimeModel
 
 SEEDS = st.integers(0, 2**32 - 1)
 GAP = 0.01  # of the importance that the best widths keep
@@ -26,8 +26,8 @@ def made_times(rng: np.random.Generator, groups: int) -> TimeModel:
     if groups > 2:
         ends.append((names[0], names[-1]))
     layers = [Layer(f"layer{number}", reads, gives, 1000) for number, (reads, gives) in enumerate(ends)]
-    weights = rng.exponential(1, (len(layers), len(SHAPES), len(BLOCKS))) * (rng.random((len(layers), 1, len(BLOCKS))) < 0.5)
-    return TimeModel(filters, layers, float(rng.random()), weights)
+    weights = rng.exponential(1, (len(layers), COEFFICIENTS)) * (rng.random((len(layers), COEFFICIENTS)) < 0.5)
+    return TimeModel(filters, layers, int(rng.choice(BLOCKS)), float(rng.random()), weights)
 
 
 def made(seed: int, groups: int) -> tuple[TimeModel, dict[str, np.ndarray], Problem]:
@@ -96,9 +96,9 @@ def test_groups_without_importances_stay_whole() -> None:
 
 def test_an_unimportant_layer_that_takes_long_goes_first() -> None:
     layers = [Layer("slow", None, "a", 1), Layer("fast", None, "b", 1)]
-    weights = np.zeros((2, len(SHAPES), len(BLOCKS)))
-    weights[0, 2, 0], weights[1, 2, 0] = 10, 1
-    times = TimeModel({"a": 16, "b": 16}, layers, 0.0, weights)
+    weights = np.zeros((2, COEFFICIENTS))
+    weights[:, -PARTS] = 10, 1  # of the width that a layer gives
+    times = TimeModel({"a": 16, "b": 16}, layers, 8, 0.0, weights)
     importances = {"a": np.linspace(0.1, 0.2, 16), "b": np.linspace(1, 2, 16)}
     assert widths_within(times, importances, 0.5, 11.0, 4, 4) == {"a": 4, "b": 16}
 

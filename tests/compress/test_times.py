@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -31,17 +32,33 @@ def took(widths: dict[str, int]) -> float:
     return 0.3 + 0.5 * a + 4 * a * b + 3 * b * c + 0.4 * widths["b"] / 64 + 0.5 * c
 
 
-def networks(count: int, seed: int = 0) -> list[MeasuredNetwork]:
+def took_by_other_kernels_where_narrow(widths: dict[str, int]) -> float:
+    """A device whose layers read fewer than 16 filters one by one, and 16 and more as they write them: 16 at a time."""
+
+    def reads(name: str) -> float:
+        width = widths[name]
+        return (width / 2 if width < 16 else -(-width // 16) * 16) / FILTERS[name]
+
+    a, b, c = (-(-widths[name] // 16) * 16 / FILTERS[name] for name in "abc")
+    return 0.3 + 0.5 * a + 4 * reads("a") * b + 3 * reads("b") * c + 0.5 * reads("c")
+
+
+def networks(count: int, seed: int = 0, took: Callable[[dict[str, int]], float] = took) -> list[MeasuredNetwork]:
     rng = np.random.default_rng(seed)
     drawn = [{name: int(rng.integers(1, most // 4 + 1)) * 4 for name, most in FILTERS.items()} for _ in range(count)]
     return [MeasuredNetwork(widths, took(widths)) for widths in [FILTERS, *drawn]]
 
 
-def test_times_of_networks_that_were_not_measured_are_reported() -> None:
-    times, errors = fit(LAYERS, FILTERS, networks(50))
-    assert np.percentile(np.abs(errors), 90) < 0.03
-    for other in networks(50, seed=1):
-        assert times.predict(other.widths) == pytest.approx(other.ms, rel=0.05)
+# What parts the kernels of narrow layers from the others cannot be fitted exactly.
+@pytest.mark.parametrize(("device", "p90", "most"), [(took, 0.03, 0.05), (took_by_other_kernels_where_narrow, 0.06, 0.1)])
+def test_times_of_networks_that_were_not_measured_are_reported(
+    device: Callable[[dict[str, int]], float], p90: float, most: float
+) -> None:
+    times, errors = fit(LAYERS, FILTERS, networks(50, took=device))
+    assert times.block == 16
+    assert np.percentile(np.abs(errors), 90) < p90
+    for other in networks(50, seed=1, took=device):
+        assert times.predict(other.widths) == pytest.approx(other.ms, rel=most)
 
 
 def test_what_the_measurements_do_not_tell_follows_the_multiply_adds() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compress.pruning.time_budget import choices
-from compress.pruning.times import BLOCKS, SHAPES, Layer, TimeModel
+from compress.pruning.times import COEFFICIENTS, Layer, TimeModel
 from gaitpress import params
 from gaitpress.timing.shapes import Shape
 from gaitpress.timing.table import _together, first_widths, in_short_turns, least_ms, likely_widths
@@ -28,7 +28,7 @@ def test_the_first_networks_have_each_group_narrow_and_whole_beside_others_that_
 
 def test_likely_networks_have_times_from_the_fastest_to_the_full_one() -> None:
     layers = [Layer("one", None, "a", 1), Layer("two", "a", "b", 1)]
-    times = TimeModel(FILTERS, layers, 1.0, np.ones((2, len(SHAPES), len(BLOCKS))))
+    times = TimeModel(FILTERS, layers, 8, 1.0, np.ones((2, COEFFICIENTS)))
     networks = list(likely_widths(times, 4, 4, np.random.default_rng(0)))
     assert all(widths[name] in ALLOWED[name] for widths in networks for name in FILTERS)
     took = [times.predict(widths) for widths in networks]

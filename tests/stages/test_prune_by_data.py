@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from compress.pruning import torch_surgery
-from compress.pruning.times import Layer, TimeModel
+from compress.pruning.times import COEFFICIENTS, Layer, TimeModel
 from compress.pruning.torch_measures import measured
 from gait.data.prepared.sequences import SequenceStore, StoreWriter
 from gait.data.prepared.sets import TrainingSet
@@ -118,9 +118,9 @@ def test_a_network_pruned_to_a_time_is_judged_by_its_data_and_solved_on_them_too
     make_small(where / "params.yaml", **latency)
     dense = torch_model.load(where / "dense")
     layers = [Layer(name, reads, gives, 1) for name, (reads, gives) in torch_surgery.layers(dense).items()]
-    weights = np.zeros((len(layers), 3, 4))
-    weights[:, 0, 0] = 1  # ms of each whole layer; they fall as both widths do
-    times = TimeModel(torch_surgery.filters(dense), layers, 0.0, weights)
+    weights = np.zeros((len(layers), COEFFICIENTS))
+    weights[:, 0] = 1  # ms of each whole layer; they fall as both widths do
+    times = TimeModel(torch_surgery.filters(dense), layers, 8, 0.0, weights)
     table = {"needed": True, "dense_ms": float(len(layers)), "error": {"p90": 0.01}, "times": times.as_json()}
     outputs.write_json(where / "times/local/gaitset.json", table)
     done = prune(where, "one", more=("--times", where / "times"))
