@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.work import Work
-from compress.pruning.time_budget import problem_of
+from compress.pruning.time_budget import fastest, problem_of
 from compress.pruning.times import TimeModel
 from gaitpress import outputs, params
 from gaitpress.frameworks import framework
@@ -66,7 +66,7 @@ class Model:
         budget = problem_of(
             times, {name: np.ones(most) for name, most in times.filters.items()}, prune["round_to"], prune["keep_min"]
         )
-        least = budget.ms(tuple(0 for _ in budget.names)) / self.table["dense_ms"]
+        least = budget.ms(fastest(budget)) / self.table["dense_ms"]
         return [percentile for percentile in ASKED if 1 - percentile / 100 >= least]
 
     def pruned(self, percentile: int, way: str) -> Path:

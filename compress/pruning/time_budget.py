@@ -104,13 +104,21 @@ def problem_of(times: TimeModel, importances: Mapping[str, np.ndarray], round_to
     return Problem(names, [widths[name] for name in names], kept, alone, together, constant)
 
 
+def fastest(problem: Problem) -> Choice:
+    """The choice that takes the least time: from the narrowest, changed until no change of two groups saves any.
+
+    The narrowest need not be the fastest, for kernels of full blocks may be faster than those of narrower layers.
+    """
+    return _settled(problem, tuple(0 for _ in problem.names), None)
+
+
 def solve(problem: Problem, budget: float) -> dict[str, int]:
     """The widths that keep the most importance, among those that the search tries and that take at most ``budget`` ms.
 
     Raises:
         CompressionError: no widths take so little; the message has the least time.
     """
-    least = tuple(0 for _ in problem.names)
+    least = fastest(problem)
     if problem.ms(least) > budget:
         raise CompressionError(f"no widths take at most {budget:.4g} ms: the least is {problem.ms(least):.4g} ms")
     best, most = least, (problem.importance(least), -problem.ms(least))
@@ -125,7 +133,7 @@ def solve(problem: Problem, budget: float) -> dict[str, int]:
 
 def _visited(problem: Problem) -> Iterator[Choice]:
     """The choices whose neighbours the search tries, for every budget."""
-    least, full = tuple(0 for _ in problem.names), tuple(len(widths) - 1 for widths in problem.widths)
+    least, full = fastest(problem), tuple(len(widths) - 1 for widths in problem.widths)
     gain = max(problem.importance(full) - problem.importance(least), 1e-30)
     cost = max(problem.ms(full) - problem.ms(least), 1e-30)
     prices = gain / cost * np.logspace(-2, 2, PRICES)
@@ -141,16 +149,20 @@ def _visited(problem: Problem) -> Iterator[Choice]:
                 yield step
 
 
-def _settled(problem: Problem, choice: Choice, price: float) -> Choice:
-    """A choice, improved until no change of two groups gains, where a millisecond costs ``price`` in importance."""
-    worth = problem.importance(choice) - price * problem.ms(choice)
+def _settled(problem: Problem, choice: Choice, price: float | None) -> Choice:
+    """A choice, improved until no change of two groups gains, where a millisecond costs ``price`` in importance.
+
+    None for a price beyond all importance: only time counts.
+    """
+    matters, ms_price = (0.0, 1.0) if price is None else (1.0, price)
+    worth = matters * problem.importance(choice) - ms_price * problem.ms(choice)
     while True:
         before = worth
         for i, j in _pairs(problem):
             gains, ms = _of_pair(problem, i, j, choice)
-            place = np.unravel_index(int(np.argmax(gains - price * ms)), ms.shape)
-            choice = _with(choice, {i: int(place[0]), j: int(place[1])})
-        worth = problem.importance(choice) - price * problem.ms(choice)
+            place = np.unravel_index(int(np.argmax(matters * gains - ms_price * ms)), ms.shape)
+            choice = _with_pair(choice, i, j, place)
+        worth = matters * problem.importance(choice) - ms_price * problem.ms(choice)
         if worth <= before + 1e-12 * abs(before):
             return choice
 
@@ -197,7 +209,12 @@ def _best_neighbours(problem: Problem, choice: Choice, budget: float) -> Iterato
         fits = now + ms - ms[here] <= budget
         if fits.any():
             place = np.unravel_index(int(np.argmax(np.where(fits, gains, -np.inf))), gains.shape)
-            yield _with(choice, {i: int(place[0]), **({j: int(place[1])} if i != j else {})})
+            yield _with_pair(choice, i, j, place)
+
+
+def _with_pair(choice: Choice, i: int, j: int, place: tuple[np.intp, ...]) -> Choice:
+    """A choice with other widths of a pair of groups, which may be one group alone."""
+    return _with(choice, {j: int(place[1]), i: int(place[0])})
 
 
 def _with(choice: Choice, places: Mapping[int, int]) -> Choice:
@@ -225,7 +242,7 @@ def widths_within(
     if share >= 1:
         return {name: times.filters[name] for name in importances}
     problem = problem_of(times, importances, round_to, keep_min)
-    least = problem.ms(tuple(0 for _ in problem.names))
+    least = problem.ms(fastest(problem))
     if least > share * full_ms:
         most = max(math.floor(1000 * (1 - least / full_ms)) / 10, 0)
         raise CompressionError(

@@ -2,10 +2,11 @@
 
 A layer's time depends on how many filters it reads and how many it gives, so the time of a network is a constant and, for
 each layer, a function of two widths. Kernels work on blocks of filters: 17 may take as long as 32. Layers narrower than a
-block take other kernels: ONNX Runtime's convolutions with AVX-512 pass over 12 channels one by one and over 16 at once. So
+block take other kernels: ONNX Runtime's convolutions with AVX-512 pass over 12 channels one by one, and over 16 at once. So
 each function is a sum, with coefficients of at least 0, of products of both widths' parts and of each width's alone. A
-width's parts are the width, its blocks, and its blocks where at least one is full. Such a sum never falls as a width grows.
-The size of the blocks is the one that best predicts networks left out of the fit.
+width's parts are the width, its blocks, its blocks where at least one is full, and the width where none is. Where a kernel
+stays the same, such a sum never falls as a width grows. The size of the blocks is the one that best predicts networks left
+out of the fit (docs/pruning.md has what other parts gave).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 from compress.errors import CompressionError
 
 BLOCKS = (8, 16, 32)  # filters: sizes of vectors and tiles on processors and GPUs
-PARTS = 3  # of a width
+PARTS = 4  # of a width
 COEFFICIENTS = PARTS * PARTS + 2 * PARTS  # of a layer: of products of both widths' parts, then of those of each
 FOLDS = 8
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,15 @@ class TimeModel:
 
 
 def _parts(group: str | None, filters: Mapping[str, int], choices: Mapping[str, np.ndarray], block: int) -> np.ndarray:
-    """The parts of widths as shares: width, blocks, and blocks where at least one is full: [widths, PARTS]."""
+    """The parts of widths, as shares of the full width, of its blocks or of one block: [widths, PARTS]."""
     if group is None:
         return np.ones((1, PARTS))
     widths = np.asarray(choices[group])
     blocks = np.ceil(widths / block) / np.ceil(filters[group] / block)
-    return np.stack([widths / filters[group], blocks, (widths >= block) * blocks], axis=1)
+    narrow = widths < block
+    return np.stack(
+        [widths / filters[group], blocks, np.where(narrow, 0, blocks), np.where(narrow, widths / block, 0)], axis=1
+    )
 
 
 def fit(
@@ -115,8 +119,9 @@ def fit(
 ) -> tuple[TimeModel, np.ndarray]:
     """Learn times from measured networks.
 
-    The fit is least squares of relative errors, with coefficients of at least 0. Where the measurements cannot separate
-    layers, time follows multiply-adds: a ridge pulls the coefficients there. Its strength and the size of the blocks are
+    The fit is least squares with coefficients of at least 0. An error counts as a share of the network's time, and more the
+    slower the network is, for hardly anybody asks for the fastest ones. Where the measurements cannot separate layers, time
+    follows multiply-adds: a ridge pulls the coefficients there. Its strength and the size of the blocks are
     those that best predict networks left out of the fit.
 
     Args:
@@ -137,7 +142,7 @@ def fit(
     errors = {
         (block, ridge): _errors_left_out(rows[block], times, layers, ridge) for block, ridge in product(BLOCKS, RIDGES)
     }
-    block, ridge = min(errors, key=lambda chosen: float(np.square(errors[chosen]).sum()))
+    block, ridge = min(errors, key=lambda chosen: float(np.sum(_importance(times) * errors[chosen] ** 2)))
     weights = _weights(rows[block], times, layers, ridge)
     shaped = weights[1:].reshape(len(layers), COEFFICIENTS)
     return TimeModel(dict(filters), list(layers), block, float(weights[0]), shaped), errors[block, ridge]
@@ -164,27 +169,34 @@ def _features(layers: Sequence[Layer], filters: Mapping[str, int], widths: Mappi
     return np.concatenate(parts)
 
 
+def _importance(times: np.ndarray) -> np.ndarray:
+    """How much the square of each network's relative error counts."""
+    share: np.ndarray = times / times.max()
+    return share
+
+
 def _weights(rows: np.ndarray, times: np.ndarray, layers: Sequence[Layer], ridge: float) -> np.ndarray:
     """The coefficients, [1 + layers * COEFFICIENTS], in ms."""
-    relative = rows / times[:, None]
+    counts = np.sqrt(_importance(times))
+    scaled = rows * (counts / times)[:, None]
     pull = np.sqrt(ridge * len(times)) / times.max() * np.eye(rows.shape[1])
-    wanted = np.concatenate([np.ones(len(times)), pull @ _by_multiply_adds(relative, layers)])
-    weights: np.ndarray = _not_negative(np.concatenate([relative, pull]), wanted)
+    wanted = np.concatenate([counts, pull @ _by_multiply_adds(scaled, counts, layers)])
+    weights: np.ndarray = _not_negative(np.concatenate([scaled, pull]), wanted)
     return weights
 
 
-def _by_multiply_adds(relative: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
+def _by_multiply_adds(rows: np.ndarray, wanted: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
     """The coefficients if a multiply-add took as long in each layer, [1 + layers * COEFFICIENTS].
 
     How its time depends on the parts of both widths is the same in all layers then.
     """
     macs = np.array([layer.macs for layer in layers])
     shares = macs / max(macs.sum(), 1)
-    alike = np.zeros((relative.shape[1], 1 + PARTS * PARTS))
+    alike = np.zeros((rows.shape[1], 1 + PARTS * PARTS))
     alike[0, 0] = 1
     for part in range(PARTS * PARTS):
         alike[1 + part :: COEFFICIENTS, 1 + part] = shares
-    plain: np.ndarray = alike @ _not_negative(relative @ alike, np.ones(len(relative)))
+    plain: np.ndarray = alike @ _not_negative(rows @ alike, wanted)
     return plain
 
 

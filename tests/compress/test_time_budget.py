@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compress.errors import CompressionError
 from compress.pruning.select import PruneSettings, select
-from compress.pruning.time_budget import Problem, choices, problem_of, solve, widths_within
+from compress.pruning.time_budget import Problem, choices, fastest, problem_of, solve, widths_within
 from compress.pruning.times import BLOCKS, COEFFICIENTS, PARTS, Layer, TimeModel
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -61,7 +61,7 @@ def test_nothing_that_can_be_tried_keeps_much_more(seed: int, groups: int, share
 @settings(deadline=None, max_examples=25)
 def test_more_time_never_keeps_less(seed: int, groups: int, shares: list[float]) -> None:
     _, importances, given_problem = made(seed, groups)
-    least, full = (given_problem.ms(tuple(place % len(w) for w in given_problem.widths)) for place in (0, -1))
+    least, full = given_problem.ms(fastest(given_problem)), given_problem.ms(tuple(len(w) - 1 for w in given_problem.widths))
     budgets = [least + share * (full - least) + 1e-9 for share in sorted(shares)]
     values = [kept(importances, solve(given_problem, budget)) for budget in budgets]
     assert all(later >= earlier - 1e-6 for earlier, later in pairwise(values))
@@ -75,7 +75,7 @@ def test_the_whole_time_leaves_the_network_whole() -> None:
 
 def test_a_time_that_no_widths_reach_is_refused_with_what_can_be_reached() -> None:
     times, importances, given_problem = made(2, 3)
-    full, least = times.predict(times.filters), given_problem.ms((0, 0, 0))
+    full, least = times.predict(times.filters), given_problem.ms(fastest(given_problem))
     with pytest.raises(CompressionError, match=r"leave at least .* ms; ask for a percentile of at most (\S+)") as refused:
         widths_within(times, importances, 0.99 * least / full, full, 4, 4)
     most = float(str(refused.value).rsplit(" ", 1)[1])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from compress.errors import CompressionError
@@ -72,10 +72,11 @@ def test_what_the_measurements_do_not_tell_follows_the_multiply_adds() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(list(FILTERS)), st.integers(1, 31))
 @settings(deadline=None, max_examples=20)
-def test_a_wider_layer_is_never_faster(seed: int, name: str, width: int) -> None:
+def test_a_wider_layer_is_never_faster_by_the_same_kernel(seed: int, name: str, width: int) -> None:
     rng = np.random.default_rng(seed)
     noisy = [MeasuredNetwork(network.widths, network.ms * rng.uniform(0.7, 1.4)) for network in networks(20, seed)]
     times, _ = fit(LAYERS, FILTERS, noisy)
+    assume(width + 1 != times.block)  # there begins the kernel of full blocks
     assert times.predict({**FILTERS, name: width + 1}) >= times.predict({**FILTERS, name: width}) - 1e-9
 
 
