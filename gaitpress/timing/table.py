@@ -2,7 +2,9 @@
 
 Whole networks are measured, because a layer's time depends on what it reads and gives, and on what a runtime fuses with it.
 The first networks separate the layers: the full one, those with one group of filters narrow or whole, and some at random.
-Then come networks that pruning to a time would choose for random importances: there the times must be right.
+Then come, round after round, networks that pruning to a time would choose for random importances: there the times must be
+right. Such a choice prefers networks that are predicted to be faster than they are, so only measuring some and learning
+from them makes the next ones right; it ends when they are.
 
 A network's time is that of its fastest query. Other programs, and other guests of the same host, only add time: on a machine
 whose speed wavered by a quarter, the least of five turns, a ratio of two networks, was off by 1 to 2 %, and the least of
@@ -34,8 +36,10 @@ from remote.errors import EngineFailed
 
 TIME = "of the fastest query"
 CLASSES = 2  # a classifier is not deployed
-SHARES = np.linspace(0.15, 0.9, 8)  # of the way from the fastest network to the full one
-ROUNDS = 3
+SHARES = np.linspace(0.08, 0.88, 8)  # of the way from the fastest network to the full one
+SPREADS = (0.5, 20)  # shapes of gamma distributions: from many filters that hardly count to filters that count alike
+RIGHT = 0.04  # a round's networks are predicted well enough if 9 of 10 are within this share of their times
+LEAST_ROUNDS, MOST_ROUNDS = 3, 7
 ANCHORS = 4  # of the first networks: besides the full one, these are measured in every round
 # Short turns in place of each repeat, on a processor: more of them meet a moment when nobody disturbs. Where each engine is
 # a process of its own, as on GPUs, they would cost more than they give.
@@ -115,8 +119,7 @@ def measured_table(model: str, bench: Bench, settings: params.Params, path: Path
     others = {"widths": [settings.prune.round_to, settings.prune.keep_min], "time": TIME}
     with outputs.begun(path, key_of_times(model, bench, settings, benchmark.model_dump(mode="json"), **others)) as kept:
         networks = Networks.of(model, bench, settings, kept)
-        measured, first = _measured(networks, benchmark)
-        times, errors = fit(networks.layers, networks.filters, measured)
+        measured, times, error = _measured(networks, benchmark)
         yield {
             "needed": True,
             "model": model,
@@ -126,23 +129,20 @@ def measured_table(model: str, bench: Bench, settings: params.Params, path: Path
             "data": "none",
             "protocol": {**protocol(benchmark), "time": TIME},
             "dense_ms": round(measured[0].ms, 5),
-            "error": error_of(errors[first:] if len(errors) > first else errors),
+            "error": error,
             "times": times.as_json(),
             "networks": [{"widths": dict(network.widths), "ms": round(network.ms, 5)} for network in measured],
         }
 
 
 def error_of(errors: np.ndarray) -> dict[str, float]:
-    """The errors of predicted times for networks left out of the fit, as shares: the median, and what 9 of 10 stay below.
-
-    Of those that pruning is likely to choose, where there are any: the first ones are much narrower in places.
-    """
+    """The errors of predicted times, as shares: the median, and what 9 of 10 stay below."""
     median, most = np.percentile(np.abs(errors), [50, 90])
     return {"median": round(float(median), 5), "p90": round(float(most), 5)}
 
 
-def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[MeasuredNetwork], int]:
-    """The measured networks, the full one first, and how many are not such as pruning is likely to choose."""
+def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[MeasuredNetwork], TimeModel, dict[str, float]]:
+    """The measured networks, the full one first, what is learnt from them, and how far off the last ones were predicted."""
     label = f"{networks.model} on {networks.bench.device.name}"
     prune = networks.settings.prune
     allowed = {name: choices(filters, prune.round_to, prune.keep_min) for name, filters in networks.filters.items()}
@@ -150,16 +150,23 @@ def _measured(networks: Networks, benchmark: Benchmark) -> tuple[list[MeasuredNe
     wanted = list(first_widths(allowed, rng))
     in_every_round = [networks.filters, *wanted[:ANCHORS]]
     rounds: list[dict[str, float]] = []
-    for number in range(ROUNDS):
+    times: TimeModel | None = None
+    while True:
+        known = len(networks.shapes)
         shapes = networks.built([*in_every_round, *wanted])
-        turns = range(number * benchmark.repeats, (number + 1) * benchmark.repeats)
-        measure(f"{label}, round {number + 1} of {ROUNDS}", shapes, networks.bench, benchmark, networks.kept, turns.start)
+        turns = range(len(rounds) * benchmark.repeats, (len(rounds) + 1) * benchmark.repeats)
+        name = f"{label}, round {len(rounds) + 1} of {LEAST_ROUNDS} to {MOST_ROUNDS}"
+        measure(name, shapes, networks.bench, benchmark, networks.kept, turns.start)
         rounds.append({shape.key: least_ms(shape, turns) for shape in shapes})
         measured = _together(networks, rounds)
-        if number + 1 < ROUNDS:
-            times, _ = fit(networks.layers, networks.filters, measured)
-            wanted = list(likely_widths(times, prune.round_to, prune.keep_min, rng))
-    return measured, len(rounds[0])
+        new = measured[known:]
+        surprises = np.array([times.predict(network.widths) / network.ms - 1 for network in new]) if times else np.zeros(0)
+        times, errors_left_out = fit(networks.layers, networks.filters, measured)
+        error = error_of(surprises if len(surprises) else errors_left_out)
+        enough = len(rounds) >= LEAST_ROUNDS and error["p90"] <= RIGHT
+        if enough or not new or len(rounds) == MOST_ROUNDS:
+            return measured, times, error
+        wanted = list(likely_widths(times, prune.round_to, prune.keep_min, rng))
 
 
 def in_short_turns(benchmark: Benchmark) -> Benchmark:
@@ -209,7 +216,10 @@ def first_widths(allowed: Mapping[str, np.ndarray], rng: np.random.Generator) ->
 def likely_widths(times: TimeModel, round_to: int, keep_min: int, rng: np.random.Generator) -> Iterator[dict[str, int]]:
     """Widths that pruning to a time chooses, for random importances like those of trained filters."""
     for share in SHARES:
-        importances = {name: 1 + rng.normal(0, rng.uniform(0.1, 0.5), filters) for name, filters in times.filters.items()}
+        importances = {}
+        for name, filters in times.filters.items():
+            scores = rng.gamma(np.exp(rng.uniform(*np.log(SPREADS))), 1, filters)
+            importances[name] = scores / np.sqrt(np.mean(scores**2))
         problem = problem_of(times, importances, round_to, keep_min)
         least, full = problem.ms(fastest(problem)), problem.ms(tuple(len(widths) - 1 for widths in problem.widths))
         yield solve(problem, least + float(share) * (full - least))
