@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 from compress.pruning.time_budget import choices
 from compress.pruning.times import COEFFICIENTS, Layer, TimeModel
 from gaitpress import params
+from gaitpress.params.benchmark import Benchmark
+from gaitpress.timing import table
 from gaitpress.timing.shapes import Shape
-from gaitpress.timing.table import _together, first_widths, in_short_turns, least_ms, likely_widths
+from gaitpress.timing.table import Networks, _together, first_widths, in_short_turns, least_ms, likely_widths
 from remote.errors import EngineFailed
 from tests.support.toy import ROOT
 
@@ -44,6 +48,39 @@ def test_a_slower_round_is_corrected_by_the_networks_of_every_round() -> None:
     corrected = _together(SimpleNamespace(filters=FILTERS, shapes=shapes), rounds)  # type: ignore[arg-type]
     assert [network.widths for network in corrected] == [dict(zip(FILTERS, key, strict=True)) for key in keys]
     assert [network.ms for network in corrected] == pytest.approx([10, 2, 4, 7])
+
+
+class Made(Networks):
+    """Networks that nobody builds."""
+
+    def built(self, wanted: Sequence[Mapping[str, int]]) -> list[Shape]:
+        keys = [tuple(widths[name] for name in self.filters) for widths in wanted]
+        return [self.shapes.setdefault(key, Shape("-".join(map(str, key)), sum(key))) for key in dict.fromkeys(keys)]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_likely_networks_are_measured_until_they_are_predicted(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = {"a": 64, "b": 64, "c": 64}
+    layers = [Layer("one", None, "a", 1), Layer("two", "a", "b", 9), Layer("three", "b", "c", 9), Layer("fc", "c", None, 1)]
+    rng = np.random.default_rng(1)
+    rounds = []
+
+    def measured(label: str, shapes: Sequence[Shape], _bench: object, benchmark: Benchmark, _kept: Path, first: int) -> None:
+        rounds.append(label)
+        for shape in shapes:
+            a, b, c = (int(width) / 64 for width in shape.key.split("-"))
+            ms = (1 + a + 5 * a * b + 5 * b * c) * rng.uniform(1 - noise, 1 + noise)
+            shape.turns += [{"turn": turn, "min": ms} for turn in range(first, first + benchmark.repeats)]
+
+    monkeypatch.setattr(table, "measure", measured)
+    settings = params.load(ROOT / "params.yaml")
+    bench = SimpleNamespace(device=SimpleNamespace(name="desk"))
+    networks = Made("toy", bench, settings, Path(), None, filters, layers, {})  # type: ignore[arg-type]
+    times, learnt, error = table._measured(networks, settings.benchmark)
+    assert times[0].widths == filters
+    assert learnt.predict(filters) == pytest.approx(12, rel=0.02 if noise == 0 else 0.5)
+    assert len(rounds) == (table.LEAST_ROUNDS if noise == 0 else table.MOST_ROUNDS)
+    assert (error["p90"] <= table.RIGHT) == (noise == 0)
 
 
 def test_a_network_takes_the_time_of_its_fastest_query_of_the_rounds_turns() -> None:
