@@ -22,7 +22,7 @@ from tests.support import commands
 from tests.support.toy import ROOT, make_small
 
 QUICK = {"benchmark.warmup_s": 0.0, "benchmark.duration_s": 0.01, "benchmark.min_queries": 6, "benchmark.repeats": 2}
-LATENCY = {"prune.mode": "latency", "prune.device": "local", "prune.reconstruct": False}
+LATENCY = {"prune.mode": "latency", "prune.device": "local", "prune.reconstruct": False, "prune.criterion": "mean-l1"}
 
 
 def stage(where: Path, name: str, *options: object) -> subprocess.CompletedProcess[str]:
