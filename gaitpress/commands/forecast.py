@@ -74,15 +74,21 @@ def forecast(foreseen: Iterable[Foreseen], durations: Mapping[str, float], devic
     return costs
 
 
-def report(costs: Forecast) -> str:
-    """A forecast in words."""
+def report(costs: Forecast, restored: str | None = None) -> str:
+    """A forecast in words.
+
+    Args:
+        costs: the forecast.
+        restored: what to say of DVC's run-cache where it was not asked; by default, how many stages come back from it.
+    """
+    restored = restored or f"{len(costs.restored)} come back from DVC's run-cache"
     if not (costs.runs or costs.restored):
         return f"All {costs.stages} stages are up to date."
     kinds: dict[str, list[float | None]] = {}
     for address, seconds in costs.runs.items():
         kinds.setdefault(address.partition("@")[0], []).append(seconds)
     guessed = Counter(address.partition("@")[0] for address in costs.guessed)
-    lines = [f"{len(costs.runs)} of {costs.stages} stages run; {len(costs.restored)} come back from DVC's run-cache."]
+    lines = [f"{len(costs.runs)} of {costs.stages} stages run; {restored}."]
     for kind, times in kinds.items():
         known = [seconds for seconds in times if seconds is not None]
         unknown = f", {len(times) - len(known)} not run yet" if 0 < len(known) < len(times) else ""

@@ -21,6 +21,7 @@ from gaitpress.results.records import Row, by_device
 MOST = 40  # rows of a table: a comment of a pull request has at most 65,536 letters
 COSTS = (LATENCY, ENERGY, SIZE)
 ABSENT = object()
+NOT_ASKED = "fewer, if DVC's run-cache has some of them"
 SPECIAL = r"([\\*_\[\]<>#!@~|])"  # what Markdown may take for more than a letter
 PIPE = "\\|"  # which parts the cells of a table, in code too
 
@@ -50,7 +51,8 @@ def _out_of_date(stale: Mapping[str, Sequence[str]], costs: Forecast) -> str:
     if not costs.total_s:
         cost = f"{len(costs.runs)} stages run then, with those that follow."
         return f"{head} {mend} {cost}\n\n{_table('', ('stage', 'what differs'), rows)}"
-    return f"{head} {mend}\n\n{_table('', ('stage', 'what differs'), rows)}\n\n```\n{forecast_in_words(costs)}\n```"
+    cost = forecast_in_words(costs, NOT_ASKED)
+    return f"{head} {mend}\n\n{_table('', ('stage', 'what differs'), rows)}\n\n```\n{cost}\n```"
 
 
 def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
