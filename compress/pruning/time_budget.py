@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -109,7 +109,8 @@ def fastest(problem: Problem) -> Choice:
 
     The narrowest need not be the fastest, for kernels of full blocks may be faster than those of narrower layers.
     """
-    return _settled(problem, tuple(0 for _ in problem.names), None)
+    only_time = replace(problem, kept=[np.zeros(len(widths)) for widths in problem.widths])
+    return _settled(only_time, tuple(0 for _ in problem.names), 1.0)
 
 
 def solve(problem: Problem, budget: float) -> dict[str, int]:
@@ -122,7 +123,7 @@ def solve(problem: Problem, budget: float) -> dict[str, int]:
     if problem.ms(least) > budget:
         raise CompressionError(f"no widths take at most {budget:.4g} ms: the least is {problem.ms(least):.4g} ms")
     best, most = least, (problem.importance(least), -problem.ms(least))
-    for visited in _visited(problem):
+    for visited in _visited(problem, least):
         for choice in _best_neighbours(problem, visited, budget):
             # The faster of two with equal importance; rounding, since sums in another order differ in the last digits.
             value = (round(problem.importance(choice), 9), -problem.ms(choice))
@@ -131,9 +132,9 @@ def solve(problem: Problem, budget: float) -> dict[str, int]:
     return {name: int(widths[place]) for name, widths, place in zip(problem.names, problem.widths, best, strict=True)}
 
 
-def _visited(problem: Problem) -> Iterator[Choice]:
-    """The choices whose neighbours the search tries, for every budget."""
-    least, full = fastest(problem), tuple(len(widths) - 1 for widths in problem.widths)
+def _visited(problem: Problem, least: Choice) -> Iterator[Choice]:
+    """The choices whose neighbours the search tries, for every budget; ``least`` is the fastest one."""
+    full = tuple(len(widths) - 1 for widths in problem.widths)
     gain = max(problem.importance(full) - problem.importance(least), 1e-30)
     cost = max(problem.ms(full) - problem.ms(least), 1e-30)
     prices = gain / cost * np.logspace(-2, 2, PRICES)
@@ -149,20 +150,16 @@ def _visited(problem: Problem) -> Iterator[Choice]:
                 yield step
 
 
-def _settled(problem: Problem, choice: Choice, price: float | None) -> Choice:
-    """A choice, improved until no change of two groups gains, where a millisecond costs ``price`` in importance.
-
-    None for a price beyond all importance: only time counts.
-    """
-    matters, ms_price = (0.0, 1.0) if price is None else (1.0, price)
-    worth = matters * problem.importance(choice) - ms_price * problem.ms(choice)
+def _settled(problem: Problem, choice: Choice, price: float) -> Choice:
+    """A choice, improved until no change of two groups gains, where a millisecond costs ``price`` in importance."""
+    worth = problem.importance(choice) - price * problem.ms(choice)
     while True:
         before = worth
         for i, j in _pairs(problem):
             gains, ms = _of_pair(problem, i, j, choice)
-            place = np.unravel_index(int(np.argmax(matters * gains - ms_price * ms)), ms.shape)
+            place = np.unravel_index(int(np.argmax(gains - price * ms)), ms.shape)
             choice = _with_pair(choice, i, j, place)
-        worth = matters * problem.importance(choice) - ms_price * problem.ms(choice)
+        worth = problem.importance(choice) - price * problem.ms(choice)
         if worth <= before + 1e-12 * abs(before):
             return choice
 

@@ -121,8 +121,8 @@ def fit(
 
     The fit is least squares with coefficients of at least 0. An error counts as a share of the network's time, and more the
     slower the network is, for hardly anybody asks for the fastest ones. Where the measurements cannot separate layers, time
-    follows multiply-adds: a ridge pulls the coefficients there. Its strength and the size of the blocks are
-    those that best predict networks left out of the fit.
+    follows multiply-adds: a ridge pulls the coefficients there. Its strength and the size of the blocks are those that best
+    predict networks left out of the fit.
 
     Args:
         layers: the layers whose time depends on widths.
